@@ -1,0 +1,62 @@
+"""The errors a user can meet: each says what was wrong and what to do about it."""
+
+from __future__ import annotations
+
+
+class PreflightError(Exception):
+    """Base of every error that the command reports instead of a traceback.
+
+    `message` says what was wrong and where, `hint` what to do. `exit_code` is what the command ends with.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}"
+
+
+class UsageError(PreflightError):
+    """The command was asked for something that cannot be done: a missing file, an output folder in the way."""
+
+
+class SettingsError(PreflightError):
+    """A flag, variable or configuration file holds a wrong name or value."""
+
+
+class SampleError(PreflightError):
+    """The data sample cannot be read, or does not fit the model."""
+
+
+class ModelError(PreflightError):
+    """The model file is not one that can be judged fit to ship: the gate fails, it does not merely stop."""
+
+    exit_code = 1
+
+
+class UnsafeModelError(ModelError):
+    """Loading the model would run code that nobody vouched for."""
+
+
+class ConversionError(ModelError):
+    """The model cannot be expressed in ONNX so that its answers stay the same."""
+
+
+class WorkerError(PreflightError):
+    """A worker process died, hung, broke a limit or spoke nonsense."""
+
+    exit_code = 1
+
+
+class ArtifactError(PreflightError):
+    """An artifact folder is incomplete, was changed, or never passed."""
+
+
+class PublishError(PreflightError):
+    """GitHub did not take the result."""
+
+    exit_code = 3
