@@ -1,0 +1,265 @@
+"""What a run found, as frozen values: the schema of `result.json`.
+
+Everything that reports, publishes or compares runs reads these values and nothing else. They import nothing
+of the project, know no clock and no disk, and are strict: a `result.json` with an unknown field, a wrong type
+or an absurd size is refused, because the publishing half of the two-workflow pattern reads files from forks.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Status = Literal["pass", "fail", "warn", "skip", "error"]
+VerdictName = Literal["pass", "fail"]
+RuntimeName = Literal["", "native", "onnx", "deployment", "custom"]
+Category = Literal["load", "convert", "parity", "smoke", "errors", "latency", "quality", "version"]
+Task = Literal["binary", "multiclass", "multilabel", "regression", "ranking", "outlier", "unknown"]
+ParityLevel = Literal["proved", "measured", "none"]
+Method = Literal["exact", "skl2onnx", "none"]
+
+Name = Annotated[str, Field(max_length=1_000)]
+Text = Annotated[str, Field(max_length=100_000)]
+Scalar = bool | int | float | Annotated[str, Field(max_length=10_000)] | None
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Value(BaseModel):
+    """Base of every result: frozen, strict about names, NaN and infinity written as strings."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="strings", protected_namespaces=()
+    )
+
+
+class Evidence(Value):
+    """One thing a check saw. `volatile` marks what differs between two runs of the same commit (times)."""
+
+    name: Name
+    seen: Scalar
+    allowed: Name = ""
+    volatile: bool = False
+
+
+class CheckResult(Value):
+    """The outcome of one check on one runtime (`runtime` is empty where it concerns none in particular).
+
+    `message` says what was seen and what was allowed; `hint` what to do about it, empty when there is nothing
+    to do. `waived` holds the reason and expiry date when the user has accepted this failure for a time.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+$", max_length=100)]
+    runtime: RuntimeName = ""
+    category: Category
+    status: Status
+    title: Name
+    message: Text
+    evidence: Annotated[tuple[Evidence, ...], Field(max_length=200)] = ()
+    hint: Text = ""
+    seconds: float = 0.0
+    required: bool = True
+    waived: Name = ""
+
+
+class ModelInfo(Value):
+    """The model file and what is in it. `path` is as the user gave it, relative to the workspace."""
+
+    path: Name
+    name: Name
+    format: Name
+    sha256: Sha256
+    size_bytes: Annotated[int, Field(ge=0)]
+    framework: Name = ""
+    framework_version: Name = ""
+    model_class: Name = ""
+    task: Task = "unknown"
+    n_features: int | None = None
+
+
+class FeatureSpec(Value):
+    """One input column: name, dtype (`float64`, `int64`, `bool`, `string`, `category` ...), what was seen in it."""
+
+    name: Name
+    dtype: Name
+    minimum: float | None = None
+    maximum: float | None = None
+    missing: bool = False
+    categories: Annotated[tuple[Scalar, ...], Field(max_length=10_000)] | None = None
+
+
+class Contract(Value):
+    """What the model takes and gives: the promise that the deployment enforces on every call."""
+
+    features: Annotated[tuple[FeatureSpec, ...], Field(max_length=100_000)]
+    task: Task
+    classes: Annotated[tuple[Scalar, ...], Field(max_length=10_000)] = ()
+    n_outputs: int = 1
+    output_minimum: float | None = None
+    output_maximum: float | None = None
+    allow_missing: bool = False
+    allow_infinite: bool = False
+    source: Literal["inferred", "fixed"] = "inferred"
+
+
+class Hazard(Value):
+    """A known way for this model kind to convert into another model, and what was done about it."""
+
+    id: Name
+    message: Text
+    action: Literal["repaired", "refused", "noted"]
+
+
+class Conversion(Value):
+    method: Method
+    seconds: float = 0.0
+    onnx_sha256: Sha256 | None = None
+    onnx_bytes: int | None = None
+    input_dtype: Name = ""
+    hazards: Annotated[tuple[Hazard, ...], Field(max_length=100)] = ()
+    reason: Text = ""
+
+
+class Parity(Value):
+    """How alike native and ONNX are. `bound` is the proved bound on the raw score's difference over all inputs."""
+
+    level: ParityLevel
+    rows: int = 0
+    boundary_rows: int = 0
+    max_abs_diff: float | None = None
+    max_ulp_diff: float | None = None
+    label_flips: int = 0
+    leaf_mismatches: int | None = None
+    bound: float | None = None
+    splits: int | None = None
+    tolerance: float | None = None
+    reason: Text = ""
+
+
+class RuntimeLatency(Value):
+    """Single-row latency of one runtime, in milliseconds, and the figures beside it."""
+
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    samples: int
+    load_ms: float | None = None
+    first_call_ms: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+class BatchLatency(Value):
+    runtime: RuntimeName
+    rows: int
+    p50_ms: float
+    p95_ms: float
+    samples: int
+    rows_per_second: float
+
+
+class Ratio(Value):
+    """A paired ratio with its bootstrap interval at `confidence`; above 1 the second is the faster."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float = 0.95
+
+
+class Latency(Value):
+    native: RuntimeLatency | None = None
+    onnx: RuntimeLatency | None = None
+    deployment: RuntimeLatency | None = None
+    speedup: Ratio | None = None
+    against_base: Ratio | None = None
+    batches: Annotated[tuple[BatchLatency, ...], Field(max_length=100)] = ()
+    threads: int = 1
+    clock: Name = ""
+    stopped: Name = ""
+
+
+class MetricResult(Value):
+    name: Name
+    slice: Name = ""
+    rows: int
+    value: float | None
+    base: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+
+
+class RowChange(Value):
+    row: int
+    base: Scalar
+    candidate: Scalar
+    difference: float | None = None
+
+
+class Change(Value):
+    """What this change does to the model, against the version that it would replace."""
+
+    base: Name
+    base_version: Name = ""
+    status: Literal["compared", "none", "unavailable"]
+    reason: Text = ""
+    rows: int = 0
+    label_changes: int | None = None
+    score_quantiles: dict[str, float] = {}
+    worst_rows: Annotated[tuple[RowChange, ...], Field(max_length=100)] = ()
+    contract_changes: Annotated[tuple[Text, ...], Field(max_length=1_000)] = ()
+    costs: dict[str, tuple[float | None, float | None]] = {}
+
+
+class FileDigest(Value):
+    name: Name
+    sha256: Sha256
+    size_bytes: int
+
+
+class Artifact(Value):
+    path: Name
+    files: Annotated[tuple[FileDigest, ...], Field(max_length=100)]
+
+
+class Layer(Value):
+    """One layer of isolation around the workers: applied, unavailable on this machine, or switched off."""
+
+    name: Name
+    state: Literal["applied", "unavailable", "off"]
+    reason: Name = ""
+
+
+class Environment(Value):
+    python: Name
+    platform: Name
+    cpus: int
+    packages: dict[str, Name] = {}
+    isolation: Annotated[tuple[Layer, ...], Field(max_length=50)] = ()
+    git_commit: Name = ""
+    trust_reason: Name = ""
+
+
+class GateResult(Value):
+    """One model's run: the root of `result.json`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    tool_version: Name
+    verdict: VerdictName
+    reason: Text
+    version: Name
+    created_at: Name
+    model: ModelInfo
+    contract: Contract | None = None
+    conversion: Conversion
+    parity: Parity
+    latency: Latency
+    quality: Annotated[tuple[MetricResult, ...], Field(max_length=10_000)] = ()
+    change: Change | None = None
+    checks: Annotated[tuple[CheckResult, ...], Field(max_length=5_000)]
+    artifact: Artifact | None = None
+    environment: Environment
+    timings: dict[str, float] = {}
