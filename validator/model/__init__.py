@@ -1,0 +1,1 @@
+"""The model file, what loading it would do, its contract and its sample."""

@@ -1,0 +1,252 @@
+"""The model file as it lies on disk: what it is, how long, and its hash. Opens and reads; executes nothing.
+
+Runs on Python 3.9 with the standard library, since workers in foreign environments identify files too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Union
+
+from validator.errors import ModelError, UsageError
+from validator.model import formats
+
+FORMATS = (
+    "pickle", "joblib", "lightgbm-text", "lightgbm-json", "xgboost-json", "xgboost-ubj",
+    "catboost-cbm", "onnx", "skops", "mlflow",
+)  # fmt: skip
+_BLOCK = 1 << 20
+_MOST_FILES = 10_000
+_MLMODEL_BYTES = 1 << 20
+# The flavours whose model file can be loaded here, in order of preference, and the keys that name the file.
+_FLAVOURS = ("onnx", "lightgbm", "xgboost", "catboost", "sklearn")
+_FILE_KEYS = ("pickled_model", "data", "model_path")
+_SUPPORTED = (
+    "a pickle or joblib file, LightGBM text or JSON, XGBoost JSON or UBJ, CatBoost cbm, ONNX, skops, "
+    "or an MLflow folder"
+)
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file that was opened, hashed and recognised.
+
+    `sha256` of an MLflow folder is that of its listing: one line `<sha256>  <relative path>` a file, sorted;
+    `payload` is then the model file inside it that is to be loaded. `compression` is empty but for joblib.
+    """
+
+    path: Path
+    format: str
+    size_bytes: int
+    sha256: str
+    compression: str = ""
+    payload: ModelFile | None = None
+
+    @property
+    def loadable(self) -> ModelFile:
+        """The file that a library would open: the one inside the folder, or this one."""
+        return self.payload or self
+
+    @property
+    def is_pickle(self) -> bool:
+        """Whether loading it means unpickling."""
+        return self.loadable.format in {"pickle", "joblib"}
+
+
+def identify(path: PathLike, *, within: PathLike | None = None) -> ModelFile:
+    """Recognise the model file or MLflow folder at `path`; with `within`, it must really lie below that.
+
+    Raises UsageError where there is nothing to judge (no such file, a plain folder, a link, a pipe or device,
+    not readable), and ModelError where there is a file but no model in it (empty, Git-LFS pointer, unknown).
+    """
+    target = Path(path)
+    if within is not None:
+        _refuse_outside(target, Path(within))
+    mode = _mode(target)
+    if stat.S_ISDIR(mode):
+        return _identify_folder(target)
+    with open_regular(target) as stream:
+        return _identify_stream(target, stream)
+
+
+def read_verified(model: ModelFile) -> bytes:
+    """The bytes of a file identified earlier; ModelError if they are no longer those that were hashed."""
+    with open_regular(model.path) as stream:
+        # One byte more than expected is enough to see that it grew, and a file that never ends does no harm.
+        content = stream.read(model.size_bytes + 1)
+    if hashlib.sha256(content).hexdigest() != model.sha256:
+        raise ModelError(
+            f"{model.path} changed while it was being judged",
+            hint="Write the model file completely before validating it; let nothing rewrite it meanwhile.",
+        )
+    return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, following no link and never waiting on a pipe."""
+    mode = _mode(path)
+    if not stat.S_ISREG(mode):
+        raise UsageError(
+            f"{path} is {_kind(mode)}, not a regular file",
+            hint="Give the path of the model file itself.",
+        )
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be opened: {error.strerror}",
+            hint="Check the file's permissions, and that this user may read it.",
+        ) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{path} is not a regular file", hint="Give the path of the model file itself.")
+    return os.fdopen(descriptor, "rb")
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(
+            f"there is no model file at {path}",
+            hint="Check the path: it counts from the working directory (in the action, the checkout).",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path!s} cannot be looked at: {error}", hint="Check the path.") from error
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISCHR, "a device"),
+    ):
+        if test(mode):
+            return name
+    return "something special"
+
+
+def _refuse_outside(target: Path, within: Path) -> None:
+    real, root = Path(os.path.realpath(target)), Path(os.path.realpath(within))
+    if real != root and root not in real.parents:
+        raise UsageError(
+            f"{target} lies outside of {within}",
+            hint="Put the model inside the workspace and give its path without links or `..`.",
+        )
+
+
+def _identify_stream(path: Path, stream: BinaryIO) -> ModelFile:
+    size, digest = _hash(stream)
+    if size == 0:
+        raise ModelError(
+            f"{path} is empty",
+            hint="The write that should have made it failed, or the upload did: write the model again.",
+        )
+    stream.seek(0)
+    head = stream.read(formats.HEAD_BYTES)
+    if formats.is_lfs_pointer(head):
+        raise ModelError(
+            f"{path} is a Git-LFS pointer, not the model",
+            hint="Fetch the file before validating: `lfs: true` for actions/checkout, or `git lfs pull`.",
+        )
+    name, compression = formats.format_of(stream, size)
+    if name == "unknown":
+        raise ModelError(
+            f"{path} is {formats.describe_unknown(head)}, not a model that can be judged",
+            hint=f"Save the model as {_SUPPORTED}.",
+        )
+    return ModelFile(path, name, size, digest, compression)
+
+
+def _hash(stream: BinaryIO) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    stream.seek(0)
+    while True:
+        block = stream.read(_BLOCK)
+        if not block:
+            return size, digest.hexdigest()
+        digest.update(block)
+        size += len(block)
+
+
+def _identify_folder(folder: Path) -> ModelFile:
+    description = folder / "MLmodel"
+    if not description.is_file() or description.is_symlink():
+        raise UsageError(
+            f"{folder} is a folder without an MLmodel file",
+            hint="Give the path of one model file, or of a folder that MLflow wrote.",
+        )
+    with open_regular(description) as stream:
+        text = stream.read(_MLMODEL_BYTES).decode("utf-8", "replace")
+    name = _mlflow_data(folder, text)
+    payload_path = folder / name
+    _refuse_outside(payload_path, folder)
+    if stat.S_ISDIR(_mode(payload_path)):
+        raise ModelError(
+            f"the MLflow model in {folder} names the folder {name} as its model",
+            hint="Log it so that its flavour stores one file, for instance with `mlflow.sklearn.log_model`.",
+        )
+    payload = identify(payload_path)
+    size, digest = _hash_folder(folder)
+    return ModelFile(folder, "mlflow", size, digest, "", payload)
+
+
+def _hash_folder(folder: Path) -> tuple[int, str]:
+    total = 0
+    lines: list[str] = []
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        for name in [entry for entry in folders if (Path(root) / entry).is_symlink()] + sorted(names):
+            path = Path(root) / name
+            with open_regular(path) as stream:
+                size, digest = _hash(stream)
+            total += size
+            lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+            if len(lines) > _MOST_FILES:
+                raise ModelError(
+                    f"{folder} holds more than {_MOST_FILES:,} files", hint="Give the model file alone."
+                )
+    listing = "".join(sorted(lines, key=lambda line: line[66:])).encode("utf-8", "surrogateescape")
+    return total, hashlib.sha256(listing).hexdigest()
+
+
+def _mlflow_data(folder: Path, text: str) -> str:
+    """The model file that `MLmodel` names: its `flavors` are two levels of plain YAML mappings.
+
+    Source: the MLflow Model format (mlflow.org, "MLflow Models", Storage Format).
+    """
+    flavours: dict[str, dict[str, str]] = {}
+    flavour, inside = "", False
+    for line in text.splitlines():
+        found = re.match(r"( *)([A-Za-z_][\w.-]*):\s*(.*?)\s*$", line)
+        if not found:
+            continue
+        depth, key, value = len(found[1]), found[2], found[3].strip("'\"")
+        if depth == 0:
+            inside = key == "flavors"
+        elif inside and depth == 2:
+            flavour = key
+        elif inside and depth == 4 and value and flavour:
+            flavours.setdefault(flavour, {})[key] = value
+    for name in _FLAVOURS:
+        for key in _FILE_KEYS:
+            if key in flavours.get(name, {}):
+                return str(flavours[name][key])
+    seen = ", ".join(sorted(flavours)) or "none"
+    raise ModelError(
+        f"the MLflow model in {folder} has no flavour that can be judged (it has: {seen})",
+        hint=f"Log it with the flavour {', '.join(_FLAVOURS)}: a custom Python function cannot be converted.",
+    )
