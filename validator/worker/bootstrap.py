@@ -1,0 +1,26 @@
+"""First file of every worker process, run by path: `python -I -B bootstrap.py FD`.
+
+It makes `validator` importable from where this file lies, without putting the folder around it on `sys.path`:
+a foreign interpreter must not find our numpy beside its own.
+"""
+
+import importlib.util
+import os
+import sys
+
+
+def _adopt(root):
+    """Register the package at `root` under its own name."""
+    spec = importlib.util.spec_from_file_location(
+        "validator", os.path.join(root, "__init__.py"), submodule_search_locations=[root]
+    )
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["validator"] = package
+    spec.loader.exec_module(package)
+
+
+if __name__ == "__main__":
+    _adopt(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    from validator.worker.zygote import serve
+
+    serve(int(sys.argv[1]))

@@ -1,0 +1,71 @@
+"""A child of the zygote: locks itself down, then answers requests of its one job until the channel closes."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import time
+from typing import Any, Dict, List, Tuple  # noqa: UP035
+
+from validator.worker import wire
+
+#: Job name -> module; each has a class `Job` whose public methods are the operations.
+JOBS = {
+    name: f"validator.worker.jobs.{name}"
+    for name in ("scan", "sample", "export", "native", "convert", "onnx", "judge", "deployment", "custom")
+}
+
+
+def run(channel: int, order: Dict[str, Any]) -> None:  # noqa: UP006
+    """Serve the job that `order` names. The channel's descriptor stays the only way out."""
+    module = importlib.import_module(JOBS[order["job"]])
+    report = _lock_down(order, channel)
+    job = module.Job(**order.get("options", {}))
+    wire.send(channel, {"ready": True, "lockdown": report})
+    while True:
+        try:
+            request, arrays = wire.receive(channel)
+        except wire.Closed:
+            return
+        meta, answer = _answer(job, request, arrays)
+        wire.send(channel, meta, answer)
+        del request, arrays, answer
+        gc.collect(0)
+
+
+def _lock_down(order: Dict[str, Any], channel: int) -> Any:  # noqa: UP006
+    from validator.worker.lockdown import Policy, apply
+
+    policy = dict(order["policy"])
+    policy["keep_fds"] = tuple(range(channel, channel + order["fds"]))
+    os.chdir(policy["scratch"])
+    return apply(Policy(**policy)).to_json()
+
+
+def _answer(job: Any, request: wire.Meta, arrays: wire.Arrays) -> Tuple[wire.Meta, List[Any]]:  # noqa: UP006
+    """What the operation gives, or the error it raised, as data. Times are this process's own clock."""
+    name = str(request.get("op"))
+    operation = None if name.startswith("_") else getattr(job, name, None)
+    if operation is None:
+        return {"error": {"type": "WireError", "bases": [], "message": f"no operation {name!r}", "hint": ""}}, []
+    started = time.perf_counter()
+    try:
+        result, answer = operation(arrays, **request.get("args", {}))
+    except MemoryError:
+        return {"error": {"type": "MemoryError", "bases": [], "message": "out of memory", "hint": ""}}, []
+    except Exception as error:  # noqa: BLE001 - a model may raise anything; the supervisor names it
+        return {"error": describe_error(error), "seconds": time.perf_counter() - started}, []
+    return {"result": result, "seconds": time.perf_counter() - started}, list(answer)
+
+
+def describe_error(error: BaseException) -> Dict[str, Any]:  # noqa: UP006
+    """An exception as data: its type, the built-in types it also is, its message, and a hint if it has one."""
+    bases = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+    message = getattr(error, "message", None) or str(error)
+    return {
+        "type": type(error).__name__,
+        "bases": bases[:20],
+        "message": str(message)[:20_000],
+        "hint": str(getattr(error, "hint", "") or "")[:5_000],
+    }
