@@ -1,0 +1,60 @@
+"""What a runtime answers for N rows, in the signature that the ONNX file has too.
+
+Runs on Python 3.9 with numpy alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple  # noqa: UP035
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NAMES = ("label", "probabilities", "prediction", "score")
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """`label` [N] and `probabilities` [N, C] of classifiers, `prediction` [N] or [N, T] of regressors, `score` [N] of
+    rankers and outlier detectors (which may have a `label` too). What a model does not give is None.
+    """
+
+    label: Optional[NDArray[Any]] = None  # noqa: UP045
+    probabilities: Optional[NDArray[Any]] = None  # noqa: UP045
+    prediction: Optional[NDArray[Any]] = None  # noqa: UP045
+    score: Optional[NDArray[Any]] = None  # noqa: UP045
+
+    @property
+    def present(self) -> Dict[str, NDArray[Any]]:  # noqa: UP006
+        """The outputs that the model gives, by name, in the order of the signature."""
+        found = {name: getattr(self, name) for name in NAMES}
+        return {name: array for name, array in found.items() if array is not None}
+
+    @property
+    def numeric(self) -> Tuple[str, NDArray[Any]]:  # noqa: UP006
+        """The name and values [N, K] of the output that carries numbers. Raises ValueError when there is none."""
+        for name in ("probabilities", "prediction", "score"):
+            array = getattr(self, name)
+            if array is not None:
+                return name, array.reshape(len(array), -1)
+        raise ValueError("the model gives no numeric output")
+
+    def __len__(self) -> int:
+        return max((len(array) for array in self.present.values()), default=0)
+
+    def take(self, rows: Any) -> Outputs:
+        """The answers for the rows that an index array, mask or slice selects."""
+        return Outputs(**{name: array[rows] for name, array in self.present.items()})
+
+
+def same(first: Outputs, second: Outputs) -> bool:
+    """Whether both hold the same names, shapes and values bit for bit, NaN equal to NaN."""
+    import numpy as np
+
+    a, b = first.present, second.present
+    return a.keys() == b.keys() and all(
+        a[name].shape == b[name].shape
+        and np.array_equal(a[name], b[name], equal_nan=a[name].dtype.kind == "f" and b[name].dtype.kind == "f")
+        for name in a
+    )

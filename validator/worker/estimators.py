@@ -1,0 +1,203 @@
+"""One way to ask any native model: a table goes in, the outputs of the ONNX signature come out.
+
+A model answers through the method its users call: `predict_proba` and `predict` of the scikit-learn API, or
+`predict` of a booster. What the method takes, a DataFrame or a matrix, follows how the model was trained.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any, Callable, Dict, List, Optional, Tuple  # noqa: UP035
+
+from validator.outputs import Outputs
+from validator.table import Table
+
+_AUTO_NAME = re.compile(r"(Column_|column_|f|x)\d+")
+_LIGHTGBM_CLASS_TASKS = {"binary": "binary", "multiclass": "multiclass", "multiclassova": "multiclass"}
+_LIGHTGBM_RANKING = ("lambdarank", "rank_xendcg")
+
+
+class NotAModelError(TypeError):
+    """The object has no method to predict with."""
+
+    hint = "save the fitted estimator itself: a LightGBM, XGBoost, CatBoost or scikit-learn model or pipeline"
+
+
+class Adapter:
+    """A native model behind one interface. Raises NotAModelError for an object that cannot predict."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.library = type(model).__module__.split(".")[0]
+        self.is_booster = type(model).__name__ == "Booster" and self.library in ("lightgbm", "xgboost")
+        if not callable(getattr(model, "predict", None)):
+            raise NotAModelError(_explain(model))
+        self.task = self._task()
+        self.feature_names = self._feature_names()
+        self.n_features = self._n_features()
+
+    @property
+    def classes(self) -> List[Any]:  # noqa: UP006
+        """Class labels in the order of the probabilities, as plain Python values."""
+        found = getattr(self.model, "classes_", None)
+        if found is not None and self.task in ("binary", "multiclass"):
+            return [item.item() if hasattr(item, "item") else item for item in found]
+        if self.task == "binary":
+            return [0, 1]
+        return list(range(self._booster_classes())) if self.task == "multiclass" else []
+
+    def inputs(self, table: Table) -> Any:
+        """The table as the model's users would pass it: a DataFrame if it was trained on names, else a matrix."""
+        if self.feature_names is None and table.is_numeric:
+            return self._matrix(table)
+        import pandas as pd
+
+        frame = pd.DataFrame({column.name: _series(column) for column in table.columns}, copy=False)
+        return self._wrap(frame)
+
+    def from_array(self, array: Any) -> Any:
+        """A bare array as the model's users would pass it, whatever its rank and dtype."""
+        return self._wrap(array)
+
+    def call(self, given: Any) -> Any:
+        """The one call that is timed: probabilities of classifiers, else the prediction."""
+        if self.task in ("binary", "multiclass") and hasattr(self.model, "predict_proba"):
+            return self.model.predict_proba(given)
+        if self.task == "outlier" and hasattr(self.model, "decision_function"):
+            return self.model.decision_function(given)
+        return self.model.predict(given)
+
+    def predict(self, given: Any) -> Outputs:
+        """All outputs for inputs that `inputs` or `from_array` made."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._outputs(given)
+
+    def _outputs(self, given: Any) -> Outputs:
+        import numpy as np
+
+        if self.task in ("binary", "multiclass"):
+            return self._classify(given)
+        if self.task == "outlier":
+            label = np.asarray(self.model.predict(given)).astype(np.int64)
+            return Outputs(label=label, score=np.asarray(self.call(given)).reshape(-1))
+        answer = np.asarray(self.model.predict(given))
+        if self.task == "ranking":
+            return Outputs(score=answer.reshape(-1))
+        return Outputs(prediction=answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer)
+
+    def _classify(self, given: Any) -> Outputs:
+        import numpy as np
+
+        if self.is_booster:
+            return self._booster_classify(np.asarray(self.model.predict(given)))
+        label = np.asarray(self.model.predict(given)).reshape(-1)
+        label = label.astype(object) if label.dtype.kind in "OUS" else label.astype(np.int64)
+        if hasattr(self.model, "predict_proba"):
+            return Outputs(label=label, probabilities=np.asarray(self.model.predict_proba(given)))
+        if hasattr(self.model, "decision_function"):
+            return Outputs(label=label, score=np.asarray(self.model.decision_function(given)))
+        return Outputs(label=label)
+
+    def _booster_classify(self, answer: Any) -> Outputs:
+        """Boosters give probabilities alone; their label is the most probable class, the first on a tie."""
+        import numpy as np
+
+        probabilities = answer if answer.ndim == 2 else np.column_stack([1.0 - answer, answer])
+        return Outputs(label=probabilities.argmax(axis=1).astype(np.int64), probabilities=probabilities)
+
+    def _matrix(self, table: Table) -> Any:
+        return self._wrap(table.matrix())
+
+    def _wrap(self, given: Any) -> Any:
+        if self.is_booster and self.library == "xgboost":
+            import xgboost
+
+            return xgboost.DMatrix(given, enable_categorical=True)
+        return given
+
+    def _task(self) -> str:
+        if self.is_booster:
+            return self._booster_task()
+        model, name = self.model, type(self.model).__name__
+        if "Ranker" in name:
+            return "ranking"
+        last = model.steps[-1][1] if hasattr(model, "steps") else model
+        if hasattr(last, "fit_predict") and hasattr(last, "offset_"):
+            return "outlier"
+        classes = getattr(model, "classes_", None)
+        if classes is None:
+            return "regression"
+        if isinstance(classes, list):
+            return "multilabel"
+        return "binary" if len(classes) == 2 else "multiclass"
+
+    def _objective(self) -> str:
+        if self.library == "lightgbm":
+            found = re.search(r"^objective=(\S+)", self.model.model_to_string(num_iteration=1), re.MULTILINE)
+            return found.group(1) if found else ""
+        import json
+
+        config = json.loads(self.model.save_config())
+        return str(config["learner"]["learner_train_param"]["objective"])
+
+    def _booster_task(self) -> str:
+        objective = self._objective()
+        if objective in _LIGHTGBM_RANKING or objective.startswith("rank:"):
+            return "ranking"
+        if objective in ("binary:logistic", "multi:softprob"):
+            return "binary" if objective.startswith("binary") else "multiclass"
+        return _LIGHTGBM_CLASS_TASKS.get(objective, "regression")
+
+    def _booster_classes(self) -> int:
+        if self.library == "lightgbm":
+            return int(self.model.num_model_per_iteration())
+        import json
+
+        return int(json.loads(self.model.save_config())["learner"]["learner_model_param"]["num_class"])
+
+    def _feature_names(self) -> Optional[List[str]]:  # noqa: UP006, UP045
+        """Names the model was trained with; None when it was trained on a bare matrix."""
+        model = self.model
+        names: Any = getattr(model, "feature_names_in_", None)
+        if names is None and self.is_booster:
+            names = model.feature_name() if self.library == "lightgbm" else model.feature_names
+        if names is None:
+            names = getattr(model, "feature_names_", None)
+        if names is None and hasattr(model, "steps"):
+            names = getattr(model.steps[0][1], "feature_names_in_", None)
+        if names is None or all(_AUTO_NAME.fullmatch(str(name)) for name in names):
+            return None
+        if all(str(name) == str(i) for i, name in enumerate(names)):
+            return None
+        return [str(name) for name in names]
+
+    def _n_features(self) -> Optional[int]:  # noqa: UP045
+        model = self.model
+        if self.is_booster:
+            return int(model.num_feature() if self.library == "lightgbm" else model.num_features())
+        found = getattr(model, "n_features_in_", None)
+        return None if found is None else int(found)
+
+
+def _series(column: Any) -> Any:
+    if column.categories is None:
+        return column.values
+    import pandas as pd
+
+    return pd.Categorical.from_codes(column.values, categories=list(column.categories))
+
+
+def _explain(model: Any) -> str:
+    """What the object is, for someone who saved the wrong thing."""
+    name = f"{type(model).__module__}.{type(model).__name__}"
+    if isinstance(model, dict):
+        held = ", ".join(f"{str(key)[:40]!r}: {type(value).__name__}" for key, value in list(model.items())[:8])
+        return f"the file holds a dictionary ({held}), not a model"
+    if isinstance(model, (list, tuple)):
+        held = ", ".join(type(value).__name__ for value in model[:8])
+        return f"the file holds a {type(model).__name__} ({held}), not a model"
+    return f"the file holds a {name}, which has no predict method"
+
+

@@ -1,0 +1,190 @@
+"""Reads the data sample in batches: Parquet, CSV, Arrow/Feather and NPZ, from an open descriptor."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple  # noqa: UP035
+
+from validator.errors import SampleError
+from validator.table import Column, Table
+from validator.worker import wire
+
+_FILE = 4  # the sample's descriptor, next after the channel
+_MAX_NPZ_BYTES = 4 * 2**30
+_BATCH_ROWS = 65_536
+
+
+class Job:
+    """Operations: `open` says what the columns are, `batch` gives the next rows, `rewind` starts again."""
+
+    def __init__(self, format: str, name: str) -> None:  # noqa: A002
+        self._format = format
+        self._name = name
+        self._batches: Optional[Iterator[Table]] = None  # noqa: UP045
+        self._rest: Optional[Table] = None  # noqa: UP045
+
+    def open(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:  # noqa: UP006
+        """The first batch tells names and dtypes. Raises SampleError for unreadable or empty data."""
+        self.rewind(arrays)
+        first = self._next()
+        if first is None or not len(first):
+            raise SampleError(f"{self._name} holds no rows", hint="give a sample of real rows, some hundred at least")
+        self._rest = first
+        return {"columns": [[column.name, column.dtype] for column in first.columns]}, []
+
+    def rewind(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:  # noqa: UP006
+        os.lseek(_FILE, 0, os.SEEK_SET)
+        self._batches = read_batches(_FILE, self._format, self._name)
+        self._rest = None
+        return {}, []
+
+    def batch(self, arrays: wire.Arrays, max_rows: int) -> Tuple[wire.Meta, wire.Arrays]:  # noqa: UP006
+        """At most that many rows; none when the sample is at its end."""
+        table = self._rest if self._rest is not None else self._next()
+        if table is None:
+            return {"table": None}, []
+        self._rest = table.take(slice(max_rows, None)) if len(table) > max_rows else None
+        meta, packed = wire.pack_table(table.take(slice(0, max_rows)))
+        return {"table": meta}, packed
+
+    def _next(self) -> Optional[Table]:  # noqa: UP045
+        assert self._batches is not None, "open comes first"
+        try:
+            return next(self._batches, None)
+        except SampleError:
+            raise
+        except (ValueError, OSError, KeyError, NotImplementedError, zipfile.BadZipFile) as error:
+            # pyarrow's own errors are ValueError, OSError, KeyError and NotImplementedError by inheritance.
+            raise SampleError(
+                f"{self._name} cannot be read as {self._format}: {error}",
+                hint="is the file whole, and its suffix right? (.parquet, .csv, .arrow, .feather, .npz)",
+            ) from error
+
+
+def read_batches(fd: int, format: str, name: str) -> Iterator[Table]:  # noqa: A002
+    """Tables of at most 65,536 rows, one after the other, without reading the whole file where it allows that."""
+    if format == "npz":
+        yield from _read_npz(fd, name)
+        return
+    for batch in _arrow_batches(fd, format):
+        yield _to_table(batch, name)
+
+
+def _arrow_batches(fd: int, format: str) -> Iterator[Any]:  # noqa: A002
+    import pyarrow as pa
+
+    file = os.fdopen(os.dup(fd), "rb")
+    if format == "parquet":
+        import pyarrow.parquet as pq
+
+        yield from pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
+    elif format == "csv":
+        import pyarrow.csv as csv
+
+        yield from csv.open_csv(
+            file,
+            read_options=csv.ReadOptions(use_threads=False),
+            convert_options=csv.ConvertOptions(strings_can_be_null=True),
+        )
+    elif file.read(6) == b"ARROW1":
+        file.seek(0)
+        reader = pa.ipc.open_file(file)
+        for i in range(reader.num_record_batches):
+            yield from _sliced(reader.get_batch(i))
+    else:
+        file.seek(0)
+        for batch in pa.ipc.open_stream(file):
+            yield from _sliced(batch)
+
+
+def _sliced(batch: Any) -> Iterator[Any]:
+    for start in range(0, batch.num_rows, _BATCH_ROWS):
+        yield batch.slice(start, _BATCH_ROWS)
+
+
+def _to_table(batch: Any, name: str) -> Table:
+    names = [str(column) for column in batch.schema.names]
+    repeated = sorted({column for column in names if names.count(column) > 1})
+    if repeated:
+        raise SampleError(
+            f"{name} has two columns named {', '.join(repeated[:5])}", hint="give each column a name of its own"
+        )
+    keep = [i for i, column in enumerate(names) if not column.startswith("__index_level_")]
+    return Table(tuple(_to_column(names[i], batch.column(i), name) for i in keep), batch.num_rows)
+
+
+def _to_column(name: str, array: Any, source: str) -> Column:
+    """An Arrow array as a column: nulls in numbers become NaN, dictionaries become categories."""
+    import numpy as np
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+        values = array.dictionary.to_numpy(zero_copy_only=False)
+        return Column(name, codes, values.astype(object) if values.dtype.kind in "OU" else values)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        if array.null_count:
+            array = array.cast(pa.float64()) if not pa.types.is_boolean(kind) else array.cast(pa.int8()).cast(pa.float64())
+        return Column(name, _plain(array.to_numpy(zero_copy_only=False)))
+    if pa.types.is_decimal(kind):
+        return Column(name, array.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return Column(name, array.to_numpy(zero_copy_only=False).astype(object))
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return Column(name, array.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False))
+    if pa.types.is_null(kind):
+        return Column(name, np.full(len(array), np.nan))
+    raise SampleError(
+        f"column {name!r} of {source} holds {kind}, which no model here takes",
+        hint="leave it out of the sample, or spread it over plain columns",
+    )
+
+
+def _plain(values: Any) -> Any:
+    import numpy as np
+
+    return values.astype(np.float64) if values.dtype == object else values
+
+
+def _read_npz(fd: int, name: str) -> Iterator[Table]:
+    """One array per column; or `X` [N, F] with `feature_names` [F] and, if there is a target, `y` [N]."""
+    import numpy as np
+
+    with os.fdopen(os.dup(fd), "rb") as file:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _MAX_NPZ_BYTES:
+            raise SampleError(f"{name} would unpack to {size} bytes", hint="give a smaller sample, or Parquet")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as members:
+            table = _npz_table({key: members[key] for key in members.files}, name)
+    for start in range(0, len(table), _BATCH_ROWS):
+        yield table.take(slice(start, start + _BATCH_ROWS))
+
+
+def _npz_table(members: Dict[str, Any], name: str) -> Table:  # noqa: UP006
+    columns: List[Column] = []  # noqa: UP006
+    matrix = members.pop("X", None)
+    if matrix is not None:
+        if matrix.ndim != 2:
+            raise SampleError(f"X in {name} has shape {matrix.shape}, not [rows, features]", hint="save a 2-D array")
+        names = _feature_names(members.pop("feature_names", None), matrix.shape[1], name)
+        columns.extend(Column(names[i], matrix[:, i]) for i in range(matrix.shape[1]))
+    for key, values in members.items():
+        if values.ndim != 1:
+            raise SampleError(f"{key} in {name} has shape {values.shape}, not [rows]", hint="one array a column, or X")
+        columns.append(Column(key, values.astype(object) if values.dtype.kind in "US" else values))
+    try:
+        return Table.of(columns)
+    except ValueError as error:
+        raise SampleError(f"{name}: {error}", hint="all arrays need one entry a row") from error
+
+
+def _feature_names(given: Any, count: int, name: str) -> Sequence[str]:
+    if given is None:
+        return [f"f{i}" for i in range(count)]
+    if len(given) != count:
+        raise SampleError(f"{name} has {len(given)} feature_names for {count} columns", hint="save one name a column")
+    return [str(item) for item in given]

@@ -1,0 +1,85 @@
+"""From a model file's bytes to the live native model, each format through its own library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Sequence  # noqa: UP035
+
+from validator.errors import ModelError
+
+_PICKLES = ("pickle", "joblib")
+
+
+def load_model(data: bytes, format: str, allow: Sequence[str], trusted: bool) -> Any:  # noqa: A002
+    """Raises UnsafeModelError for a refused pickle, ModelError for a format without a native model.
+
+    Pickles go through the restricted unpickler unless `trusted`.
+    """
+    if format in _PICKLES:
+        return _load_pickle(data, allow, trusted)
+    if format in ("lightgbm-text", "lightgbm-json"):
+        return _load_lightgbm(data, format)
+    if format in ("xgboost-json", "xgboost-ubj"):
+        import xgboost
+
+        return xgboost.Booster(model_file=bytearray(data))
+    if format == "catboost-cbm":
+        return _load_catboost(data)
+    if format == "skops":
+        return _load_skops(data, allow)
+    raise ModelError(f"a {format} file holds no native model", hint="give the file that training saved")
+
+
+def _load_pickle(data: bytes, allow: Sequence[str], trusted: bool) -> Any:
+    if trusted:
+        import io
+
+        import joblib
+
+        return joblib.load(io.BytesIO(data))
+    from validator.model.safety import load
+
+    return load(data, allow=tuple(allow))
+
+
+def _load_lightgbm(data: bytes, format: str) -> Any:  # noqa: A002
+    import lightgbm
+
+    if format == "lightgbm-json":
+        raise ModelError(
+            "LightGBM's JSON dump cannot be loaded back by LightGBM", hint="save with booster.save_model() instead"
+        )
+    try:
+        return lightgbm.Booster(model_str=data.decode("utf-8"), params={"verbosity": -1})
+    except lightgbm.basic.LightGBMError as error:
+        raise ModelError(f"LightGBM cannot load the model: {error}", hint="save it again; is the file whole?") from error
+
+
+def _load_catboost(data: bytes) -> Any:
+    import catboost
+
+    model = catboost.CatBoost()
+    model.load_model(blob=data, format="cbm")
+    return model
+
+
+def _load_skops(data: bytes, allow: Sequence[str]) -> Any:
+    import fnmatch
+
+    import skops.io
+
+    asked = skops.io.get_untrusted_types(data=data)
+    refused = [name for name in asked if not any(fnmatch.fnmatchcase(name, pattern) for pattern in allow)]
+    if refused:
+        raise ModelError(
+            f"the skops file asks for types that nobody vouched for: {', '.join(refused[:5])}",
+            hint="name them under `allow` if they are yours",
+        )
+    return skops.io.loads(data, trusted=asked)
+
+
+def scratch_file(data: bytes, name: str) -> Path:
+    """The bytes as a file in the worker's own folder, for libraries that load from paths only."""
+    path = Path(name)
+    path.write_bytes(data)
+    return path
