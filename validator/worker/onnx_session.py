@@ -1,0 +1,142 @@
+"""An ONNX Runtime session behind tables and outputs, in the signature of our files and of most others'."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Optional  # noqa: UP035
+
+from validator.errors import ModelError
+from validator.outputs import NAMES, Outputs
+from validator.table import Column, Table
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+}
+_RENAMED = {
+    "output_label": "label",
+    "output_probability": "probabilities",
+    "variable": "prediction",
+    "scores": "score",
+}
+
+
+class InputError(ValueError):
+    """The table does not fit the model's inputs."""
+
+    hint = "give the columns that the contract names"
+
+
+def open_session(data: bytes, threads: int) -> Any:
+    """A quiet session on one thread of control. Raises ModelError when ONNX Runtime refuses the file."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(
+            f"ONNX Runtime cannot load the model: {str(error)[:1000]}",
+            hint="was it written for a newer opset, or with custom operators?",
+        ) from error
+
+
+class OnnxModel:
+    """A session and its signature."""
+
+    def __init__(self, data: bytes, threads: int = 1) -> None:
+        self.session = open_session(data, threads)
+        self.inputs = [(item.name, item.type, item.shape) for item in self.session.get_inputs()]
+        self.outputs = [_RENAMED.get(item.name, item.name) for item in self.session.get_outputs()]
+        self._output_names = [item.name for item in self.session.get_outputs()]
+        self._numeric_name = self._find_numeric()
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether all features go in as one [N, F] tensor."""
+        return len(self.inputs) == 1 and len(self.inputs[0][2]) == 2 and self.inputs[0][2][1] != 1
+
+    @property
+    def input_dtype(self) -> str:
+        return _DTYPES.get(self.inputs[0][1], self.inputs[0][1])
+
+    @property
+    def n_features(self) -> Optional[int]:  # noqa: UP045
+        if not self.is_matrix:
+            return len(self.inputs)
+        width = self.inputs[0][2][1]
+        return width if isinstance(width, int) else None
+
+    def feed(self, table: Table) -> Dict[str, Any]:  # noqa: UP006
+        """The table as the session's inputs. Raises InputError when columns are missing or no numbers."""
+        if self.is_matrix or (len(self.inputs) == 1 and table.is_numeric):
+            try:
+                return {self.inputs[0][0]: table.matrix(self.input_dtype)}
+            except ValueError as error:
+                raise InputError(str(error)) from error
+        missing = [name for name, _, _ in self.inputs if name not in table.names]
+        if missing:
+            raise InputError(f"missing columns: {', '.join(missing[:10])}")
+        return {name: _tensor(table.column(name), kind) for name, kind, _ in self.inputs}
+
+    def call(self, feed: Dict[str, Any]) -> Any:  # noqa: UP006
+        """The one call that is timed: the output that carries numbers."""
+        return self.session.run([self._numeric_name], feed)[0]
+
+    def predict(self, feed: Dict[str, Any]) -> Outputs:  # noqa: UP006
+        answers = dict(zip(self.outputs, self.session.run(self._output_names, feed)))
+        return Outputs(**{name: _tidy(name, array) for name, array in answers.items() if name in NAMES})
+
+    def _find_numeric(self) -> str:
+        names = dict(zip(self.outputs, self._output_names))
+        for name in ("probabilities", "prediction", "score", "label"):
+            if name in names:
+                return names[name]
+        raise ModelError(
+            f"the ONNX model's outputs are {', '.join(self.outputs[:5])}",
+            hint="name them label, probabilities, prediction or score",
+        )
+
+
+def _tensor(column: Column, kind: str) -> Any:
+    """One column as an [N, 1] tensor of the input's type. Raises InputError for text where a number belongs."""
+    import numpy as np
+
+    dtype = _DTYPES.get(kind, "object")
+    values = column.decoded()
+    if dtype == "object":
+        text: List[Any] = ["" if value is None else str(value) for value in values.tolist()]  # noqa: UP006
+        return np.array(text, dtype=object).reshape(-1, 1)
+    try:
+        return np.ascontiguousarray(values, dtype=dtype).reshape(-1, 1)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"column {column.name!r} is no {dtype}: {error}") from error
+
+
+def _tidy(name: str, array: Any) -> Any:
+    import numpy as np
+
+    if isinstance(array, list):
+        return _zipmap(array)
+    array = np.asarray(array)
+    if array.dtype.kind in "US":
+        array = array.astype(object)
+    if array.ndim == 2 and array.shape[1] == 1 and name != "probabilities":
+        return array[:, 0]
+    return array
+
+
+def _zipmap(rows: List[Any]) -> Any:  # noqa: UP006
+    """A ZipMap's list of dictionaries (files made by others) as one array [N, C]."""
+    import numpy as np
+
+    return np.array([list(row.values()) for row in rows])
