@@ -6,7 +6,7 @@ Runs on Python 3.9 with numpy alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple  # noqa: UP035
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,19 +20,19 @@ class Outputs:
     rankers and outlier detectors (which may have a `label` too). What a model does not give is None.
     """
 
-    label: Optional[NDArray[Any]] = None  # noqa: UP045
-    probabilities: Optional[NDArray[Any]] = None  # noqa: UP045
-    prediction: Optional[NDArray[Any]] = None  # noqa: UP045
-    score: Optional[NDArray[Any]] = None  # noqa: UP045
+    label: Optional[NDArray[Any]] = None
+    probabilities: Optional[NDArray[Any]] = None
+    prediction: Optional[NDArray[Any]] = None
+    score: Optional[NDArray[Any]] = None
 
     @property
-    def present(self) -> Dict[str, NDArray[Any]]:  # noqa: UP006
+    def present(self) -> Dict[str, NDArray[Any]]:
         """The outputs that the model gives, by name, in the order of the signature."""
         found = {name: getattr(self, name) for name in NAMES}
         return {name: array for name, array in found.items() if array is not None}
 
     @property
-    def numeric(self) -> Tuple[str, NDArray[Any]]:  # noqa: UP006
+    def numeric(self) -> Tuple[str, NDArray[Any]]:
         """The name and values [N, K] of the output that carries numbers. Raises ValueError when there is none."""
         for name in ("probabilities", "prediction", "score"):
             array = getattr(self, name)
@@ -55,6 +55,8 @@ def same(first: Outputs, second: Outputs) -> bool:
     a, b = first.present, second.present
     return a.keys() == b.keys() and all(
         a[name].shape == b[name].shape
-        and np.array_equal(a[name], b[name], equal_nan=a[name].dtype.kind == "f" and b[name].dtype.kind == "f")
+        and np.array_equal(
+            a[name], b[name], equal_nan=a[name].dtype.kind == "f" and b[name].dtype.kind == "f"
+        )
         for name in a
     )

@@ -6,7 +6,7 @@ Runs on Python 3.9 with numpy alone, since workers may live in the environment a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Iterable, Optional, Sequence, Tuple  # noqa: UP035
+from typing import TYPE_CHECKING, Any, Iterable, Optional, Sequence, Tuple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Column:
 
     name: str
     values: NDArray[Any]
-    categories: Optional[NDArray[Any]] = None  # noqa: UP045
+    categories: Optional[NDArray[Any]] = None
 
     @property
     def dtype(self) -> str:
@@ -60,7 +60,7 @@ class Column:
 class Table:
     """Columns of equal length. `n_rows` is kept apart so that a table without columns still has a height."""
 
-    columns: Tuple[Column, ...]  # noqa: UP006
+    columns: Tuple[Column, ...]
     n_rows: int
 
     @staticmethod
@@ -81,7 +81,7 @@ class Table:
         return Table(tuple(Column(name, matrix[:, i]) for i, name in enumerate(names)), len(matrix))
 
     @property
-    def names(self) -> Tuple[str, ...]:  # noqa: UP006
+    def names(self) -> Tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
     @property

@@ -89,7 +89,9 @@ class Worker:
         self.post(op, arrays, timeout_s=timeout_s, **args)
         return self.answer(timeout_s=timeout_s)
 
-    def post(self, op: str, arrays: Sequence[Any] = (), *, timeout_s: float | None = None, **args: Any) -> None:
+    def post(
+        self, op: str, arrays: Sequence[Any] = (), *, timeout_s: float | None = None, **args: Any
+    ) -> None:
         """Ask without waiting; `answer` must follow before the next `post`."""
         self._check_alive()
         self._sent_at = time.perf_counter()
@@ -137,7 +139,10 @@ class Worker:
         elif isinstance(error, wire.Closed):
             cause, hint = "", "raise worker_memory_mb or worker_timeout_s if the model really needs more"
         else:
-            cause, hint = f"sent a malformed answer: {error}", "the model interferes with its worker; do not ship it"
+            cause, hint = (
+                f"sent a malformed answer: {error}",
+                "the model interferes with its worker; do not ship it",
+            )
         cause = self._end(kill=not isinstance(error, wire.Closed), cause=cause)
         return WorkerError(f"the {self.name} worker {cause}", hint=hint)
 

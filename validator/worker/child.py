@@ -6,7 +6,7 @@ import gc
 import importlib
 import os
 import time
-from typing import Any, Dict, List, Tuple  # noqa: UP035
+from typing import Any, Dict, List, Tuple
 
 from validator.worker import wire
 
@@ -17,7 +17,7 @@ JOBS = {
 }
 
 
-def run(channel: int, order: Dict[str, Any]) -> None:  # noqa: UP006
+def run(channel: int, order: Dict[str, Any]) -> None:
     """Serve the job that `order` names. The channel's descriptor stays the only way out."""
     module = importlib.import_module(JOBS[order["job"]])
     report = _lock_down(order, channel)
@@ -34,7 +34,7 @@ def run(channel: int, order: Dict[str, Any]) -> None:  # noqa: UP006
         gc.collect(0)
 
 
-def _lock_down(order: Dict[str, Any], channel: int) -> Any:  # noqa: UP006
+def _lock_down(order: Dict[str, Any], channel: int) -> Any:
     from validator.worker.lockdown import Policy, apply
 
     policy = dict(order["policy"])
@@ -43,23 +43,25 @@ def _lock_down(order: Dict[str, Any], channel: int) -> Any:  # noqa: UP006
     return apply(Policy(**policy)).to_json()
 
 
-def _answer(job: Any, request: wire.Meta, arrays: wire.Arrays) -> Tuple[wire.Meta, List[Any]]:  # noqa: UP006
+def _answer(job: Any, request: wire.Meta, arrays: wire.Arrays) -> Tuple[wire.Meta, List[Any]]:
     """What the operation gives, or the error it raised, as data. Times are this process's own clock."""
     name = str(request.get("op"))
     operation = None if name.startswith("_") else getattr(job, name, None)
     if operation is None:
-        return {"error": {"type": "WireError", "bases": [], "message": f"no operation {name!r}", "hint": ""}}, []
+        return {
+            "error": {"type": "WireError", "bases": [], "message": f"no operation {name!r}", "hint": ""}
+        }, []
     started = time.perf_counter()
     try:
         result, answer = operation(arrays, **request.get("args", {}))
     except MemoryError:
         return {"error": {"type": "MemoryError", "bases": [], "message": "out of memory", "hint": ""}}, []
-    except Exception as error:  # noqa: BLE001 - a model may raise anything; the supervisor names it
+    except Exception as error:  # a model may raise anything; the supervisor names it
         return {"error": describe_error(error), "seconds": time.perf_counter() - started}, []
     return {"result": result, "seconds": time.perf_counter() - started}, list(answer)
 
 
-def describe_error(error: BaseException) -> Dict[str, Any]:  # noqa: UP006
+def describe_error(error: BaseException) -> Dict[str, Any]:
     """An exception as data: its type, the built-in types it also is, its message, and a hint if it has one."""
     bases = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
     message = getattr(error, "message", None) or str(error)

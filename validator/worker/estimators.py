@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import Any, Callable, Dict, List, Optional, Tuple  # noqa: UP035
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from validator.outputs import Outputs
 from validator.table import Table
@@ -38,7 +38,7 @@ class Adapter:
         self.n_features = self._n_features()
 
     @property
-    def classes(self) -> List[Any]:  # noqa: UP006
+    def classes(self) -> List[Any]:
         """Class labels in the order of the probabilities, as plain Python values."""
         found = getattr(self.model, "classes_", None)
         if found is not None and self.task in ("binary", "multiclass"):
@@ -157,7 +157,7 @@ class Adapter:
 
         return int(json.loads(self.model.save_config())["learner"]["learner_model_param"]["num_class"])
 
-    def _feature_names(self) -> Optional[List[str]]:  # noqa: UP006, UP045
+    def _feature_names(self) -> Optional[List[str]]:
         """Names the model was trained with; None when it was trained on a bare matrix."""
         model = self.model
         names: Any = getattr(model, "feature_names_in_", None)
@@ -173,7 +173,7 @@ class Adapter:
             return None
         return [str(name) for name in names]
 
-    def _n_features(self) -> Optional[int]:  # noqa: UP045
+    def _n_features(self) -> Optional[int]:
         model = self.model
         if self.is_booster:
             return int(model.num_feature() if self.library == "lightgbm" else model.num_features())
@@ -193,11 +193,11 @@ def _explain(model: Any) -> str:
     """What the object is, for someone who saved the wrong thing."""
     name = f"{type(model).__module__}.{type(model).__name__}"
     if isinstance(model, dict):
-        held = ", ".join(f"{str(key)[:40]!r}: {type(value).__name__}" for key, value in list(model.items())[:8])
+        held = ", ".join(
+            f"{str(key)[:40]!r}: {type(value).__name__}" for key, value in list(model.items())[:8]
+        )
         return f"the file holds a dictionary ({held}), not a model"
     if isinstance(model, (list, tuple)):
         held = ", ".join(type(value).__name__ for value in model[:8])
         return f"the file holds a {type(model).__name__} ({held}), not a model"
     return f"the file holds a {name}, which has no predict method"
-
-

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Sequence  # noqa: UP035
+from typing import Any, Sequence
 
 from validator.errors import ModelError
 
 _PICKLES = ("pickle", "joblib")
 
 
-def load_model(data: bytes, format: str, allow: Sequence[str], trusted: bool) -> Any:  # noqa: A002
+def load_model(data: bytes, format: str, allow: Sequence[str], trusted: bool) -> Any:
     """Raises UnsafeModelError for a refused pickle, ModelError for a format without a native model.
 
     Pickles go through the restricted unpickler unless `trusted`.
@@ -42,17 +42,20 @@ def _load_pickle(data: bytes, allow: Sequence[str], trusted: bool) -> Any:
     return load(data, allow=tuple(allow))
 
 
-def _load_lightgbm(data: bytes, format: str) -> Any:  # noqa: A002
+def _load_lightgbm(data: bytes, format: str) -> Any:
     import lightgbm
 
     if format == "lightgbm-json":
         raise ModelError(
-            "LightGBM's JSON dump cannot be loaded back by LightGBM", hint="save with booster.save_model() instead"
+            "LightGBM's JSON dump cannot be loaded back by LightGBM",
+            hint="save with booster.save_model() instead",
         )
     try:
         return lightgbm.Booster(model_str=data.decode("utf-8"), params={"verbosity": -1})
     except lightgbm.basic.LightGBMError as error:
-        raise ModelError(f"LightGBM cannot load the model: {error}", hint="save it again; is the file whole?") from error
+        raise ModelError(
+            f"LightGBM cannot load the model: {error}", hint="save it again; is the file whole?"
+        ) from error
 
 
 def _load_catboost(data: bytes) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional  # noqa: UP035
+from typing import Any, Dict, List, Optional
 
 from validator.errors import ModelError
 from validator.outputs import NAMES, Outputs
@@ -55,7 +55,7 @@ class OnnxModel:
 
     def __init__(self, data: bytes, threads: int = 1) -> None:
         self.session = open_session(data, threads)
-        self.inputs = [(item.name, item.type, item.shape) for item in self.session.get_inputs()]
+        self.signature = [(item.name, item.type, item.shape) for item in self.session.get_inputs()]
         self.outputs = [_RENAMED.get(item.name, item.name) for item in self.session.get_outputs()]
         self._output_names = [item.name for item in self.session.get_outputs()]
         self._numeric_name = self._find_numeric()
@@ -63,37 +63,40 @@ class OnnxModel:
     @property
     def is_matrix(self) -> bool:
         """Whether all features go in as one [N, F] tensor."""
-        return len(self.inputs) == 1 and len(self.inputs[0][2]) == 2 and self.inputs[0][2][1] != 1
+        return len(self.signature) == 1 and len(self.signature[0][2]) == 2 and self.signature[0][2][1] != 1
 
     @property
     def input_dtype(self) -> str:
-        return _DTYPES.get(self.inputs[0][1], self.inputs[0][1])
+        return _DTYPES.get(self.signature[0][1], self.signature[0][1])
 
     @property
-    def n_features(self) -> Optional[int]:  # noqa: UP045
+    def n_features(self) -> Optional[int]:
         if not self.is_matrix:
-            return len(self.inputs)
-        width = self.inputs[0][2][1]
+            return len(self.signature)
+        width = self.signature[0][2][1]
         return width if isinstance(width, int) else None
 
-    def feed(self, table: Table) -> Dict[str, Any]:  # noqa: UP006
+    def inputs(self, table: Table) -> Dict[str, Any]:
         """The table as the session's inputs. Raises InputError when columns are missing or no numbers."""
-        if self.is_matrix or (len(self.inputs) == 1 and table.is_numeric):
+        if self.is_matrix or (len(self.signature) == 1 and table.is_numeric):
             try:
-                return {self.inputs[0][0]: table.matrix(self.input_dtype)}
+                return {self.signature[0][0]: table.matrix(self.input_dtype)}
             except ValueError as error:
                 raise InputError(str(error)) from error
-        missing = [name for name, _, _ in self.inputs if name not in table.names]
+        missing = [name for name, _, _ in self.signature if name not in table.names]
         if missing:
             raise InputError(f"missing columns: {', '.join(missing[:10])}")
-        return {name: _tensor(table.column(name), kind) for name, kind, _ in self.inputs}
+        return {name: _tensor(table.column(name), kind) for name, kind, _ in self.signature}
 
-    def call(self, feed: Dict[str, Any]) -> Any:  # noqa: UP006
+    def from_array(self, array: Any) -> Dict[str, Any]:
+        return {self.signature[0][0]: array}
+
+    def call(self, given: Dict[str, Any]) -> Any:
         """The one call that is timed: the output that carries numbers."""
-        return self.session.run([self._numeric_name], feed)[0]
+        return self.session.run([self._numeric_name], given)[0]
 
-    def predict(self, feed: Dict[str, Any]) -> Outputs:  # noqa: UP006
-        answers = dict(zip(self.outputs, self.session.run(self._output_names, feed)))
+    def predict(self, given: Dict[str, Any]) -> Outputs:
+        answers = dict(zip(self.outputs, self.session.run(self._output_names, given)))
         return Outputs(**{name: _tidy(name, array) for name, array in answers.items() if name in NAMES})
 
     def _find_numeric(self) -> str:
@@ -114,7 +117,7 @@ def _tensor(column: Column, kind: str) -> Any:
     dtype = _DTYPES.get(kind, "object")
     values = column.decoded()
     if dtype == "object":
-        text: List[Any] = ["" if value is None else str(value) for value in values.tolist()]  # noqa: UP006
+        text: List[Any] = ["" if value is None else str(value) for value in values.tolist()]
         return np.array(text, dtype=object).reshape(-1, 1)
     try:
         return np.ascontiguousarray(values, dtype=dtype).reshape(-1, 1)
@@ -135,7 +138,7 @@ def _tidy(name: str, array: Any) -> Any:
     return array
 
 
-def _zipmap(rows: List[Any]) -> Any:  # noqa: UP006
+def _zipmap(rows: List[Any]) -> Any:
     """A ZipMap's list of dictionaries (files made by others) as one array [N, C]."""
     import numpy as np
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import time
-from typing import Any, Callable, List, Sequence, Tuple  # noqa: UP035
+from typing import Any, Callable, List, Sequence, Tuple
 
 
-def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> Tuple[Any, List[Any]]:  # noqa: UP006
+def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> Tuple[Any, List[Any]]:
     """Call once per input; returns nanoseconds [len(inputs)] (int64) and the answers.
 
     The garbage collector is off meanwhile: its pauses belong to the process, not to the model.
@@ -16,7 +16,7 @@ def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> Tuple[Any, 
 
     clock = time.perf_counter_ns
     spans = [0] * len(inputs)
-    answers: List[Any] = [None] * len(inputs)  # noqa: UP006
+    answers: List[Any] = [None] * len(inputs)
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -13,7 +13,7 @@ import os
 import select
 import struct
 import time
-from typing import Any, Dict, List, Optional, Sequence, Tuple  # noqa: UP035
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from validator.table import Column, Table
 
@@ -27,8 +27,8 @@ DTYPES = frozenset(
 )
 _CHUNK = 1 << 20
 
-Meta = Dict[str, Any]  # noqa: UP006
-Arrays = List[Any]  # noqa: UP006
+Meta = Dict[str, Any]
+Arrays = List[Any]
 
 
 class WireError(ValueError):
@@ -43,10 +43,10 @@ class Timeout(WireError):  # noqa: N818
     """Nothing came within the deadline."""
 
 
-def encode(meta: Meta, arrays: Sequence[Any] = ()) -> Tuple[bytes, List[memoryview]]:  # noqa: UP006
+def encode(meta: Meta, arrays: Sequence[Any] = ()) -> Tuple[bytes, List[memoryview]]:
     """The prefix with its header, and the body in pieces. Raises WireError for a dtype that has no form here."""
-    specs: List[Meta] = []  # noqa: UP006
-    pieces: List[memoryview] = []  # noqa: UP006
+    specs: List[Meta] = []
+    pieces: List[memoryview] = []
     for array in arrays:
         spec, parts = _encode_array(array)
         specs.append(spec)
@@ -56,7 +56,7 @@ def encode(meta: Meta, arrays: Sequence[Any] = ()) -> Tuple[bytes, List[memoryvi
     return PREFIX.pack(MAGIC, len(header), size) + header, pieces
 
 
-def _encode_array(array: Any) -> Tuple[Meta, List[memoryview]]:  # noqa: UP006
+def _encode_array(array: Any) -> Tuple[Meta, List[memoryview]]:
     import numpy as np
 
     array = np.asarray(array)
@@ -78,14 +78,14 @@ def _encode_array(array: Any) -> Tuple[Meta, List[memoryview]]:  # noqa: UP006
     return spec, [memoryview(raw.reshape(-1)).cast("B")] if array.size else []
 
 
-def send(fd: int, meta: Meta, arrays: Sequence[Any] = (), deadline: Optional[float] = None) -> None:  # noqa: UP045
+def send(fd: int, meta: Meta, arrays: Sequence[Any] = (), deadline: Optional[float] = None) -> None:
     """Write one frame. `deadline` is a time of `time.monotonic()`. Raises Closed, Timeout or WireError."""
     head, pieces = encode(meta, arrays)
     for piece in [memoryview(head), *pieces]:
         _write(fd, piece, deadline)
 
 
-def _write(fd: int, data: memoryview, deadline: Optional[float]) -> None:  # noqa: UP045
+def _write(fd: int, data: memoryview, deadline: Optional[float]) -> None:
     while data:
         if deadline is not None:
             _wait(fd, select.POLLOUT, deadline)
@@ -99,7 +99,7 @@ def _write(fd: int, data: memoryview, deadline: Optional[float]) -> None:  # noq
         data = data[written:]
 
 
-def _wait(fd: int, event: int, deadline: Optional[float]) -> None:  # noqa: UP045
+def _wait(fd: int, event: int, deadline: Optional[float]) -> None:
     poller = select.poll()
     poller.register(fd, event)
     left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
@@ -107,7 +107,7 @@ def _wait(fd: int, event: int, deadline: Optional[float]) -> None:  # noqa: UP04
         raise Timeout("no answer in time")
 
 
-def _read(fd: int, size: int, deadline: Optional[float]) -> bytearray:  # noqa: UP045
+def _read(fd: int, size: int, deadline: Optional[float]) -> bytearray:
     """Exactly `size` bytes. Memory grows with what arrives, not with what was promised."""
     data = bytearray()
     while len(data) < size:
@@ -128,9 +128,9 @@ def _read(fd: int, size: int, deadline: Optional[float]) -> bytearray:  # noqa: 
 
 def receive(
     fd: int,
-    deadline: Optional[float] = None,  # noqa: UP045
+    deadline: Optional[float] = None,
     max_body: int = MAX_BODY,
-) -> Tuple[Meta, Arrays]:  # noqa: UP006
+) -> Tuple[Meta, Arrays]:
     """Read one frame: its meta and arrays. Raises Closed, Timeout, or WireError for anything malformed."""
     magic, header_size, body_size = PREFIX.unpack(bytes(_read(fd, PREFIX.size, deadline)))
     if magic != MAGIC:
@@ -171,11 +171,15 @@ def decode(specs: Sequence[Any], body: bytearray) -> Arrays:
     return arrays
 
 
-def _decode_array(spec: Any, body: bytearray, position: int) -> Tuple[Any, int]:  # noqa: UP006
+def _decode_array(spec: Any, body: bytearray, position: int) -> Tuple[Any, int]:
     import numpy as np
 
     shape = spec.get("shape") if isinstance(spec, dict) else None
-    if not isinstance(shape, list) or len(shape) > 4 or not all(type(n) is int and 0 <= n < 2**40 for n in shape):
+    if (
+        not isinstance(shape, list)
+        or len(shape) > 4
+        or not all(type(n) is int and 0 <= n < 2**40 for n in shape)
+    ):
         raise WireError("array without a proper shape")
     count = 1
     for n in shape:
@@ -193,11 +197,11 @@ def _decode_array(spec: Any, body: bytearray, position: int) -> Tuple[Any, int]:
 
 def _decode_text(
     spec: Meta,
-    shape: List[int],  # noqa: UP006
+    shape: List[int],
     count: int,
     body: bytearray,
     position: int,
-) -> Tuple[Any, int]:  # noqa: UP006
+) -> Tuple[Any, int]:
     import numpy as np
 
     size = spec.get("bytes")
@@ -216,7 +220,7 @@ def _decode_text(
     return found.reshape(shape), start + size
 
 
-def pack_table(table: Table) -> Tuple[Meta, Arrays]:  # noqa: UP006
+def pack_table(table: Table) -> Tuple[Meta, Arrays]:
     """A table as meta and arrays, to be sent."""
     arrays: Arrays = []
     columns = []

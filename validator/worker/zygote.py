@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from typing import Any, Dict, Set  # noqa: UP035
+from typing import Any, Dict, Set
 
 _MAX_MESSAGE = 1 << 20
 _CHANNEL = 3  # the descriptor under which a child finds its channel
@@ -22,7 +22,7 @@ _CHANNEL = 3  # the descriptor under which a child finds its channel
 def serve(fd: int) -> None:
     """Obey orders from the socket `fd` until it closes."""
     control = socket.socket(fileno=fd)
-    children: Set[int] = set()  # noqa: UP006
+    children: Set[int] = set()
     _follow_parent()
     try:
         while True:
@@ -37,7 +37,7 @@ def serve(fd: int) -> None:
             _kill(pid)
 
 
-def _obey(order: Dict[str, Any], fds: Any, control: socket.socket, children: Set[int]) -> Dict[str, Any]:  # noqa: UP006
+def _obey(order: Dict[str, Any], fds: Any, control: socket.socket, children: Set[int]) -> Dict[str, Any]:
     if order["op"] == "preload":
         return {"failed": preload(order["modules"]), "python": sys.version.split()[0]}
     if order["op"] == "fork":
@@ -58,18 +58,18 @@ def _obey(order: Dict[str, Any], fds: Any, control: socket.socket, children: Set
     }
 
 
-def preload(modules: Any) -> Dict[str, str]:  # noqa: UP006
+def preload(modules: Any) -> Dict[str, str]:
     """Import what the jobs will need; returns why each missing one could not be."""
     failed = {}
     for name in modules:
         try:
             importlib.import_module(name)
-        except Exception as error:  # noqa: BLE001 - a broken library may raise anything while it is imported
+        except Exception as error:  # a broken library may raise anything while it is imported
             failed[name] = f"{type(error).__name__}: {error}"[:500]
     return failed
 
 
-def _fork(order: Dict[str, Any], fds: Any, control: socket.socket) -> int:  # noqa: UP006
+def _fork(order: Dict[str, Any], fds: Any, control: socket.socket) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -81,7 +81,7 @@ def _fork(order: Dict[str, Any], fds: Any, control: socket.socket) -> int:  # no
 
         run(_CHANNEL, order)
         code = 0
-    except BaseException as error:  # noqa: BLE001 - a child must never return into the zygote's loop
+    except BaseException as error:  # a child must never return into the zygote's loop
         os.write(2, f"worker: {type(error).__name__}: {error}\n"[:2000].encode("utf-8", "replace"))
     finally:
         os._exit(code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple  # noqa: UP035
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from validator.errors import SampleError
 from validator.table import Column, Table
@@ -18,28 +18,30 @@ _BATCH_ROWS = 65_536
 class Job:
     """Operations: `open` says what the columns are, `batch` gives the next rows, `rewind` starts again."""
 
-    def __init__(self, format: str, name: str) -> None:  # noqa: A002
+    def __init__(self, format: str, name: str) -> None:
         self._format = format
         self._name = name
-        self._batches: Optional[Iterator[Table]] = None  # noqa: UP045
-        self._rest: Optional[Table] = None  # noqa: UP045
+        self._batches: Optional[Iterator[Table]] = None
+        self._rest: Optional[Table] = None
 
-    def open(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:  # noqa: UP006
+    def open(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:
         """The first batch tells names and dtypes. Raises SampleError for unreadable or empty data."""
         self.rewind(arrays)
         first = self._next()
         if first is None or not len(first):
-            raise SampleError(f"{self._name} holds no rows", hint="give a sample of real rows, some hundred at least")
+            raise SampleError(
+                f"{self._name} holds no rows", hint="give a sample of real rows, some hundred at least"
+            )
         self._rest = first
         return {"columns": [[column.name, column.dtype] for column in first.columns]}, []
 
-    def rewind(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:  # noqa: UP006
+    def rewind(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:
         os.lseek(_FILE, 0, os.SEEK_SET)
         self._batches = read_batches(_FILE, self._format, self._name)
         self._rest = None
         return {}, []
 
-    def batch(self, arrays: wire.Arrays, max_rows: int) -> Tuple[wire.Meta, wire.Arrays]:  # noqa: UP006
+    def batch(self, arrays: wire.Arrays, max_rows: int) -> Tuple[wire.Meta, wire.Arrays]:
         """At most that many rows; none when the sample is at its end."""
         table = self._rest if self._rest is not None else self._next()
         if table is None:
@@ -48,7 +50,7 @@ class Job:
         meta, packed = wire.pack_table(table.take(slice(0, max_rows)))
         return {"table": meta}, packed
 
-    def _next(self) -> Optional[Table]:  # noqa: UP045
+    def _next(self) -> Optional[Table]:
         assert self._batches is not None, "open comes first"
         try:
             return next(self._batches, None)
@@ -62,7 +64,7 @@ class Job:
             ) from error
 
 
-def read_batches(fd: int, format: str, name: str) -> Iterator[Table]:  # noqa: A002
+def read_batches(fd: int, format: str, name: str) -> Iterator[Table]:
     """Tables of at most 65,536 rows, one after the other, without reading the whole file where it allows that."""
     if format == "npz":
         yield from _read_npz(fd, name)
@@ -71,7 +73,7 @@ def read_batches(fd: int, format: str, name: str) -> Iterator[Table]:  # noqa: A
         yield _to_table(batch, name)
 
 
-def _arrow_batches(fd: int, format: str) -> Iterator[Any]:  # noqa: A002
+def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
     import pyarrow as pa
 
     file = os.fdopen(os.dup(fd), "rb")
@@ -108,7 +110,8 @@ def _to_table(batch: Any, name: str) -> Table:
     repeated = sorted({column for column in names if names.count(column) > 1})
     if repeated:
         raise SampleError(
-            f"{name} has two columns named {', '.join(repeated[:5])}", hint="give each column a name of its own"
+            f"{name} has two columns named {', '.join(repeated[:5])}",
+            hint="give each column a name of its own",
         )
     keep = [i for i, column in enumerate(names) if not column.startswith("__index_level_")]
     return Table(tuple(_to_column(names[i], batch.column(i), name) for i in keep), batch.num_rows)
@@ -126,7 +129,11 @@ def _to_column(name: str, array: Any, source: str) -> Column:
         return Column(name, codes, values.astype(object) if values.dtype.kind in "OU" else values)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         if array.null_count:
-            array = array.cast(pa.float64()) if not pa.types.is_boolean(kind) else array.cast(pa.int8()).cast(pa.float64())
+            array = (
+                array.cast(pa.float64())
+                if not pa.types.is_boolean(kind)
+                else array.cast(pa.int8()).cast(pa.float64())
+            )
         return Column(name, _plain(array.to_numpy(zero_copy_only=False)))
     if pa.types.is_decimal(kind):
         return Column(name, array.cast(pa.float64()).to_numpy(zero_copy_only=False))
@@ -156,7 +163,9 @@ def _read_npz(fd: int, name: str) -> Iterator[Table]:
         with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > _MAX_NPZ_BYTES:
-            raise SampleError(f"{name} would unpack to {size} bytes", hint="give a smaller sample, or Parquet")
+            raise SampleError(
+                f"{name} would unpack to {size} bytes", hint="give a smaller sample, or Parquet"
+            )
         file.seek(0)
         with np.load(file, allow_pickle=False) as members:
             table = _npz_table({key: members[key] for key in members.files}, name)
@@ -164,17 +173,21 @@ def _read_npz(fd: int, name: str) -> Iterator[Table]:
         yield table.take(slice(start, start + _BATCH_ROWS))
 
 
-def _npz_table(members: Dict[str, Any], name: str) -> Table:  # noqa: UP006
-    columns: List[Column] = []  # noqa: UP006
+def _npz_table(members: Dict[str, Any], name: str) -> Table:
+    columns: List[Column] = []
     matrix = members.pop("X", None)
     if matrix is not None:
         if matrix.ndim != 2:
-            raise SampleError(f"X in {name} has shape {matrix.shape}, not [rows, features]", hint="save a 2-D array")
+            raise SampleError(
+                f"X in {name} has shape {matrix.shape}, not [rows, features]", hint="save a 2-D array"
+            )
         names = _feature_names(members.pop("feature_names", None), matrix.shape[1], name)
         columns.extend(Column(names[i], matrix[:, i]) for i in range(matrix.shape[1]))
     for key, values in members.items():
         if values.ndim != 1:
-            raise SampleError(f"{key} in {name} has shape {values.shape}, not [rows]", hint="one array a column, or X")
+            raise SampleError(
+                f"{key} in {name} has shape {values.shape}, not [rows]", hint="one array a column, or X"
+            )
         columns.append(Column(key, values.astype(object) if values.dtype.kind in "US" else values))
     try:
         return Table.of(columns)
@@ -186,5 +199,7 @@ def _feature_names(given: Any, count: int, name: str) -> Sequence[str]:
     if given is None:
         return [f"f{i}" for i in range(count)]
     if len(given) != count:
-        raise SampleError(f"{name} has {len(given)} feature_names for {count} columns", hint="save one name a column")
+        raise SampleError(
+            f"{name} has {len(given)} feature_names for {count} columns", hint="save one name a column"
+        )
     return [str(item) for item in given]

@@ -1,0 +1,1 @@
+"""The supervisor's side of workers: processes, and the runtimes behind the one `Runtime` protocol."""

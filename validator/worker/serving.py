@@ -1,0 +1,97 @@
+"""What every job that holds a model can be asked, whatever runs the model."""
+
+from __future__ import annotations
+
+import resource
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any, Callable, List, Optional, Protocol, Tuple
+
+from validator.outputs import Outputs
+from validator.table import Table
+from validator.worker import wire
+from validator.worker.timing import clock_resolution_ns, time_calls
+
+Answer = Tuple[wire.Meta, wire.Arrays]
+
+
+class Served(Protocol):
+    """A model in a worker. `call` is the one call that is timed; `predict` gives all outputs."""
+
+    def inputs(self, table: Table) -> Any: ...
+
+    def from_array(self, array: Any) -> Any: ...
+
+    def call(self, given: Any) -> Any: ...
+
+    def predict(self, given: Any) -> Outputs: ...
+
+
+class ServingJob:
+    """Operations `predict`, `predict_array`, `from_threads`, and `prepare` and `run` to time calls."""
+
+    def __init__(self) -> None:
+        self._model: Optional[Served] = None
+        self._prepared: List[Any] = []
+
+    @property
+    def _loaded(self) -> Served:
+        if self._model is None:
+            raise RuntimeError("no model is loaded")
+        return self._model
+
+    def predict(self, arrays: wire.Arrays, table: Any) -> Answer:
+        model = self._loaded
+        return pack_outputs(model.predict(model.inputs(wire.unpack_table(table, arrays))))
+
+    def predict_array(self, arrays: wire.Arrays) -> Answer:
+        """A bare array of any rank and dtype, as someone would pass it by mistake."""
+        model = self._loaded
+        return pack_outputs(model.predict(model.from_array(arrays[0])))
+
+    def from_threads(self, arrays: wire.Arrays, table: Any, threads: int) -> Answer:
+        """The same rows from several threads at once: every thread's outputs, one after the other."""
+        model = self._loaded
+        rows = wire.unpack_table(table, arrays)
+        results = at_once(lambda: model.predict(model.inputs(rows)), threads)
+        names = list(results[0].present)
+        flat = [array for outputs in results for array in outputs.present.values()]
+        return {"outputs": names, "threads": threads}, flat
+
+    def prepare(self, arrays: wire.Arrays, table: Any, rows_per_call: int) -> Answer:
+        """Cut the table into the inputs of coming calls, untimed; `run` then only calls."""
+        model = self._loaded
+        whole = wire.unpack_table(table, arrays)
+        starts = range(0, len(whole) - rows_per_call + 1, rows_per_call)
+        self._prepared = [model.inputs(whole.take(slice(at, at + rows_per_call))) for at in starts]
+        return {"inputs": len(self._prepared), "resolution_ns": clock_resolution_ns()}, []
+
+    def run(self, arrays: wire.Arrays, start: int, calls: int) -> Answer:
+        """Time that many calls on the prepared inputs from `start` on, cyclically: nanoseconds [calls]."""
+        model = self._loaded
+        chosen = [self._prepared[(start + i) % len(self._prepared)] for i in range(calls)]
+        spans, _ = time_calls(model.call, chosen)
+        return {"peak_bytes": peak_bytes()}, [spans]
+
+
+def pack_outputs(outputs: Outputs) -> Answer:
+    """Outputs as meta and arrays: the names, in the order of the arrays."""
+    present = outputs.present
+    return {"outputs": list(present)}, list(present.values())
+
+
+def at_once(call: Callable[[], Outputs], threads: int) -> List[Outputs]:
+    """`call` in so many threads at the same moment. The first exception of any thread is raised here."""
+    barrier = Barrier(threads)
+
+    def together(_: int) -> Outputs:
+        barrier.wait(timeout=60)
+        return call()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(together, range(threads)))
+
+
+def peak_bytes() -> int:
+    """The process's peak resident memory so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
