@@ -1,0 +1,146 @@
+"""Every check there is: its id, title, the runtimes it judges, and what to do when it fails.
+
+The checklist holds a run's results against this table: a check that is named here for a runtime that took part,
+and has no result, blocks. The README's list of checks is made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from validator.results import Category, RuntimeName
+
+ONCE: tuple[RuntimeName, ...] = ("",)
+BOTH: tuple[RuntimeName, ...] = ("native", "onnx")
+ALL: tuple[RuntimeName, ...] = ("native", "onnx", "deployment")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSpec:
+    """One check. `hint` is what to do when it fails, unless the check itself knows better."""
+
+    id: str
+    title: str
+    runtimes: tuple[RuntimeName, ...]
+    hint: str
+
+    @property
+    def category(self) -> Category:
+        name = self.id.partition(".")[0]
+        return next(category for category in get_args(Category) if category == name)
+
+
+def _spec(id: str, title: str, runtimes: tuple[RuntimeName, ...], hint: str) -> CheckSpec:
+    return CheckSpec(id=id, title=title, runtimes=runtimes, hint=hint)
+
+
+_RAW_INPUT = "validate inputs before the model sees them, as the shipped Deployment does"
+
+SPECS: tuple[CheckSpec, ...] = (
+    _spec(
+        "load.file",
+        "File present and real",
+        ONCE,
+        "commit the model itself, fetched with Git LFS if it is there",
+    ),
+    _spec("load.safety", "Safe to load", ONCE, "save the model again without the names that were refused"),
+    _spec("load.model", "Model loads", BOTH, "save it again with the library versions named in requirements"),
+    _spec(
+        "load.versions", "Library versions match", ONCE, "name the training environment with `requirements`"
+    ),
+    _spec("load.sample", "Sample fits the model", ONCE, "give the columns the model was trained on"),
+    _spec(
+        "convert.onnx",
+        "Converts to ONNX",
+        ONCE,
+        "see the reason; a model that cannot convert cannot ship as ONNX",
+    ),
+    _spec("convert.hazards", "No unsolved conversion hazard", ONCE, "see each hazard's own remedy"),
+    _spec(
+        "parity.proof",
+        "Proved equal over all inputs",
+        ONCE,
+        "see the counter-example; report it if unexpected",
+    ),
+    _spec(
+        "parity.sample", "Same answers on the sample", ONCE, "see the worst row; do not ship the ONNX file"
+    ),
+    _spec("parity.boundary", "Same answers at the model's own thresholds", ONCE, "see the worst row"),
+    _spec(
+        "parity.missing",
+        "Same answers with missing values",
+        ONCE,
+        "see the worst row, or impute before the model",
+    ),
+    _spec("parity.categories", "Same answers for unseen categories", ONCE, "see the worst row"),
+    _spec("parity.labels", "Same labels, ties included", ONCE, "see the first row whose label flips"),
+    _spec("smoke.single", "Answers one row", ALL, "see the error"),
+    _spec("smoke.batch", "Answers a batch", ALL, "see the error"),
+    _spec("smoke.rowwise", "Batch equals row by row", ALL, "remove what depends on other rows from predict"),
+    _spec("smoke.shape", "Output shape and dtype", ALL, "return one answer a row, as numbers"),
+    _spec("smoke.range", "Output range", ALL, "return probabilities in [0, 1] that sum to one"),
+    _spec(
+        "smoke.finite", "No NaN, no Inf", ALL, "find the training rows or features that lead to NaN or Inf"
+    ),
+    _spec("smoke.repeatable", "Same answer twice", ALL, "remove randomness and state from predict"),
+    _spec("smoke.threads", "Same answer from 8 threads", ALL, "do not share mutable state between calls"),
+    _spec(
+        "smoke.latency",
+        "One row within the latency limit",
+        ALL,
+        "see the latency table; raise max_latency_ms or prune",
+    ),
+    _spec("errors.missing_file", "Missing model file", ALL, "raise FileNotFoundError that names the path"),
+    _spec("errors.truncated_file", "Truncated model file", ALL, "check the file's hash before loading it"),
+    _spec("errors.wrong_names", "Wrong feature names", ALL, _RAW_INPUT),
+    _spec("errors.missing_features", "Missing features", ALL, _RAW_INPUT),
+    _spec("errors.extra_features", "Extra features", ALL, _RAW_INPUT),
+    _spec("errors.reordered_features", "Reordered features", ALL, _RAW_INPUT),
+    _spec("errors.nan", "NaN in a feature", ALL, _RAW_INPUT),
+    _spec("errors.inf", "Inf in a feature", ALL, _RAW_INPUT),
+    _spec("errors.wrong_dtype", "Wrong dtype", ALL, _RAW_INPUT),
+    _spec("errors.text", "Text where a number belongs", ALL, _RAW_INPUT),
+    _spec("errors.empty_batch", "Empty batch", ALL, _RAW_INPUT),
+    _spec("errors.wrong_rank", "Wrong rank", ALL, _RAW_INPUT),
+    _spec("errors.unseen_category", "Unseen category", ALL, _RAW_INPUT),
+    _spec(
+        "latency.single", "Single-row p99 within the limit", ALL, "prune the model, or raise max_latency_ms"
+    ),
+    _spec("latency.batch", "Batches measured", BOTH, "see the error"),
+    _spec("latency.load", "Load time within the limit", BOTH, "make the model smaller, or raise max_load_ms"),
+    _spec(
+        "latency.memory",
+        "Peak memory within the limit",
+        BOTH,
+        "make the model smaller, or raise max_memory_mb",
+    ),
+    _spec(
+        "latency.speedup",
+        "ONNX not slower than native",
+        ONCE,
+        "ship the native model, or report the slow graph",
+    ),
+    _spec("latency.base", "Not slower than the base version", ONCE, "prune the model, or raise max_slowdown"),
+    _spec(
+        "quality.limits",
+        "Quality within the limits",
+        ONCE,
+        "train a better model, or lower the limit knowingly",
+    ),
+    _spec("quality.base", "Quality not worse than the base version's", ONCE, "keep the base version"),
+    _spec("version.recorded", "Hash and timestamp recorded", ONCE, "report this; it should not happen"),
+    _spec("version.artifact", "Artifact complete", ONCE, "see the error; is the disk full?"),
+)
+
+BY_ID = {spec.id: spec for spec in SPECS}
+
+
+def expected(runtimes: tuple[RuntimeName, ...]) -> tuple[tuple[str, RuntimeName], ...]:
+    """The (id, runtime) pairs that a complete run has, given the runtimes that take part."""
+    return tuple(
+        (spec.id, runtime)
+        for spec in SPECS
+        for runtime in spec.runtimes
+        if runtime == "" or runtime in runtimes
+    )

@@ -1,0 +1,146 @@
+"""From results to a verdict. Pure, and fails closed: what has no result, was skipped or erred blocks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from validator.catalog import BY_ID, expected
+from validator.results import CheckResult, RuntimeName, VerdictName
+
+_BLOCKING = ("fail", "error", "skip")
+
+
+class WaiverLike(Protocol):
+    """What the checklist needs to know of a waiver: it works until the day before `expires`."""
+
+    @property
+    def check(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def expires(self) -> dt.date: ...
+
+    @property
+    def runtime(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`reason` is one sentence for the report's first line; `checks` are complete and have waivers applied."""
+
+    verdict: VerdictName
+    reason: str
+    checks: tuple[CheckResult, ...]
+
+
+def decide(
+    results: Sequence[CheckResult],
+    *,
+    runtimes: tuple[RuntimeName, ...],
+    waivers: Iterable[WaiverLike],
+    today: dt.date,
+) -> Verdict:
+    """Pass only if every required check passed or warned, or failed under a waiver that still holds."""
+    complete = (*results, *_absent(results, runtimes), *_expired(waivers, today), *_misplaced(waivers))
+    checks = tuple(_waived(check, waivers, today) for check in complete)
+    blocking = [check for check in checks if blocks(check)]
+    if blocking:
+        return Verdict(verdict="fail", reason=_reason(blocking), checks=checks)
+    return Verdict(verdict="pass", reason=_passed(checks), checks=checks)
+
+
+def blocks(check: CheckResult) -> bool:
+    """Whether this result alone makes the gate fail."""
+    return check.required and check.status in _BLOCKING and not check.waived
+
+
+def _absent(results: Sequence[CheckResult], runtimes: tuple[RuntimeName, ...]) -> list[CheckResult]:
+    seen = {(check.id, check.runtime) for check in results}
+    return [
+        CheckResult(
+            id=id,
+            runtime=runtime,
+            category=BY_ID[id].category,
+            status="skip",
+            title=BY_ID[id].title,
+            message="not run, because an earlier step failed",
+            hint="mend the first failure, then run again",
+        )
+        for id, runtime in expected(runtimes)
+        if (id, runtime) not in seen
+    ]
+
+
+def _waived(check: CheckResult, waivers: Iterable[WaiverLike], today: dt.date) -> CheckResult:
+    if not blocks(check):
+        return check
+    for waiver in waivers:
+        named = waiver.check == check.id and waiver.runtime in ("", check.runtime)
+        if named and today < waiver.expires:
+            return check.model_copy(update={"waived": f"{waiver.reason} (until {waiver.expires})"[:1000]})
+    return check
+
+
+def _expired(waivers: Iterable[WaiverLike], today: dt.date) -> list[CheckResult]:
+    """An expired waiver is told of, and blocks nothing by itself: the check it covered does."""
+    return [
+        _note(
+            "version.waivers",
+            "warn",
+            f"the waiver of {waiver.check} expired on {waiver.expires}: {waiver.reason}",
+            "remove it from the configuration",
+        )
+        for waiver in waivers
+        if today >= waiver.expires
+    ]
+
+
+def _misplaced(waivers: Iterable[WaiverLike]) -> list[CheckResult]:
+    """A waiver of a check that does not exist is a mistake that would hide: it blocks."""
+    return [
+        _note(
+            "version.waivers",
+            "fail",
+            f"the waiver names {waiver.check!r}, which is no check",
+            "use an id as the report shows it",
+        )
+        for waiver in waivers
+        if waiver.check not in BY_ID
+    ]
+
+
+def _note(id: str, status: str, message: str, hint: str) -> CheckResult:
+    return CheckResult.model_validate(
+        {
+            "id": id,
+            "category": "version",
+            "status": status,
+            "title": "Waivers",
+            "message": message,
+            "hint": hint,
+        }
+    )
+
+
+def _reason(blocking: Sequence[CheckResult]) -> str:
+    """The first failure in the order of the checks, failures before what was merely not run."""
+    first = next((check for check in blocking if check.status != "skip"), blocking[0])
+    where = f" ({first.runtime})" if first.runtime else ""
+    failed = sum(check.status != "skip" for check in blocking)
+    more = f", and {failed - 1} more" if failed > 1 else ""
+    return f"{first.title}{where}: {first.message}{more}"[:2000]
+
+
+def _passed(checks: Sequence[CheckResult]) -> str:
+    judged = sum(check.status in ("pass", "warn") for check in checks)
+    warned = sum(check.status == "warn" for check in checks)
+    waived = sum(bool(check.waived) for check in checks)
+    notes = [f"{judged} checks passed"]
+    notes += [f"{warned} of them with a warning"] if warned else []
+    notes += [f"{waived} failing under a waiver"] if waived else []
+    return ", ".join(notes)
