@@ -178,6 +178,7 @@ class Settings(_Table):
     max_quality_loss: Limits = _field(
         {}, "Comparison", "how much a metric may be worse than the base version's", metavar="METRIC=LOSS"
     )
+    ignore: Items = _field((), "Model", "columns of the sample that are no features", metavar="COLUMN")
     slices: Items = _field(
         (), "Comparison", "columns by whose values quality is shown apart", metavar="COLUMN"
     )

@@ -1,0 +1,201 @@
+"""The input contract: which columns the model takes, inferred from model and sample or fixed by the user."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from validator.errors import SampleError
+from validator.results import Contract, FeatureSpec, Scalar, Task
+from validator.table import Column, Table
+
+_MAX_CATEGORIES = 1_000
+_NUMERIC_ONLY = ("lightgbm", "xgboost", "catboost")
+
+
+def choose_features(
+    sample_columns: Sequence[str],
+    *,
+    known: Sequence[str] | None,
+    n_features: int | None,
+    target: str | None,
+    ignored: Sequence[str],
+    where: str,
+) -> tuple[str, ...]:
+    """The sample's columns that are the model's features, in the model's order.
+
+    `known` are the names that the model or a fixed contract holds, `n_features` the width of a model without
+    names. Raises SampleError for missing, extra or misspelt columns, and for a target that is not there.
+    """
+    apart = [target] if target else []
+    for name in (*apart, *ignored):
+        if name not in sample_columns:
+            raise SampleError(
+                f"{where} has no column {name!r}",
+                hint=_suggest(name, sample_columns) or "check target and ignore",
+            )
+    given = [name for name in sample_columns if name not in apart and name not in ignored]
+    if known is None:
+        return _by_position(given, n_features, where)
+    missing = [name for name in known if name not in given]
+    extra = [name for name in given if name not in known]
+    if missing:
+        pairs = [f"{name!r}{_suggestion(name, extra)}" for name in missing[:10]]
+        raise SampleError(
+            f"{where} lacks {len(missing)} of the model's {len(known)} features: {', '.join(pairs)}",
+            hint="give the columns the model was trained on, under the same names",
+        )
+    if extra:
+        raise SampleError(
+            f"{where} has columns that the model does not know: {', '.join(map(repr, extra[:10]))}",
+            hint="name the true answer with `target`, list what is no feature under `ignore`, or leave it out",
+        )
+    return tuple(known)
+
+
+def _by_position(given: Sequence[str], n_features: int | None, where: str) -> tuple[str, ...]:
+    if n_features is not None and len(given) != n_features:
+        raise SampleError(
+            f"{where} has {len(given)} feature columns, but the model takes {n_features}: {', '.join(given[:12])}",
+            hint="name the true answer with `target`, and list what is no feature under `ignore`",
+        )
+    return tuple(given)
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def _suggestion(name: str, extra: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, extra, n=1, cutoff=0.6)
+    return f" (is {close[0]!r} meant?)" if close else ""
+
+
+def check_types(table: Table, *, library: str, categorical: bool, where: str) -> None:
+    """Text or dates where the model can only take numbers. Raises SampleError naming a value and its row."""
+    if categorical or library not in _NUMERIC_ONLY:
+        return
+    for column in table.columns:
+        if column.is_numeric:
+            continue
+        values = column.decoded()
+        row = next((i for i, value in enumerate(values) if _is_text(value)), 0)
+        raise SampleError(
+            f"column {column.name!r} of {where} holds {column.dtype}, where the model wants a number "
+            f"(row {row}: {str(values[row])[:80]!r})",
+            hint="mend the value, or give the column as the model was trained on it",
+        )
+
+
+def _is_text(value: object) -> bool:
+    if value is None:
+        return False
+    try:
+        float(str(value))
+    except ValueError:
+        return True
+    return False
+
+
+class Observer:
+    """Collects what the sample shows of each feature, batch by batch, into the contract's features."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, FeatureSpec] = {}
+        self._order: list[str] = []
+
+    def observe(self, table: Table) -> None:
+        for column in table.columns:
+            new = _look(column)
+            old = self._seen.get(column.name)
+            if old is None:
+                self._order.append(column.name)
+            self._seen[column.name] = new if old is None else _merge(old, new)
+
+    @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        return tuple(self._seen[name] for name in self._order)
+
+
+def _look(column: Column) -> FeatureSpec:
+    import numpy as np
+
+    values = column.values
+    if column.is_numeric and values.dtype.kind != "b":
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
+        missing = bool(values.dtype.kind == "f" and np.isnan(values).any())
+        return FeatureSpec(name=column.name, dtype=column.dtype, minimum=low, maximum=high, missing=missing)
+    if column.categories is not None:
+        found = tuple(_plain(item) for item in column.categories.tolist())
+        return FeatureSpec(
+            name=column.name,
+            dtype="category",
+            missing=bool((values < 0).any()),
+            categories=found[:_MAX_CATEGORIES],
+        )
+    if values.dtype == object:
+        missing = any(value is None for value in values)
+        distinct = sorted({value for value in values if value is not None})
+        few = tuple(distinct) if len(distinct) <= _MAX_CATEGORIES else None
+        return FeatureSpec(name=column.name, dtype="string", missing=missing, categories=few)
+    return FeatureSpec(name=column.name, dtype=column.dtype)
+
+
+def _plain(value: object) -> Scalar:
+    return value if isinstance(value, (bool, int, float)) else str(value)
+
+
+def _merge(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
+    lows = [x for x in (a.minimum, b.minimum) if x is not None]
+    highs = [x for x in (a.maximum, b.maximum) if x is not None]
+    categories: tuple[Scalar, ...] | None = None
+    if a.categories is not None and b.categories is not None:
+        merged = tuple(dict.fromkeys((*a.categories, *b.categories)))
+        categories = merged if len(merged) <= _MAX_CATEGORIES else None
+    return a.model_copy(
+        update={
+            "minimum": min(lows, default=None),
+            "maximum": max(highs, default=None),
+            "missing": a.missing or b.missing,
+            "categories": categories,
+            "dtype": a.dtype if a.dtype == b.dtype else _wider(a.dtype, b.dtype),
+        }
+    )
+
+
+def _wider(a: str, b: str) -> str:
+    """A column may turn from integers to floats when its first missing value comes."""
+    return "float64" if {a, b} & {"float64", "float32"} and "string" not in (a, b) else "string"
+
+
+def make_contract(
+    observed: Sequence[FeatureSpec],
+    *,
+    task: Task,
+    classes: Sequence[Scalar],
+    n_outputs: int,
+    fixed: Mapping[str, Any] | None = None,
+) -> Contract:
+    """The contract from what was seen; what the user has fixed replaces it, feature by feature."""
+    fixed = dict(fixed or {})
+    fixed_features = {feature["name"]: feature for feature in fixed.get("features", ())}
+    features = tuple(
+        feature.model_copy(update=dict(fixed_features[feature.name]))
+        if feature.name in fixed_features
+        else feature
+        for feature in observed
+    )
+    return Contract(
+        features=features,
+        task=fixed.get("task") or task,
+        classes=tuple(fixed.get("classes") or classes),
+        n_outputs=n_outputs,
+        output_minimum=fixed.get("output_minimum"),
+        output_maximum=fixed.get("output_maximum"),
+        allow_missing=any(feature.missing for feature in features),
+        allow_infinite=bool(fixed.get("allow_infinite", False)),
+        source="fixed" if fixed else "inferred",
+    )

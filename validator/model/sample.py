@@ -1,0 +1,114 @@
+"""The data sample, as the supervisor sees it: batches of tables from the worker that reads the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from validator.errors import SampleError, UsageError
+from validator.runtimes.process import Raised, Worker, Workshop
+from validator.table import Table
+from validator.worker import wire
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".npz": "npz",
+}
+BATCH_ROWS = 65_536
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """An open sample. `columns` are (name, dtype) pairs as the first batch shows them."""
+
+    path: str
+    worker: Worker
+    columns: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def open(cls, workshop: Workshop, path: str) -> Sample:
+        """Raises UsageError when there is no such file, SampleError when it cannot be read or has no rows."""
+        format = _format(path)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UsageError(
+                f"cannot open the sample {path}: {error.strerror}", hint="check --data"
+            ) from error
+        try:
+            worker = workshop.start("sample", options={"format": format, "name": Path(path).name}, files=[fd])
+        finally:
+            os.close(fd)
+        reply = _asked(worker, "open")
+        columns = tuple((str(name), str(dtype)) for name, dtype in reply.result["columns"])
+        return cls(path=path, worker=worker, columns=columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.columns)
+
+    def batches(self, *, limit: int = 0, rows: int = BATCH_ROWS) -> Iterator[Table]:
+        """All rows from the first on, `rows` at a time; no more than `limit` if that is not 0."""
+        _asked(self.worker, "rewind")
+        left = limit or None
+        while left is None or left > 0:
+            table = self._next(rows if left is None else min(rows, left))
+            if table is None:
+                return
+            if left is not None:
+                left -= len(table)
+            yield table
+
+    def head(self, rows: int) -> Table:
+        """The first rows: at most that many, and at most one batch. Raises SampleError when there are none."""
+        for table in self.batches(limit=rows, rows=rows):
+            return table
+        raise SampleError(
+            f"{self.path} holds no rows", hint="give a sample of real rows, some hundred at least"
+        )
+
+    def _next(self, rows: int) -> Table | None:
+        reply = _asked(self.worker, "batch", max_rows=rows)
+        if reply.result["table"] is None:
+            return None
+        try:
+            return wire.unpack_table(reply.result["table"], reply.arrays)
+        except wire.WireError as error:
+            raise SampleError(
+                f"{self.path} was read into nonsense: {error}", hint="is the file whole?"
+            ) from error
+
+
+def _format(path: str) -> str:
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise SampleError(
+            f"the sample {path} has the suffix {suffix or '(none)'}, which names no known format",
+            hint=f"save it as one of: {known}",
+        )
+    return FORMATS[suffix]
+
+
+def _asked(worker: Worker, op: str, **args: Any) -> Any:
+    """What goes wrong in the reader is the sample's fault, and said as such."""
+    try:
+        return worker.call(op, **args)
+    except Raised as error:
+        raise SampleError(error.message, hint=error.hint) from error
+
+
+def split(table: Table, features: Sequence[str], target: str | None) -> tuple[Table, Any]:
+    """The model's columns in its order, and the target's values [N] or None.
+
+    Raises KeyError when a column is missing.
+    """
+    return table.select(features), table.column(target).decoded() if target else None

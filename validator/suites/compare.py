@@ -1,0 +1,110 @@
+"""Compares the outputs of two runtimes, batch by batch, keeping the worst row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from validator.outputs import Outputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """The row with the largest difference, and both answers."""
+
+    row: int
+    native: float
+    onnx: float
+
+
+@dataclass(kw_only=True)
+class Comparison:
+    """Differences so far. `tolerance` is relative to the native value's size, at least one."""
+
+    tolerance: float
+    rows: int = 0
+    max_abs_diff: float = 0.0
+    max_ulp_diff: float = 0.0
+    max_relative: float = 0.0
+    beyond: int = 0
+    label_flips: int = 0
+    first_flip: tuple[int, str, str] | None = None
+    worst: Worst | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether numbers are within the tolerance everywhere. Labels are counted apart."""
+        return not self.beyond and not self.problems
+
+    def add(self, native: Outputs, onnx: Outputs, rows: int) -> None:
+        """Take in the answers for the next `rows` rows."""
+        start = self.rows
+        self.rows += rows
+        for name, answer in (("native", native), ("ONNX", onnx)):
+            wrong = [
+                f"{key} {list(value.shape)}" for key, value in answer.present.items() if len(value) != rows
+            ]
+            if wrong:
+                self._problem(f"{name} gave {', '.join(wrong)} for {rows} rows")
+                return
+        self._add_labels(native.label, onnx.label, start)
+        numeric = native.present.keys() & onnx.present.keys() - {"label"}
+        if not numeric and not (native.label is not None and onnx.label is not None):
+            self._problem(f"native gives {list(native.present)}, ONNX {list(onnx.present)}")
+        for name in sorted(numeric):
+            self._add_numbers(native.present[name], onnx.present[name], name, start)
+
+    def _problem(self, text: str) -> None:
+        if text not in self.problems and len(self.problems) < 10:
+            self.problems.append(text)
+
+    def _add_labels(self, native: NDArray[Any] | None, onnx: NDArray[Any] | None, start: int) -> None:
+        if native is None or onnx is None:
+            return
+        if native.dtype == object or onnx.dtype == object:
+            different = native.astype(str) != onnx.astype(str)
+        else:
+            different = native != onnx
+        if different.any():
+            self.label_flips += int(different.sum())
+            if self.first_flip is None:
+                row = int(different.argmax())
+                self.first_flip = (start + row, str(native[row])[:100], str(onnx[row])[:100])
+
+    def _add_numbers(self, native: NDArray[Any], onnx: NDArray[Any], name: str, start: int) -> None:
+        import numpy as np
+
+        a = native.reshape(len(native), -1).astype(np.float64, copy=False)
+        b = onnx.reshape(len(onnx), -1).astype(np.float64, copy=False)
+        if a.shape != b.shape:
+            self._problem(f"{name} is {list(native.shape)} in native, {list(onnx.shape)} in ONNX")
+            return
+        if np.array_equal(a, b):
+            return
+        equal = (a == b) | (np.isnan(a) & np.isnan(b))
+        with np.errstate(invalid="ignore", over="ignore"):
+            gap = np.where(equal, 0.0, np.abs(a - b))
+        gap = np.where(np.isnan(gap), np.inf, gap)
+        relative = gap / np.maximum(1.0, np.abs(np.where(np.isfinite(a), a, 1.0)))
+        self.beyond += int((relative > self.tolerance).any(axis=1).sum())
+        self.max_abs_diff = max(self.max_abs_diff, float(gap.max()))
+        self.max_ulp_diff = max(self.max_ulp_diff, _ulps(a, gap, native.dtype))
+        if float(relative.max()) > self.max_relative:
+            self.max_relative = float(relative.max())
+            row, column = np.unravel_index(int(relative.argmax()), relative.shape)
+            self.worst = Worst(row=start + int(row), native=float(a[row, column]), onnx=float(b[row, column]))
+
+
+def _ulps(a: NDArray[Any], gap: NDArray[Any], dtype: Any) -> float:
+    """The largest difference in units in the last place of the native value, in the native output's own dtype."""
+    import numpy as np
+
+    kind = dtype if dtype.kind == "f" else np.dtype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        unit = np.spacing(np.abs(a).astype(kind)).astype(np.float64)
+        found = gap / np.where(np.isfinite(unit), unit, 1.0)
+    return float(found.max(initial=0.0))

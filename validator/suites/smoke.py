@@ -1,0 +1,230 @@
+"""The smoke suite: does the runtime answer at all, and do its answers look like answers?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from validator.outputs import Outputs, same
+from validator.results import CheckResult, Contract
+from validator.runtimes.runtime import Runtime
+from validator.suites.common import Finding, Subject, failed, not_applicable, passed, run_check, seen
+from validator.table import Table
+
+THREADS = 8
+_BATCH_ROWS = 1_000
+_ROWWISE_ROWS = 50
+_THREAD_ROWS = 200
+_LATENCY_CALLS = 30
+#: A row alone and the same row in a batch may take different code paths of BLAS; no model needs more than this.
+_ROWWISE_TOLERANCE = {"f4": 1e-5, "f8": 1e-9}
+#: How far a sum of probabilities may be from one: float32 rounding over some hundred classes.
+_SUM_TOLERANCE = 1e-4
+
+
+def run(runtime: Runtime, subject: Subject, *, max_latency_ms: float) -> list[CheckResult]:
+    """All smoke checks on one runtime."""
+    rows = subject.head(_BATCH_ROWS)
+    checks: dict[str, Callable[[], Finding]] = {
+        "smoke.single": partial(_single, runtime, rows),
+        "smoke.batch": partial(_batch, runtime, rows),
+        "smoke.rowwise": partial(_rowwise, runtime, rows),
+        "smoke.shape": partial(_shape, runtime, rows, subject.contract),
+        "smoke.range": partial(_range, runtime, rows, subject.contract),
+        "smoke.finite": partial(_finite, runtime, rows),
+        "smoke.repeatable": partial(_repeatable, runtime, rows),
+        "smoke.threads": partial(_threads, runtime, subject.head(_THREAD_ROWS)),
+        "smoke.latency": partial(_latency, runtime, rows, max_latency_ms),
+    }
+    return [run_check(id, runtime.name, check) for id, check in checks.items()]
+
+
+def _single(runtime: Runtime, rows: Table) -> Finding:
+    answer = runtime.predict(rows.take(slice(0, 1)))
+    if len(answer) != 1:
+        return failed(f"one row gave {len(answer)} answers")
+    return passed("one row gave one answer", *_shown(answer))
+
+
+def _shown(answer: Outputs) -> list[Any]:
+    flat = {name: array.reshape(-1)[:3].tolist() for name, array in answer.present.items()}
+    return [seen(f"first {name}", ", ".join(f"{value:.6g}" if isinstance(value, float) else str(value)[:100]
+            for value in values)) for name, values in flat.items()]  # fmt: skip
+
+
+def _batch(runtime: Runtime, rows: Table) -> Finding:
+    answer = runtime.predict(rows)
+    wrong = {name: len(array) for name, array in answer.present.items() if len(array) != len(rows)}
+    if wrong:
+        return failed(f"{len(rows)} rows gave {wrong} answers")
+    return passed(f"{len(rows)} rows gave {len(rows)} answers")
+
+
+def _rowwise(runtime: Runtime, rows: Table) -> Finding:
+    import numpy as np
+
+    few = rows.take(slice(0, _ROWWISE_ROWS))
+    together = runtime.predict(few)
+    worst = 0.0
+    for i in range(len(few)):
+        alone = runtime.predict(few.take(slice(i, i + 1)))
+        for name, array in together.present.items():
+            other = alone.present[name]
+            if array.dtype.kind != "f":
+                if not np.array_equal(array[i : i + 1], other):
+                    return failed(f"row {i} alone has {name} {other[0]!s:.60}, in the batch {array[i]!s:.60}")
+                continue
+            difference = _relative(array[i : i + 1], other)
+            worst = max(worst, difference)
+            if difference > _ROWWISE_TOLERANCE.get(array.dtype.str[1:], 1e-5):
+                return failed(
+                    f"row {i} alone differs from the batch by {difference:.3g} of its size",
+                    seen("largest relative difference", difference, "1e-9"),
+                )
+    return passed(
+        f"{len(few)} rows agree", seen("largest relative difference", worst, "1e-9 (float32: 1e-5)")
+    )
+
+
+def _relative(a: Any, b: Any) -> float:
+    """The largest difference relative to the values' size, at least one; NaN equals NaN."""
+    import numpy as np
+
+    if a.shape != b.shape:
+        return float("inf")
+    both_nan = np.isnan(a) & np.isnan(b)
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(a - b) / np.maximum(1.0, np.abs(a))
+    gap = np.where(both_nan | (a == b), 0.0, gap)
+    return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
+
+
+def _shape(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
+    answer = runtime.predict(rows)
+    problems = []
+    for name, array in answer.present.items():
+        if name != "label" and array.dtype.kind not in "fiu":
+            problems.append(f"{name} is {array.dtype}, not a number")
+        if array.ndim not in (1, 2) or len(array) != len(rows):
+            problems.append(f"{name} has shape {list(array.shape)} for {len(rows)} rows")
+    probabilities = answer.probabilities
+    if probabilities is not None and contract.classes:
+        width = probabilities.shape[1] if probabilities.ndim == 2 else 1
+        if width != len(contract.classes):
+            problems.append(f"probabilities have {width} columns for {len(contract.classes)} classes")
+    if not answer.present.keys() - {"label"} and contract.task in ("binary", "multiclass"):
+        problems.append("the classifier gives labels but no probabilities or scores")
+    if problems:
+        return failed("; ".join(problems))
+    shapes = [seen(name, f"{list(array.shape)} {array.dtype}") for name, array in answer.present.items()]
+    return passed("as the contract says", *shapes)
+
+
+def _range(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
+    answer = runtime.predict(rows)
+    if answer.probabilities is not None:
+        return _probability_range(answer.probabilities)
+    name, values = answer.numeric if answer.present.keys() - {"label"} else ("label", None)
+    low, high = contract.output_minimum, contract.output_maximum
+    if values is None:
+        return not_applicable("the model gives labels only")
+    least, most = float(values.min(initial=0)), float(values.max(initial=0))
+    if low is None and high is None:
+        return passed(f"{name} between {least:.6g} and {most:.6g}; no limits are set in the contract")
+    if (low is not None and least < low) or (high is not None and most > high):
+        return failed(
+            f"{name} goes from {least:.6g} to {most:.6g}, outside the contract's {low} to {high}",
+            hint="mend the model, or the contract's output_minimum and output_maximum",
+        )
+    return passed(f"{name} within {low} to {high}", seen("least", least), seen("most", most))
+
+
+def _probability_range(probabilities: Any) -> Finding:
+    import numpy as np
+
+    if probabilities.dtype.kind != "f":
+        return failed(f"probabilities are {probabilities.dtype}")
+    bad = ~((probabilities >= 0) & (probabilities <= 1))
+    if bad.any():
+        row = int(np.argwhere(bad)[0][0])
+        value = float(probabilities[bad][0])
+        return failed(
+            f"{int(bad.sum())} probabilities are outside [0, 1]; the first is {value:.6g} in row {row}",
+            seen("least", float(np.nanmin(probabilities)), ">= 0"),
+            seen("most", float(np.nanmax(probabilities)), "<= 1"),
+        )
+    if probabilities.ndim == 2:
+        gaps = np.abs(probabilities.sum(axis=1) - 1)
+        worst = float(gaps.max(initial=0))
+        if worst > _SUM_TOLERANCE:
+            row = int(gaps.argmax())
+            return failed(
+                f"the probabilities of row {row} sum to {float(probabilities[row].sum()):.6g}",
+                seen("largest distance from one", worst, f"<= {_SUM_TOLERANCE}"),
+            )
+    return passed("all probabilities in [0, 1], rows sum to one")
+
+
+def _finite(runtime: Runtime, rows: Table) -> Finding:
+    import numpy as np
+
+    answer = runtime.predict(rows)
+    for name, array in answer.present.items():
+        if array.dtype.kind != "f":
+            continue
+        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if bad.any():
+            row = int(bad.argmax())
+            what = "NaN" if np.isnan(array[row]).any() else "Inf"
+            return failed(
+                f"{int(bad.sum())} of {len(array)} rows give NaN or Inf in {name}; the first is row {row} ({what})",
+                seen("rows with NaN or Inf", int(bad.sum()), "0"),
+            )
+    return passed(f"{len(rows)} rows, all finite")
+
+
+def _repeatable(runtime: Runtime, rows: Table) -> Finding:
+    first, second = runtime.predict(rows), runtime.predict(rows)
+    if same(first, second):
+        return passed(f"{len(rows)} rows, bit-identical")
+    return failed(f"two calls on the same {len(rows)} rows differ{_first_difference(first, second)}")
+
+
+def _first_difference(first: Outputs, second: Outputs) -> str:
+    import numpy as np
+
+    for name, array in first.present.items():
+        other = second.present.get(name)
+        if other is None or other.shape != array.shape:
+            return f": {name} has another shape"
+        unequal = np.argwhere(np.asarray(array != other))
+        if len(unequal):
+            where = tuple(int(i) for i in unequal[0])
+            return f": {name} of row {where[0]} is {array[where]!s:.40}, then {other[where]!s:.40}"
+    return ""
+
+
+def _threads(runtime: Runtime, rows: Table) -> Finding:
+    alone = runtime.predict(rows)
+    answers = runtime.from_threads(rows, THREADS)
+    for answer in answers:
+        if not same(alone, answer):
+            return failed(
+                f"a thread's answer differs from the answer alone{_first_difference(alone, answer)}"
+            )
+    return passed(f"{THREADS} threads, {len(rows)} rows each, all identical")
+
+
+def _latency(runtime: Runtime, rows: Table, limit_ms: float) -> Finding:
+    """A first look: the median of a few calls. The latency suite has the percentiles."""
+    import numpy as np
+
+    runtime.prepare(rows.take(slice(0, _LATENCY_CALLS)), 1)
+    runtime.run(0, 3)
+    timing = runtime.run(3, _LATENCY_CALLS)
+    median = float(np.median(timing.spans_ns)) / 1e6
+    evidence = seen("median_ms", round(median, 4), f"< {limit_ms:g}", volatile=True)
+    if median >= limit_ms:
+        return failed(f"one row takes {median:.1f} ms, the limit is {limit_ms:g} ms", evidence)
+    return passed(f"one row within {limit_ms:g} ms", evidence)
