@@ -1,0 +1,35 @@
+"""Loads the native model to say what it is and to hand out its trees, serialised; it never sees a row of the sample."""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+from validator.worker import wire
+from validator.worker.loading import load_model
+from validator.worker.serving import Answer
+
+
+class Job:
+    """Operations `load`, then `describe` and `export`."""
+
+    def __init__(self, format: str, allow: Sequence[str] = (), trusted: bool = False) -> None:
+        self._format = format
+        self._allow = tuple(allow)
+        self._trusted = trusted
+        self._model: Optional[Any] = None
+
+    def load(self, arrays: wire.Arrays) -> Answer:
+        self._model = load_model(arrays[0].tobytes(), self._format, self._allow, self._trusted)
+        return {}, []
+
+    def describe(self, arrays: wire.Arrays) -> Answer:
+        from validator.worker.exporters import describe
+
+        return describe(self._model), []
+
+    def export(self, arrays: wire.Arrays) -> Answer:
+        """The serialised trees: a header and named arrays. The header's `kind` is `other` where there are none."""
+        from validator.worker.exporters import export
+
+        header, named = export(self._model)
+        return {"header": header, "names": list(named)}, list(named.values())
