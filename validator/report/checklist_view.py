@@ -1,0 +1,219 @@
+"""The checks of a run as tables: a row per check, a column per runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from validator.checklist import blocks
+from validator.report.figures import count, scalar
+from validator.results import Category, CheckResult, RuntimeName
+
+CATEGORY_TITLES: dict[Category, str] = {
+    "load": "Loading",
+    "convert": "Conversion",
+    "parity": "Parity",
+    "smoke": "Smoke tests",
+    "errors": "Error scenarios",
+    "latency": "Latency",
+    "quality": "Quality",
+    "version": "Version",
+}
+RUNTIME_TITLES: dict[RuntimeName, str] = {
+    "": "Overall",
+    "native": "Native",
+    "onnx": "ONNX",
+    "deployment": "Deployment",
+    "custom": "Your wrapper",
+}
+#: Worst first: what a cell that stands for several checks shows.
+_ORDER = ("blocked", "error", "fail", "waived", "warn", "pass", "measured", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """How a status looks: never by colour or symbol alone, always with its word."""
+
+    kind: str
+    symbol: str
+    plain: str
+    word: str
+
+
+MARKS = {
+    "pass": Mark(kind="pass", symbol="✅", plain="✓", word="pass"),
+    "fail": Mark(kind="fail", symbol="❌", plain="✗", word="fail"),
+    "warn": Mark(kind="warn", symbol="⚠️", plain="!", word="warning"),
+    "skip": Mark(kind="skip", symbol="⏭️", plain="-", word="skipped"),
+    "error": Mark(kind="fail", symbol="💥", plain="✗", word="error"),
+    "waived": Mark(kind="warn", symbol="🔶", plain="!", word="waived"),
+    "none": Mark(kind="none", symbol="➖", plain=" ", word="n/a"),
+    "measured": Mark(kind="skip", symbol="⏱️", plain="~", word="per run"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One check on one runtime, or all checks of a category on it. `blocks` makes it stand out."""
+
+    mark: Mark
+    note: str = ""
+    blocks: bool = False
+
+    @property
+    def words(self) -> str:
+        return f"{self.note} {self.mark.word}".strip()
+
+
+EMPTY = Cell(mark=Mark(kind="none", symbol="", plain="", word="–"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRow:
+    """One check on every runtime that it ran on."""
+
+    id: str
+    title: str
+    cells: tuple[Cell, ...]
+    seen: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryView:
+    """The checks of one category. `cells` sum them up per runtime, in the order of the checklist's columns."""
+
+    name: Category
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[CheckRow, ...]
+    symbol: str
+    summary: str
+    bad: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChecklistView:
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    categories: tuple[CategoryView, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One check that a reader must know of: what blocks, warns or was waived."""
+
+    id: str
+    runtimes: str
+    title: str
+    message: str
+    hint: str
+    waived: str
+    evidence: tuple[tuple[str, str, str], ...]
+
+
+def is_volatile(check: CheckResult) -> bool:
+    """Whether two runs of the same commit may report this check in different words."""
+    return check.category == "latency" or any(item.volatile for item in check.evidence)
+
+
+def checklist(checks: Sequence[CheckResult], *, volatile: bool) -> ChecklistView:
+    """All checks, by category and runtime. Without `volatile`, whatever depends on measured times is left out."""
+    used = {check.runtime for check in checks}
+    runtimes = tuple(name for name in RUNTIME_TITLES if name in used)
+    categories: list[CategoryView] = []
+    rows: list[tuple[str, tuple[Cell, ...]]] = []
+    for category, title in CATEGORY_TITLES.items():
+        own = [check for check in checks if check.category == category]
+        if own:
+            grouped = [[check for check in own if check.runtime == runtime] for runtime in runtimes]
+            rows.append((title, tuple(_sum(group, volatile=volatile) for group in grouped)))
+            categories.append(_category(category, title, own, volatile=volatile))
+    columns = tuple(RUNTIME_TITLES[name] for name in runtimes)
+    return ChecklistView(columns=columns, rows=tuple(rows), categories=tuple(categories))
+
+
+def _category(name: Category, title: str, checks: list[CheckResult], *, volatile: bool) -> CategoryView:
+    used = {check.runtime for check in checks}
+    runtimes = tuple(runtime for runtime in RUNTIME_TITLES if runtime in used)
+    ids = dict.fromkeys(check.id for check in checks)
+    rows = [_row([c for c in checks if c.id == id_], runtimes, volatile=volatile) for id_ in ids]
+    rows.sort(key=lambda row: not any(cell.blocks for cell in row.cells))
+    bad = [check for check in checks if blocks(check)]
+    other = sum(_kind(check, volatile=volatile) in ("waived", "warn", "fail", "error") for check in checks)
+    parts = [count(len(checks), "check")]
+    parts += [f"{len(bad)} blocking"] if bad else []
+    parts += [f"{other} to note"] if other else []
+    return CategoryView(
+        name=name,
+        title=title,
+        columns=tuple(RUNTIME_TITLES[runtime] for runtime in runtimes),
+        rows=tuple(rows),
+        symbol=_sum(checks, volatile=volatile).mark.symbol,
+        summary=", ".join(parts),
+        bad=bool(bad),
+    )
+
+
+def _row(checks: list[CheckResult], runtimes: tuple[RuntimeName, ...], *, volatile: bool) -> CheckRow:
+    groups = [[check for check in checks if check.runtime == runtime] for runtime in runtimes]
+    cells = tuple(_sum(group, volatile=volatile, count_them=len(group) > 1) for group in groups)
+    said: dict[str, list[str]] = {}
+    for check in checks:
+        if check.message and (volatile or not is_volatile(check)):
+            said.setdefault(check.message, []).append(RUNTIME_TITLES[check.runtime])
+    seen = tuple(("" if len(said) == 1 else ", ".join(names), message) for message, names in said.items())
+    return CheckRow(id=checks[0].id, title=checks[0].title, cells=cells, seen=seen)
+
+
+def _kind(check: CheckResult, *, volatile: bool) -> str:
+    if blocks(check):
+        return "blocked"
+    if check.waived and check.status != "pass":
+        return "waived"
+    if not volatile and is_volatile(check):
+        return "measured"
+    return "none" if check.status == "skip" else check.status
+
+
+def _sum(checks: list[CheckResult], *, volatile: bool, count_them: bool = True) -> Cell:
+    """One cell for several checks: the worst of them and how many of how many."""
+    if not checks:
+        return EMPTY
+    kinds = [_kind(check, volatile=volatile) for check in checks]
+    kinds = [kind for kind in kinds if kind != "none"] or kinds
+    worst = next(kind for kind in _ORDER if kind in kinds)
+    number = kinds.count(worst)
+    note = "" if not count_them else f"{number}" if number == len(kinds) else f"{number} of {len(kinds)}"
+    if worst == "blocked":
+        statuses = [check.status for check in checks if blocks(check)]
+        status = next((status for status in statuses if status != "skip"), "skip")
+        return Cell(mark=MARKS[status], note=note, blocks=True)
+    return Cell(mark=MARKS[worst], note=note)
+
+
+def findings(checks: Iterable[CheckResult], *, volatile: bool) -> tuple[Finding, ...]:
+    """Checks that say the same on several runtimes become one finding that names them all."""
+    groups: dict[tuple[str, str, str, str], list[CheckResult]] = {}
+    for check in checks:
+        message = check.message if volatile or not is_volatile(check) else ""
+        groups.setdefault((check.id, message, check.hint, check.waived), []).append(check)
+    return tuple(_finding(group, message, volatile=volatile) for (_, message, *_), group in groups.items())
+
+
+def _finding(group: list[CheckResult], message: str, *, volatile: bool) -> Finding:
+    first = group[0]
+    names = [RUNTIME_TITLES[check.runtime] for check in group if check.runtime]
+    evidence = tuple(
+        (item.name, scalar(item.seen), item.allowed)
+        for item in first.evidence
+        if volatile or not item.volatile
+    )
+    return Finding(
+        id=first.id,
+        runtimes=" and ".join(([", ".join(names[:-1])] if names[1:] else []) + names[-1:]),
+        title=first.title,
+        message=message,
+        hint=first.hint,
+        waived=first.waived,
+        evidence=evidence,
+    )

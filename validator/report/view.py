@@ -1,0 +1,156 @@
+"""The view model: what a report says, in the order in which a reader needs it. Pure functions of results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from validator.checklist import blocks
+from validator.report import figures
+from validator.report.checklist_view import ChecklistView, Finding, checklist, findings
+from validator.results import Conversion, GateResult, Parity, VerdictName
+
+METHODS = {
+    "exact": "exact: written tree by tree from the model's own thresholds and leaf values",
+    "skl2onnx": "skl2onnx",
+    "none": "not converted",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelView:
+    """One model's report. `result` holds the figures that the templates lay out unchanged."""
+
+    result: GateResult
+    volatile: bool
+    verdict: VerdictName
+    name: str
+    reason: str
+    problems: tuple[Finding, ...]
+    not_run: int
+    waived: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+    checklist: ChecklistView
+    facts: tuple[tuple[str, str], ...]
+    parity: str
+    method: str
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == "pass"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageView:
+    """Every model of a run; the worst verdict wins."""
+
+    models: tuple[ModelView, ...]
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.models) and all(model.passed for model in self.models)
+
+    @property
+    def failed(self) -> tuple[ModelView, ...]:
+        return tuple(model for model in self.models if not model.passed)
+
+    @property
+    def by_verdict(self) -> tuple[ModelView, ...]:
+        return tuple(sorted(self.models, key=lambda model: model.passed))
+
+
+def page(results: Sequence[GateResult], *, volatile: bool = True) -> PageView:
+    """The view of one run. Raises ValueError for no result: "no model changed" is a report of its own."""
+    if not results:
+        raise ValueError("a report needs at least one result")
+    return PageView(models=tuple(model_view(result, volatile=volatile) for result in results))
+
+
+def model_view(result: GateResult, *, volatile: bool = True) -> ModelView:
+    """What one result says. Without `volatile` nothing in it depends on measured times or on the machine."""
+    bad = [check for check in result.checks if blocks(check)]
+    # What did not run because of an earlier failure would bury that failure in a list of its consequences.
+    causes = [check for check in bad if check.status != "skip"] or bad
+    waived = [check for check in result.checks if check.waived and check.status != "pass"]
+    warned = [check for check in result.checks if check.status == "warn" and not check.waived]
+    verdict: VerdictName = "fail" if result.verdict == "fail" or bad else "pass"
+    return ModelView(
+        result=result,
+        volatile=volatile,
+        verdict=verdict,
+        name=result.model.name,
+        reason=_reason(result, blocking=len(bad), volatile=volatile),
+        problems=findings(causes, volatile=volatile),
+        not_run=len(bad) - len(causes),
+        waived=findings(waived, volatile=volatile),
+        warnings=findings(warned, volatile=volatile) if volatile else (),
+        checklist=checklist(result.checks, volatile=volatile),
+        facts=facts(result, volatile=volatile),
+        parity=parity_sentence(result.parity),
+        method=method_sentence(result.conversion),
+    )
+
+
+def _reason(result: GateResult, *, blocking: int, volatile: bool) -> str:
+    total = figures.count(len(result.checks), "check")
+    if result.verdict == "pass" and blocking:
+        return f"The result claims to pass, yet {blocking} of its {total} forbid it."
+    if volatile and result.reason:
+        return result.reason
+    if result.verdict == "pass":
+        return f"Nothing in {total} forbids shipping."
+    return f"{blocking} of {total} forbid shipping." if blocking else result.reason
+
+
+def facts(result: GateResult, *, volatile: bool) -> tuple[tuple[str, str], ...]:
+    """The few figures beside the verdict: parity, speed, version."""
+    parity = result.parity
+    found = [("Parity", {"proved": "proved", "measured": "measured", "none": "not shown"}[parity.level])]
+    if parity.level == "proved" and parity.splits:
+        found[0] = ("Parity", f"proved over {figures.count(parity.splits, 'split')}")
+    if parity.level == "measured":
+        found[0] = ("Parity", f"measured on {figures.count(parity.rows + parity.boundary_rows, 'row')}")
+    latency = result.latency
+    if volatile and latency.onnx:
+        found.append(("ONNX p99", f"{figures.milliseconds(latency.onnx.p99_ms)} ms"))
+    if volatile and latency.speedup:
+        found.append(("Speed-up", figures.factor(latency.speedup.value)))
+    found.append(("Version", result.version))
+    return tuple(found)
+
+
+def parity_sentence(parity: Parity) -> str:
+    """In words how well ONNX is known to answer as the native model does."""
+    if parity.level == "none":
+        return parity.reason or "Nothing shows that ONNX and the native model agree."
+    rows = f"{figures.count(parity.rows, 'sample row')} and {figures.count(parity.boundary_rows, 'boundary row')}"
+    if parity.level == "measured":
+        return f"Measured on {rows}. A measurement, not a proof. {parity.reason}".strip()
+    bound = "" if parity.bound is None else f" raw scores differ by at most {figures.number(parity.bound)}."
+    splits = "" if parity.splits is None else f" all {figures.count(parity.splits, 'split')}"
+    return (
+        f"Proved for every input: the ONNX file was read back and compared with the model, node by node,"
+        f" over{splits or ' every split'};{bound or ' each row reaches the same leaves.'}"
+        f" Confirmed on {rows}. {parity.reason}"
+    ).strip()
+
+
+def method_sentence(conversion: Conversion) -> str:
+    """In words how the ONNX file was made."""
+    reason = f" ({conversion.reason})" if conversion.reason else ""
+    dtype = f"; input {conversion.input_dtype}" if conversion.input_dtype else ""
+    return METHODS[conversion.method] + dtype + reason
+
+
+def parity_rows(parity: Parity) -> tuple[tuple[str, str], ...]:
+    """The measured figures of parity, those that there are."""
+    rows = [
+        ("Sample rows", figures.number(parity.rows)),
+        ("Boundary rows", figures.number(parity.boundary_rows)),
+        ("Largest difference", figures.number(parity.max_abs_diff)),
+        ("Largest difference in ulp", figures.number(parity.max_ulp_diff)),
+        ("Allowed difference", figures.number(parity.tolerance)),
+        ("Labels that flip", figures.number(parity.label_flips)),
+        ("Leaf mismatches", figures.number(parity.leaf_mismatches)),
+    ]
+    return tuple(row for row in rows if row[1] != "–")
