@@ -1,0 +1,67 @@
+"""The cage around everything untrusted: apply(policy) in a freshly forked, single-threaded process.
+
+Standard library only, Python 3.9 and later. Linux on x86_64 and aarch64 has every layer, other platforms only
+resource limits and descriptors; the report says which layers are in force, and `LockdownReport.contained` whether
+hostile code may run. Nothing raises because a layer is missing: that decision belongs to the caller.
+
+After apply(), the kept sockets serve through read, write, recv and send; ancillary data is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from validator.worker.lockdown import landlock, limits, paths, process, seccomp, user
+from validator.worker.lockdown.policy import APPLIED, OFF, UNAVAILABLE, Layer, LockdownReport, Policy
+from validator.worker.lockdown.supervisor import protect_supervisor
+
+__all__ = [
+    "APPLIED",
+    "OFF",
+    "UNAVAILABLE",
+    "Layer",
+    "LockdownReport",
+    "Policy",
+    "apply",
+    "protect_supervisor",
+]
+
+
+def apply(policy: Policy) -> LockdownReport:
+    """Lock this process down for good and change into the scratch directory.
+
+    Call it before anything untrusted is read, in a process with one thread: other threads would escape Landlock, and
+    then it is reported unavailable. Raises NotADirectoryError for a missing scratch, OSError or ValueError for a
+    descriptor that cannot be kept; either way nothing untrusted may then run.
+    """
+    parent = os.getppid() if policy.parent_pid is None else policy.parent_pid
+    scratch = str(Path(policy.scratch).resolve())
+    if not Path(scratch).is_dir():
+        raise NotADirectoryError(f"{policy.scratch} is no directory to write to")
+    os.chdir(scratch)
+    os.umask(0o077)
+    code = [*paths.code_paths(), *policy.readable]
+    readable = [*paths.library_paths(), *paths.own_process_paths(), *policy.readable]
+    layers = [process.own_session(), process.keep_only(policy.keep_fds), limits.restrict(policy)]
+    layers.append(user.drop(scratch, code, enabled=policy.drop_user))
+    layers.append(limits.restrict_threads(policy, own_user=user.has_own_user()))
+    layers += [process.hide(), process.die_with(parent), process.no_new_privileges()]
+    layers.append(_confine_files(policy, readable, scratch))
+    layers.append(_filter_calls(policy))
+    return LockdownReport(tuple(layers))
+
+
+def _confine_files(policy: Policy, readable: list[str], scratch: str) -> Layer:
+    if not policy.landlock:
+        return Layer("landlock", OFF, "not asked for")
+    threads = process.count_threads()
+    if threads > 1:
+        return Layer("landlock", UNAVAILABLE, f"{threads} threads already run, and would escape it")
+    return landlock.restrict(readable=readable, writable=[scratch], devices=paths.DEVICES)
+
+
+def _filter_calls(policy: Policy) -> Layer:
+    if not policy.seccomp:
+        return Layer("seccomp", OFF, "not asked for")
+    return seccomp.install(threads=policy.max_threads > 0)
