@@ -30,7 +30,7 @@ _INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ", "PREFLIGHT_WORKER_S
 _START_TIMEOUT_S = 120.0
 
 
-class Raised(PreflightError):
+class Raised(PreflightError):  # noqa: N818 - it is the worker's error, told again
     """Code inside a worker raised: a refusal by the model's library, or by ours.
 
     `kind` is the exception's class name, `bases` the built-in classes it also is.
@@ -73,6 +73,7 @@ class Worker:
     limits: Limits
     zygote: Zygote
     isolation: tuple[Layer, ...] = ()
+    contained: bool = False
     peak_bytes: int | None = None
     _ended: str = ""
     _sent_at: float = 0.0
@@ -263,7 +264,7 @@ class Workshop:
     def __init__(self, *, limits: Limits, threads: int = 1) -> None:
         self.limits = limits
         self._threads = threads
-        self._zygotes: dict[str, Zygote] = {}
+        self._zygotes: dict[tuple[str, str], Zygote] = {}
         self._workers: list[Worker] = []
         self._folder = Path(tempfile.mkdtemp(prefix="preflight-"))
         self._folder.chmod(0o711)
@@ -276,16 +277,18 @@ class Workshop:
     ) -> None:
         self.close()
 
-    def zygote(self, python: str = sys.executable) -> Zygote:
-        """The zygote of that interpreter, started at first use."""
-        if python not in self._zygotes:
-            self._zygotes[python] = Zygote.start(python, self._environ())
-        return self._zygotes[python]
+    def zygote(self, role: str, python: str = sys.executable) -> Zygote:
+        """The zygote of that interpreter for that role (what it has imported), started at first use."""
+        key = (role, python)
+        if key not in self._zygotes:
+            self._zygotes[key] = Zygote.start(python, self._environ())
+        return self._zygotes[key]
 
     def start(
         self,
         job: str,
         *,
+        role: str = "tools",
         python: str = sys.executable,
         options: Mapping[str, Any] | None = None,
         files: Sequence[int] = (),
@@ -296,7 +299,7 @@ class Workshop:
 
         Raises WorkerError when it does not come up.
         """
-        zygote = self.zygote(python)
+        zygote = self.zygote(role, python)
         limits = limits or self.limits
         scratch = Path(tempfile.mkdtemp(prefix=f"{job}-", dir=self._folder))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -320,8 +323,13 @@ class Workshop:
             meta, _ = wire.receive(worker.fd, time.monotonic() + _START_TIMEOUT_S)
         except wire.WireError as error:
             raise worker._failed(error) from error
-        layers = meta.get("lockdown", {}).get("layers", [])
-        worker.isolation = tuple(Layer.model_validate(layer) for layer in layers)
+        if "error" in meta:
+            raise _raised(meta["error"])
+        report = meta["lockdown"]
+        worker.contained = report["contained"] is True
+        worker.isolation = tuple(
+            Layer(name=layer["name"], state=layer["state"], reason=layer["detail"][:1000]) for layer in report["layers"]
+        )
 
     def close(self) -> None:
         for worker in self._workers:
@@ -356,7 +364,7 @@ class Workshop:
 def interruptible() -> Any:
     """Turn SIGTERM into the same orderly end as Ctrl-C."""
 
-    def stop(signum: int, frame: object) -> None:
+    def stop(_signum: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)

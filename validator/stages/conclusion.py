@@ -1,0 +1,168 @@
+"""Last stage: the verdict, and everything that is written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import validator
+from validator.artifact.version import choose_moment, head_commit, make_version
+from validator.artifact.write import write_artifact
+from validator.checklist import Verdict, decide
+from validator.draft import Draft
+from validator.errors import PreflightError, UsageError
+from validator.results import Environment, GateResult
+from validator.settings import Settings
+from validator.suites.common import passed, result, seen
+
+
+def conclude(draft: Draft, settings: Settings, environ: Mapping[str, str], now: datetime) -> GateResult:
+    """The verdict on what the draft holds, as a result without its artifact. Pure but for reading Git."""
+    commit = head_commit(Path(draft.model.path))
+    moment = choose_moment(
+        source_date_epoch=environ.get("SOURCE_DATE_EPOCH"), commit=commit, now=lambda: now.astimezone(UTC)
+    )
+    version = make_version(moment=moment, model_sha256=draft.model.sha256)
+    draft.add(
+        result(
+            "version.recorded",
+            "",
+            passed(
+                f"{version}, time from the {moment.source.replace('_', ' ')}",
+                seen("sha256", draft.model.sha256),
+                seen("time", moment.iso),
+            ),
+        )
+    )
+    draft.add(result("version.artifact", "", passed("written with its checksums")))
+    verdict = decide(draft.checks, runtimes=draft.runtimes, waivers=settings.waivers, today=now.date())
+    return _assembled(draft, verdict, version, moment.iso, commit.sha if commit else "", settings)
+
+
+def _assembled(
+    draft: Draft, verdict: Verdict, version: str, created_at: str, commit: str, settings: Settings
+) -> GateResult:
+    return GateResult(
+        tool_version=validator.__version__,
+        verdict=verdict.verdict,
+        reason=verdict.reason,
+        version=version,
+        created_at=created_at,
+        model=draft.model,
+        contract=draft.contract,
+        conversion=draft.conversion,
+        parity=draft.parity,
+        latency=draft.latency,
+        quality=draft.quality,
+        change=draft.change,
+        checks=verdict.checks,
+        environment=Environment(
+            python=platform.python_version(),
+            platform=f"{platform.system()} {platform.machine()}",
+            cpus=os.cpu_count() or 1,
+            packages=draft.packages,
+            isolation=tuple(draft.isolation.values()),
+            git_commit=commit,
+            trust_reason=settings.trust_pickle or "",
+        ),
+        timings=draft.timings,
+    )
+
+
+def write(out: Path, found: GateResult, onnx: bytes | None) -> GateResult:
+    """Write artifact, reports and, last, `result.json`, each whole or not at all.
+
+    Returns the result with its artifact; a result whose artifact cannot be written fails.
+    """
+    from validator.report.html import render_html
+    from validator.report.junit import render_junit
+    from validator.report.markdown import render_markdown
+
+    owner = _owner(out)
+    stable = render_markdown([found], volatile=False)
+    try:
+        artifact = write_artifact(out, result=found, onnx=onnx, report_md=stable, owner=owner)
+        found = found.model_copy(
+            update={"artifact": artifact.model_copy(update={"path": _shown(artifact.path)})}
+        )
+    except PreflightError as error:
+        found = _without_artifact(found, error)
+    write_file(out / "report.md", render_markdown([found]), owner)
+    write_file(out / "report.html", render_html([found]), owner)
+    write_file(out / "junit.xml", render_junit([found]), owner)
+    write_file(out / "result.json", found.model_dump_json(indent=2) + "\n", owner)
+    return found
+
+
+def _without_artifact(found: GateResult, error: PreflightError) -> GateResult:
+    checks = tuple(
+        check.model_copy(update={"status": "error", "message": error.message, "hint": error.hint})
+        if check.id == "version.artifact"
+        else check
+        for check in found.checks
+    )
+    reason = f"Artifact complete: {error.message}" if found.verdict == "pass" else found.reason
+    return found.model_copy(update={"verdict": "fail", "reason": reason, "checks": checks})
+
+
+def _shown(path: str) -> str:
+    """Relative to where the command runs, if it lies below."""
+    whole, here = Path(path).resolve(), Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
+
+
+def prepare_folder(out: Path) -> None:
+    """Make the output folder, before any work is done. Raises UsageError when it cannot be written to."""
+    try:
+        created = [folder for folder in (out, *out.parents) if not folder.exists()]
+        out.mkdir(parents=True, exist_ok=True)
+        owner = _owner(created[-1] if created else out)
+        for folder in created:
+            _give(folder, owner)
+        probe = out / f".preflight-{secrets.token_hex(8)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"the output folder {out} cannot be written to: {error.strerror}",
+            hint="choose another folder with --out",
+        ) from error
+    (out / "result.json").unlink(missing_ok=True)
+
+
+def write_file(path: Path, text: str, owner: tuple[int, int] | None) -> None:
+    """Write a whole file under a temporary name, then rename it."""
+    staged = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    try:
+        staged.write_text(text, encoding="utf-8")
+        _give(staged, owner)
+        staged.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint="is the disk full?") from error
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _owner(folder: Path) -> tuple[int, int] | None:
+    """Whom written files should belong to: in a container that runs as root, the owner of the workspace."""
+    if os.geteuid() != 0:
+        return None
+    above = folder.resolve().parent
+    facts = above.stat()
+    return (facts.st_uid, facts.st_gid) if facts.st_uid != 0 else None
+
+
+def _give(path: Path, owner: tuple[int, int] | None) -> None:
+    if owner is not None:
+        os.chown(path, *owner, follow_symlinks=False)
+
+
+def summary_json(found: list[GateResult]) -> str:
+    """All results of a run as one JSON document: the single result, or a list."""
+    plain = [json.loads(one.model_dump_json()) for one in found]
+    return json.dumps(plain[0] if len(plain) == 1 else plain, indent=2)

@@ -1,0 +1,86 @@
+"""What every stage is given: the settings, the model's bytes, the workers, the draft."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from validator.draft import Draft
+from validator.model.file import ModelFile
+from validator.results import Layer
+from validator.runtimes.process import Worker, Workshop
+from validator.settings import Settings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Zygotes by what they have imported. The native one may run under another interpreter.
+NATIVE, SERVING, TOOLS = "native", "serving", "tools"
+_JOB_ZYGOTES = {
+    "export": NATIVE,
+    "native": NATIVE,
+    "custom": NATIVE,
+    "onnx": SERVING,
+    "deployment": SERVING,
+}
+
+
+@dataclass(kw_only=True)
+class Context:
+    """One run. `data` are the model file's bytes, read once and hashed; `in_ci` says whether this is a CI job."""
+
+    settings: Settings
+    file: ModelFile
+    data: bytes
+    workshop: Workshop
+    draft: Draft
+    in_ci: bool
+    python: str = sys.executable
+
+    @property
+    def model_bytes(self) -> NDArray[Any]:
+        """The model file as the array in which it is sent to workers: uint8 [size]."""
+        import numpy as np
+
+        return np.frombuffer(self.data, dtype=np.uint8)
+
+    @property
+    def format(self) -> str:
+        return self.file.loadable.format
+
+    def start(self, job: str, *, options: dict[str, Any] | None = None) -> Worker:
+        """Start a worker for a job, and note which layers of isolation are around it."""
+        role = _JOB_ZYGOTES.get(job, TOOLS)
+        worker = self.workshop.start(
+            job, role=role, python=self.python if role == NATIVE else sys.executable, options=options
+        )
+        self.note_isolation(worker)
+        return worker
+
+    def note_isolation(self, worker: Worker) -> None:
+        """Keep the weakest state of each layer over all workers."""
+        for layer in worker.isolation:
+            known = self.draft.isolation.get(layer.name)
+            if known is None or (known.state == "applied" and layer.state != "applied"):
+                self.draft.isolation[layer.name] = layer
+
+    def load_options(self) -> dict[str, Any]:
+        """How the native model's workers open the file."""
+        return {
+            "format": self.format,
+            "allow": list(self.settings.allow),
+            "trusted": self.settings.trust_pickle is not None,
+        }
+
+
+def as_bytes(data: bytes) -> NDArray[Any]:
+    """Bytes as the uint8 array in which they are sent to workers."""
+    import numpy as np
+
+    return np.frombuffer(data, dtype=np.uint8)
+
+
+def worst_layer(layers: dict[str, Layer]) -> str:
+    """The names of layers that are not in force, for people; empty when all are."""
+    return ", ".join(layer.name for layer in layers.values() if layer.state != "applied")

@@ -1,0 +1,160 @@
+"""Second stage: the native model in its worker, the sample in its own, and the contract between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from validator.errors import UsageError
+from validator.model import contract as contracts
+from validator.model.safety import SafetyReport
+from validator.model.sample import Sample, split
+from validator.results import Contract, Task
+from validator.runtimes.process import Worker
+from validator.runtimes.runtime import WorkerRuntime
+from validator.stages.context import Context
+from validator.stages.versions import judge_versions
+from validator.suites.common import Subject, passed, result, seen, warned
+from validator.table import Table
+
+#: Rows that the smoke, error and latency suites work on: the first of the sample.
+_SUBJECT_ROWS = 10_000
+
+
+@dataclass(kw_only=True)
+class Native:
+    """The native model: its runtime, its worker's facts, and the exporting worker that describes it further."""
+
+    runtime: WorkerRuntime
+    exporter: Worker
+    facts: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Data:
+    """The sample, which of its columns are features, and what was seen of them so far."""
+
+    sample: Sample
+    features: tuple[str, ...]
+    observer: contracts.Observer
+    subject: Subject
+
+    def batches(self, limit: int, target: str | None) -> Any:
+        """Tables of features and arrays of true answers (None without a target), batch by batch."""
+        for table in self.sample.batches(limit=limit):
+            rows, answers = split(table, self.features, target)
+            yield table, rows, answers
+
+
+def open_sample(context: Context) -> Sample:
+    """Raises UsageError without a sample, SampleError for one that cannot be read."""
+    path = context.settings.data
+    if path is None:
+        raise UsageError(
+            "no data sample was given",
+            hint="give --data, or data = ... in preflight.toml: some hundred real rows",
+        )
+    with context.draft.stage("sample"):
+        sample = Sample.open(context.workshop, path)
+        context.note_isolation(sample.worker)
+        return sample
+
+
+def load_native(context: Context, report: SafetyReport) -> Native:
+    """Check `load.model` on native, and `load.versions`. Blocks when the library refuses the file."""
+    draft = context.draft
+    with draft.stage("load native"):
+        failed_imports = context.workshop.zygote("native", context.python).settle()
+        draft.packages |= judge_versions(context, report, failed_imports)
+        with draft.guarding("load.model", "native"):
+            runtime = native_runtime(context)
+            exporter = context.start("export", options=context.load_options())
+            exporter.call("load", [context.model_bytes])
+            facts = {**exporter.call("describe").result, **runtime.facts}
+    loaded = passed(
+        f"{facts.get('model_class', 'the model')} loads in its own library",
+        seen("class", facts["model_class"]),
+    )
+    draft.add(result("load.model", "native", loaded))
+    draft.model = draft.model.model_copy(
+        update={
+            "framework": str(facts["library"])[:1000],
+            "framework_version": draft.packages.get(str(facts["library"]), ""),
+            "model_class": str(facts["model_class"])[:1000],
+            "task": _task(context, facts),
+            "n_features": facts["n_features"],
+        }
+    )
+    return Native(runtime=runtime, exporter=exporter, facts=facts)
+
+
+def native_runtime(context: Context) -> WorkerRuntime:
+    """A fresh worker with the native model in it."""
+    worker = context.start("native", options=context.load_options())
+    return WorkerRuntime.load("native", worker, [context.model_bytes])
+
+
+def _task(context: Context, facts: dict[str, Any]) -> Task:
+    if context.settings.task != "auto":
+        return context.settings.task
+    if context.settings.contract.task is not None:
+        return context.settings.contract.task
+    return next((task for task in get_args(Task) if task == facts.get("task")), "unknown")
+
+
+def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
+    """Check `load.sample`: the sample's columns against the model's. Raises SampleError when they do not fit."""
+    settings, draft = context.settings, context.draft
+    fixed = [feature.name for feature in settings.contract.features]
+    known = facts.get("feature_names") or fixed or None
+    features = contracts.choose_features(
+        sample.names,
+        known=known,
+        n_features=facts.get("n_features"),
+        target=settings.target,
+        ignored=(*settings.ignore, *(name for name in settings.slices if name not in (known or ()))),
+        where=sample.path,
+    )
+    head = sample.head(_SUBJECT_ROWS)
+    rows, _ = split(head, features, None)
+    contracts.check_types(
+        rows, library=str(facts.get("library")), categorical=bool(facts.get("categorical")), where=sample.path
+    )
+    observer = contracts.Observer()
+    observer.observe(rows)
+    given = [name for name in sample.names if name in features]
+    if known and list(features) != given:
+        finding = warned(
+            "the sample's columns come in another order than the model's; they were taken by name",
+            hint="nothing to do if the sample is right: the deployment takes columns by name too",
+        )
+    elif not known:
+        finding = warned(
+            f"the model holds no feature names; its {len(features)} features were taken in the sample's order",
+            seen("features", ", ".join(features)[:2000]),
+            hint="train on a DataFrame, or fix the names under [contract] in preflight.toml",
+        )
+    else:
+        finding = passed(f"{len(features)} features, {len(head)} rows at hand")
+    draft.add(result("load.sample", "", finding))
+    draft.contract = infer_contract(context, observer, facts, rows)
+    return Data(
+        sample=sample,
+        features=features,
+        observer=observer,
+        subject=Subject(contract=draft.contract, rows=rows),
+    )
+
+
+def infer_contract(
+    context: Context, observer: contracts.Observer, facts: dict[str, Any], rows: Table
+) -> Contract:
+    """The contract as far as the sample has been seen."""
+    fixed = context.settings.contract.model_dump(exclude_defaults=True)
+    return contracts.make_contract(
+        observer.features,
+        task=context.draft.model.task,
+        classes=tuple(facts.get("classes") or ()),
+        n_outputs=int(facts.get("n_outputs") or 1),
+        fixed=fixed,
+    )

@@ -1,0 +1,103 @@
+"""The suites on every runtime: smoke, errors, latency."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+
+from validator.errors import PreflightError
+from validator.results import RuntimeName
+from validator.runtimes.process import Raised
+from validator.runtimes.runtime import WorkerRuntime
+from validator.stages.context import Context, as_bytes
+from validator.stages.loading import native_runtime
+from validator.suites import errors, latency, smoke
+from validator.suites.common import Subject
+
+_MIB = 2**20
+_SHORTEST = 16
+
+
+def run_suites(
+    context: Context, runtimes: dict[RuntimeName, WorkerRuntime], subject: Subject, artifact: dict[str, bytes]
+) -> None:
+    """Smoke, error and latency checks on all runtimes. `artifact` is what the deployment loads, by file name."""
+    draft, settings = context.draft, context.settings
+    with draft.stage("smoke"):
+        for runtime in runtimes.values():
+            draft.add(*smoke.run(runtime, subject, max_latency_ms=settings.max_latency_ms))
+    with draft.stage("errors"):
+        candidates = {
+            name: errors.Candidate(
+                runtime=runtime,
+                revive=partial(revive, context, name, artifact),
+                broken=partial(load_broken, context, name, artifact),
+            )
+            for name, runtime in runtimes.items()
+        }
+        draft.add(*errors.run(candidates, subject))
+        runtimes |= {name: candidate.runtime for name, candidate in candidates.items()}
+    with draft.stage("latency"), _dead_runtimes_end_here():
+        checks, draft.latency = latency.run(
+            runtimes,
+            subject,
+            latency.Limits(
+                single_ms=settings.max_latency_ms,
+                load_ms=settings.max_load_ms,
+                memory_bytes=settings.max_memory_mb * _MIB,
+                budget_s=settings.latency_budget_s,
+                batch_sizes=settings.batch_sizes,
+            ),
+        )
+        draft.add(*checks)
+
+
+@contextlib.contextmanager
+def _dead_runtimes_end_here() -> Iterator[None]:
+    """A runtime that fails while it is timed leaves its latency checks without a result: the checklist blocks."""
+    try:
+        yield
+    except (Raised, PreflightError):
+        return
+
+
+def revive(context: Context, name: RuntimeName, artifact: dict[str, bytes]) -> WorkerRuntime:
+    """A fresh worker of that runtime, after a crash."""
+    if name == "native":
+        return native_runtime(context)
+    if name == "onnx":
+        return onnx_runtime(context, artifact["model.onnx"])
+    return deployment_runtime(context, artifact)
+
+
+def onnx_runtime(context: Context, onnx: bytes) -> WorkerRuntime:
+    """A fresh worker with the ONNX file in it."""
+    return WorkerRuntime.load("onnx", context.start("onnx"), [as_bytes(onnx)])
+
+
+def deployment_runtime(context: Context, artifact: dict[str, bytes]) -> WorkerRuntime:
+    """A fresh worker with the shipped Deployment around the artifact's files."""
+    worker = context.start("deployment")
+    return WorkerRuntime.load(
+        "deployment", worker, [as_bytes(data) for data in artifact.values()], names=list(artifact)
+    )
+
+
+def load_broken(context: Context, name: RuntimeName, artifact: dict[str, bytes], how: str) -> None:
+    """Load a missing or truncated copy of the model, in a worker of its own. Raises what the runtime raises."""
+    if name == "native":
+        worker, whole = context.start("native", options=context.load_options()), [context.data]
+    elif name == "onnx":
+        worker, whole = context.start("onnx"), [artifact["model.onnx"]]
+    else:
+        worker, whole = context.start("deployment"), list(artifact.values())
+    args = {"names": list(artifact)} if name == "deployment" else {}
+    try:
+        if how == "missing":
+            worker.call("load_missing")
+        else:
+            cut = [data[: max(_SHORTEST, len(data) // 2)] if i == 0 else data for i, data in enumerate(whole)]
+            worker.call("load", [as_bytes(data) for data in cut], **args)
+    finally:
+        worker.close()
