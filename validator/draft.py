@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from validator.errors import PreflightError, SampleError, SettingsError, UsageError
+from validator.errors import PreflightError, SampleError, SettingsError, UsageError, WorkerError
 from validator.results import (
     Change,
     CheckResult,
@@ -41,9 +41,9 @@ class Draft:
     timings: dict[str, float] = field(default_factory=dict)
     runtimes: tuple[RuntimeName, ...] = ("native", "onnx", "deployment")
     contract: Contract | None = None
-    conversion: Conversion = Conversion(method="none", reason="not reached")
-    parity: Parity = Parity(level="none", reason="not reached")
-    latency: Latency = Latency()
+    conversion: Conversion = field(default_factory=lambda: Conversion(method="none", reason="not reached"))
+    parity: Parity = field(default_factory=lambda: Parity(level="none", reason="not reached"))
+    latency: Latency = field(default_factory=Latency)
     quality: tuple[MetricResult, ...] = ()
     change: Change | None = None
     isolation: dict[str, Layer] = field(default_factory=dict)
@@ -76,3 +76,8 @@ class Draft:
         """Record a failure that nothing can follow. Raises Blocked."""
         self.add(result(id, runtime, finding))
         raise Blocked
+
+    def add_trouble(self, error: WorkerError) -> None:
+        """A worker died outside of any check: the run ends, and the result says why."""
+        finding = Finding(status="error", message=error.message, hint=error.hint)
+        self.add(result("load.model", "native", finding))

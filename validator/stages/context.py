@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from validator.draft import Draft
 from validator.model.file import ModelFile
-from validator.results import Layer
 from validator.runtimes.process import Worker, Workshop
 from validator.settings import Settings
 
@@ -37,6 +36,7 @@ class Context:
     draft: Draft
     in_ci: bool
     python: str = sys.executable
+    onnx: bytes | None = None
 
     @property
     def model_bytes(self) -> NDArray[Any]:
@@ -79,8 +79,3 @@ def as_bytes(data: bytes) -> NDArray[Any]:
     import numpy as np
 
     return np.frombuffer(data, dtype=np.uint8)
-
-
-def worst_layer(layers: dict[str, Layer]) -> str:
-    """The names of layers that are not in force, for people; empty when all are."""
-    return ", ".join(layer.name for layer in layers.values() if layer.state != "applied")

@@ -1,0 +1,48 @@
+"""The commands: each takes the flags that were given and the environment, and returns an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from validator.results import GateResult
+from validator.settings import Settings, resolve
+
+Flags = dict[str, Any]
+Environ = Mapping[str, str]
+
+
+def validate(flags: Flags, environ: Environ) -> int:
+    """The whole gate, on one model or several. The worst verdict decides."""
+    from validator.console import progress
+    from validator.gate import Surroundings
+    from validator.gate import validate as judge
+    from validator.runtimes.process import interruptible
+    from validator.targets import targets
+    from validator.worker.lockdown.supervisor import protect_supervisor
+
+    protect_supervisor()
+    settings = resolve({name: value for name, value in flags.items() if value != []}, environ, Path.cwd())
+    silent = settings.quiet or settings.json_output
+    with interruptible(), progress(quiet=silent) as show:
+        world = Surroundings(environ=environ, now=lambda: datetime.now(UTC), progress=show)
+        found = [judge(one, one.model[0], world) for one in targets(settings)]
+    _show(found, settings)
+    return 0 if all(one.verdict == "pass" for one in found) else 1
+
+
+def _show(found: list[GateResult], settings: Settings) -> None:
+    from validator.report.terminal import render_terminal
+    from validator.stages.conclusion import summary_json
+
+    if settings.json_output:
+        print(summary_json(found))
+        return
+    print(
+        render_terminal(
+            found, quiet=settings.quiet, report=str(settings.out / "report.md"), colour=sys.stdout.isatty()
+        )
+    )

@@ -1,0 +1,30 @@
+"""What the command shows while it works: a moving line on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from validator.draft import Progress
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """A function that is told the name of each stage as it begins. Everything goes to standard error."""
+    if quiet:
+        yield lambda stage: None
+    elif sys.stderr.isatty():
+        with _moving() as show:
+            yield show
+    else:
+        yield lambda stage: print(f"model-preflight: {stage} ...", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _moving() -> Iterator[Progress]:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("starting ...") as status:
+        yield lambda stage: status.update(f"{stage} ...")
