@@ -1,0 +1,100 @@
+"""Scanning pickles and joblib files: every stream in the file, without running any."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+from validator.model.formats import HEAD_BYTES, compression_of, is_pickle
+from validator.model.safety.compression import CompressionError, inflate
+from validator.model.safety.findings import Log
+from validator.model.safety.machine import Machine
+from validator.model.safety.opcodes import MalformedError
+from validator.model.safety.policy import Policy, versions_of
+from validator.model.safety.report import SAFE, UNSAFE, Limits, SafetyReport, refused
+from validator.model.safety.symbols import class_of
+
+_MOST_STREAMS = 20
+_BROKEN_HINT = "The file is damaged or was made to mislead: save the model again with pickle or joblib."
+
+
+def scan_pickle(
+    data: bytes, *, allow: Iterable[str] = (), limits: Limits = Limits(), format_name: str = "pickle"
+) -> SafetyReport:
+    """What loading these bytes (a pickle or joblib file, compressed or not) would import, call and build.
+
+    Bounded by `limits` in instructions, nesting and inflated size. Raises SettingsError for an unusable `allow`.
+    """
+    policy = Policy(allow)
+    compression = compression_of(data[:HEAD_BYTES])
+    try:
+        stream = inflate(data, compression, limits)
+    except CompressionError as error:
+        return refused(format_name, error.name, error.reason, error.hint, compression=compression)
+    except MemoryError:
+        return refused(
+            format_name, "memory", "inflating it takes more memory than there is", "Save it uncompressed.",
+            compression=compression,
+        )  # fmt: skip
+    log = Log(policy, limits)
+    result = _scan_streams(stream, policy, log, limits)
+    log.finish()
+    _note_versions(log)
+    return SafetyReport(
+        format=format_name,
+        verdict=UNSAFE if log.findings else SAFE,
+        findings=tuple(log.findings),
+        imports=log.imports(),
+        versions=tuple(sorted(log.versions.items())),
+        model_class="" if result is None else class_of(result),
+        preload=log.preload(),
+        compression=compression,
+        notes=tuple(log.notes),
+        facts=(("instructions", str(log.opcodes)),),
+    )
+
+
+def _scan_streams(data: bytes, policy: Policy, log: Log, limits: Limits) -> Any:
+    result, position = None, 0
+    for number in range(_MOST_STREAMS):
+        machine = Machine(data, position, policy, log, limits)
+        try:
+            made = machine.run()
+        except MalformedError as error:
+            log.add(error.name, "format", machine.offset, error.reason, _BROKEN_HINT, machine.opcode)
+            return result
+        except (RecursionError, MemoryError) as error:
+            log.add("exhausted", "format", machine.offset, f"following it ended in {error!r}", _BROKEN_HINT)
+            return result
+        if number == 0:
+            result = made
+        position = machine.position
+        if position == len(data):
+            return result
+        log.place = f"after the end of the model, at byte {position:,}"
+        log.add(
+            "trailing data", "format", position,
+            f"{len(data) - position:,} bytes follow the end of the model",
+            "Save the model alone: one object in one file.",
+        )  # fmt: skip
+        if not is_pickle(data[position : position + HEAD_BYTES]):
+            return result
+    return result
+
+
+def _note_versions(log: Log) -> None:
+    """Say which names do not exist in the version that the file claims to come from."""
+    for entry in log.imports():
+        module, _, name = entry.name.rpartition(".")
+        library, first, last = versions_of(module, name)
+        recorded = _numbers(log.versions.get(library, ""))
+        if not recorded or not entry.allowed:
+            continue
+        if (first and recorded < _numbers(first)) or (last and recorded > _numbers(last)):
+            log.notes.append(
+                f"{entry.name} exists in {library} {first or 'any'} to {last or 'now'}, "
+                f"but the file says it comes from {log.versions[library]}"
+            )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

@@ -1,0 +1,140 @@
+"""The allowlist: which names a model file may ask for, and what it may do with each.
+
+The tables are text files beside this module, one for each library, written from the library's own listing over its
+supported versions and read by a person. A line is `USES MODULE NAME NAME...`; USES are, joined by `+`: `new`
+(constructed without arguments and given a state), `value` (put somewhere as it is), `call=RULE` (called, the
+arguments held to a rule of `rules.py`). `NAME@1.1-1.8` tells the library versions that have the name.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Iterable, Iterator
+
+from validator.errors import SettingsError
+from validator.model.safety.symbols import Ref
+
+ANY = "any"
+TABLES = ("builtins", "numpy", "scipy", "sklearn", "pandas", "lightgbm", "xgboost", "catboost")
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+# Old and new homes of the same functions: numpy 2 renamed `core`, scipy and joblib moved modules.
+_OWN_ROOTS = {*TABLES, "joblib", "os", "posix", "nt", "subprocess", "sys", "pickle", "importlib", "runpy", "pip"}
+_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_*?]\w*)*(\.\*)?\Z")
+
+
+class Entry:
+    """What one name is allowed, and in which versions of its library it exists."""
+
+    __slots__ = ("first", "last", "rule", "uses")
+
+    def __init__(self, uses: frozenset[str], rule: str, first: str, last: str) -> None:
+        self.uses = uses
+        self.rule = rule
+        self.first = first
+        self.last = last
+
+
+@lru_cache(maxsize=1)
+def table() -> dict[tuple[str, str], Entry]:
+    """The whole allowlist by (module, name)."""
+    entries: dict[tuple[str, str], Entry] = {}
+    for name in TABLES:
+        text = Path(__file__).with_name(f"{name}.txt").read_text(encoding="utf-8")
+        for key, entry in _parse(text):
+            previous = entries.get(key)
+            if previous is not None:
+                entry = Entry(previous.uses | entry.uses, previous.rule or entry.rule, entry.first, entry.last)
+            entries[key] = entry
+    return entries
+
+
+def _parse(text: str) -> Iterator[tuple[tuple[str, str], Entry]]:
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        kinds, modules, *names = line.split()
+        uses, rule = set(), ""
+        for kind in kinds.split("+"):
+            use, _, rule_name = kind.partition("=")
+            uses.add(use)
+            rule = rule_name or rule
+        for module in modules.split(","):
+            for spelled in names:
+                name, _, versions = spelled.partition("@")
+                first, _, last = versions.partition("-")
+                yield (module, name), Entry(frozenset(uses), rule, first, last)
+
+
+class Policy:
+    """The allowlist plus the patterns by which a user vouches for classes of their own."""
+
+    def __init__(self, allow: Iterable[str] = ()) -> None:
+        self.patterns = tuple(allow)
+        for pattern in self.patterns:
+            _check_pattern(pattern)
+
+    def permit(self, ref: Ref) -> None:
+        """Set the uses and the rule that the global has; none where it is not on the list."""
+        entry = table().get((ref.module, ref.name))
+        if entry is not None:
+            ref.uses, ref.rule = entry.uses, entry.rule
+        elif self.vouched(ref.module, ref.name):
+            ref.uses = frozenset({ANY})
+
+    def vouched(self, module: str, name: str) -> bool:
+        """Whether a pattern of the user covers the name. A dotted name could reach what the module imported."""
+        if not name.isidentifier() or name.startswith("__"):
+            return False
+        return any(fnmatchcase(f"{module}.{name}", pattern) for pattern in self.patterns)
+
+    def hint(self, ref: Ref) -> str:
+        """What somebody can do whose honest model asks for this name."""
+        root = ref.module.partition(".")[0]
+        if ref.module == "__main__":
+            return (
+                "It was defined in a notebook or script: move it into a module that is installed where the model "
+                "runs, save the model again, and list it under `allow`."
+            )
+        if ref.module.startswith("scipy.stats"):
+            return "Save the fitted model itself (`search.best_estimator_`), not the search with its distributions."
+        if ref.module.startswith("joblib.memory"):
+            return "Set `memory=None` before saving: a cache on another machine's disk is of no use here."
+        if root in _OWN_ROOTS or root in _standard_library():
+            return "No honest model needs this. Find out who made the file; do not load it elsewhere."
+        return f'If this is your own code, vouch for it in the settings: allow = ["{ref.module}.{ref.name}"].'
+
+
+def versions_of(module: str, name: str) -> tuple[str, str, str]:
+    """The distribution and the first and last of its versions that have an allowed name (empty: no bound)."""
+    entry = table().get((module, name))
+    root = module.partition(".")[0]
+    if entry is None:
+        return "", "", ""
+    return _DISTRIBUTIONS.get(root, root), entry.first, entry.last
+
+
+def _standard_library() -> frozenset[str]:
+    # Python 3.10 and later list their modules; 3.9 at least knows those that are built in or loaded.
+    return getattr(sys, "stdlib_module_names", None) or frozenset(sys.builtin_module_names) | {
+        name.partition(".")[0]
+        for name, module in sys.modules.items()
+        if "site-packages" not in (getattr(module, "__file__", "") or "site-packages")
+    }
+
+
+def _check_pattern(pattern: str) -> None:
+    root = pattern.partition(".")[0]
+    if not _PATTERN.match(pattern) or "." not in pattern or "*" in root or "?" in root:
+        raise SettingsError(
+            f"allow = [{pattern!r}] is no usable pattern",
+            hint='Name a class or a module of your own package: "mypackage.transformers.*".',
+        )
+    if root in _OWN_ROOTS or root in _standard_library() or root == "__main__":
+        raise SettingsError(
+            f"allow = [{pattern!r}] would allow names of {root}, which is not your own code",
+            hint="Only modules of your own package can be vouched for; for anything else there is --trust-pickle.",
+        )

@@ -1,0 +1,255 @@
+"""What each permitted call and BUILD may be given, and which symbol it yields.
+
+A rule takes the machine, the global and its arguments, and raises RefusedError where the arguments are not those
+that the library's own `__reduce__` writes: a permitted name is permitted for that use alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from validator.model.safety import rules_numpy
+from validator.model.safety.rules_numpy import RefusedError
+from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, class_of
+
+__all__ = ["RefusedError", "build", "call"]
+
+DICT_LIKE = frozenset({
+    "sklearn.utils.Bunch", "sklearn.utils._bunch.Bunch", "sklearn.utils._encode._nandict",
+    "sklearn.utils._encode._NaNCounter",
+})  # fmt: skip
+Rule = Callable[[Any, Ref, "tuple[Any, ...]"], Any]
+_VERSION_KEYS = {"_sklearn_version": "scikit-learn"}
+
+
+def call(machine: Any, ref: Ref, arguments: tuple[Any, ...], use: str, keywords: Map | None) -> Any:
+    """The symbol that calling (`use` is `call`) or constructing (`construct`) the permitted global yields."""
+    if not ref.uses:
+        raise RefusedError("is constructed" if use == "construct" else "is called")
+    if keywords is not None and keywords.flat:
+        raise RefusedError("is constructed with keyword arguments")
+    if ref.rule and (use == "call" or ref.rule == "record"):
+        return _RULES[ref.rule](machine, ref, arguments)
+    if "new" not in ref.uses:
+        raise RefusedError("may only stand as a value, but is called")
+    if use == "call" or arguments:
+        raise RefusedError("is called with arguments, though models only ever construct it empty and fill it")
+    return _instance(ref)
+
+
+def build(machine: Any, target: Obj, state: Any) -> Any:
+    """The symbol that stands on the stack after the object was given its state."""
+    return _BUILDS[target.build](machine, target, state)
+
+
+def _instance(ref: Ref) -> Obj:
+    if ref.path == "joblib.numpy_pickle.NumpyArrayWrapper":
+        return Obj(ref.path, "inline_array")
+    return Obj(ref.path, "state", "dict" if ref.path in DICT_LIKE else "")
+
+
+def _plain(machine: Any, arguments: tuple[Any, ...]) -> None:
+    machine.check_values(list(arguments))
+
+
+def _need(condition: bool, reason: str) -> None:
+    if not condition:
+        raise RefusedError(reason)
+
+
+def _reconstructor(machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    _need(len(arguments) == 3, "is called with other than three arguments")
+    target, base, state = arguments
+    _need(type(target) is Ref and type(base) is Ref, "is called on something that is no class")
+    machine.log.use(target, "construct")
+    machine.log.use(base, "construct")
+    if not target.uses:
+        machine.log.refuse_ref(target, "construct", "is constructed", machine.offset)
+        return Obj(target.path, "any", "any")
+    if "any" in target.uses:
+        return Obj(target.path, "any", "any")
+    if base.path == "builtins.object" and state is None and "new" in target.uses:
+        return _instance(target)
+    if base.path == "builtins.dict" and type(state) is Map and target.path in DICT_LIKE:
+        return _instance(target)
+    if base.path == "builtins.tuple" and isinstance(state, tuple) and target.rule == "record":
+        _plain(machine, state)
+        return Obj(target.path)
+    raise RefusedError(f"makes {target.path} in a way that its own pickles do not")
+
+
+def _encode(_machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    _need(len(arguments) == 2 and arguments[1] in ("latin1", "latin-1"), "encodes otherwise than in Latin-1")
+    text = arguments[0]
+    if type(text) is Raw and text.kind == "str":
+        text = text.content().decode("utf-8", "surrogatepass")
+    _need(type(text) is str, "encodes something that is no text")
+    try:
+        encoded = text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise RefusedError("encodes text that is not Latin-1") from error
+    return Raw(encoded, 0, len(encoded), "bytes") if len(encoded) > 4_096 else encoded
+
+
+def _bytes(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    if not arguments:
+        return b""
+    content = arguments[0]
+    if ref.name == "bytearray" and len(arguments) == 2 and type(content) is str:
+        return _encode(_machine, ref, arguments)
+    is_bytes = type(content) is bytes or (type(content) is Raw and content.kind != "str")
+    _need(len(arguments) == 1 and is_bytes, "is called with other than bytes")
+    return content
+
+
+def _numbers(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    _need(
+        len(arguments) <= 3 and all(item is None or type(item) in (int, float, bool) for item in arguments),
+        "is called with other than a few numbers",
+    )
+    return Obj(ref.path)
+
+
+def _collection(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    _plain(machine, arguments)
+    _need(
+        len(arguments) <= 2 and all(isinstance(item, (list, tuple, Map, int, type(None))) for item in arguments),
+        "is called with other than a list",
+    )
+    if ref.name in ("set", "frozenset"):
+        return Bag()
+    return Obj(ref.path, "state", "list" if ref.name == "deque" else "dict")
+
+
+def _defaultdict(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    _need(len(arguments) <= 1, "is called with more than a factory")
+    _plain(machine, arguments)
+    return Obj(ref.path, "", "dict")
+
+
+def _partial(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    _need(len(arguments) == 1 and type(arguments[0]) is Ref, "wraps something that is no known function")
+    _plain(machine, arguments)
+    return Obj(ref.path, "partial")
+
+
+def _record(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    """A class that takes plain values and does nothing with them but keep them."""
+    _plain(machine, arguments)
+    return Obj(ref.path, "state")
+
+
+def _native(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    """An extension type made from numbers and arrays: Cython's `__cinit__` converts them or raises."""
+    for item in arguments:
+        number = item is None or type(item) in (int, float, bool)
+        _need(number or class_of(item).startswith("numpy."), "is called with other than numbers and arrays")
+    return Obj(ref.path, "state")
+
+
+def _own_class(ref: Ref, arguments: tuple[Any, ...], machine: Any) -> Ref:
+    target = arguments[0] if arguments else None
+    if type(target) is not Ref:
+        raise RefusedError("is called on something that is no class")
+    machine.log.use(target, "construct")
+    _need("native" in target.uses, f"is called on {target.path}, which it does not make")
+    root = ref.module.partition(".")[0]
+    _need(target.module.partition(".")[0] == root, f"is called on {target.path} of another library")
+    return target
+
+
+def _new_obj(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    _need(len(arguments) == 1, "is called with other than a class")
+    return Obj(_own_class(ref, arguments, machine).path, "native")
+
+
+def _pyx_unpickle(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    """Cython's generated reconstructor: the class, a checksum, and the state or None."""
+    _need(len(arguments) == 3 and type(arguments[1]) is int, "is called otherwise than Cython calls it")
+    target = _own_class(ref, arguments, machine)
+    _need(arguments[2] is None or isinstance(arguments[2], tuple), "is given a state that is no tuple")
+    _plain(machine, arguments[2:])
+    return Obj(target.path, "native" if arguments[2] is None else "")
+
+
+def _index(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    _need(len(arguments) == 2 and type(arguments[1]) is Map, "is called otherwise than pandas calls it")
+    target = arguments[0]
+    _need(type(target) is Ref and "index" in target.uses, "makes something that is no index")
+    machine.log.use(target, "construct")
+    return Obj(target.path)
+
+
+def _rng(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    for item in arguments:
+        known = type(item) is str or (type(item) is Ref and "rng" in item.uses)
+        known = known or (type(item) is Obj and item.path.startswith("numpy.random."))
+        _need(known, "is called with other than a bit generator")
+        if type(item) is Ref:
+            machine.log.use(item, "construct")
+    if ref.name == "__bit_generator_ctor":
+        first = arguments[0] if arguments else "MT19937"
+        return Obj(first.path if type(first) is Ref else f"numpy.random.{first}", "any_value")
+    return Obj(f"numpy.random.{'Generator' if 'generator' in ref.name else 'RandomState'}", "any_value")
+
+
+def _build_state(machine: Any, target: Obj, state: Any) -> Any:
+    """A plain object's attributes: a dictionary, or the pair that classes with slots write."""
+    if isinstance(state, tuple):
+        _need(
+            len(state) == 2 and (state[0] is None or type(state[0]) is Map),
+            "is given a state that is no dictionary",
+        )
+        _need(
+            not (type(state[1]) is Map and state[1].flat) or target.path.startswith("sklearn."),
+            "has attributes set one by one, which can run code",
+        )
+        maps = [part for part in state if type(part) is Map]
+    else:
+        _need(type(state) is Map, "is given a state that is no dictionary")
+        maps = [state]
+    for part in maps:
+        for key, value in part.pairs():
+            if type(key) is not str:
+                continue
+            if key.startswith("__") and key.endswith("__"):
+                raise RefusedError(f"gets an attribute {key}, which changes how Python treats it")
+            if key in _VERSION_KEYS and type(value) is str:
+                machine.log.versions.setdefault(_VERSION_KEYS[key], value[:50])
+        machine.log.state(target, part)
+    target.build = ""
+    return target
+
+
+def _build_any_value(machine: Any, target: Obj, state: Any) -> Any:
+    machine.check_values([state])
+    target.build = ""
+    return target
+
+
+def _build_native(machine: Any, target: Obj, state: Any) -> Any:
+    _need(isinstance(state, (tuple, Map)), "is given a state that is neither tuple nor dictionary")
+    return _build_any_value(machine, target, state)
+
+
+def _build_partial(machine: Any, target: Obj, state: Any) -> Any:
+    _need(isinstance(state, tuple) and len(state) == 4, "is given a state that functools does not write")
+    function, arguments, keywords, extra = state
+    _need(type(function) is Ref, "wraps something that is no known function")
+    _need(isinstance(arguments, tuple) and type(keywords) is Map, "is given arguments that are no tuple")
+    _need(extra is None or (type(extra) is Map and not extra.flat), "is given further attributes")
+    machine.check_values([function, arguments])
+    target.build = ""
+    return target
+
+
+_RULES: dict[str, Rule] = {
+    "reconstructor": _reconstructor, "encode": _encode, "bytes": _bytes, "numbers": _numbers,
+    "collection": _collection, "defaultdict": _defaultdict, "partial": _partial, "record": _record,
+    "native": _native, "newobj": _new_obj, "pyx": _pyx_unpickle, "index": _index, "rng": _rng,
+    **rules_numpy.RULES,
+}  # fmt: skip
+_BUILDS: dict[str, Callable[[Any, Obj, Any], Any]] = {
+    "state": _build_state, "any": lambda _machine, target, _state: target, "any_value": _build_any_value,
+    "native": _build_native, "partial": _build_partial, **rules_numpy.BUILDS,
+}  # fmt: skip
