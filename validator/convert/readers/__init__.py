@@ -1,0 +1,57 @@
+"""From what `validator.worker.exporters.export` said of a live model to the canonical TreeEnsemble."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from validator.convert.ensemble import TreeEnsemble
+from validator.convert.readers import header as told
+
+
+def read(header: told.Header, arrays: told.Arrays) -> TreeEnsemble | None:
+    """The valid ensemble behind an export; None where its kind is "other", which no reader claims.
+
+    Raises ConversionError, with a hint, for a model that no TreeEnsemble expresses exactly or one that is damaged.
+    """
+    ensemble = _read(header, arrays)
+    if ensemble is not None:
+        ensemble.validate()
+    return ensemble
+
+
+def _read(header: told.Header, arrays: told.Arrays) -> TreeEnsemble | None:
+    kind = header.get("kind")
+    if kind == "sklearn-trees":
+        from validator.convert.readers.sklearn_trees import read_sklearn
+
+        return read_sklearn(header, arrays)
+    if kind == "lightgbm-text":
+        return _read_lightgbm(header, arrays)
+    if kind == "xgboost-ubj":
+        from validator.convert.readers.xgboost import read_xgboost
+
+        return read_xgboost(model_bytes(arrays, "XGBoost"), header)
+    if kind == "catboost-json":
+        from validator.convert.readers.catboost import read_catboost
+
+        return read_catboost(model_bytes(arrays, "CatBoost"), header, arrays.get("leaf_values"))
+    return None
+
+
+def _read_lightgbm(header: told.Header, arrays: told.Arrays) -> TreeEnsemble:
+    from validator.convert.readers import lightgbm
+
+    classes: Any = told.labels(header, "LightGBM") if header.get("classes") is not None else None
+    iterations = header.get("num_iteration")
+    return lightgbm.read(
+        model_bytes(arrays, "LightGBM"),
+        class_labels=classes,
+        start_iteration=int(told.number(header, "start_iteration", 0, "LightGBM")),
+        num_iteration=iterations if type(iterations) is int and iterations > 0 else None,
+    )
+
+
+def model_bytes(arrays: told.Arrays, library: str) -> bytes:
+    """The model file that travels as the uint8 array "model"."""
+    found = told.array(arrays, "model", "uint8", (-1,), library)
+    return found.tobytes()
