@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from validator.checklist import blocks
 from validator.report.figures import count, scalar
-from validator.results import Category, CheckResult, RuntimeName
+from validator.results import Category, CheckResult, RuntimeName, Status
 
 CATEGORY_TITLES: dict[Category, str] = {
     "load": "Loading",
@@ -44,10 +44,10 @@ MARKS = {
     "pass": Mark(kind="pass", symbol="✅", plain="✓", word="pass"),
     "fail": Mark(kind="fail", symbol="❌", plain="✗", word="fail"),
     "warn": Mark(kind="warn", symbol="⚠️", plain="!", word="warning"),
-    "skip": Mark(kind="skip", symbol="⏭️", plain="-", word="skipped"),
+    "skip": Mark(kind="skip", symbol="⏭️", plain="✗", word="skipped"),
     "error": Mark(kind="fail", symbol="💥", plain="✗", word="error"),
     "waived": Mark(kind="warn", symbol="🔶", plain="!", word="waived"),
-    "none": Mark(kind="none", symbol="➖", plain=" ", word="n/a"),
+    "none": Mark(kind="none", symbol="\N{HEAVY MINUS SIGN}", plain="-", word="n/a"),
     "measured": Mark(kind="skip", symbol="⏱️", plain="~", word="per run"),
 }
 
@@ -65,7 +65,7 @@ class Cell:
         return f"{self.note} {self.mark.word}".strip()
 
 
-EMPTY = Cell(mark=Mark(kind="none", symbol="", plain="", word="–"))
+EMPTY = Cell(mark=Mark(kind="none", symbol="", plain="", word="\N{EN DASH}"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,13 +182,17 @@ def _sum(checks: list[CheckResult], *, volatile: bool, count_them: bool = True) 
     kinds = [_kind(check, volatile=volatile) for check in checks]
     kinds = [kind for kind in kinds if kind != "none"] or kinds
     worst = next(kind for kind in _ORDER if kind in kinds)
-    number = kinds.count(worst)
+    mark = MARKS[_blocking_status(checks) if worst == "blocked" else worst]
+    number = sum(blocks(check) and check.status == _blocking_status(checks) for check in checks)
+    number = number if worst == "blocked" else kinds.count(worst)
     note = "" if not count_them else f"{number}" if number == len(kinds) else f"{number} of {len(kinds)}"
-    if worst == "blocked":
-        statuses = [check.status for check in checks if blocks(check)]
-        status = next((status for status in statuses if status != "skip"), "skip")
-        return Cell(mark=MARKS[status], note=note, blocks=True)
-    return Cell(mark=MARKS[worst], note=note)
+    return Cell(mark=mark, note=note, blocks=worst == "blocked")
+
+
+def _blocking_status(checks: list[CheckResult]) -> Status:
+    """What to call several checks that block: what failed by itself tells more than what could not run then."""
+    statuses = [check.status for check in checks if blocks(check)]
+    return next((status for status in statuses if status != "skip"), "skip")
 
 
 def findings(checks: Iterable[CheckResult], *, volatile: bool) -> tuple[Finding, ...]:

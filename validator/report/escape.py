@@ -12,6 +12,7 @@ import unicodedata
 NAME_LIMIT = 80
 PROSE_LIMIT = 400
 ELLIPSIS = "…"
+EMPTY = "(empty)"
 
 #: Stands for an invisible space until the text is escaped; clean text holds no control character.
 _BREAK = "\0"
@@ -85,8 +86,9 @@ def _visible(text: str) -> str:
 
 
 def markdown_text(text: str, *, limit: int = PROSE_LIMIT) -> Safe:
-    """Plain words inside a Markdown paragraph or table cell: nothing in them is Markdown, HTML, a mention or a link."""
-    return _escaped_words(clean(text, limit=limit).strip(), start=True)
+    """Plain words inside a Markdown paragraph or table cell: no Markdown, HTML, mention or link."""
+    words = clean(text, limit=limit).strip()
+    return _escaped_words(words, start=True) if words or not text else Safe(EMPTY)
 
 
 def _escaped_words(text: str, *, start: bool) -> Safe:
@@ -100,12 +102,17 @@ def _escaped_words(text: str, *, start: bool) -> Safe:
     return Safe(f"{text[:mark]}&#{ord(text[mark])};{text[mark + 1 :].translate(_ENTITIES)}")
 
 
+def summary_words(text: str, *, limit: int = NAME_LIMIT) -> Safe:
+    """Plain words inside an HTML tag such as `<summary>`, where Markdown's backslashes would be seen."""
+    return Safe(markdown_text(text, limit=limit).replace("\\", ""))
+
+
 def markdown_code(text: str, *, limit: int = NAME_LIMIT) -> Safe:
     """A name as inline code. Backtick and pipe are shown by look-alikes: no escape for them holds in every table."""
     shown = clean(text, limit=limit).strip()
     if not shown:
-        return Safe("(empty)")
-    return Safe("`" + shown.replace("`", "ˋ").replace("|", "¦") + "`")
+        return Safe(EMPTY)
+    return Safe("`" + shown.replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}").replace("|", "¦") + "`")
 
 
 def markdown_prose(text: str, *, limit: int = PROSE_LIMIT) -> Safe:
@@ -124,7 +131,7 @@ def markdown_prose(text: str, *, limit: int = PROSE_LIMIT) -> Safe:
             done.append(_escaped_words(part, start=index == 0) or (" " if 0 < index < len(parts) - 1 else ""))
         elif part.strip():
             done.append(markdown_code(part, limit=limit))
-    return Safe("".join(done))
+    return Safe("".join(done) or (EMPTY if text else ""))
 
 
 def link_target(url: str | None) -> Safe | None:

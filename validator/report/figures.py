@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-_UNKNOWN = "–"
+_UNKNOWN = "\N{EN DASH}"
 
 
 def milliseconds(value: float | None) -> str:
@@ -26,7 +26,7 @@ def number(value: float | None) -> str:
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
+        return "∞" if value > 0 else "\N{MINUS SIGN}∞"
     if value == 0:
         return "0"
     if isinstance(value, int) or (value == int(value) and abs(value) < 1e9):
@@ -55,8 +55,8 @@ def size(value: int | None) -> str:
 
 
 def factor(value: float | None) -> str:
-    """A ratio: `2.7×`."""
-    return _UNKNOWN if value is None else number(round(value, 2)) + "×"
+    """A ratio, as so many times."""
+    return _UNKNOWN if value is None else number(round(value, 2)) + "\N{MULTIPLICATION SIGN}"
 
 
 def scalar(value: bool | int | float | str | None) -> str:

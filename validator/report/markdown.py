@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from validator.report import figures
-from validator.report.checklist_view import RUNTIME_TITLES, Cell
-from validator.report.escape import Safe, link_target, markdown_code, markdown_prose, markdown_text
-from validator.report.view import ModelView, PageView, page, parity_rows
+from validator.report import figures, tables
+from validator.report.checklist_view import Cell
+from validator.report.escape import (
+    Safe,
+    link_target,
+    markdown_code,
+    markdown_prose,
+    markdown_text,
+    summary_words,
+)
+from validator.report.tables import Code, Table
+from validator.report.view import ModelView, PageView, page
 from validator.results import GateResult
 
 if TYPE_CHECKING:
@@ -61,9 +69,7 @@ def render_markdown(
     return _fitted(view, footer, fits)
 
 
-def render_no_change(
-    models: Sequence[str], *, tool_version: str, full_report_url: str | None = None
-) -> str:
+def render_no_change(models: Sequence[str], *, tool_version: str, full_report_url: str | None = None) -> str:
     """The report of a pull request that touches none of the watched models (paths, at most fifty are listed)."""
     footer = _Footer(url=link_target(full_report_url), version=tool_version)
     return _joined([_render("no_change", models=models, limits=_LIMITS), footer.render([])])
@@ -101,14 +107,10 @@ _NEVER = 1_000
 
 def _sections(view: PageView, limits: dict[str, int]) -> list[Section]:
     if len(view.models) == 1:
-        return _model_sections(view.models[0], limits, demote=0)
-    found = [
-        Section(
-            name="overview",
-            rank=_NEVER,
-            text=_render("overview", page=view, limits=limits, volatile=view.models[0].volatile),
-        )
-    ]
+        return _model_sections(view.models[0], limits, demote=None)
+    volatile = view.models[0].volatile
+    table = tables.overview_table(view.by_verdict, most=limits["models"], volatile=volatile)
+    found = [Section(name="overview", rank=_NEVER, text=_render("overview", page=view, table=table))]
     for index, model in enumerate(view.by_verdict[: limits["models"]]):
         # The last of the models that passed is the first whose details nobody misses.
         demote = 100 + index if model.passed else index
@@ -116,48 +118,49 @@ def _sections(view: PageView, limits: dict[str, int]) -> list[Section]:
     return found
 
 
-def _model_sections(model: ModelView, limits: dict[str, int], *, demote: int) -> list[Section]:
+def _model_sections(model: ModelView, limits: dict[str, int], *, demote: int | None) -> list[Section]:
     """The sections of one model in reading order. `demote` lowers the rank of all, for one of several models."""
-    result = model.result
-    several = demote > 0
-    suffix = ""
+    alone = demote is None
+    found: list[Section] = []
 
-    def section(name: str, rank: int, template: str, **values: Any) -> Section:
+    def add(name: str, rank: int, template: str, **values: object) -> None:
         text = _render(template, model=model, limits=limits, **values)
-        return Section(name=name + suffix, rank=rank - demote, text=text)
+        found.append(Section(name=name, rank=rank - (demote or 0), text=text))
 
-    found = [section("verdicts of single models", 500 if several else _NEVER, "verdict")]
-    found.append(section("checklist", 90, "checklist"))
+    add("single verdicts", _NEVER if alone else 500, "verdict")
+    add("checklist", 90, "checklist")
     for category in model.checklist.categories:
-        name = f"checks ({category.title.lower()})"
-        found.append(section(name, 80 if category.bad else 40, "checks", category=category))
-    findings = [f for f in (*model.problems, *model.waived, *model.warnings) if f.evidence]
-    if findings:
-        found.append(section("evidence", 45, "evidence", findings=findings))
-    latencies = [
-        (title, row)
-        for title, row in (
-            ("Native", result.latency.native),
-            ("ONNX", result.latency.onnx),
-            ("Deployment", result.latency.deployment),
-        )
-        if row
-    ]
-    if latencies and model.volatile:
-        found.append(section("latency", 85, "latency", latencies=latencies))
-    rows = parity_rows(result.parity) if result.parity.level != "none" else ()
-    found.append(section("parity", 84, "parity", parity_rows=rows))
-    if result.change is not None:
-        found.append(section("change", 75, "change"))
-    if result.quality:
-        found.append(section("quality", 70, "quality"))
-    found.append(section("version", 72, "version"))
-    if result.conversion.hazards:
-        found.append(section("conversion hazards", 35, "hazards"))
-    if result.contract is not None:
-        found.append(section("contract", 20, "contract"))
-    found.append(section("environment", 10, "environment"))
+        name = f"checks of {category.title.lower()}"
+        add(name, 80 if category.bad else 40, "checks", category=category)
+    noted = tables.evidence_table((*model.problems, *model.waived, *model.warnings), most=20)
+    if noted:
+        add("evidence", 45, "evidence", table=noted)
+    _add_figures(add, model, limits["rows"])
     return found
+
+
+def _add_figures(add: Callable[..., None], model: ModelView, most: int) -> None:
+    result, environment = model.result, model.result.environment
+    speeds = tables.latency_table(result.latency)
+    if speeds and model.volatile:
+        add("latency", 85, "latency", table=speeds, batches=tables.batch_table(result.latency))
+    add("parity", 84, "parity", table=tables.parity_table(result.parity))
+    if result.change is not None:
+        figures_of_change = [tables.quantile_table(result.change)]
+        figures_of_change += [tables.cost_table(result.change)] if model.volatile else []
+        rows = tables.changed_rows_table(result.change, most=most)
+        add("change", 75, "change", tables=[table for table in figures_of_change if table], rows=rows)
+    if result.quality:
+        add("quality", 70, "quality", table=tables.quality_table(result.quality, most=most))
+    identity = tables.identity_table(result, method=model.method, volatile=model.volatile)
+    add("version", 72, "version", table=identity)
+    if result.conversion.hazards:
+        add("conversion hazards", 35, "hazards", table=tables.hazard_table(result.conversion.hazards))
+    if result.contract is not None:
+        add("contract", 20, "contract", table=tables.feature_table(result.contract, most=most))
+    around = [tables.package_table(environment)]
+    around += [tables.isolation_table(environment), tables.timing_table(result)] if model.volatile else []
+    add("environment", 10, "environment", tables=[table for table in around if table])
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -171,6 +174,20 @@ def _mark(cell: Cell) -> Safe:
         return Safe(cell.mark.word)
     words = cell.words.replace(" ", "&nbsp;")
     return Safe(f"{cell.mark.symbol}&nbsp;**{words}**" if cell.blocks else f"{cell.mark.symbol}&nbsp;{words}")
+
+
+def _table(table: Table) -> Safe:
+    """Every cell escaped: names as code, the rest as words."""
+    lines = [table.head, *table.rows]
+    shown = ["| " + " | ".join(_value(value) for value in line) + " |" for line in lines]
+    shown.insert(1, "|" + "|".join("---" if i < table.words else "--:" for i in range(len(table.head))) + "|")
+    if table.left_out:
+        shown += ["", f"… and {figures.count(table.left_out, 'more row')} in `{table.whole}`."]
+    return Safe("\n".join(shown))
+
+
+def _value(value: str) -> Safe:
+    return markdown_code(value) if isinstance(value, Code) else markdown_text(value)
 
 
 def _escape_by_default(value: object) -> object:
@@ -192,21 +209,19 @@ def _environment() -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - it would escape HTML; `finalize` escapes for Markdown
+        autoescape=False,  # it would escape HTML; `finalize` escapes for Markdown
     )
     environment.filters |= {
         "code": lambda text, limit=80: markdown_code(text, limit=limit),
         "prose": lambda text, limit=400: markdown_prose(text, limit=limit),
         "text": lambda text, limit=400: markdown_text(text, limit=limit),
+        "summary": summary_words,
         "mark": _mark,
         "safe_html": Safe,
-        "ms": lambda value: Safe(figures.milliseconds(value)),
         "number": lambda value: Safe(figures.number(value)),
-        "factor": lambda value: Safe(figures.factor(value)),
-        "size": lambda value: Safe(figures.size(value)),
         "count": lambda value, word: Safe(figures.count(value, word)),
         "scalar": figures.scalar,
-        "runtime": lambda name: RUNTIME_TITLES[name],
+        "table": _table,
     }
     return environment
 

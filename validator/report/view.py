@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from validator.checklist import blocks
 from validator.report import figures
 from validator.report.checklist_view import ChecklistView, Finding, checklist, findings
-from validator.results import Conversion, GateResult, Parity, VerdictName
+from validator.results import Change, Conversion, GateResult, Latency, Parity, Ratio, VerdictName
 
 METHODS = {
     "exact": "exact: written tree by tree from the model's own thresholds and leaf values",
@@ -34,10 +34,25 @@ class ModelView:
     facts: tuple[tuple[str, str], ...]
     parity: str
     method: str
+    speed: str
+    change: str
 
     @property
     def passed(self) -> bool:
         return self.verdict == "pass"
+
+    @property
+    def lead(self) -> str:
+        """The sentence under the verdict. What is wrong follows it one by one, so it only counts that."""
+        if self.passed or not self.problems:
+            return self.reason
+        them = "it" if len(self.problems) == 1 else "them"
+        rest = (
+            f"; {figures.count(self.not_run, 'check')} could not run because of {them}"
+            if self.not_run
+            else ""
+        )
+        return f"{figures.count(len(self.problems), 'problem')} to solve{rest}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +103,8 @@ def model_view(result: GateResult, *, volatile: bool = True) -> ModelView:
         facts=facts(result, volatile=volatile),
         parity=parity_sentence(result.parity),
         method=method_sentence(result.conversion),
+        speed=speed_sentence(result.latency),
+        change=change_sentence(result.change),
     )
 
 
@@ -142,15 +159,35 @@ def method_sentence(conversion: Conversion) -> str:
     return METHODS[conversion.method] + dtype + reason
 
 
-def parity_rows(parity: Parity) -> tuple[tuple[str, str], ...]:
-    """The measured figures of parity, those that there are."""
-    rows = [
-        ("Sample rows", figures.number(parity.rows)),
-        ("Boundary rows", figures.number(parity.boundary_rows)),
-        ("Largest difference", figures.number(parity.max_abs_diff)),
-        ("Largest difference in ulp", figures.number(parity.max_ulp_diff)),
-        ("Allowed difference", figures.number(parity.tolerance)),
-        ("Labels that flip", figures.number(parity.label_flips)),
-        ("Leaf mismatches", figures.number(parity.leaf_mismatches)),
-    ]
-    return tuple(row for row in rows if row[1] != "–")
+def speed_sentence(latency: Latency) -> str:
+    """In words what the latency table measures, and how the runtimes compare."""
+    said = [f"Milliseconds for one row, {figures.count(latency.threads, 'thread')}."]
+    if latency.speedup:
+        said.append(f"ONNX is {_compared(latency.speedup, 'native')}.")
+    if latency.against_base:
+        said.append(f"This version is {_compared(latency.against_base, 'the base version')}.")
+    if latency.stopped:
+        said.append(f"Measuring stopped early: {latency.stopped}")
+    return " ".join(said)
+
+
+def _compared(ratio: Ratio, other: str) -> str:
+    low, high = figures.factor(ratio.low), figures.factor(ratio.high)
+    return (
+        f"{figures.factor(ratio.value)} as fast as {other} ({ratio.confidence:.0%} interval {low} to {high})"
+    )
+
+
+def change_sentence(change: Change | None) -> str:
+    """In words how many answers change, or why that is not known."""
+    if change is None:
+        return ""
+    if change.status != "compared":
+        return change.reason or "Not compared."
+    rows = figures.count(change.rows, "row")
+    said = [f"Compared on {rows}."]
+    if change.label_changes is not None:
+        said = [f"{change.label_changes:,} of {rows} get another label."]
+    if change.base_version:
+        said.append(f"The base version is `{change.base_version}`.")
+    return " ".join([*said, change.reason]).strip()

@@ -1,0 +1,240 @@
+"""The figures of a result as tables, for every kind of report alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from validator.report import figures
+from validator.report.checklist_view import RUNTIME_TITLES, Finding
+from validator.report.escape import clean
+from validator.report.view import ModelView
+from validator.results import Change, Contract, Environment, GateResult, Hazard, Latency, MetricResult, Parity
+
+_NONE = "\N{EN DASH}"
+
+
+class Code(str):
+    """A name, path or value out of the result: shown as code."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The first `words` columns hold words, the others numbers. `left_out` rows are told of, and where all are."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: int = 99
+    left_out: int = 0
+    whole: str = "result.json"
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+def overview_table(models: Sequence[ModelView], *, most: int, volatile: bool) -> Table:
+    """All models of a run, those that are blocked first."""
+    speed = ("ONNX p99, ms",) if volatile else ()
+    return Table(
+        head=("Model", "verdict", "why", "parity", *speed, "version"),
+        rows=tuple(_overview_row(model, volatile=volatile) for model in models[:most]),
+        left_out=max(0, len(models) - most),
+    )
+
+
+def _overview_row(model: ModelView, *, volatile: bool) -> tuple[str, ...]:
+    onnx = model.result.latency.onnx
+    speed = (figures.milliseconds(None if onnx is None else onnx.p99_ms),) if volatile else ()
+    verdict = "✅ pass" if model.passed else "❌ fail"
+    why = clean(model.reason, limit=200)
+    return Code(model.name), verdict, why, model.result.parity.level, *speed, Code(model.result.version)
+
+
+def latency_table(latency: Latency) -> Table:
+    runtimes = (("Native", latency.native), ("ONNX", latency.onnx), ("Deployment", latency.deployment))
+    ms = figures.milliseconds
+    return Table(
+        head=("", "mean", "p50", "p95", "p99", "max", "calls", "load", "peak memory"),
+        rows=tuple(
+            (
+                title,
+                *(ms(value) for value in (row.mean_ms, row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms)),
+                figures.number(row.samples),
+                ms(row.load_ms),
+                figures.size(row.peak_memory_bytes),
+            )
+            for title, row in runtimes
+            if row is not None
+        ),
+        words=1,
+    )
+
+
+def batch_table(latency: Latency) -> Table:
+    return Table(
+        head=("", "rows", "p50", "p95", "rows per second", "calls"),
+        rows=tuple(
+            (
+                RUNTIME_TITLES[batch.runtime],
+                figures.number(batch.rows),
+                figures.milliseconds(batch.p50_ms),
+                figures.milliseconds(batch.p95_ms),
+                figures.number(batch.rows_per_second),
+                figures.number(batch.samples),
+            )
+            for batch in latency.batches
+        ),
+        words=1,
+    )
+
+
+def parity_table(parity: Parity) -> Table:
+    """One row, of the figures that there are."""
+    found = (
+        ("Sample rows", parity.rows),
+        ("Boundary rows", parity.boundary_rows),
+        ("Largest difference", parity.max_abs_diff),
+        ("Largest difference in ulp", parity.max_ulp_diff),
+        ("Allowed difference", parity.tolerance),
+        ("Labels that flip", parity.label_flips),
+        ("Leaf mismatches", parity.leaf_mismatches),
+    )
+    known = [(name, figures.number(value)) for name, value in found if value is not None]
+    if parity.level == "none":
+        return Table(head=(), rows=())
+    return Table(head=tuple(name for name, _ in known), rows=(tuple(text for _, text in known),), words=0)
+
+
+def quantile_table(change: Change) -> Table:
+    values = change.score_quantiles
+    rows = (("Difference of the score", *map(figures.number, values.values())),) if values else ()
+    return Table(head=("", *values), rows=rows, words=1)
+
+
+def cost_table(change: Change) -> Table:
+    return Table(
+        head=("Cost", Code(change.base), "this version"),
+        rows=tuple((name, *map(figures.number, pair)) for name, pair in change.costs.items()),
+        words=1,
+    )
+
+
+def changed_rows_table(change: Change, *, most: int) -> Table:
+    return Table(
+        head=("Row", Code(change.base), "this version", "difference"),
+        rows=tuple(
+            (
+                figures.number(row.row),
+                Code(figures.scalar(row.base)),
+                Code(figures.scalar(row.candidate)),
+                figures.number(row.difference),
+            )
+            for row in change.worst_rows[:most]
+        ),
+        words=1,
+        left_out=max(0, len(change.worst_rows) - most),
+    )
+
+
+def quality_table(metrics: Sequence[MetricResult], *, most: int) -> Table:
+    return Table(
+        head=("Metric", "on", "rows", "this version", "base", "difference, 95 % interval"),
+        rows=tuple(
+            (
+                metric.name,
+                Code(metric.slice) if metric.slice else "all rows",
+                figures.number(metric.rows),
+                figures.number(metric.value),
+                figures.number(metric.base),
+                _NONE
+                if metric.difference_low is None
+                else f"{figures.number(metric.difference_low)} to {figures.number(metric.difference_high)}",
+            )
+            for metric in metrics[:most]
+        ),
+        words=2,
+        left_out=max(0, len(metrics) - most),
+    )
+
+
+def identity_table(result: GateResult, *, method: str, volatile: bool) -> Table:
+    """What was judged, byte for byte, and where what came of it lies."""
+    model, conversion = result.model, result.conversion
+    library = f"{model.framework} {model.framework_version}".strip() or "unknown library"
+    features = [] if model.n_features is None else [figures.count(model.n_features, "feature")]
+    onnx = [] if conversion.onnx_bytes is None else [figures.size(conversion.onnx_bytes)]
+    rows: list[tuple[str, ...]] = [
+        ("Model file", Code(model.path)),
+        ("Format", ", ".join([model.format, figures.size(model.size_bytes)])),
+        ("SHA-256", Code(model.sha256)),
+        (
+            "Model",
+            ", ".join([*([model.model_class] if model.model_class else []), library, model.task, *features]),
+        ),
+        ("ONNX", ", ".join([method, *onnx])),
+    ]
+    if volatile:
+        rows.append(("Recorded", result.created_at))
+    if volatile and result.artifact is not None:
+        rows.append(("Artifact", Code(result.artifact.path)))
+    return Table(head=("Version", Code(result.version)), rows=tuple(rows))
+
+
+def hazard_table(hazards: Iterable[Hazard]) -> Table:
+    return Table(
+        head=("Hazard", "done about it", "what it is"),
+        rows=tuple((Code(hazard.id), hazard.action, hazard.message) for hazard in hazards),
+    )
+
+
+def feature_table(contract: Contract, *, most: int) -> Table:
+    return Table(
+        head=("Feature", "type", "seen from", "to", "missing values"),
+        rows=tuple(
+            (
+                Code(feature.name),
+                feature.dtype
+                if feature.categories is None
+                else f"{feature.dtype}, {figures.count(len(feature.categories), 'category')}",
+                figures.number(feature.minimum),
+                figures.number(feature.maximum),
+                "allowed" if feature.missing else "no",
+            )
+            for feature in contract.features[:most]
+        ),
+        words=2,
+        left_out=max(0, len(contract.features) - most),
+        whole="contract.json",
+    )
+
+
+def evidence_table(findings: Iterable[Finding], *, most: int) -> Table:
+    return Table(
+        head=("Check", "on", "figure", "seen", "allowed"),
+        rows=tuple(
+            (Code(finding.id), finding.runtimes or "the model", name, Code(seen), allowed or _NONE)
+            for finding in findings
+            for name, seen, allowed in finding.evidence[:most]
+        ),
+    )
+
+
+def package_table(environment: Environment) -> Table:
+    return Table(head=("Package", "version"), rows=tuple(environment.packages.items()))
+
+
+def isolation_table(environment: Environment) -> Table:
+    return Table(
+        head=("Isolation of the model", "state", "why"),
+        rows=tuple((layer.name, layer.state, layer.reason or _NONE) for layer in environment.isolation),
+    )
+
+
+def timing_table(result: GateResult) -> Table:
+    return Table(
+        head=("Stage", "seconds"),
+        rows=tuple((name, figures.number(seconds)) for name, seconds in result.timings.items()),
+        words=1,
+    )
