@@ -2,5 +2,6 @@
 
 from validator.model.safety.pickles import scan_pickle
 from validator.model.safety.report import Finding, Import, Limits, SafetyReport
+from validator.model.safety.unpickler import load, refuse_unsafe
 
-__all__ = ["Finding", "Import", "Limits", "SafetyReport", "scan_pickle"]
+__all__ = ["Finding", "Import", "Limits", "SafetyReport", "load", "refuse_unsafe", "scan_pickle"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from validator.model.safety import rules_numpy
+from validator.model.safety import rules_numpy, rules_pandas
 from validator.model.safety.rules_numpy import RefusedError
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, class_of
 
@@ -18,6 +18,7 @@ DICT_LIKE = frozenset({
     "sklearn.utils.Bunch", "sklearn.utils._bunch.Bunch", "sklearn.utils._encode._nandict",
     "sklearn.utils._encode._NaNCounter",
 })  # fmt: skip
+TUPLE_STATE = frozenset({"pandas.core.internals.managers.SingleBlockManager"})
 Rule = Callable[[Any, Ref, "tuple[Any, ...]"], Any]
 _VERSION_KEYS = {"_sklearn_version": "scikit-learn"}
 
@@ -45,6 +46,8 @@ def build(machine: Any, target: Obj, state: Any) -> Any:
 def _instance(ref: Ref) -> Obj:
     if ref.path == "joblib.numpy_pickle.NumpyArrayWrapper":
         return Obj(ref.path, "inline_array")
+    if ref.path in TUPLE_STATE:
+        return Obj(ref.path, "native")
     return Obj(ref.path, "state", "dict" if ref.path in DICT_LIKE else "")
 
 
@@ -247,7 +250,7 @@ _RULES: dict[str, Rule] = {
     "reconstructor": _reconstructor, "encode": _encode, "bytes": _bytes, "numbers": _numbers,
     "collection": _collection, "defaultdict": _defaultdict, "partial": _partial, "record": _record,
     "native": _native, "newobj": _new_obj, "pyx": _pyx_unpickle, "index": _index, "rng": _rng,
-    **rules_numpy.RULES,
+    **rules_numpy.RULES, **rules_pandas.RULES,
 }  # fmt: skip
 _BUILDS: dict[str, Callable[[Any, Obj, Any], Any]] = {
     "state": _build_state, "any": lambda _machine, target, _state: target, "any_value": _build_any_value,

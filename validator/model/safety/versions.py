@@ -8,9 +8,10 @@ from validator.model.safety.symbols import Map, Obj, Raw
 
 _PROBE = 1 << 20
 _LIGHTGBM = re.compile(rb"tree\r?\nversion=v(\d+)")
-_CATBOOST = re.compile(rb"\"catboost_version_info\":\"v?([\d.]+)")
-# UBJSON: the key `version`, then an array of three int64 (`L`) or int32 (`l`), with or without a typed header.
-_XGBOOST = re.compile(rb"version\[\$?([Ll]?)#?", re.DOTALL)
+_CATBOOST = re.compile(rb"Branch: tags/v([\d.]+)|CatBoost release ([\d]+\.[\d]+[\d.]*\d)")
+# UBJSON: the key `version`, then an array with a count of three; older versions give the type once before it.
+_XGBOOST = re.compile(rb"version\[(?:\$([iUIlL]))?#(?:L\0{7}|l\0{3}|i|U)\x03", re.DOTALL)
+_WIDTHS = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
 
 
 def recorded_version(target: Obj, state: Map) -> tuple[str, str] | None:
@@ -26,26 +27,23 @@ def recorded_version(target: Obj, state: Map) -> tuple[str, str] | None:
     if root == "catboost":
         content = state.get("__model")
         found = _CATBOOST.search(_head(content)) or _CATBOOST.search(_tail(content))
-        return ("catboost", found[1].decode()) if found else None
+        return ("catboost", (found[1] or found[2]).decode()) if found else None
     return None
 
 
 def xgboost_version(ubj: bytes) -> str:
-    """The version in a piece of XGBoost's UBJSON, or empty."""
-    place = ubj.rfind(b"version[")
-    if place < 0:
-        return ""
-    numbers = []
-    position = place + len(b"version[")
-    head = re.compile(rb"\$L#(?:L\0{7}\x03|i\x03|U\x03)").match(ubj, position)
-    if head:
-        position = head.end()
-    for _ in range(3):
-        if not head:
-            position += 1
-        numbers.append(str(int.from_bytes(ubj[position : position + 8], "big")))
-        position += 8
-    return ".".join(numbers) if all(len(number) < 4 for number in numbers) else ""
+    """The version in a piece of XGBoost's UBJSON (an array of three integers under `version`), or empty."""
+    for found in reversed(list(_XGBOOST.finditer(ubj))):
+        position, numbers = found.end(), []
+        for _ in range(3):
+            code = found[1] or ubj[position : position + 1]
+            position += 0 if found[1] else 1
+            width = _WIDTHS.get(code, 0)
+            numbers.append(int.from_bytes(ubj[position : position + width], "big"))
+            position += width
+        if 0 < numbers[0] < 100 and max(numbers) < 1_000:
+            return ".".join(map(str, numbers))
+    return ""
 
 
 def _head(value: object) -> bytes:
