@@ -16,7 +16,7 @@ __all__ = ["RefusedError", "build", "call"]
 
 DICT_LIKE = frozenset({
     "sklearn.utils.Bunch", "sklearn.utils._bunch.Bunch", "sklearn.utils._encode._nandict",
-    "sklearn.utils._encode._NaNCounter",
+    "sklearn.covariance._graph_lasso._DictWithDeprecatedKeys",
 })  # fmt: skip
 TUPLE_STATE = frozenset({"pandas.core.internals.managers.SingleBlockManager"})
 Rule = Callable[[Any, Ref, "tuple[Any, ...]"], Any]
@@ -156,8 +156,8 @@ def _own_class(ref: Ref, arguments: tuple[Any, ...], machine: Any) -> Ref:
         raise RefusedError("is called on something that is no class")
     machine.log.use(target, "construct")
     _need("native" in target.uses, f"is called on {target.path}, which it does not make")
-    root = ref.module.partition(".")[0]
-    _need(target.module.partition(".")[0] == root, f"is called on {target.path} of another library")
+    own = target.module.partition(".")[0] == ref.module.partition(".")[0]
+    _need(own, f"is called on {target.path} of another library")
     return target
 
 

@@ -111,7 +111,13 @@ def _look_up(module: str, name: str, *, dotted: bool) -> Any:
 
 
 def _renamed(module: str) -> str:
-    """NumPy 2 calls `numpy.core` `numpy._core`, and warns about the old name."""
+    """The module's name in the installed libraries.
+
+    NumPy 2 calls `numpy.core` `numpy._core`, and warns about the old name. scikit-learn 1.5 to 1.8 write their loss
+    module as a bare `_loss`, which would otherwise be looked for along the whole path, a checkout included.
+    """
+    if module == "_loss":
+        return "sklearn._loss._loss"
     if not module.startswith(("numpy.core", "numpy._core")):
         return module
     import numpy as np
