@@ -1,0 +1,116 @@
+"""XGBoost: JSON or UBJSON of any release since 1.0, boosters gbtree and dart.
+
+Semantics of XGBoost 1.0 to 3.2, found by comparing bit for bit with the library: x is cast to float32 and goes left
+where x < split_condition; a category in a node's set goes right; a margin starts from the base score, itself brought to
+margin space in float32, and the trees' leaves are added to it one after the other in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from validator.convert.ensemble import CategoryRule, Comparison, Floats, TreeEnsemble
+from validator.convert.readers import header as told
+from validator.convert.readers.layout import malformed
+from validator.convert.readers.xgboost_answers import Answers, answers_of, base_margin
+from validator.convert.readers.xgboost_model import Model, parse
+from validator.convert.readers.xgboost_trees import Forest, category_lists
+from validator.errors import ConversionError
+
+_LIBRARY = "XGBoost"
+_NO_WRAPPER: Mapping[str, Any] = {}
+
+
+def read_xgboost(data: bytes, header: told.Header = _NO_WRAPPER) -> TreeEnsemble:
+    """The ensemble in a model's JSON or UBJSON.
+
+    `header` is what the exporter said of a live model; without it the model is read as a bare `Booster` predicts.
+    Raises ConversionError for gblinear, vector-leaf boosters of unknown layout, objectives and `missing` values that
+    cannot be expressed exactly, and damaged files.
+    """
+    model = parse(data)
+    answers = answers_of(model, header)
+    forest = Forest.of(model, _tree_range(model, header.get("best_iteration")))
+    margin = base_margin(model)
+    ensemble = _assemble(model, forest, answers, margin, _leaf_values(model, forest, margin, header))
+    _check_missing_value(ensemble, header.get("missing"))
+    return ensemble
+
+
+def _assemble(
+    model: Model, forest: Forest, answers: Answers, margin: Floats, leaf_value: Floats
+) -> TreeEnsemble:
+    layout, member = forest.layout, forest.is_categorical
+    return TreeEnsemble(
+        library="xgboost",
+        task=answers.task,
+        n_features=model.n_features,
+        n_targets=model.n_targets,
+        feature=forest.feature,
+        threshold=np.where(member, 0.0, forest.condition.astype(np.float64)),
+        comparison=np.where(member, Comparison.MEMBER, Comparison.LT).astype(np.uint8),
+        # A category in the set goes right, all else left: the children change places.
+        true_child=np.where(member, layout.false_child, layout.true_child),
+        false_child=np.where(member, layout.true_child, layout.false_child),
+        missing_true=forest.default_left != member,
+        zero_is_missing=np.zeros(len(member), dtype=bool),
+        category_set=forest.category_set,
+        set_indptr=forest.set_indptr,
+        set_values=forest.set_values,
+        category_rule=CategoryRule.TRUNCATE_NON_NEGATIVE,
+        roots=layout.roots,
+        leaf_value=leaf_value,
+        leaf_target=forest.leaf_target,
+        base_score=margin,
+        comparison_dtype="float32",
+        accumulation_dtype="float32",
+        admits_missing=True,
+        admits_infinity=False,
+        transform=answers.transform,
+        label_rule=answers.label_rule,
+        class_labels=answers.class_labels,
+        feature_names=told.names({"feature_names": model.feature_names}, model.n_features, _LIBRARY),
+        feature_categories=category_lists(model),
+    )
+
+
+def _tree_range(model: Model, best_iteration: Any) -> int:
+    """How many trees, from the first, take part: wrappers stop after the best iteration of early stopping."""
+    if best_iteration is None:
+        return len(model.trees)
+    if type(best_iteration) is not int or best_iteration < 0:
+        raise malformed(_LIBRARY, f"its best iteration is {str(best_iteration)[:40]!r}")
+    bounds = model.iteration_bounds
+    return int(bounds[min(best_iteration + 1, len(bounds) - 1)])
+
+
+def _leaf_values(model: Model, forest: Forest, margin: Floats, header: told.Header) -> Floats:
+    """float64 [L, W] of float32 values; dart's weights applied as the library applies them, each step rounded.
+
+    Wrappers predict in place, where dart takes the base score out of each tree's margin again before it is weighted.
+    """
+    if model.tree_weights is None:
+        return forest.leaf_value.astype(np.float64)
+    value = forest.leaf_value
+    weight = model.tree_weights[forest.tree_of_leaf][:, None]
+    if header.get("inplace"):
+        base = margin.astype(np.float32)[forest.leaf_target][:, None]
+        value = (value + base) - base
+    return (value * weight).astype(np.float64)
+
+
+def _check_missing_value(ensemble: TreeEnsemble, missing: Any) -> None:
+    """A wrapper may read a number as missing. It is harmless only where every node sends it that way anyhow."""
+    if missing is None or isinstance(missing, bool) or not isinstance(missing, (int, float)):
+        return
+    value = np.float64(np.float32(missing))
+    member = ensemble.comparison == Comparison.MEMBER
+    goes_true = value < ensemble.threshold
+    if member.any() or (goes_true != ensemble.missing_true).any():
+        raise ConversionError(
+            f"the XGBoost model reads {missing:g} as a missing value, which ONNX trees cannot",
+            hint="replace it by NaN in the data and train with missing=nan",
+        )
