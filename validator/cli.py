@@ -155,7 +155,7 @@ def _add_flag(group: Any, name: str) -> None:
         action="append" if is_list(name) else "store",
         metavar=str(
             extra.get("metavar")
-            or ("|".join(words) if words and len(words) < 5 else name.split("_")[-1].upper())
+            or ("|".join(words) if words and len(words) < 5 else name.rsplit("_", maxsplit=1)[-1].upper())
         ),
         help=text,
     )

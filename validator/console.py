@@ -13,12 +13,16 @@ from validator.draft import Progress
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """A function that is told the name of each stage as it begins. Everything goes to standard error."""
     if quiet:
-        yield lambda stage: None
+        yield _silent
     elif sys.stderr.isatty():
         with _moving() as show:
             yield show
     else:
         yield lambda stage: print(f"model-preflight: {stage} ...", file=sys.stderr, flush=True)
+
+
+def _silent(_stage: str) -> None:
+    """Progress that nobody wants to see."""
 
 
 @contextmanager

@@ -101,7 +101,8 @@ class ModelEntry(_Table):
 
 def _field(default: Any, group: str, description: str, **extra: Any) -> Any:
     """One row of the table. `extra` may hold `file_only` (no flag), `metavar`, and pydantic's own limits."""
-    shown = {"group": group, **{k: extra.pop(k) for k in ("file_only", "metavar") if k in extra}}
+    shown: dict[str, Any] = {"group": group}
+    shown |= {key: extra.pop(key) for key in ("file_only", "metavar") if key in extra}
     return Field(default, description=description, json_schema_extra=shown, **extra)
 
 
@@ -176,7 +177,7 @@ class Settings(_Table):
         metavar="METRIC=LIMIT",
     )
     max_quality_loss: Limits = _field(
-        {}, "Comparison", "how much a metric may be worse than the base version's", metavar="METRIC=LOSS"
+        dict[str, float](), "Comparison", "how much a metric may be worse than the base version's", metavar="METRIC=LOSS"
     )
     ignore: Items = _field((), "Model", "columns of the sample that are no features", metavar="COLUMN")
     slices: Items = _field(

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,8 @@ import validator
 from validator.errors import PreflightError, UsageError, WorkerError
 from validator.results import Layer
 from validator.worker import wire
+from validator.worker.lockdown.outcome import explain
+from validator.worker.lockdown.policy import Policy
 
 _BOOTSTRAP = Path(validator.__file__).parent / "worker" / "bootstrap.py"
 _MIB = 2**20
@@ -46,10 +48,11 @@ class Raised(PreflightError):  # noqa: N818 - it is the worker's error, told aga
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one worker may use: address space in bytes, seconds for one answer."""
+    """What one worker may use: address space in bytes, seconds for one answer, processor time in all."""
 
     memory_bytes: int
     timeout_s: float
+    cpu_seconds: int = 7_200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +74,10 @@ class Worker:
     fd: int
     scratch: Path
     limits: Limits
+    policy: Policy
     zygote: Zygote
     isolation: tuple[Layer, ...] = ()
     contained: bool = False
-    peak_bytes: int | None = None
     _ended: str = ""
     _sent_at: float = 0.0
 
@@ -150,8 +153,13 @@ class Worker:
     def _end(self, *, kill: bool, cause: str) -> str:
         os.close(self.fd)
         ended = self.zygote.reap(self.pid, kill=kill)
-        self.peak_bytes = ended.get("peak_bytes")
-        self._ended = cause or _cause(int(ended["status"]))
+        outcome = explain(
+            ended["status"],
+            policy=self.policy,
+            cpu_seconds=ended["cpu_seconds"],
+            peak_bytes=ended["peak_bytes"],
+        )
+        self._ended = cause or outcome.message
         return self._ended
 
 
@@ -165,12 +173,6 @@ def _raised(error: Any) -> PreflightError:
         str(error.get("message"))[:20_000],
         str(error.get("hint") or "")[:5_000] or "see the message",
     )
-
-
-def _cause(status: int) -> str:
-    from validator.worker.lockdown.outcome import describe
-
-    return str(describe(status))
 
 
 @dataclass(kw_only=True)
@@ -304,14 +306,17 @@ class Workshop:
         scratch = Path(tempfile.mkdtemp(prefix=f"{job}-", dir=self._folder))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
+            policy = Policy(scratch=str(scratch), memory_bytes=limits.memory_bytes, cpu_seconds=limits.cpu_seconds)
             order = {
                 "job": job,
                 "options": dict(options or {}),
-                "policy": self._policy(scratch, limits),
+                "policy": asdict(policy),
                 "fds": 1 + len(files),
             }
             pid = zygote.fork(order, [theirs.fileno(), *files])
-        worker = Worker(name=job, pid=pid, fd=ours.detach(), scratch=scratch, limits=limits, zygote=zygote)
+        worker = Worker(
+            name=job, pid=pid, fd=ours.detach(), scratch=scratch, limits=limits, policy=policy, zygote=zygote
+        )
         self._workers.append(worker)
         if wait:
             self.ready(worker)
@@ -338,9 +343,6 @@ class Workshop:
         for zygote in self._zygotes.values():
             zygote.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _policy(self, scratch: Path, limits: Limits) -> dict[str, Any]:
-        return {"scratch": str(scratch), "memory_bytes": limits.memory_bytes}
 
     def _environ(self) -> dict[str, str]:
         threads = str(self._threads)

@@ -8,14 +8,13 @@ from typing import Any, get_args
 from validator.errors import UsageError
 from validator.model import contract as contracts
 from validator.model.safety import SafetyReport
-from validator.model.sample import Sample, split
+from validator.runtimes.sample import Sample, split
 from validator.results import Contract, Task
 from validator.runtimes.process import Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.context import Context
 from validator.stages.versions import judge_versions
 from validator.suites.common import Subject, passed, result, seen, warned
-from validator.table import Table
 
 #: Rows that the smoke, error and latency suites work on: the first of the sample.
 _SUBJECT_ROWS = 10_000
@@ -137,7 +136,7 @@ def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
     else:
         finding = passed(f"{len(features)} features, {len(head)} rows at hand")
     draft.add(result("load.sample", "", finding))
-    draft.contract = infer_contract(context, observer, facts, rows)
+    draft.contract = infer_contract(context, observer, facts)
     return Data(
         sample=sample,
         features=features,
@@ -147,7 +146,7 @@ def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
 
 
 def infer_contract(
-    context: Context, observer: contracts.Observer, facts: dict[str, Any], rows: Table
+    context: Context, observer: contracts.Observer, facts: dict[str, Any]
 ) -> Contract:
     """The contract as far as the sample has been seen."""
     fixed = context.settings.contract.model_dump(exclude_defaults=True)

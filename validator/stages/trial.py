@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from validator.errors import PreflightError
 from validator.results import RuntimeName
@@ -92,7 +93,7 @@ def load_broken(context: Context, name: RuntimeName, artifact: dict[str, bytes],
         worker, whole = context.start("onnx"), [artifact["model.onnx"]]
     else:
         worker, whole = context.start("deployment"), list(artifact.values())
-    args = {"names": list(artifact)} if name == "deployment" else {}
+    args: dict[str, Any] = {"names": list(artifact)} if name == "deployment" else {}
     try:
         if how == "missing":
             worker.call("load_missing")

@@ -183,7 +183,9 @@ def run(
     series, stopped = measure_rows(runtimes, subject, budget_s=limits.budget_s * 0.7)
     figures = {name: summarise(series[name], runtime.load_ms) for name, runtime in runtimes.items()}
     checks = [_single(name, figures[name], series[name], limits) for name in runtimes]
-    raw = {name: runtime for name, runtime in runtimes.items() if name in ("native", "onnx")}
+    raw: dict[RuntimeName, WorkerRuntime] = {
+        name: runtime for name, runtime in runtimes.items() if name in ("native", "onnx")
+    }
     batches: tuple[BatchLatency, ...] = ()
 
     def measured() -> Finding:

@@ -1,4 +1,4 @@
-"""Loads the native model to say what it is and to hand out its trees, serialised; it never sees a row of the sample."""
+"""Loads the native model to say what it is and to hand out its trees; it never sees a row of the sample."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Sequence
 
 from validator.worker import wire
 from validator.worker.estimators import Adapter
-from validator.worker.loading import load_model
+from validator.worker.loading import load_model, load_path
 from validator.worker.serving import Answer, ServingJob
 
 
@@ -35,3 +35,8 @@ class Job(ServingJob):
             "library": adapter.library,
             "model_class": f"{type(model).__module__}.{type(model).__qualname__}",
         }, []
+
+    def load_missing(self, arrays: wire.Arrays) -> Answer:
+        """Load a file that is not there. Raises what the library raises."""
+        load_path("missing-model", self._format)
+        return {}, []

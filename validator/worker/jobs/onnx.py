@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from validator.worker import wire
-from validator.worker.onnx_session import OnnxModel
+from validator.worker.onnx_session import OnnxModel, open_session
 from validator.worker.serving import Answer, ServingJob
 
 
@@ -30,3 +30,8 @@ class Job(ServingJob):
             "input_dtype": model.input_dtype,
             "metadata": dict(model.session.get_modelmeta().custom_metadata_map),
         }, []
+
+    def load_missing(self, arrays: wire.Arrays) -> Answer:
+        """Load a file that is not there. Raises what ONNX Runtime says, as a ModelError."""
+        open_session("missing-model.onnx", self._threads)
+        return {}, []

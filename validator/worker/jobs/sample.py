@@ -51,7 +51,8 @@ class Job:
         return {"table": meta}, packed
 
     def _next(self) -> Optional[Table]:
-        assert self._batches is not None, "open comes first"
+        if self._batches is None:
+            return None
         try:
             return next(self._batches, None)
         except SampleError:

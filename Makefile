@@ -1,0 +1,48 @@
+# Everything runs in .venv, made from hash-pinned requirements; Python 3.11 or later and make are all it takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: demo test test-long lint bench zoo examples requirements clean
+
+demo: $(VENV)/.ready
+	$(BIN)/model-preflight validate examples/trading/model.pkl
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
+
+test-long: $(VENV)/.ready
+	$(BIN)/python -m pytest -n $(WORKERS) --timeout 3600
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m benchmarks
+
+zoo: $(VENV)/.ready
+	$(BIN)/python -m tests.zoo
+
+examples: $(VENV)/.ready
+	$(BIN)/python examples/trading/train.py
+	$(BIN)/python examples/diagnosis/train.py
+
+# Pins anew; needs uv.
+requirements:
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		requirements/runtime.in -o requirements/runtime.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		-c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) preflight .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@

@@ -1,0 +1,65 @@
+"""Converts to ONNX: serialised trees exactly, everything else through skl2onnx. It never sees a row of the sample."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence
+
+from validator.worker import wire
+from validator.worker.serving import Answer
+
+
+class Job:
+    """Operations `trees` and `estimator`; both give the ONNX file as a uint8 array."""
+
+    def trees(
+        self,
+        arrays: wire.Arrays,
+        header: Dict[str, Any],
+        names: List[str],
+        input_dtype: str,
+        metadata: Dict[str, str],
+    ) -> Answer:
+        """From an export. Raises ConversionError where the trees have no exact form."""
+        from validator.convert import convert_trees
+        from validator.convert.readers import read
+
+        ensemble = read(header, dict(zip(names, arrays)))
+        if ensemble is None:
+            return {"converted": False, "reason": header.get("reason", ""), "hint": header.get("hint", "")}, []
+        return _answer(convert_trees(ensemble, input_dtype=_chosen(input_dtype), metadata=metadata))
+
+    def estimator(
+        self,
+        arrays: wire.Arrays,
+        format: str,
+        allow: Sequence[str],
+        trusted: bool,
+        columns: List[List[str]],
+        input_dtype: str,
+        metadata: Dict[str, str],
+    ) -> Answer:
+        """From the model file itself, loaded here. Raises ConversionError for a model that skl2onnx cannot take."""
+        from validator.convert import convert_estimator
+        from validator.worker.loading import load_model
+
+        model = load_model(arrays[0].tobytes(), format, allow, trusted)
+        named = [(str(name), str(dtype)) for name, dtype in columns]
+        return _answer(convert_estimator(model, named, input_dtype=_chosen(input_dtype), metadata=metadata))
+
+
+def _chosen(input_dtype: str) -> Optional[str]:
+    return None if input_dtype == "auto" else input_dtype
+
+
+def _answer(converted: Any) -> Answer:
+    import numpy as np
+
+    meta = {
+        "converted": True,
+        "method": converted.method,
+        "input_dtype": converted.input_dtype,
+        "hazards": [
+            {"id": hazard.id, "message": hazard.message, "action": hazard.action} for hazard in converted.hazards
+        ],
+    }
+    return meta, [np.frombuffer(converted.onnx, dtype=np.uint8)]
