@@ -77,9 +77,17 @@ class Supervisor:
         self.before = self._state()
 
     def _state(self) -> Any:
-        files = [self.workspace, *sorted(self.workspace.rglob("*")), self.outside, *sorted(self.outside.rglob("*"))]
+        files = [
+            self.workspace,
+            *sorted(self.workspace.rglob("*")),
+            self.outside,
+            *sorted(self.outside.rglob("*")),
+        ]
         facts = [(path, path.lstat()) for path in files]
-        described = [(str(path), s.st_mode, s.st_uid, s.st_gid, s.st_size, s.st_nlink, s.st_mtime_ns) for path, s in facts]
+        described = [
+            (str(path), s.st_mode, s.st_uid, s.st_gid, s.st_size, s.st_nlink, s.st_mtime_ns)
+            for path, s in facts
+        ]
         return described, [os.listxattr(path, follow_symlinks=False) for path in files]
 
     def harm(self) -> list[str]:
@@ -114,7 +122,10 @@ class Supervisor:
 def _limits(pid: int) -> list[tuple[int, int]]:
     import resource
 
-    return [resource.prlimit(pid, kind) for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_CPU, resource.RLIMIT_AS)]
+    return [
+        resource.prlimit(pid, kind)
+        for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_CPU, resource.RLIMIT_AS)
+    ]
 
 
 def supervise(options: dict[str, Any]) -> None:
@@ -150,7 +161,9 @@ def supervise(options: dict[str, Any]) -> None:
             result["leaked"] = TOKEN in result["answer"] or any(
                 TOKEN.encode() in path.read_bytes() for path in scratch.rglob("*") if path.is_file()
             )
-            result["odd_files"] = [p.name for p in scratch.rglob("*") if p.is_symlink() or not (p.is_file() or p.is_dir())]
+            result["odd_files"] = [
+                p.name for p in scratch.rglob("*") if p.is_symlink() or not (p.is_file() or p.is_dir())
+            ]
             print(json.dumps({**result, "attack": name, "harm": supervisor.harm()}), flush=True)
             supervisor.restore()
     finally:

@@ -18,7 +18,7 @@ from stage import CPU_LIMIT, CRASHED, REFUSED, World, attack, call
 def exhaust_memory(world: World) -> Any:
     hoard = []
     while len(hoard) < 100_000:
-        hoard.append(bytearray(1 << 24))
+        hoard.append(bytearray(1 << 28))
     return len(hoard)
 
 

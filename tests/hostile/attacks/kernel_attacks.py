@@ -129,7 +129,9 @@ def load_bpf(world: World) -> Any:
 
 @attack(FORBIDDEN_CALL)
 def open_performance_counter(world: World) -> Any:
-    return call("perf_event_open", ctypes.create_string_buffer(struct.pack("=II", 1, 128) + b"\0" * 120), 0, -1, -1, 0)
+    return call(
+        "perf_event_open", ctypes.create_string_buffer(struct.pack("=II", 1, 128) + b"\0" * 120), 0, -1, -1, 0
+    )
 
 
 @attack(FORBIDDEN_CALL)

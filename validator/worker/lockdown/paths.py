@@ -46,7 +46,7 @@ def library_paths() -> list[str]:
     wanted = [*_SYSTEM, sys.executable, *code_paths()]
     for prefix in sorted(prefixes):
         wanted += [f"{prefix}/{name}" for name in ("lib", "lib64", "pyvenv.cfg", "share/zoneinfo")]
-    return sorted({str(Path(path).resolve()) for path in wanted if Path(path).exists()})
+    return sorted({str(Path(path).resolve()) for path in wanted if _exists(path)})
 
 
 def own_process_paths() -> list[str]:
@@ -59,7 +59,12 @@ def code_paths() -> list[str]:
     stdlib = sysconfig.get_paths()
     wanted = {stdlib["stdlib"], stdlib["platstdlib"], stdlib["purelib"], stdlib["platlib"], _own_package()}
     wanted |= {entry for entry in sys.path if _is_installation(entry)}
-    return sorted({str(Path(path).resolve()) for path in wanted if Path(path).exists()})
+    return sorted({str(Path(path).resolve()) for path in wanted if _exists(path)})
+
+
+def _exists(path: str) -> bool:
+    """False, too, where a closed directory is in the way; Path.exists would raise."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def _is_installation(entry: str) -> bool:

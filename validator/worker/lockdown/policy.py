@@ -8,7 +8,7 @@ from typing import Any
 APPLIED, UNAVAILABLE, OFF = "applied", "unavailable", "off"
 
 #: Without one of these, code inside the worker can reach the workspace, the network or another process.
-CONTAINING_LAYERS = ("descriptors", "no_new_privs", "landlock", "seccomp")
+CONTAINING_LAYERS = ("descriptors", "user", "no_new_privs", "landlock", "seccomp")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from validator.worker.lockdown import kernel
 from validator.worker.lockdown.policy import APPLIED, OFF, UNAVAILABLE, Layer
@@ -27,14 +26,15 @@ def drop(scratch: str, needed: Iterable[str], *, enabled: bool) -> Layer:
         return Layer("user", OFF, "not asked for")
     if not kernel.machine():
         return Layer("user", UNAVAILABLE, "only dropped on Linux")
+    _empty_bounding_set()
+    if os.geteuid() != 0:
+        kernel.set_capabilities(0)
+        return Layer("user", APPLIED, f"user {os.getuid()} as before, without capabilities")
     try:
-        _empty_bounding_set()
-        if os.geteuid() != 0:
-            kernel.set_capabilities(0)
-            return Layer("user", APPLIED, f"user {os.getuid()} as before, without capabilities")
         return _leave_root(scratch, list(needed))
     except OSError as error:
-        return Layer("user", UNAVAILABLE, str(error))
+        kernel.set_capabilities(0)
+        return Layer("user", UNAVAILABLE, f"user {os.getuid()} without capabilities: {error}")
 
 
 def has_own_user() -> bool:
@@ -98,7 +98,7 @@ def _first_hidden(scratch: str, needed: list[str], uid: int) -> str:
     os.setegid(uid)
     os.seteuid(uid)
     try:
-        if not Path(scratch).is_dir():
+        if not _is_directory(scratch):
             return scratch
         return next((path for path in _with_entries(needed) if not _is_readable(path)), "")
     finally:
@@ -111,14 +111,19 @@ def _first_hidden(scratch: str, needed: list[str], uid: int) -> str:
 def _with_entries(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
         yield path
-        if Path(path).is_dir():
+        if _is_directory(path):
             with os.scandir(path) as entries:
                 yield from (entry.path for entry in entries if not entry.is_symlink())
 
 
 def _is_readable(path: str) -> bool:
-    wanted = os.R_OK | (os.X_OK if Path(path).is_dir() else 0)
+    wanted = os.R_OK | (os.X_OK if _is_directory(path) else 0)
     return os.access(path, wanted, effective_ids=True)
+
+
+def _is_directory(path: str) -> bool:
+    """False, too, where a closed directory is in the way; Path.is_dir would raise."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _hand_over(scratch: str, uid: int) -> None:
