@@ -5,22 +5,24 @@ a foreign interpreter must not find our numpy beside its own.
 """
 
 import importlib.util
-import os
 import sys
+from pathlib import Path
 
 
-def _adopt(root):
+def _adopt(root: Path) -> None:
     """Register the package at `root` under its own name."""
     spec = importlib.util.spec_from_file_location(
-        "validator", os.path.join(root, "__init__.py"), submodule_search_locations=[root]
+        "validator", root / "__init__.py", submodule_search_locations=[str(root)]
     )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no package at {root}")
     package = importlib.util.module_from_spec(spec)
     sys.modules["validator"] = package
     spec.loader.exec_module(package)
 
 
 if __name__ == "__main__":
-    _adopt(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    _adopt(Path(__file__).resolve().parents[1])
     from validator.worker.zygote import serve
 
     serve(int(sys.argv[1]))

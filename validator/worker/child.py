@@ -37,9 +37,9 @@ def run(channel: int, order: Dict[str, Any]) -> None:
 def _lock_down(order: Dict[str, Any], channel: int) -> Any:
     from validator.worker.lockdown import Policy, apply
 
-    policy = dict(order["policy"])
+    policy = dict(order["policy"], parent_pid=os.getppid())
     policy["keep_fds"] = tuple(range(channel, channel + order["fds"]))
-    os.chdir(policy["scratch"])
+    os.environ["TMPDIR"] = policy["scratch"]
     return apply(Policy(**policy)).to_json()
 
 
