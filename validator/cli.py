@@ -44,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: PreflightError) -> None:
-    from validator.report.escape import terminal_text
+    from validator.report.escape import log_line
 
-    print(f"model-preflight: {terminal_text(error.message)}", file=sys.stderr)
-    print(f"  hint: {terminal_text(error.hint)}", file=sys.stderr)
+    print(f"model-preflight: {log_line(error.message)}", file=sys.stderr)
+    print(f"  hint: {log_line(error.hint)}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -78,10 +78,11 @@ def _judge(settings: Settings, file: ModelFile, draft: Draft, world: Surrounding
 
 
 def _run_stages(context: Context) -> None:
-    from validator.stages.conversion import convert, prove
+    from validator.stages.conversion import convert
     from validator.stages.inspection import inspect
     from validator.stages.loading import fit_sample, load_native, open_sample
     from validator.stages.parity import judge_parity
+    from validator.stages.proving import prove
     from validator.stages.trial import deploy, run_suites
 
     workshop = context.workshop
@@ -93,7 +94,7 @@ def _run_stages(context: Context) -> None:
     native = load_native(context, report)
     data = fit_sample(context, sample, native.facts)
     converted = convert(context, native, data)
-    proof = prove(context, converted)
-    judge_parity(context, native, converted, proof, data)
-    runtimes = deploy(context, native, converted, data)
-    run_suites(context, runtimes, data.subject)
+    judge = prove(context, converted)
+    judge_parity(context, native, converted, judge, data)
+    runtimes, artifact = deploy(context, native.runtime, converted)
+    run_suites(context, runtimes, data.subject, artifact)

@@ -51,7 +51,7 @@ def write_artifact(
     the model, or when a folder on the way is a symbolic link or cannot be written.
     """
     _check_complete(result, onnx)
-    files = _contents(result, onnx, report_md)
+    files = artifact_files(result, onnx, report_md)
     try:
         made, parent = _make_parents(directory, ("artifact", safe_name(result.model.name)))
         target = parent / result.version
@@ -88,7 +88,8 @@ def _check_complete(result: GateResult, onnx: bytes | None) -> None:
         )
 
 
-def _contents(result: GateResult, onnx: bytes | None, report_md: str) -> dict[str, bytes]:
+def artifact_files(result: GateResult, onnx: bytes | None, report_md: str) -> dict[str, bytes]:
+    """The artifact's files by name, checksums last. Raises ArtifactError when the version is malformed."""
     files = {
         MANIFEST_FILE: canonical_json(manifest_document(result, onnx=onnx)),
         REPORT_FILE: report_md.encode("utf-8"),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import validator
-from validator.artifact.version import choose_moment, head_commit, make_version
+from validator.artifact.version import Moment, choose_moment, head_commit, make_version
 from validator.artifact.write import write_artifact
 from validator.checklist import Verdict, decide
 from validator.draft import Draft
@@ -42,6 +42,15 @@ def conclude(draft: Draft, settings: Settings, environ: Mapping[str, str], now: 
     draft.add(result("version.artifact", "", passed("written with its checksums")))
     verdict = decide(draft.checks, runtimes=draft.runtimes, waivers=settings.waivers, today=now.date())
     return _assembled(draft, verdict, version, moment.iso, commit.sha if commit else "", settings)
+
+
+def provisional(draft: Draft, settings: Settings) -> GateResult:
+    """The result as if the run ended here, for a deployment that is tried before there is a verdict."""
+    version = make_version(
+        moment=Moment(time=datetime.fromtimestamp(0, UTC), source="clock"), model_sha256=draft.model.sha256
+    )
+    verdict = Verdict(verdict="fail", reason="still being judged", checks=())
+    return _assembled(draft, verdict, version, "1970-01-01T00:00:00Z", "", settings)
 
 
 def _assembled(
@@ -79,9 +88,9 @@ def write(out: Path, found: GateResult, onnx: bytes | None) -> GateResult:
 
     Returns the result with its artifact; a result whose artifact cannot be written fails.
     """
-    from validator.report.html import render_html
     from validator.report.junit import render_junit
     from validator.report.markdown import render_markdown
+    from validator.report.webpage import render_html
 
     owner = _owner(out)
     stable = render_markdown([found], volatile=False)

@@ -8,11 +8,11 @@ from typing import Any, get_args
 from validator.errors import UsageError
 from validator.model import contract as contracts
 from validator.model.safety import SafetyReport
-from validator.runtimes.sample import Sample, split
 from validator.results import Contract, Task
 from validator.runtimes.process import Worker
 from validator.runtimes.runtime import WorkerRuntime
-from validator.stages.context import Context
+from validator.runtimes.sample import Sample, split
+from validator.stages.context import Context, as_bytes
 from validator.stages.versions import judge_versions
 from validator.suites.common import Subject, passed, result, seen, warned
 
@@ -93,6 +93,11 @@ def native_runtime(context: Context) -> WorkerRuntime:
     return WorkerRuntime.load("native", worker, [context.model_bytes])
 
 
+def onnx_runtime(context: Context, onnx: bytes) -> WorkerRuntime:
+    """A fresh worker with the ONNX file in it."""
+    return WorkerRuntime.load("onnx", context.start("onnx"), [as_bytes(onnx)])
+
+
 def _task(context: Context, facts: dict[str, Any]) -> Task:
     if context.settings.task != "auto":
         return context.settings.task
@@ -145,9 +150,7 @@ def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
     )
 
 
-def infer_contract(
-    context: Context, observer: contracts.Observer, facts: dict[str, Any]
-) -> Contract:
+def infer_contract(context: Context, observer: contracts.Observer, facts: dict[str, Any]) -> Contract:
     """The contract as far as the sample has been seen."""
     fixed = context.settings.contract.model_dump(exclude_defaults=True)
     return contracts.make_contract(

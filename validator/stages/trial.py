@@ -7,17 +7,31 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from validator.artifact.write import artifact_files
 from validator.errors import PreflightError
 from validator.results import RuntimeName
 from validator.runtimes.process import Raised
 from validator.runtimes.runtime import WorkerRuntime
+from validator.stages.conclusion import provisional
 from validator.stages.context import Context, as_bytes
-from validator.stages.loading import native_runtime
+from validator.stages.conversion import Converted
+from validator.stages.loading import native_runtime, onnx_runtime
 from validator.suites import errors, latency, smoke
 from validator.suites.common import Subject
 
 _MIB = 2**20
 _SHORTEST = 16
+
+
+def deploy(
+    context: Context, native: WorkerRuntime, converted: Converted
+) -> tuple[dict[RuntimeName, WorkerRuntime], dict[str, bytes]]:
+    """The runtimes under trial, the shipped Deployment among them, and the files that the Deployment loaded."""
+    draft = context.draft
+    files = artifact_files(provisional(draft, context.settings), converted.onnx, "")
+    with draft.stage("load deployment"), draft.guarding("smoke.single", "deployment"):
+        deployment = deployment_runtime(context, files)
+    return {"native": native, "onnx": converted.runtime, "deployment": deployment}, files
 
 
 def run_suites(
@@ -70,11 +84,6 @@ def revive(context: Context, name: RuntimeName, artifact: dict[str, bytes]) -> W
     if name == "onnx":
         return onnx_runtime(context, artifact["model.onnx"])
     return deployment_runtime(context, artifact)
-
-
-def onnx_runtime(context: Context, onnx: bytes) -> WorkerRuntime:
-    """A fresh worker with the ONNX file in it."""
-    return WorkerRuntime.load("onnx", context.start("onnx"), [as_bytes(onnx)])
 
 
 def deployment_runtime(context: Context, artifact: dict[str, bytes]) -> WorkerRuntime:

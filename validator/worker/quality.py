@@ -30,7 +30,9 @@ def measure(task: str, truth: Any, label: Any, values: Any, classes: Any) -> Dic
     return found
 
 
-def _functions(task: str, truth: Any, label: Any, values: Any, classes: Any) -> Dict[str, Callable[[], float]]:
+def _functions(
+    task: str, truth: Any, label: Any, values: Any, classes: Any
+) -> Dict[str, Callable[[], float]]:
     import numpy as np
     from sklearn import metrics
 
@@ -48,7 +50,9 @@ def _functions(task: str, truth: Any, label: Any, values: Any, classes: Any) -> 
         return {
             "log_loss": lambda: metrics.log_loss(codes, values, labels=everyone),
             "accuracy": lambda: metrics.accuracy_score(codes, chosen),
-            "f1": lambda: metrics.f1_score(codes, chosen, average="macro", labels=everyone, zero_division=0.0),
+            "f1": lambda: metrics.f1_score(
+                codes, chosen, average="macro", labels=everyone, zero_division=0.0
+            ),
         }
     positive = values[:, 1]
     return {
@@ -69,4 +73,6 @@ def _codes(values: Any, classes: Any) -> Any:
     try:
         return np.array([position[str(value)] for value in np.asarray(values).tolist()], dtype=np.int64)
     except KeyError as error:
-        raise ValueError(f"the sample's true answers hold {error}, which is none of the model's classes") from None
+        raise ValueError(
+            f"the sample's true answers hold {error}, which is none of the model's classes"
+        ) from None

@@ -1,0 +1,59 @@
+"""Fourth stage: the proof that native trees and ONNX trees are the same, over all inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from validator.runtimes.process import Worker
+from validator.stages.context import Context, as_bytes
+from validator.stages.conversion import Converted
+from validator.suites.common import Finding, failed, not_applicable, passed, result, seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What the judging worker found. `bound` is on raw scores, `output_bound` on outputs, over all inputs."""
+
+    proved: bool
+    reason: str
+    bound: float | None
+    output_bound: float | None
+    splits: int
+    counter_example: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """The worker that knows the model's trees, if it has any, and what it proved."""
+
+    worker: Worker
+    proof: Proof | None
+
+
+def prove(context: Context, converted: Converted) -> Judge:
+    """Check `parity.proof`. Not applicable where the model is not made of trees alone: then it is measured."""
+    draft = context.draft
+    worker = context.start("judge")
+    if converted.method != "exact":
+        finding = not_applicable("not made of trees alone, so it is measured")
+        draft.add(result("parity.proof", "", finding))
+        return Judge(worker=worker, proof=None)
+    with draft.stage("prove"), draft.guarding("parity.proof"):
+        export = converted.export
+        worker.call("trees", export.arrays, **export.args())
+        proof = Proof(**worker.call("prove", [as_bytes(converted.onnx)]).result)
+    draft.add(result("parity.proof", "", _judge(proof)))
+    return Judge(worker=worker, proof=proof)
+
+
+def _judge(proof: Proof) -> Finding:
+    if proof.proved:
+        return passed(
+            f"all {proof.splits} splits and every leaf are the same; raw scores differ by at most {proof.bound:.3g}",
+            seen("splits", proof.splits),
+            seen("bound on raw scores", proof.bound),
+            seen("bound on outputs", proof.output_bound),
+        )
+    evidence = [seen(str(key), str(value)[:2000]) for key, value in (proof.counter_example or {}).items()]
+    return failed(proof.reason, *evidence)
