@@ -138,10 +138,12 @@ def _category(name: Category, title: str, checks: list[CheckResult], *, volatile
     ids = dict.fromkeys(check.id for check in checks)
     rows = [_row([c for c in checks if c.id == id_], runtimes, volatile=volatile) for id_ in ids]
     rows.sort(key=lambda row: not any(cell.blocks for cell in row.cells))
-    bad = [check for check in checks if blocks(check)]
+    bad = [check for check in checks if blocks(check) and check.status != "skip"]
+    not_run = sum(blocks(check) and check.status == "skip" for check in checks)
     other = sum(_kind(check, volatile=volatile) in ("waived", "warn", "fail", "error") for check in checks)
     parts = [count(len(checks), "check")]
     parts += [f"{len(bad)} blocking"] if bad else []
+    parts += [f"{not_run} not run"] if not_run else []
     parts += [f"{other} to note"] if other else []
     return CategoryView(
         name=name,

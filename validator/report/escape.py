@@ -126,12 +126,13 @@ def markdown_prose(text: str, *, limit: int = PROSE_LIMIT) -> Safe:
         parts[-2:] = ["`".join(parts[-2:])]
     done: list[str] = []
     for index, part in enumerate(parts):
-        if index % 2 == 0:
-            # Two pairs without a space between them would read as one pair of longer quotes.
-            done.append(_escaped_words(part, start=index == 0) or (" " if 0 < index < len(parts) - 1 else ""))
-        elif part.strip():
+        if index % 2 and part.strip():
+            # Two quotes without a space between them would read as one longer quote.
+            done += [" "] * (bool(done) and done[-1].endswith("`"))
             done.append(markdown_code(part, limit=limit))
-    return Safe("".join(done) or (EMPTY if text else ""))
+        elif index % 2 == 0 and part:
+            done.append(_escaped_words(part if done else part.lstrip(), start=not done))
+    return Safe("".join(done).strip() or (EMPTY if text else ""))
 
 
 def link_target(url: str | None) -> Safe | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,11 +36,15 @@ _BRIEF = {"problems": 2, "message": 200, "seen": 100, "rows": 10, "models": 20}
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the report that is shown whole or not at all; the lowest `rank` is left out first."""
+    """A part of the report that is shown whole or not at all; the lowest `rank` is left out first.
+
+    Neighbours of one `group` are folded together under it.
+    """
 
     name: str
     rank: int
     text: str
+    group: str = ""
 
 
 def render_markdown(
@@ -87,18 +93,18 @@ class _Footer:
 def _fitted(view: PageView, footer: _Footer, fits: Callable[[str], bool]) -> str:
     """The longest report that fits: sections go one by one, then the verdicts become brief, then a line is left."""
     for limits in (_LIMITS, _BRIEF):
-        kept = _sections(view, limits)
-        order = sorted(kept, key=lambda section: section.rank)
-        dropped: list[str] = []
-        while True:
-            text = _joined([section.text for section in kept] + [footer.render(dropped)])
-            if fits(text):
-                return text
-            if not order or order[0].rank >= _NEVER:
-                break
-            section = order.pop(0)
-            kept.remove(section)
-            dropped.append(section.name)
+        sections = _sections(view, limits)
+        order = sorted((s for s in sections if s.rank < _NEVER), key=lambda section: section.rank)
+
+        def without(number: int, sections: list[Section] = sections, order: list[Section] = order) -> str:
+            gone = {id(section) for section in order[:number]}
+            kept = [section for section in sections if id(section) not in gone]
+            return _joined([*_grouped(kept), footer.render([section.name for section in order[:number]])])
+
+        first = bisect.bisect_left(range(len(order)), True, key=lambda number: fits(without(number)))
+        text = without(first)
+        if fits(text):
+            return text
     return _joined([_render("minimal", page=view), footer.render(["everything but the verdict"])])
 
 
@@ -121,11 +127,14 @@ def _sections(view: PageView, limits: dict[str, int]) -> list[Section]:
 def _model_sections(model: ModelView, limits: dict[str, int], *, demote: int | None) -> list[Section]:
     """The sections of one model in reading order. `demote` lowers the rank of all, for one of several models."""
     alone = demote is None
+    symbol = "✅" if model.passed else "❌"
+    group = Safe("" if alone else f"{symbol} Details of <b>{summary_words(model.name)}</b>")
     found: list[Section] = []
 
     def add(name: str, rank: int, template: str, **values: object) -> None:
         text = _render(template, model=model, limits=limits, **values)
-        found.append(Section(name=name, rank=rank - (demote or 0), text=text))
+        folded = group if model.passed or template != "verdict" else Safe("")
+        found.append(Section(name=name, rank=rank - (demote or 0), text=text, group=folded))
 
     add("single verdicts", _NEVER if alone else 500, "verdict")
     add("checklist", 90, "checklist")
@@ -161,6 +170,15 @@ def _add_figures(add: Callable[..., None], model: ModelView, most: int) -> None:
     around = [tables.package_table(environment)]
     around += [tables.isolation_table(environment), tables.timing_table(result)] if model.volatile else []
     add("environment", 10, "environment", tables=[table for table in around if table])
+
+
+def _grouped(sections: Sequence[Section]) -> list[str]:
+    """The sections' texts, neighbours of one group within one fold."""
+    texts: list[str] = []
+    for group, members in itertools.groupby(sections, key=lambda section: section.group):
+        inner = [section.text for section in members]
+        texts += [f"<details><summary>{group}</summary>", *inner, "</details>"] if group else inner
+    return texts
 
 
 def _joined(parts: Sequence[str]) -> str:

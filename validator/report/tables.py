@@ -47,7 +47,7 @@ def overview_table(models: Sequence[ModelView], *, most: int, volatile: bool) ->
 def _overview_row(model: ModelView, *, volatile: bool) -> tuple[str, ...]:
     onnx = model.result.latency.onnx
     speed = (figures.milliseconds(None if onnx is None else onnx.p99_ms),) if volatile else ()
-    verdict = "✅ pass" if model.passed else "❌ fail"
+    verdict = "✅\N{NO-BREAK SPACE}pass" if model.passed else "❌\N{NO-BREAK SPACE}fail"
     why = clean(model.reason, limit=200)
     return Code(model.name), verdict, why, model.result.parity.level, *speed, Code(model.result.version)
 
