@@ -34,7 +34,7 @@ def _read(header: told.Header, arrays: told.Arrays) -> TreeEnsemble | None:
     if kind == "catboost-json":
         from validator.convert.readers.catboost import read_catboost
 
-        return read_catboost(model_bytes(arrays, "CatBoost"), header, arrays.get("leaf_values"))
+        return read_catboost(model_bytes(arrays, "CatBoost"), header)
     return None
 
 

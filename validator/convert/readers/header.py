@@ -20,7 +20,9 @@ Choice = TypeVar("Choice", bound=StrEnum)
 MAX_FEATURES = 10_000_000
 
 
-def array(arrays: Arrays, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...], library: str) -> npt.NDArray[Any]:
+def array(
+    arrays: Arrays, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...], library: str
+) -> npt.NDArray[Any]:
     """The array of that name, in that dtype; -1 in `shape` stands for any length. Raises ConversionError."""
     found = arrays.get(name)
     if found is None or found.ndim != len(shape) or found.dtype.kind not in "fiub":

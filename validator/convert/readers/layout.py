@@ -37,7 +37,12 @@ def malformed(library: str, problem: str) -> ConversionError:
 
 
 def lay_out(
-    *, true_child: npt.ArrayLike, false_child: npt.ArrayLike, is_leaf: npt.ArrayLike, roots: npt.ArrayLike, library: str
+    *,
+    true_child: npt.ArrayLike,
+    false_child: npt.ArrayLike,
+    is_leaf: npt.ArrayLike,
+    roots: npt.ArrayLike,
+    library: str,
 ) -> Layout:
     """Number the nodes and leaves that the roots lead to, in the table's order; rows out of reach are left out.
 

@@ -61,26 +61,22 @@ def xgboost(model: Any) -> Export:
 
 
 def catboost(model: Any) -> Export:
-    """Kind "catboost-json", and the leaves' values as they are: JSON writes them with a digit too few."""
-    import numpy as np
-
-    scale, bias = model.get_scale_and_bias()
+    """Kind "catboost-json"."""
     names = model.feature_names_
     header: Header = {
         "kind": "catboost-json",
         "wrapper": type(model).__name__,
-        "task": _wrapper_task(model),
+        # A .cbm file loads as a plain CatBoost, which knows its classes all the same.
+        "task": "classification" if len(model.classes_) else _wrapper_task(model),
         "classes": class_labels(model) if len(model.classes_) else None,
         "threshold": plain(_probability_threshold(model)),
-        "scale": float(scale),
-        "bias": [float(value) for value in np.atleast_1d(bias)],
+        "prediction_type": _catboost_answer(model),
         "n_features": len(names),
         "feature_names": [str(name) for name in names],
         "loss": plain(_catboost_loss(model)),
     }
     data = _through_file("model.json", lambda path: model.save_model(path, format="json"))
-    leaves = np.asarray(model.get_leaf_values(), dtype=np.float64).reshape(-1)
-    return header, {"model": _bytes(data), "leaf_values": leaves}
+    return header, {"model": _bytes(data)}
 
 
 def _wrapper_task(model: Any) -> str:
@@ -112,6 +108,12 @@ def _predicts_inplace(model: Any) -> bool:
 def _probability_threshold(model: Any) -> Any:
     found = getattr(model, "get_probability_threshold", None)
     return found() if callable(found) and len(model.classes_) == 2 else None
+
+
+def _catboost_answer(model: Any) -> Optional[str]:
+    """What a regressor's `predict` returns by default; None for wrappers that have no choice."""
+    choose = getattr(model, "_get_default_prediction_type", None)
+    return str(choose()) if callable(choose) else None
 
 
 def _catboost_loss(model: Any) -> Any:

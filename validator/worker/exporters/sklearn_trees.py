@@ -70,7 +70,9 @@ def tree_arrays(trees: Sequence[Any], features: Sequence[Any], values: Sequence[
 
     states = [tree.__getstate__()["nodes"] for tree in trees]
     missing = [
-        nodes["missing_go_to_left"] if "missing_go_to_left" in nodes.dtype.names else np.zeros(len(nodes), bool)
+        nodes["missing_go_to_left"]
+        if "missing_go_to_left" in nodes.dtype.names
+        else np.zeros(len(nodes), bool)
         for nodes in states
     ]
     mapped = []
@@ -94,9 +96,13 @@ def _forest(model: Any, estimators: List[Any], divisor: int) -> Export:
     labels = class_labels(model)
     bagging = type(model).__name__.startswith("Bagging")
     if any(type(tree).__name__ not in SINGLE for tree in estimators):
-        raise NotExpressible("bagging of something other than trees", "bag decision trees, or use a random forest")
+        raise NotExpressible(
+            "bagging of something other than trees", "bag decision trees, or use a random forest"
+        )
     if labels is not None and len(labels) < 2:
-        raise NotExpressible("a classifier that was trained on a single class", "train on at least two classes")
+        raise NotExpressible(
+            "a classifier that was trained on a single class", "train on at least two classes"
+        )
     chosen = list(model.estimators_features_) if bagging else [None] * len(estimators)
     values = [
         tree.tree_.value[:, :, 0] if labels is None else _probabilities(tree, len(labels), bagging)
@@ -167,7 +173,9 @@ def _boosted_answers(model: Any, n_targets: int) -> Header:
     import numpy as np
 
     loss = getattr(model, "_loss", None)
-    decide = getattr(loss if loss is not None else getattr(model, "loss_", None), "_raw_prediction_to_decision", None)
+    decide = getattr(
+        loss if loss is not None else getattr(model, "loss_", None), "_raw_prediction_to_decision", None
+    )
     if n_targets > 1:
         rule = "argmax_raw" if decide is None else "argmax_probability"
         return {"transform": "softmax", "label_rule": rule}
