@@ -35,7 +35,7 @@ def array(
 def choice(header: Header, name: str, kinds: type[Choice], library: str) -> Choice:
     """The header's entry as a member of an enumeration. Raises ConversionError."""
     try:
-        return kinds(header.get(name))
+        return kinds(str(header.get(name)))
     except ValueError as error:
         raise malformed(library, f"{name} is {str(header.get(name))[:40]!r}") from error
 

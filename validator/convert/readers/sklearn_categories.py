@@ -1,11 +1,13 @@
 """The category tests of scikit-learn's histogram gradient boosting.
 
-A known category goes left or right as a bit set says; an unknown one, a negative one and NaN go where missing values go.
-A test of membership has only two answers, so the set is of those known categories that do *not* go the missing way.
+A known category goes left or right as a bit set says; an unknown one, a negative one and NaN go where missing
+values go. A test of membership has only two answers, so the set is of those known categories that do *not* go the
+missing way.
 
-Since scikit-learn 1.4 an encoder turns values into codes first. Where the values are numbers, the sets hold the numbers
-themselves and lookup is exact; where they are strings, codes, and the strings are listed beside them. Before 1.4 users
-gave codes, read by truncation to one byte: a code of 256 or more wrapped round to a lower one, which is not copied here.
+Since scikit-learn 1.4 an encoder turns values into codes first. Where the values are numbers, the sets hold the
+numbers themselves and lookup is exact; where they are strings, codes, and the strings are listed beside them.
+Before 1.4 users gave codes, read by truncation to one byte: a code of 256 or more wrapped round to a lower one,
+which is not copied here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """XGBoost: JSON or UBJSON of any release since 1.0, boosters gbtree and dart.
 
-Semantics of XGBoost 1.0 to 3.2, found by comparing bit for bit with the library: x is cast to float32 and goes left
-where x < split_condition; a category in a node's set goes right; a margin starts from the base score, itself brought to
-margin space in float32, and the trees' leaves are added to it one after the other in float32.
+Semantics of XGBoost 1.0 to 3.2, found by comparing bit for bit with the library: x is cast to float32 and goes
+left where x < split_condition; a category in a node's set goes right; a margin starts from the base score, itself
+brought to margin space in float32, and the trees' leaves are added to it one after the other in float32.
 """
 
 from __future__ import annotations

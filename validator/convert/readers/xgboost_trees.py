@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -184,6 +185,6 @@ def category_lists(model: Model) -> Mapping[int, tuple[str | float, ...]]:
         offsets = [int(offset) for offset in entry["offsets"]]
         if offsets[0] != 0 or offsets[-1] != len(text) or sorted(offsets) != offsets:
             raise malformed(_LIBRARY, f"the category names of feature {index} do not fit")
-        pairs = zip(offsets[:-1], offsets[1:], strict=True)
+        pairs = itertools.pairwise(offsets)
         listed[index] = tuple(text[start:end].decode("utf-8", "replace") for start, end in pairs)
     return listed

@@ -112,7 +112,7 @@ class _Reader:
             raw = np.frombuffer(self._take(count * code.itemsize), dtype=code)
             return raw.astype(code.newbyteorder("="))
         self._refuse_weightless(kind)
-        found = []
+        found: list[Any] = []
         while not self._ended("]", count, len(found)):
             found.append(self.value(kind or self.marker(), depth + 1))
         return found

@@ -22,8 +22,9 @@ MAX_KNEES = 1000
 def describe(model: Any) -> Header:
     """Framework, versions, task, features, steps and knees of a fitted model or pipeline.
 
-    `steps` are the pipeline's parts in order, parts of parts below them with names joined by "__". `knees` are lists of
-    {step, class, what, column, values}: bin edges, categories, imputer statistics; `column` counts the step's own input.
+    `steps` are the pipeline's parts in order, parts of parts below them with names joined by "__". `knees` are lists
+    of {step, class, what, column, values}: bin edges, categories, imputer statistics; `column` counts the step's own
+    input.
     """
     library = library_of(model)
     last = final_step(model)

@@ -65,7 +65,7 @@ def accepts(model: Any, value: float) -> bool:
 
 
 def tree_arrays(trees: Sequence[Any], features: Sequence[Any], values: Sequence[Any]) -> Arrays:
-    """The nodes of some `tree_` objects; `features` map each tree's feature numbers to the model's, None for as is."""
+    """The nodes of some `tree_` objects; `features` map a tree's feature numbers to the model's, None for as is."""
     import numpy as np
 
     states = [tree.__getstate__()["nodes"] for tree in trees]
@@ -215,7 +215,7 @@ def _isolation(model: Any) -> Export:
 
 
 def _depths(tree: Any) -> Any:
-    """float64 [nodes]: the number of nodes from the root to each node, both counted. Children follow their parents."""
+    """float64 [nodes]: the number of nodes from the root to each node, both counted."""
     import numpy as np
 
     depth = np.ones(tree.node_count, dtype=np.float64)
