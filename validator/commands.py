@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,14 +37,15 @@ def validate(flags: Flags, environ: Environ) -> int:
 
 
 def _show(found: list[GateResult], settings: Settings) -> None:
-    from validator.report.terminal import render_terminal
+    from validator.report.terminal import Look, render_terminal
     from validator.stages.conclusion import summary_json
 
     if settings.json_output:
         print(summary_json(found))
         return
-    print(
-        render_terminal(
-            found, quiet=settings.quiet, report=str(settings.out / "report.md"), colour=sys.stdout.isatty()
-        )
+    look = Look(
+        width=max(60, min(shutil.get_terminal_size((80, 24)).columns, 120)),
+        colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
+        unicode="utf" in (sys.stdout.encoding or "").lower(),
     )
+    print(render_terminal(found, look=look, quiet=settings.quiet, reports=[str(settings.out / "report.md")]), end="")

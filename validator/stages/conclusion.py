@@ -50,7 +50,7 @@ def provisional(draft: Draft, settings: Settings) -> GateResult:
         moment=Moment(time=datetime.fromtimestamp(0, UTC), source="clock"), model_sha256=draft.model.sha256
     )
     verdict = Verdict(verdict="fail", reason="still being judged", checks=())
-    return _assembled(draft, verdict, version, "1970-01-01T00:00:00Z", "", settings)
+    return _assembled(draft, verdict, version, moment.iso, "", settings)
 
 
 def _assembled(

@@ -69,10 +69,10 @@ def judge_parity(context: Context, native: Native, converted: Converted, judge: 
         draft.contract = infer_contract(context, data.observer, native.facts)
         data.subject = Subject(contract=draft.contract, rows=data.subject.rows)
     with draft.stage("boundary parity"):
-        boundary = run_check(
-            "parity.boundary", "", lambda: _on_boundary(context, pair, judge, native, data, comparisons)
+        knees = native.facts.get("knees") or []
+        draft.add(
+            run_check("parity.boundary", "", lambda: _on_boundary(context, pair, judge, knees, data, comparisons))
         )
-        draft.add(boundary)
         for special in (parity.missing_values, parity.unseen_categories):
             outcome, comparison = special(pair, data.subject)
             draft.add(outcome)
@@ -108,7 +108,7 @@ def _on_sample(
 def _on_boundary(
     context: Context, pair: parity.Pair, judge: Judge, knees: list[Any], data: Data, kept: list[Comparison]
 ) -> Any:
-    """Rows at the model's own thresholds if it is made of trees, else at its knees and across its features' ranges."""
+    """Rows at the model's own thresholds if it has trees, else at its knees and across its features' ranges."""
     rows = data.subject.rows
     if not rows.is_numeric:
         return not_applicable("the model takes text or categories: see missing values and unseen categories")
