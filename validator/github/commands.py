@@ -1,0 +1,72 @@
+"""What the runner reads: workflow commands on the log, the output file, the job summary.
+
+The log is a channel of commands: any line that begins with `::` or holds `##[` is one. So nothing that a model or a
+result brings goes there unescaped.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from validator.github.wording import Annotation
+from validator.report.escape import command_data, command_property
+
+ANNOTATIONS_A_LEVEL = 10
+SUMMARY_BYTES = 1024 * 1024
+
+
+def command(name: str, message: str, **properties: str) -> str:
+    """One workflow command, escaped as the runner unescapes it; empty properties are left out."""
+    listed = ",".join(f"{k}={command_property(v)}" for k, v in properties.items() if v)
+    return f"::{name}{' ' + listed if listed else ''}::{command_data(message)}"
+
+
+def emit(stream: TextIO, found: Sequence[Annotation]) -> None:
+    """Annotations as commands. The runner keeps ten of each level a step, so the tenth says how many are left out."""
+    for level in ("error", "warning", "notice"):
+        ours = [a for a in found if a.level == level]
+        shown = ours if len(ours) <= ANNOTATIONS_A_LEVEL else ours[: ANNOTATIONS_A_LEVEL - 1]
+        for annotation in shown:
+            line = command(level, annotation.message, file=annotation.path, title=annotation.title)
+            print(line, file=stream)
+        if len(shown) < len(ours):
+            text = f"{len(ours) - len(shown)} more are in the report"
+            print(command(level, text, title="Model Preflight"), file=stream)
+    stream.flush()
+
+
+def mask(stream: TextIO, secret: str) -> None:
+    """Have the runner hide a secret in the log, each of its lines by itself."""
+    for line in secret.splitlines():
+        if line.strip():
+            print(command("add-mask", line.strip()), file=stream)
+    stream.flush()
+
+
+def set_outputs(path: Path, values: Mapping[str, str]) -> None:
+    """Append outputs to the runner's file, each between random delimiters so that no value can set another output.
+
+    Raises OSError when the file cannot be written.
+    """
+    with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+        for name, value in values.items():
+            delimiter = f"preflight_{secrets.token_hex(16)}"
+            file.write(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
+
+
+def summary_room(path: Path) -> int:
+    """Bytes left in the job summary; GitHub drops all of a summary that is too long. Raises OSError."""
+    return SUMMARY_BYTES - path.stat().st_size if path.exists() else SUMMARY_BYTES
+
+
+def append_summary(path: Path, markdown: str) -> bool:
+    """Append to the job summary; false, and nothing written, where it would not fit. Raises OSError."""
+    data = (markdown.rstrip("\n") + "\n\n").encode("utf-8", "replace")
+    if len(data) > summary_room(path):
+        return False
+    with path.open("ab") as file:
+        file.write(data)
+    return True

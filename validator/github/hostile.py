@@ -1,0 +1,128 @@
+"""Reading a result folder that somebody else has made: sizes, links, paths and the schema are checked, in this order.
+
+Only `result.json` is read, in the folder itself or in folders directly below it (several models). The reports beside
+it are ignored: what is published is rendered anew from our own templates.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from validator.errors import PublishError
+from validator.github.wording import is_inside, one_line
+from validator.results import GateResult
+
+RESULT_NAME = "result.json"
+MAX_RESULT_BYTES = 8 * 1024 * 1024
+MAX_TOTAL_BYTES = 64 * 1024 * 1024
+MAX_MODELS = 100
+MAX_ENTRIES = 1_000
+
+_HINT = "upload the folder that `validate` wrote, unchanged"
+
+
+class HostileResultError(PublishError):
+    """The folder is not one that this version of the command wrote, or it is too large to be believed."""
+
+
+def read_results(folder: Path) -> tuple[GateResult, ...]:
+    """All results in the folder, in the order of their folders' names. Follows no link, opens no path from inside.
+
+    Raises HostileResultError when there is none, or one that breaks a limit or the schema.
+    """
+    try:
+        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise _refused(f"{folder} cannot be opened as a folder: {error.strerror}") from error
+    try:
+        names = [RESULT_NAME, *(f"{name}/{RESULT_NAME}" for name in _folders(root))]
+        return _read_all(root, names)
+    finally:
+        os.close(root)
+
+
+def _read_all(root: int, names: list[str]) -> tuple[GateResult, ...]:
+    found: list[GateResult] = []
+    total = 0
+    for name in names:
+        raw = _read(root, name)
+        if raw is None:
+            continue
+        total += len(raw)
+        if total > MAX_TOTAL_BYTES or len(found) == MAX_MODELS:
+            raise _refused(f"more than {MAX_MODELS} results or {MAX_TOTAL_BYTES} bytes of them")
+        found.append(_parsed(raw, name))
+    if not found:
+        raise _refused(f"there is no {RESULT_NAME} in it")
+    return tuple(found)
+
+
+def _folders(root: int) -> list[str]:
+    """Names of the real folders directly in the open folder."""
+    found = []
+    with os.scandir(root) as entries:
+        for count, entry in enumerate(entries):
+            if count >= MAX_ENTRIES:
+                raise _refused(f"more than {MAX_ENTRIES} entries")
+            if entry.is_dir(follow_symlinks=False):
+                found.append(entry.name)
+    return sorted(found)
+
+
+def _read(root: int, name: str) -> bytes | None:
+    """The bytes of a regular file below the open folder; None where there is none. Never waits for a pipe."""
+    *folders, last = name.split("/")
+    opened = [root]
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        for part in folders:
+            opened.append(os.open(part, flags | os.O_DIRECTORY, dir_fd=opened[-1]))
+        opened.append(os.open(last, flags, dir_fd=opened[-1]))
+        return _content(opened[-1], name)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _refused(f"{_shown(name)} cannot be read: {error.strerror}") from error
+    finally:
+        for descriptor in opened[1:]:
+            os.close(descriptor)
+
+
+def _content(descriptor: int, name: str) -> bytes:
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        raise _refused(f"{_shown(name)} is no regular file")
+    if about.st_nlink != 1:
+        raise _refused(f"{_shown(name)} has another name elsewhere (a hard link)")
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        raw = file.read(MAX_RESULT_BYTES + 1)
+    if len(raw) > MAX_RESULT_BYTES:
+        raise _refused(f"{_shown(name)} is larger than {MAX_RESULT_BYTES} bytes")
+    return raw
+
+
+def _parsed(raw: bytes, name: str) -> GateResult:
+    try:
+        result = GateResult.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = one_line(".".join(map(str, first["loc"])), 100)
+        what = one_line(f"{where}: {first['msg']}" if where else first["msg"], 300)
+        raise _refused(f"{_shown(name)} does not follow the schema: {what}") from None
+    if result.artifact is not None:
+        for path in (result.artifact.path, *(file.name for file in result.artifact.files)):
+            if not is_inside(path):
+                raise _refused(f"{_shown(name)} names a path outside its folder: {one_line(path, 100)}")
+    return result
+
+
+def _shown(name: str) -> str:
+    return one_line(name, 120)
+
+
+def _refused(why: str) -> HostileResultError:
+    return HostileResultError(f"the result folder is refused: {why}", hint=_HINT)

@@ -1,0 +1,112 @@
+"""What there is to say: the results, or why there are none, with one verdict, one line and one report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from validator.errors import PreflightError
+from validator.github.status import State
+from validator.github.trust import OWN, REMEDY, Origin
+from validator.github.wording import Verdict, headline, one_line, subject_of, verdict_of
+from validator.report.escape import markdown_prose
+from validator.results import GateResult
+
+_STATES: dict[Verdict, State] = {"pass": "success", "fail": "failure", "error": "error"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One of: `results` of the models judged, `unchanged` models of which none was touched, or an `error`.
+
+    `origin` says how far a pass can be believed; `uploaded` marks results read from a folder whose origin GitHub
+    has yet to be asked about.
+    """
+
+    results: tuple[GateResult, ...] = ()
+    unchanged: tuple[str, ...] | None = None
+    error: PreflightError | None = None
+    uploaded: bool = False
+    origin: Origin = OWN
+
+    @classmethod
+    def judged(cls, results: Sequence[GateResult]) -> Outcome:
+        """The results of this very run."""
+        return cls(results=tuple(results))
+
+    @classmethod
+    def no_model_changed(cls, models: Sequence[str]) -> Outcome:
+        """Nothing had to be judged: a green answer, so that a required status arrives."""
+        return cls(unchanged=tuple(models))
+
+    @classmethod
+    def could_not_judge(cls, error: PreflightError) -> Outcome:
+        """The run stopped before a verdict: neither red nor green, but it blocks and says why."""
+        return cls(error=error)
+
+    def from_origin(self, origin: Origin) -> Outcome:
+        """The same, now that it is known where it came from."""
+        return replace(self, origin=origin, uploaded=False)
+
+    @property
+    def claimed(self) -> Verdict:
+        """The verdict of the results alone."""
+        if self.error is not None:
+            return "error"
+        return "pass" if self.unchanged is not None and not self.results else verdict_of(self.results)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that may be published: a pass needs an origin that is known and accepted."""
+        if self.claimed == "pass" and (self.uploaded or not self.origin.accepts_pass):
+            return "error"
+        return self.claimed
+
+    @property
+    def state(self) -> State:
+        return _STATES[self.verdict]
+
+    @property
+    def line(self) -> str:
+        """One line for the status and the log, with where it came from in front."""
+        if self.error is not None:
+            return self.origin.label + one_line(f"could not judge: {self.error.message}", 300)
+        if self.claimed == "pass" and self.verdict == "error":
+            why = self.origin.reason or "its origin is not known"
+            return f"not accepted from {self.origin.label or 'there: '}{one_line(why, 200)}; {REMEDY}"
+        if self.unchanged is not None and not self.results:
+            return "pass: no model changed"
+        return self.origin.label + headline(self.results)
+
+    @property
+    def subject(self) -> str:
+        """What the outcome speaks of, as eight hex digits: alike for all that judged nothing."""
+        return subject_of(self.results)
+
+    def body(
+        self, *, tool_version: str, url: str, limit_chars: int | None = None, limit_bytes: int | None = None
+    ) -> str:
+        """The report as Markdown within the limits, led by a notice of where it came from."""
+        from validator.report.markdown import render_markdown, render_no_change
+
+        notice = f"{self.origin.notice}\n" if self.origin.notice else ""
+        if self.error is not None:
+            return notice + _error_body(self.error)
+        if self.unchanged is not None and not self.results:
+            return render_no_change(self.unchanged, tool_version=tool_version, full_report_url=url)
+        return notice + render_markdown(
+            self.results,
+            limit_chars=limit_chars and limit_chars - len(notice),
+            limit_bytes=limit_bytes and limit_bytes - len(notice.encode()),
+            full_report_url=url,
+            volatile=True,
+        )
+
+
+def _error_body(error: PreflightError) -> str:
+    return (
+        "## ⛔ Could not judge\n\n"
+        f"{markdown_prose(error.message, limit=2_000)}\n\n"
+        f"**What to do:** {markdown_prose(error.hint, limit=2_000)}\n\n"
+        "Nothing was found fit to ship, so this blocks.\n"
+    )

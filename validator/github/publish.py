@@ -1,0 +1,339 @@
+"""Publishing a finished outcome, best effort: every step is tried, none can change the verdict, each failure is told.
+
+The order is: ask where an uploaded result came from; annotations, outputs and summary, which need no network; the status,
+which blocks; the comment; the check run; then what failed is added to the summary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Protocol, TextIO
+
+from validator.errors import PublishError
+from validator.github import commands, trust
+from validator.github.api import DEADLINE_SECONDS, GitHubApi
+from validator.github.check_run import MAX_SUMMARY_BYTES, publish_check_run
+from validator.github.comment import MAX_COMMENT_CHARS, StickyComment
+from validator.github.event import Target
+from validator.github.hostile import read_results
+from validator.github.marker import marker_for
+from validator.github.outcome import Outcome
+from validator.github.pulls import find_pull
+from validator.github.session import Effects
+from validator.github.status import context_for, link_for, set_status
+from validator.github.wording import Annotation, Verdict, annotations_of, lines_of, one_line, outputs
+from validator.report.escape import log_line, markdown_prose
+
+#: Kept free at the end of the job summary for what could not be published.
+SUMMARY_RESERVE_BYTES = 16 * 1024
+
+StepName = Literal["annotations", "outputs", "summary", "pull request", "status", "comment", "check run"]
+
+
+class PublishSettings(Protocol):
+    """The settings that publishing reads."""
+
+    @property
+    def github_token(self) -> str | None: ...
+    @property
+    def comment(self) -> bool: ...
+    @property
+    def status(self) -> bool: ...
+    @property
+    def status_context(self) -> str: ...
+    @property
+    def check_run(self) -> bool: ...
+    @property
+    def instance_key(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What publishing needs of the process: its environment, the log, the network, and where the files are.
+
+    `result_path` and `report_path` become outputs as they are, relative to the workspace.
+    """
+
+    environ: Mapping[str, str]
+    log: TextIO
+    tool_version: str
+    result_path: str = ""
+    report_path: str = ""
+    effects: Effects = field(default_factory=Effects)
+    deadline_seconds: float = DEADLINE_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step: done, skipped for a reason that is no fault, or failed with what to do about it."""
+
+    name: StepName
+    state: Literal["done", "skipped", "failed"]
+    detail: str = ""
+    hint: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishReport:
+    """What became of it. `verdict` is the outcome's, whatever failed here."""
+
+    verdict: Verdict
+    steps: tuple[Step, ...]
+
+    @property
+    def failed(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.state == "failed")
+
+    @property
+    def comment_url(self) -> str:
+        return next((step.url for step in self.steps if step.name == "comment"), "")
+
+    def exit_code(self, *, require_publish: bool) -> int:
+        """0 passed, 1 failed, 2 could not judge, 3 passed but publishing was required and failed."""
+        code = {"pass": 0, "fail": 1, "error": 2}[self.verdict]
+        return 3 if code == 0 and require_publish and self.failed else code
+
+
+def open_api(target: Target, settings: PublishSettings, around: Surroundings) -> GitHubApi:
+    """A session with the target's API. Raises PublishError where there is no usable token."""
+    if not (settings.github_token or "").strip():
+        raise PublishError("there is no GitHub token", hint="pass `github-token: ${{ github.token }}`")
+    return GitHubApi(
+        base_url=target.api_url,
+        token=(settings.github_token or "").strip(),
+        user_agent=f"model-preflight/{around.tool_version}",
+        effects=around.effects,
+        deadline_seconds=around.deadline_seconds,
+        read_only=target.read_only,
+    )
+
+
+def publish(
+    outcome: Outcome, *, target: Target | None, settings: PublishSettings, around: Surroundings
+) -> PublishReport:
+    """Publish an outcome where the event says it belongs. `target` None (not in GitHub Actions) publishes nothing.
+
+    Raises nothing that GitHub, the network or the runner's files can cause: see the report's `failed`.
+    """
+    if target is None:
+        return PublishReport(verdict=outcome.verdict, steps=())
+    try:
+        api = open_api(target, settings, around)
+    except PublishError as error:
+        return _Publishing(None, error, target, settings, around).run(outcome)
+    with api:
+        return _Publishing(api, None, target, settings, around).run(outcome)
+
+
+def publish_folder(
+    folder: Path, *, target: Target | None, settings: PublishSettings, around: Surroundings
+) -> PublishReport:
+    """Publish the results in a folder that another run has made and that nobody vouches for.
+
+    A folder that is refused is published as "could not judge", so that a required status says why it blocks.
+    """
+    try:
+        outcome = Outcome(results=read_results(folder), uploaded=True)
+    except PublishError as error:
+        outcome = Outcome.could_not_judge(error)
+    return publish(outcome, target=target, settings=settings, around=around)
+
+
+class _Publishing:
+    """One run of all steps. `api` is None where `no_api` says why."""
+
+    def __init__(
+        self,
+        api: GitHubApi | None,
+        no_api: PublishError | None,
+        target: Target,
+        settings: PublishSettings,
+        around: Surroundings,
+    ) -> None:
+        self._api, self._no_api = api, no_api
+        self._target, self._settings, self._around = target, settings, around
+        self._context = context_for(settings.status_context, settings.instance_key)
+        self._steps: list[Step] = []
+
+    def run(self, outcome: Outcome) -> PublishReport:
+        self._step("pull request", self._find_pull)
+        if outcome.uploaded:
+            outcome = outcome.from_origin(self._origin())
+        self._step("annotations", lambda: self._annotate(outcome))
+        self._step("outputs", lambda: self._output(outcome))
+        self._step("summary", lambda: self._summarise(outcome))
+        self._step("status", lambda: self._status(outcome))
+        self._step("comment", lambda: self._comment(outcome))
+        self._step("check run", lambda: self._check(outcome))
+        report = PublishReport(verdict=outcome.verdict, steps=tuple(self._steps))
+        self._tell(report)
+        return report
+
+    def _step(self, name: StepName, action: Callable[[], Step]) -> None:
+        try:
+            step = replace(action(), name=name)
+        except PublishError as error:
+            step = Step(name=name, state="failed", detail=error.message, hint=error.hint)
+        except OSError as error:
+            step = Step(
+                name=name,
+                state="failed",
+                detail=f"a file of the runner cannot be written: {error}",
+                hint="let the container write there: run it as root, as GitHub does",
+            )
+        self._steps.append(step)
+
+    def _reach(self) -> GitHubApi:
+        if self._api is None:
+            raise self._no_api or PublishError("there is no session with GitHub", hint="pass `github-token`")
+        return self._api
+
+    def _origin(self) -> trust.Origin:
+        if not self._target.fork:
+            return trust.OWN
+        if self._api is None:
+            return trust.origin_of_fork(self._target, "GitHub could not be asked about it")
+        return trust.assess(self._api, self._target)
+
+    def _find_pull(self) -> Step:
+        if not self._target.wants_comment:
+            return _skip(f"{self._target.event_name or 'the event'} concerns no pull request")
+        if self._target.pull_number is None:
+            number = find_pull(self._reach(), self._target)
+            self._target = replace(self._target, pull_number=number)
+            if number is None:
+                return _skip("no open pull request has this commit as its head any more")
+        return _done(f"#{self._target.pull_number}")
+
+    def _annotate(self, outcome: Outcome) -> Step:
+        found = annotations_of(outcome.results)
+        if outcome.verdict == "error":
+            hint = f"\n{outcome.error.hint}" if outcome.error else ""
+            text = lines_of(outcome.line + hint, 2_000)
+            found.insert(0, Annotation(level="error", title="Model Preflight", message=text))
+        commands.emit(self._around.log, found)
+        return _done(f"{len(found)}")
+
+    def _output(self, outcome: Outcome) -> Step:
+        path = self._around.environ.get("GITHUB_OUTPUT")
+        if not path:
+            return _skip("the runner gives no output file")
+        values = outputs(
+            outcome.results,
+            verdict=outcome.verdict,
+            result_path=self._around.result_path,
+            report_path=self._around.report_path,
+        )
+        commands.set_outputs(Path(path), values)
+        return _done()
+
+    def _summarise(self, outcome: Outcome) -> Step:
+        path = self._around.environ.get("GITHUB_STEP_SUMMARY")
+        if not path:
+            return _skip("the runner gives no summary file")
+        room = commands.summary_room(Path(path)) - SUMMARY_RESERVE_BYTES
+        body = self._body(outcome, limit_bytes=room) if room > SUMMARY_RESERVE_BYTES else ""
+        if not body or not commands.append_summary(Path(path), body):
+            raise PublishError("the job summary is full", hint="write less to it in this step")
+        return _done()
+
+    def _status(self, outcome: Outcome) -> Step:
+        target = self._target
+        if not self._settings.status:
+            return _skip("switched off")
+        if target.head_sha is None:
+            return _skip(f"{target.event_name or 'the event'} does not say which commit was judged")
+        found = set_status(
+            self._reach(),
+            repository=target.repository,
+            run=marker_for(target, "").run,
+            context=self._context,
+            state=outcome.state,
+            description=outcome.line,
+            link=link_for(target.run_url, outcome.subject),
+        )
+        return _done(outcome.state, found.url) if found.written else _skip(found.reason)
+
+    def _comment(self, outcome: Outcome) -> Step:
+        target = self._target
+        if not self._settings.comment:
+            return _skip("switched off")
+        if target.pull_number is None:
+            return _skip("there is no pull request to comment on")
+        marker = marker_for(target, self._settings.instance_key)
+        sticky = StickyComment(
+            self._reach(),
+            repository=target.repository,
+            number=target.pull_number,
+            marker=marker,
+            create=outcome.unchanged is None,
+        )
+        room = MAX_COMMENT_CHARS - len(marker.line()) - 1
+        found = sticky.publish(self._body(outcome, limit_chars=room))
+        return _done(url=found.url) if found.written else replace(_skip(found.reason), url=found.url)
+
+    def _check(self, outcome: Outcome) -> Step:
+        target = self._target
+        if not self._settings.check_run:
+            return _skip("not asked for")
+        if target.head_sha is None:
+            return _skip(f"{target.event_name or 'the event'} does not say which commit was judged")
+        url = publish_check_run(
+            self._reach(),
+            repository=target.repository,
+            head_sha=target.head_sha,
+            name=self._context,
+            state=outcome.state,
+            title=outcome.line,
+            summary=self._body(outcome, limit_bytes=MAX_SUMMARY_BYTES),
+            found=annotations_of(outcome.results),
+            details_url=target.run_url,
+        )
+        return _done(url=url)
+
+    def _body(
+        self, outcome: Outcome, *, limit_chars: int | None = None, limit_bytes: int | None = None
+    ) -> str:
+        return outcome.body(
+            tool_version=self._around.tool_version,
+            url=self._target.run_url,
+            limit_chars=limit_chars,
+            limit_bytes=limit_bytes,
+        )
+
+    def _tell(self, report: PublishReport) -> None:
+        """The comment's address as an output; each failure as a warning and in the summary; a line of log a step."""
+        environ, log = self._around.environ, self._around.log
+        for step in report.steps:
+            print(log_line(f"publish: {step.name}: {step.state} {step.detail}".rstrip()), file=log)
+        for step in report.failed:
+            text = lines_of(f"{step.detail}\n{step.hint}", 2_000)
+            commands.emit(
+                log, [Annotation(level="warning", title=f"Not published: {step.name}", message=text)]
+            )
+        try:
+            if report.comment_url and environ.get("GITHUB_OUTPUT"):
+                commands.set_outputs(Path(environ["GITHUB_OUTPUT"]), {"comment-url": report.comment_url})
+            if report.failed and environ.get("GITHUB_STEP_SUMMARY"):
+                commands.append_summary(Path(environ["GITHUB_STEP_SUMMARY"]), _failures(report))
+        except OSError as error:
+            print(log_line(f"publish: a file of the runner cannot be written: {error}"), file=log)
+
+
+def _done(detail: str = "", url: str = "") -> Step:
+    return Step(name="summary", state="done", detail=detail, url=url)
+
+
+def _skip(reason: str) -> Step:
+    return Step(name="summary", state="skipped", detail=reason)
+
+
+def _failures(report: PublishReport) -> str:
+    lines = ["### Not published", "", "The verdict stands. What could not be told elsewhere, and why:", ""]
+    for step in report.failed:
+        detail, hint = (markdown_prose(one_line(text, 600), limit=600) for text in (step.detail, step.hint))
+        lines.append(f"- **{step.name}**: {detail}. {hint}")
+    return "\n".join(lines)

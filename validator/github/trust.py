@@ -1,0 +1,108 @@
+"""How much an uploaded result may claim. Pure but for `assess`, which asks GitHub.
+
+The result comes from a run that holds no secrets. In a pull request from a fork, its author decides what that run
+does: the pull request's own version of the workflow runs there. So the result is a claim:
+
+- `fail` is believed. Nobody gains by it.
+- `pass` from this repository's own branches, Dependabot's among them, is believed: whoever can push there can
+  set any status anyway.
+- `pass` from a fork becomes green only when GitHub itself confirms that the run ended in success, and that the judged
+  commit changes neither a workflow nor settings; and it says that it is the fork's run speaking. Otherwise
+  the status is `error`, which blocks as red does, and says what a maintainer can do.
+
+What this cannot exclude: steps of the workflow that execute the pull request's code before the gate (`make`,
+`pip install -e .`) run beside it and could forge its result. docs/github.md says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from validator.errors import PublishError
+from validator.github.api import GitHubApi
+from validator.github.changed import ChangedFiles, changed_files, compare, is_governing
+from validator.github.event import Target
+from validator.github.refusals import READ_PULLS
+from validator.github.replies import Pull
+from validator.report.escape import markdown_code
+
+REMEDY = "a maintainer can judge it: push this commit to a branch of this repository"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a result comes from. `accepts_pass` false turns a claimed pass into "not judged", for `reason`.
+
+    `label` leads the status line, `notice` the report as Markdown; both are empty for our own branches.
+    """
+
+    accepts_pass: bool
+    reason: str = ""
+    label: str = ""
+    notice: str = ""
+
+
+OWN = Origin(accepts_pass=True)
+
+
+def assess(api: GitHubApi, target: Target) -> Origin:
+    """The origin of a result that was uploaded by the run that `target` names. Never raises for GitHub's sake."""
+    if not target.fork:
+        return OWN
+    doubt = _doubt_of_run(target)
+    if doubt is None:
+        try:
+            doubt = _doubt_of_changes(changed_files(api, target)) or _doubt_of_commit(api, target)
+        except PublishError as error:
+            doubt = error.message
+    return origin_of_fork(target, doubt)
+
+
+def origin_of_fork(target: Target, doubt: str | None) -> Origin:
+    """What is said of a fork's result; `doubt` is why its pass cannot be accepted."""
+    fork = target.head_repository or "a deleted fork"
+    told = f"in the fork's own run [{target.run_id}]({target.run_url}) of {markdown_code(fork)}"
+    if doubt is None:
+        notice = (
+            f"> [!NOTE]\n> This was judged {told}, which holds no secrets. The run ended in success, and the pull "
+            "request changes no workflow and no settings.\n"
+        )
+    else:
+        notice = (
+            f"> [!WARNING]\n> This was judged {told}, and a pass is not accepted from there: "
+            f"{doubt}. To have it judged, {REMEDY.removeprefix('a maintainer can judge it: ')}.\n"
+        )
+    return Origin(
+        accepts_pass=doubt is None,
+        reason=doubt or "",
+        label=f"fork {fork}, run {target.run_id}: ",
+        notice=notice,
+    )
+
+
+def _doubt_of_run(target: Target) -> str | None:
+    if target.kind != "workflow_run":
+        return f"{target.event_name} does not tell how the fork's run ended"
+    if target.conclusion != "success":
+        return f"the run ended as {target.conclusion or 'unknown'}"
+    if target.pull_number is None:
+        return "no open pull request has this commit as its head"
+    return None
+
+
+def _doubt_of_changes(changed: ChangedFiles) -> str | None:
+    if changed.paths is None:
+        return f"it is not known what the pull request changes ({changed.reason})"
+    governing = sorted(filter(is_governing, changed.paths))
+    if governing:
+        return f"the pull request changes {markdown_code(governing[0])}"
+    return None
+
+
+def _doubt_of_commit(api: GitHubApi, target: Target) -> str | None:
+    """The pull request's list of files follows its head. Compared by hash, the judged commit cannot be swapped."""
+    path = f"/repos/{target.repository}/pulls/{target.pull_number}"
+    pull = api.get(path, Pull, need=READ_PULLS)
+    if pull.head.sha != target.head_sha:
+        return "the pull request has moved on to another commit"
+    return _doubt_of_changes(compare(api, target.repository, pull.base.sha, pull.head.sha))
