@@ -93,7 +93,7 @@ def _run_stages(context: Context) -> None:
     sample = open_sample(context)
     native = load_native(context, report)
     data = fit_sample(context, sample, native.facts)
-    converted = convert(context, native, data)
+    converted = convert(context, native, data.columns)
     judge = prove(context, converted)
     judge_parity(context, native, converted, judge, data)
     runtimes, artifact = deploy(context, native.runtime, converted)

@@ -46,9 +46,8 @@ def conclude(draft: Draft, settings: Settings, environ: Mapping[str, str], now: 
 
 def provisional(draft: Draft, settings: Settings) -> GateResult:
     """The result as if the run ended here, for a deployment that is tried before there is a verdict."""
-    version = make_version(
-        moment=Moment(time=datetime.fromtimestamp(0, UTC), source="clock"), model_sha256=draft.model.sha256
-    )
+    moment = Moment(time=datetime.fromtimestamp(0, UTC), source="clock")
+    version = make_version(moment=moment, model_sha256=draft.model.sha256)
     verdict = Verdict(verdict="fail", reason="still being judged", checks=())
     return _assembled(draft, verdict, version, moment.iso, "", settings)
 

@@ -10,7 +10,7 @@ from validator.results import Conversion, Hazard
 from validator.runtimes.process import Reply, Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.context import Context
-from validator.stages.loading import Data, Native, onnx_runtime
+from validator.stages.loading import Columns, Native, onnx_runtime
 from validator.suites.common import Finding, failed, passed, result, seen, warned
 
 
@@ -51,13 +51,13 @@ def export_trees(native: Native) -> Export:
     )
 
 
-def convert(context: Context, native: Native, data: Data) -> Converted:
+def convert(context: Context, native: Native, columns: Columns) -> Converted:
     """Checks `convert.onnx`, `convert.hazards`, and `load.model` on ONNX. Blocks when there is no ONNX file."""
     draft = context.draft
     with draft.stage("convert"), draft.guarding("convert.onnx"):
         export = export_trees(native)
         worker = context.start("convert")
-        reply = _converted(context, worker, export, data)
+        reply = _converted(context, worker, export, columns)
         onnx = reply.arrays[0].tobytes()
         worker.close()
     facts = reply.result
@@ -82,7 +82,7 @@ def convert(context: Context, native: Native, data: Data) -> Converted:
     )
 
 
-def _converted(context: Context, worker: Worker, export: Export, data: Data) -> Reply:
+def _converted(context: Context, worker: Worker, export: Export, columns: Columns) -> Reply:
     """Exactly from the trees, or from the model itself. Raises what the converter raises."""
     settings = context.settings
     common: dict[str, Any] = {"input_dtype": settings.input_dtype, "metadata": _metadata(context)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -18,6 +19,10 @@ from validator.suites.common import Subject, passed, result, seen, warned
 
 #: Rows that the smoke, error and latency suites work on: the first of the sample.
 _SUBJECT_ROWS = 10_000
+
+
+#: Names and dtypes of the input columns, in the model's order.
+Columns = Sequence[tuple[str, str]]
 
 
 @dataclass(kw_only=True)
@@ -37,6 +42,10 @@ class Data:
     features: tuple[str, ...]
     observer: contracts.Observer
     subject: Subject
+
+    @property
+    def columns(self) -> Columns:
+        return [(column.name, column.dtype) for column in self.subject.rows.columns]
 
     def batches(self, limit: int, target: str | None) -> Any:
         """Tables of features and arrays of true answers (None without a target), batch by batch."""
