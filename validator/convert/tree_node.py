@@ -1,0 +1,195 @@
+"""The trees themselves as one `ai.onnx.ml` 5 `TreeEnsemble` node, and the columns that it reads.
+
+The node reads blocks of F columns side by side, as many as the trees need and in this order: the features as they
+are; for nodes that read zero as missing, the features with NaN put in where |x| <= ZERO_ZONE; for category nodes,
+the features made whole numbers by the ensemble's category rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from validator.convert.ensemble import ZERO_ZONE, CategoryRule, Comparison, Floats, Ints, TreeEnsemble
+from validator.convert.graph import GraphBuilder
+from validator.convert.onnx_wire import ML_DOMAIN, Attribute, PackedInts
+from validator.errors import ConversionError
+
+MODE_LE, MODE_LT, MODE_MEMBER = 0, 1, 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaves:
+    """What the leaves hold in ONNX: `weight` [L] added to `target` [L] of `n_targets`; the same leaves in the same
+    order as the ensemble's, but for `extra` [E] (weight, target) leaves of single-leaf trees put before all others.
+    """
+
+    weight: Floats
+    target: Ints
+    n_targets: int
+    extra: tuple[tuple[float, int], ...] = ()
+
+
+def tree_dtype(ensemble: TreeEnsemble) -> str:
+    """What the node computes in: float32 only where both comparison and sums are."""
+    both = (ensemble.comparison_dtype, ensemble.accumulation_dtype)
+    return "float32" if both == ("float32", "float32") else "float64"
+
+
+def columns(graph: GraphBuilder, features: str, ensemble: TreeEnsemble) -> str:
+    """Add what makes the node's columns from `features` [N, F] of tree_dtype."""
+    dtype = tree_dtype(ensemble)
+    if needs_bounds(ensemble):
+        limit = float(np.finfo(ensemble.comparison_dtype).max)
+        features = graph.add("Max", features, graph.constant(-limit, dtype))
+        features = graph.add("Min", features, graph.constant(limit, dtype))
+    blocks = [features]
+    if ensemble.zero_is_missing.any():
+        near = graph.add("LessOrEqual", graph.add("Abs", features), graph.constant(ZERO_ZONE, dtype))
+        blocks.append(graph.add("Where", near, graph.constant(np.nan, dtype), features))
+    if _needs_whole(ensemble):
+        blocks.append(_whole(graph, features, ensemble.category_rule))
+    return features if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
+
+
+def add_trees(graph: GraphBuilder, inputs: str, ensemble: TreeEnsemble, leaves: Leaves) -> str:
+    """Add the TreeEnsemble node: scores [N, leaves.n_targets] in tree_dtype. Raises ConversionError."""
+    dtype = tree_dtype(ensemble)
+    return graph.add_node("TreeEnsemble", (inputs,), _attributes(ensemble, leaves, dtype), ML_DOMAIN)
+
+
+def _needs_whole(ensemble: TreeEnsemble) -> bool:
+    member = bool((ensemble.comparison == Comparison.MEMBER).any())
+    return member and ensemble.category_rule is not CategoryRule.EXACT
+
+
+def _whole(graph: GraphBuilder, features: str, rule: CategoryRule) -> str:
+    if rule is CategoryRule.TRUNCATE_NON_NEGATIVE:
+        # Rounding down agrees with truncation where x >= 0, and leaves a negative x negative: in no set.
+        return graph.add("Floor", features)
+    size = graph.add("Floor", graph.add("Abs", features))
+    return graph.add("Mul", graph.add("Sign", features), size)
+
+
+def _attributes(ensemble: TreeEnsemble, leaves: Leaves, dtype: str) -> dict[str, Attribute]:
+    extra = len(leaves.extra)
+    single = np.flatnonzero(ensemble.roots < 0)
+    alone = np.concatenate([np.arange(extra), ~ensemble.roots[single] + extra])
+    # Single-leaf trees become a node with both branches on the leaf; their nodes come after the others.
+    node_id = ensemble.n_nodes + extra + np.arange(len(single))
+    roots = ensemble.roots.astype(np.int64)
+    roots[single] = node_id
+    pad = np.zeros(len(alone), dtype=np.int64)
+    true, false = ensemble.true_child, ensemble.false_child
+    weights = np.concatenate([[w for w, _ in leaves.extra], leaves.weight]).astype(dtype)
+    targets = np.concatenate([np.array([t for _, t in leaves.extra], dtype=np.int64), leaves.target])
+    attributes: dict[str, Attribute] = {
+        "aggregate_function": 1,
+        "n_targets": leaves.n_targets,
+        "post_transform": 0,
+        "tree_roots": PackedInts(np.concatenate([ensemble.n_nodes + np.arange(extra), roots])),
+        "nodes_featureids": PackedInts(np.concatenate([_feature_ids(ensemble), pad])),
+        "nodes_splits": np.concatenate([_splits(ensemble, dtype), pad.astype(dtype)]),
+        "nodes_modes": np.concatenate([_modes(ensemble), pad.astype(np.uint8)]),
+        "nodes_truenodeids": PackedInts(np.concatenate([_target(true, extra), alone])),
+        "nodes_trueleafs": PackedInts(np.concatenate([true < 0, pad + 1])),
+        "nodes_falsenodeids": PackedInts(np.concatenate([_target(false, extra), alone])),
+        "nodes_falseleafs": PackedInts(np.concatenate([false < 0, pad + 1])),
+        "leaf_targetids": PackedInts(targets),
+        "leaf_weights": weights,
+    }
+    if ensemble.missing_true.any():
+        attributes["nodes_missing_value_tracks_true"] = PackedInts(
+            np.concatenate([ensemble.missing_true, pad])
+        )
+    if (ensemble.comparison == Comparison.MEMBER).any():
+        attributes["membership_values"] = _membership(ensemble, dtype)
+    if not np.isfinite(weights).all():
+        raise ConversionError(
+            "a leaf's value is too large for a 32-bit float", hint="the library's own sums would overflow too"
+        )
+    return attributes
+
+
+def _target(child: npt.NDArray[np.int32], extra: int) -> Ints:
+    return np.where(child >= 0, child, ~child + extra).astype(np.int64)
+
+
+def _feature_ids(ensemble: TreeEnsemble) -> Ints:
+    width = ensemble.n_features
+    ids = ensemble.feature.astype(np.int64)
+    zero = ensemble.zero_is_missing
+    ids[zero] += width
+    if _needs_whole(ensemble):
+        ids[ensemble.comparison == Comparison.MEMBER] += width * (2 if zero.any() else 1)
+    return ids
+
+
+def _modes(ensemble: TreeEnsemble) -> npt.NDArray[np.uint8]:
+    modes = np.array([MODE_LE, MODE_LT, MODE_MEMBER], dtype=np.uint8)[ensemble.comparison]
+    above, below = _infinite(ensemble)
+    modes[above], modes[below] = MODE_LE, MODE_LT
+    return modes
+
+
+def _splits(ensemble: TreeEnsemble, dtype: str) -> npt.NDArray[np.floating]:
+    """Thresholds in the node's dtype that cut its values where the ensemble's thresholds do."""
+    limit = float(np.finfo(ensemble.comparison_dtype).max)
+    above, below = _infinite(ensemble)
+    wanted = np.where(above, limit, np.where(below, -limit, ensemble.threshold))
+    if dtype == "float64":
+        return wanted
+    return float32_cut(wanted, strict=ensemble.comparison == Comparison.LT)
+
+
+def float32_cut(threshold: Floats, *, strict: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """The float32 thresholds that part float32 numbers as the float64 ones do.
+
+    For x <= t that is the largest float32 not above t, for x < t (`strict`) the smallest not below it.
+    """
+    with np.errstate(over="ignore"):
+        rounded = threshold.astype(np.float32)
+    too_high = ~strict & (rounded > threshold)
+    too_low = strict & (rounded < threshold)
+    down = np.nextafter(rounded, np.float32(-np.inf), dtype=np.float32)
+    up = np.nextafter(rounded, np.float32(np.inf), dtype=np.float32)
+    return np.where(too_high, down, np.where(too_low, up, rounded)).astype(np.float32)
+
+
+def needs_bounds(ensemble: TreeEnsemble) -> bool:
+    """Whether infinite features must become the largest finite number, as infinite thresholds do.
+
+    ONNX Runtime hangs on an infinite threshold, and x <= inf holds for x = inf where x <= limit does not. Raises
+    ConversionError where a finite threshold would then be met by what it was not met by before.
+    """
+    if not (ensemble.admits_infinity and np.isinf(ensemble.threshold).any()):
+        return False
+    if (np.abs(ensemble.threshold) == np.finfo(ensemble.comparison_dtype).max).any():
+        raise ConversionError(
+            "the model has infinite thresholds beside one at the largest finite number",
+            hint="train again on data whose infinite values were replaced by smaller ones",
+        )
+    return True
+
+
+def _infinite(ensemble: TreeEnsemble) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Numeric nodes that every finite number passes, and those that none does."""
+    numeric = ensemble.comparison != Comparison.MEMBER
+    limit = float(np.finfo(ensemble.comparison_dtype).max)
+    return numeric & (ensemble.threshold > limit), numeric & (ensemble.threshold < -limit)
+
+
+def _membership(ensemble: TreeEnsemble, dtype: str) -> npt.NDArray[np.floating]:
+    """The sets of the category nodes in their order, each ended by NaN."""
+    sets = ensemble.category_set[ensemble.comparison == Comparison.MEMBER].astype(np.int64)
+    starts, ends = ensemble.set_indptr[sets], ensemble.set_indptr[sets + 1]
+    sizes = ends - starts
+    stops = np.cumsum(sizes + 1)
+    values = np.full(int(stops[-1]), np.nan)
+    inner = np.ones(len(values), dtype=bool)
+    inner[stops - 1] = False
+    offset = np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
+    values[inner] = ensemble.set_values[np.arange(int(sizes.sum())) + offset]
+    return values.astype(dtype)
