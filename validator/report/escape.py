@@ -143,10 +143,13 @@ def link_target(url: str | None) -> Safe | None:
 
 
 def log_line(text: str, *, limit: int = 10_000) -> str:
-    """One line of a workflow's log that the runner cannot take for a command (`::error::`, `##[group]`)."""
-    shown = clean(text, limit=limit).replace("##[", "## [")
+    """One line of a workflow's log that the runner cannot take for a command (`::error::`, `##[group]`).
+
+    It stays as long as the cleaned text: a space takes the place of one of the command's marks.
+    """
+    shown = clean(text, limit=limit).replace("##[", "# [")
     indent = len(shown) - len(shown.lstrip())
-    return shown[:indent] + ": :" + shown[indent + 2 :] if shown.startswith("::", indent) else shown
+    return shown[:indent] + ": " + shown[indent + 2 :] if shown.startswith("::", indent) else shown
 
 
 def command_data(text: str) -> str:
