@@ -29,7 +29,7 @@ import file_attacks  # noqa: E402, F401
 import kernel_attacks  # noqa: E402, F401
 import network_attacks  # noqa: E402, F401
 import process_attacks  # noqa: E402, F401
-from stage import ATTACKS, RefusedError, World  # noqa: E402
+from stage import ATTACKS, World  # noqa: E402
 
 from validator.worker.lockdown import Policy, apply, outcome, protect_supervisor  # noqa: E402
 
@@ -72,6 +72,15 @@ class Supervisor:
         shutil.rmtree(self.outside, ignore_errors=True)
         (self.outside / "empty").mkdir(parents=True)
         (self.outside / "existing").write_text("precious")
+        for server in (self.tcp, self.engine, self.abstract):
+            while _is_waiting(server):
+                server.accept()[0].close()
+        while _is_waiting(self.udp):
+            self.udp.recv(100)
+        if self._changed(self.bystander.pid):
+            self.bystander.kill()
+            self.bystander.wait()
+            self.bystander = self._start_bystander()
         for path in (self.outside, self.outside / "existing", self.outside / "empty"):
             path.chmod(0o755)
         self.before = self._state()
@@ -97,7 +106,7 @@ class Supervisor:
         if self._state() != self.before:
             found.append("files outside the scratch were touched")
         for name in ("tcp", "udp", "engine", "abstract"):
-            if select.select([getattr(self, name)], [], [], 0)[0]:
+            if _is_waiting(getattr(self, name)):
                 found.append(f"something arrived at the {name} socket")
         for who, pid in (("supervisor", os.getpid()), ("bystander", self.bystander.pid)):
             found += [f"{who}: {fact}" for fact in self._changed(pid)]
@@ -117,6 +126,10 @@ class Supervisor:
         if _limits(pid) != self.limits:
             found.append("was given other limits")
         return found
+
+
+def _is_waiting(server: socket.socket) -> bool:
+    return bool(select.select([server], [], [], 0)[0])
 
 
 def _limits(pid: int) -> list[tuple[int, int]]:
@@ -154,7 +167,7 @@ def supervise(options: dict[str, Any]) -> None:
                 udp_port=supervisor.udp.getsockname()[1],
                 unix_path=str(root / "engine.sock"),
                 abstract_name=f"preflight-{os.getpid()}",
-                channel=3,
+                channel=30,
             )
             print(json.dumps({"attack": name, "world": asdict(world)}), file=zygote.stdin, flush=True)
             result = json.loads(zygote.stdout.readline())
@@ -224,19 +237,21 @@ def _receive(channel: socket.socket, pid: int) -> str:
 def _attack(name: str, world: World, policy: Policy | None, channel: int) -> None:
     """In the child. Never returns."""
     os.dup2(channel, world.channel)
-    report = None
+    os.dup2(os.open(os.devnull, os.O_RDWR), 1)
     try:
         if policy is None:
             os.chdir(world.scratch)
         else:
-            report = apply(policy).to_json()
-        _say(world, {"report": report})
-        got = repr(ATTACKS[name].run(world))[:10_000]
-        _say(world, {"got": got})
-    except (Exception, RefusedError) as error:  # noqa: BLE001 - whatever stopped the attack is the result
+            report = apply(policy)
+            _say(world, {"report": report.to_json()})
+            if not report.contained:
+                os._exit(3)
+        _say(world, {"got": repr(ATTACKS[name].run(world))[:10_000]})
+    except Exception as error:  # noqa: BLE001 - whatever stopped the attack is the result
         _say(world, {"refused": f"{type(error).__name__}: {error}"[:500]})
-    os.write(world.channel, _MARK)
-    os._exit(0)
+    finally:
+        os.write(world.channel, _MARK)
+        os._exit(0)
 
 
 def _say(world: World, message: dict[str, Any]) -> None:

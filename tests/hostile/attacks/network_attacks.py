@@ -111,5 +111,9 @@ def open_every_family(world: World) -> Any:
 @attack(control=True)
 def send_descriptor_over_channel(world: World) -> Any:
     """Hand the supervisor a descriptor it did not ask for."""
-    socket.send_fds(socket.socket(fileno=world.channel), [b""], [0])
+    channel = socket.socket(fileno=world.channel)
+    try:
+        socket.send_fds(channel, [b"\n"], [world.channel])
+    finally:
+        channel.detach()
     return "sent"

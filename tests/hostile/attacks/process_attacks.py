@@ -162,7 +162,7 @@ def seize_bystander(world: World) -> Any:
     return call("ptrace", _PTRACE_SEIZE, world.bystander, 0, 0)
 
 
-@attack(FORBIDDEN_CALL, control=True)
+@attack(FORBIDDEN_CALL)
 def ask_to_be_traced(world: World) -> Any:
     return call("ptrace", _PTRACE_TRACEME, 0, 0, 0)
 
@@ -193,7 +193,7 @@ def advise_memory_of_another(world: World) -> Any:
     return call("process_madvise", -1, 0, 0, 0, 0)
 
 
-@attack(FORBIDDEN_CALL, control=True)
+@attack(FORBIDDEN_CALL)
 def replace_program(world: World) -> Any:
     os.execv("/bin/cat", ["cat", world.canary_file])
 
