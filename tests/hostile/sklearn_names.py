@@ -12,7 +12,7 @@ import importlib
 import inspect
 import pkgutil
 import warnings
-from typing import Iterator
+from collections.abc import Iterator
 
 HOOKS = ("__setstate__", "__del__", "__setattr__", "__getattr__", "__getattribute__", "__reduce__", "__set__")
 SKIPPED = ("tests", "conftest", "externals", "_testing", "_build_utils", "setup", "__check_build")
@@ -28,7 +28,7 @@ def listing() -> Iterator[tuple[str, str, str]]:
             continue
         try:
             module = importlib.import_module(info.name)
-        except Exception as error:  # noqa: BLE001 - optional parts of the library
+        except Exception as error:
             print(f"# {info.name}: {error!r}"[:100])
             continue
         for name, value in sorted(vars(module).items()):
@@ -46,9 +46,9 @@ def _kind(value: type) -> str:
     if not value.__flags__ & (1 << 9):
         return "native"
     for base in value.__mro__:
-        if base not in (BaseEstimator, object) and base.__module__.startswith("sklearn"):
-            if any(hook in vars(base) for hook in HOOKS):
-                return "special"
+        own = base not in (BaseEstimator, object) and base.__module__.startswith("sklearn")
+        if own and any(hook in vars(base) for hook in HOOKS):
+            return "special"
     return "class"
 
 

@@ -118,7 +118,8 @@ def is_pickle(head: bytes) -> bool:
 
 def is_onnx(stream: BinaryIO, size: int) -> bool:
     """Whether the file is a protobuf message with the fields of an ONNX `ModelProto`, its graph included."""
-    position, fields = 0, set()
+    position = 0
+    fields: set[int] = set()
     for _ in range(10_000):
         if position == size:
             return {1, 7} <= fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import importlib
 import importlib.util
 import lzma
 import zlib
@@ -78,9 +79,7 @@ def _decompressor(compression: str) -> Any:
         kind = lzma.FORMAT_XZ if compression == "xz" else lzma.FORMAT_ALONE
         return lzma.LZMADecompressor(format=kind, memlimit=_LZMA_MEMORY)
     if compression == "lz4" and importlib.util.find_spec("lz4") is not None:
-        import lz4.frame
-
-        return lz4.frame.LZ4FrameDecompressor()
+        return importlib.import_module("lz4.frame").LZ4FrameDecompressor()
     name = {"lz4": "lz4 compression", "zfile": "ZFILE container"}.get(compression, "unknown compression")
     raise CompressionError(
         name,

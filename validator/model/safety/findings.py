@@ -37,7 +37,9 @@ class Log:
         """A global was named; one that is not permitted is refused at the latest in `finish`."""
         key = (ref.module, ref.name)
         if key not in self._refs and len(self._refs) >= _MOST_NAMES:
-            self.add(ref.path, "import", ref.offset, "is one name too many", "Save the model alone.", ref.opcode)
+            self.add(
+                ref.path, "import", ref.offset, "is one name too many", "Save the model alone.", ref.opcode
+            )
             return
         self._refs.setdefault(key, ref)
 

@@ -26,7 +26,9 @@ def follow(machine: Any, shape: Any, dtype: DType, *, aligned: bool) -> Any:
         position += 1 + data[position]
     length = count_of(shape) * dtype.itemsize
     if position + length > len(data):
-        raise RefusedError(f"announces an array of {length:,} bytes, {max(0, len(data) - position):,} are left")
+        raise RefusedError(
+            f"announces an array of {length:,} bytes, {max(0, len(data) - position):,} are left"
+        )
     machine.position = position + length
     raw = Raw(data, position, position + length, "bytes")
     return Obj("numpy.ndarray", "", "", (shape, dtype, raw))

@@ -7,7 +7,8 @@ writes, so that nothing can be read here in one way and by the interpreter in an
 from __future__ import annotations
 
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from validator.model.safety import opcodes, rules
 from validator.model.safety.findings import Log
@@ -35,7 +36,9 @@ _RESAVE = "Save the model again with a current pickle or joblib."
 class Machine:
     """Follows one pickle stream in `data` from `position` to its STOP."""
 
-    def __init__(self, data: bytes, position: int, policy: Policy, log: Log, limits: Limits, level: int = 0) -> None:
+    def __init__(
+        self, data: bytes, position: int, policy: Policy, log: Log, limits: Limits, level: int = 0
+    ) -> None:
         self.data = data
         self.position = position
         self.policy = policy
@@ -107,7 +110,10 @@ class Machine:
         """What calling (or constructing) `target` would give, after checking that it may be called so."""
         if type(target) is not Ref:
             self.refuse(
-                f"{preview(target)}", use, "is called, though it is no class or function of the allowlist", _RESAVE
+                f"{preview(target)}",
+                use,
+                "is called, though it is no class or function of the allowlist",
+                _RESAVE,
             )
             return Obj("unknown", ANY, ANY)
         self.log.use(target, use)
@@ -178,7 +184,7 @@ def _frame(machine: Machine, start: int, end: int) -> None:
     machine.frame_end = end + length if length else 0
 
 
-def _stop(machine: Machine, _start: int, _end: int) -> None:
+def _stop(_machine: Machine, _start: int, _end: int) -> None:
     raise AssertionError("the loop ends at STOP")
 
 

@@ -10,7 +10,8 @@ import codecs
 import pickletools
 import re
 import struct
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from validator.model.safety.symbols import Bag, Map, Raw
 
@@ -62,7 +63,9 @@ def argument(data: bytes, position: int, code: int) -> tuple[int, int]:
         if count < 0:
             raise MalformedError("an instruction has a negative length")
     if end > len(data):
-        raise MalformedError(f"an instruction claims {end - start:,} bytes, {len(data) - position:,} are left")
+        raise MalformedError(
+            f"an instruction claims {end - start:,} bytes, {len(data) - position:,} are left"
+        )
     return start, end
 
 

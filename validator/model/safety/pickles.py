@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from validator.model.formats import HEAD_BYTES, compression_of, is_pickle
 from validator.model.safety.compression import CompressionError, inflate
@@ -10,7 +11,7 @@ from validator.model.safety.findings import Log
 from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import MalformedError
 from validator.model.safety.policy import Policy, versions_of
-from validator.model.safety.report import SAFE, UNSAFE, Limits, SafetyReport, refused
+from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
 from validator.model.safety.symbols import class_of
 
 _MOST_STREAMS = 20
@@ -18,7 +19,7 @@ _BROKEN_HINT = "The file is damaged or was made to mislead: save the model again
 
 
 def scan_pickle(
-    data: bytes, *, allow: Iterable[str] = (), limits: Limits = Limits(), format_name: str = "pickle"
+    data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAULT_LIMITS, format_name: str = "pickle"
 ) -> SafetyReport:
     """What loading these bytes (a pickle or joblib file, compressed or not) would import, call and build.
 

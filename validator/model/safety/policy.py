@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Iterable, Iterator
 
 from validator.errors import SettingsError
 from validator.model.safety.symbols import Ref
@@ -22,7 +22,19 @@ ANY = "any"
 TABLES = ("builtins", "numpy", "scipy", "sklearn", "pandas", "lightgbm", "xgboost", "catboost")
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 # Old and new homes of the same functions: numpy 2 renamed `core`, scipy and joblib moved modules.
-_OWN_ROOTS = {*TABLES, "joblib", "os", "posix", "nt", "subprocess", "sys", "pickle", "importlib", "runpy", "pip"}
+_OWN_ROOTS = {
+    *TABLES,
+    "joblib",
+    "os",
+    "posix",
+    "nt",
+    "subprocess",
+    "sys",
+    "pickle",
+    "importlib",
+    "runpy",
+    "pip",
+}
 _PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_*?]\w*)*(\.\*)?\Z")
 
 
@@ -45,10 +57,8 @@ def table() -> dict[tuple[str, str], Entry]:
     for name in TABLES:
         text = Path(__file__).with_name(f"{name}.txt").read_text(encoding="utf-8")
         for key, entry in _parse(text):
-            previous = entries.get(key)
-            if previous is not None:
-                entry = Entry(previous.uses | entry.uses, previous.rule or entry.rule, entry.first, entry.last)
-            entries[key] = entry
+            known = entries.get(key, entry)
+            entries[key] = Entry(known.uses | entry.uses, known.rule or entry.rule, entry.first, entry.last)
     return entries
 
 

@@ -25,6 +25,9 @@ class Limits:
     nodes: int = 5_000_000
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing in the file that is refused.

@@ -6,7 +6,8 @@ that the library's own `__reduce__` writes: a permitted name is permitted for th
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from validator.model.safety import rules_numpy, rules_pandas
 from validator.model.safety.rules_numpy import RefusedError
@@ -94,12 +95,12 @@ def _encode(_machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
     return Raw(encoded, 0, len(encoded), "bytes") if len(encoded) > 4_096 else encoded
 
 
-def _bytes(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+def _bytes(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     if not arguments:
         return b""
     content = arguments[0]
     if ref.name == "bytearray" and len(arguments) == 2 and type(content) is str:
-        return _encode(_machine, ref, arguments)
+        return _encode(machine, ref, arguments)
     is_bytes = type(content) is bytes or (type(content) is Raw and content.kind != "str")
     _need(len(arguments) == 1 and is_bytes, "is called with other than bytes")
     return content
@@ -116,7 +117,8 @@ def _numbers(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
 def _collection(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     _plain(machine, arguments)
     _need(
-        len(arguments) <= 2 and all(isinstance(item, (list, tuple, Map, int, type(None))) for item in arguments),
+        len(arguments) <= 2
+        and all(isinstance(item, (list, tuple, Map, int, type(None))) for item in arguments),
         "is called with other than a list",
     )
     if ref.name in ("set", "frozenset"):
@@ -142,7 +144,7 @@ def _record(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     return Obj(ref.path, "state")
 
 
-def _native(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+def _native(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     """An extension type made from numbers and arrays: Cython's `__cinit__` converts them or raises."""
     for item in arguments:
         number = item is None or type(item) in (int, float, bool)
@@ -175,7 +177,7 @@ def _pyx_unpickle(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     return Obj(target.path, "native" if arguments[2] is None else "")
 
 
-def _index(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+def _index(machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
     _need(len(arguments) == 2 and type(arguments[1]) is Map, "is called otherwise than pandas calls it")
     target = arguments[0]
     _need(type(target) is Ref and "index" in target.uses, "makes something that is no index")

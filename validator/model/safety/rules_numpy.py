@@ -7,7 +7,8 @@ A dtype that lies about holding Python objects, or an array shorter than its sha
 from __future__ import annotations
 
 import re
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from validator.model.safety.symbols import Map, Obj, Raw, Ref, class_of
 
@@ -79,7 +80,10 @@ def _dtype(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     need(bool(arguments) and type(arguments[0]) is str, "is called with other than the name of a type")
     need(len(arguments) <= 3 and all(flag in (0, 1) for flag in arguments[1:] if type(flag) in (int, bool)),
          "is called with other than the name of a type")  # fmt: skip
-    need(all(type(flag) in (int, bool) for flag in arguments[1:]), "is called with other than the name of a type")
+    need(
+        all(type(flag) in (int, bool) for flag in arguments[1:]),
+        "is called with other than the name of a type",
+    )
     found = _DTYPE.match(arguments[0])
     if not found:
         raise RefusedError(f"is asked for the type {arguments[0][:40]!r}, which NumPy would not write so")
@@ -92,13 +96,22 @@ def _dtype(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
 def _build_dtype(machine: Any, target: Obj, state: Any) -> Any:
     dtype: DType = target.detail
     need(not dtype.built, "is a dtype that is changed while arrays use it")
-    need(isinstance(state, tuple) and len(state) in (8, 9), "is a dtype with a state that NumPy does not write")
+    need(
+        isinstance(state, tuple) and len(state) in (8, 9), "is a dtype with a state that NumPy does not write"
+    )
     version, endian, sub, names, fields, size, alignment, flags = state[:8]
     numbers = all(type(item) is int for item in (version, size, alignment, flags))
-    need(numbers and version in (3, 4) and -1 <= alignment <= 64, "is a dtype with a state that NumPy does not write")
-    need(endian in ("<", ">", "|", "=") if type(endian) is str else False, "is a dtype of no known byte order")
+    need(
+        numbers and version in (3, 4) and -1 <= alignment <= 64,
+        "is a dtype with a state that NumPy does not write",
+    )
+    need(
+        endian in ("<", ">", "|", "=") if type(endian) is str else False, "is a dtype of no known byte order"
+    )
     if dtype.kind == "O":
-        need(flags == _OBJECT_DTYPE_FLAGS and sub is names is fields is None, "is an object dtype in disguise")
+        need(
+            flags == _OBJECT_DTYPE_FLAGS and sub is names is fields is None, "is an object dtype in disguise"
+        )
         need(size == -1, "is an object dtype in disguise")
     else:
         need(not flags & _OBJECT_FLAGS, "is a plain dtype that claims to hold Python objects")
@@ -110,22 +123,34 @@ def _build_dtype(machine: Any, target: Obj, state: Any) -> Any:
     elif sub is not None:
         _subarray(dtype, sub, size)
     else:
-        need(size in (-1, dtype.itemsize) or dtype.kind in "SUV" and size == dtype.itemsize, "is a dtype of two sizes")
+        need(
+            size in (-1, dtype.itemsize) or (dtype.kind in "SUV" and size == dtype.itemsize),
+            "is a dtype of two sizes",
+        )
     dtype.built = True
     target.build = _NO_BUILD
     return target
 
 
 def _structured(dtype: DType, names: Any, fields: Any, size: int) -> None:
-    need(dtype.kind == "V" and isinstance(names, tuple) and type(fields) is Map, "is a dtype with broken fields")
+    need(
+        dtype.kind == "V" and isinstance(names, tuple) and type(fields) is Map,
+        "is a dtype with broken fields",
+    )
     need(all(type(name) is str for name in names), "is a dtype with broken fields")
     need(size == dtype.itemsize and len(fields.flat) == 2 * len(names), "is a dtype with broken fields")
     for name, field in fields.pairs():
         need(type(name) is str and name in names, "is a dtype with broken fields")
-        need(isinstance(field, tuple) and len(field) == 2 and type(field[1]) is int, "is a dtype with broken fields")
+        need(
+            isinstance(field, tuple) and len(field) == 2 and type(field[1]) is int,
+            "is a dtype with broken fields",
+        )
         inner = dtype_of(field[0])
         need(inner.kind != "O", "is a dtype with a field of Python objects")
-        need(0 <= field[1] and field[1] + inner.itemsize <= size, "is a dtype with a field outside of its own size")
+        need(
+            field[1] >= 0 and field[1] + inner.itemsize <= size,
+            "is a dtype with a field outside of its own size",
+        )
     dtype.fields = names
 
 
@@ -169,7 +194,10 @@ def check_array(shape: Any, dtype: DType, data: Any) -> None:
 
 
 def _build_array(_machine: Any, target: Obj, state: Any) -> Any:
-    need(isinstance(state, tuple) and len(state) in (4, 5), "is an array with a state that NumPy does not write")
+    need(
+        isinstance(state, tuple) and len(state) in (4, 5),
+        "is an array with a state that NumPy does not write",
+    )
     if len(state) == 5:
         need(type(state[0]) is int and state[0] == 1, "is an array with a state of another version")
     shape, dtype, _fortran, data = state[-4:]
@@ -179,11 +207,17 @@ def _build_array(_machine: Any, target: Obj, state: Any) -> Any:
 
 
 def _build_masked(machine: Any, target: Obj, state: Any) -> Any:
-    need(isinstance(state, tuple) and len(state) == 7, "is a masked array with a state that NumPy does not write")
+    need(
+        isinstance(state, tuple) and len(state) == 7,
+        "is a masked array with a state that NumPy does not write",
+    )
     _version, shape, dtype, _fortran, data, mask, fill = state
     known = dtype_of(dtype)
     check_array(shape, known, data)
-    need(not known.fields and length_of(mask) == count_of(shape), "is a masked array whose mask has another size")
+    need(
+        not known.fields and length_of(mask) == count_of(shape),
+        "is a masked array whose mask has another size",
+    )
     machine.check_values([fill])
     target.build = _NO_BUILD
     return target
@@ -198,10 +232,13 @@ def _scalar(_machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
 
 
 def _from_buffer(_machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
-    need(len(arguments) == 4 or (len(arguments) == 5 and arguments[4] is None or len(arguments) == 5
-         and isinstance(arguments[4], tuple)), "is called with other than four arguments")  # fmt: skip
+    need(len(arguments) == 4 or ((len(arguments) == 5 and arguments[4] is None) or (len(arguments) == 5
+         and isinstance(arguments[4], tuple))), "is called with other than four arguments")  # fmt: skip
     data, dtype, shape, order = arguments[:4]
-    need(order in ("C", "F", "K", "A") if type(order) is str else False, "is called with an unknown memory order")
+    need(
+        order in ("C", "F", "K", "A") if type(order) is str else False,
+        "is called with an unknown memory order",
+    )
     known = dtype_of(dtype)
     need(known.kind != "O", "makes an array of objects out of bytes")
     check_array(shape, known, data)
@@ -209,7 +246,10 @@ def _from_buffer(_machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
 
 
 def _ufunc(machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
-    need(len(arguments) == 2 and all(type(item) is str for item in arguments), "is called with other than two names")
+    need(
+        len(arguments) == 2 and all(type(item) is str for item in arguments),
+        "is called with other than two names",
+    )
     found = machine.find(*arguments)
     if "value" not in found.uses:
         raise RefusedError(f"is used to reach {found.path}")

@@ -71,7 +71,7 @@ class Map:
         self.flat = flat
 
     def pairs(self) -> list[tuple[Any, Any]]:
-        return list(zip(self.flat[::2], self.flat[1::2]))
+        return list(zip(self.flat[::2], self.flat[1::2]))  # noqa: B905 - Python 3.9
 
     def get(self, key: str) -> Any:
         """The last value written under a text key, or None."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import io
-import pickle  # noqa: S403 - only through the subclasses below, which import permitted names alone
+import pickle
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from typing import TYPE_CHECKING, Any, Iterable
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from validator.errors import ModelError, UnsafeModelError
 from validator.model.formats import HEAD_BYTES, compression_of
@@ -19,7 +20,7 @@ from validator.model.safety.compression import CompressionError, inflate
 from validator.model.safety.machine import ARRAY_WRAPPER
 from validator.model.safety.pickles import scan_pickle
 from validator.model.safety.policy import ANY, Policy
-from validator.model.safety.report import Limits, SafetyReport
+from validator.model.safety.report import DEFAULT_LIMITS, Limits, SafetyReport
 from validator.model.safety.symbols import Ref
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 _WRAPPER_MODULE, _, _WRAPPER_NAME = ARRAY_WRAPPER.rpartition(".")
 
 
-def load(data: bytes, *, allow: Iterable[str] = (), trust: bool = False, limits: Limits = Limits()) -> Any:  # noqa: B008
+def load(
+    data: bytes, *, allow: Iterable[str] = (), trust: bool = False, limits: Limits = DEFAULT_LIMITS
+) -> Any:
     """The object in a pickle or joblib file, made with permitted names only.
 
     `allow` holds the user's patterns; `trust` skips both layers and runs whatever the file says (the caller answers
@@ -50,7 +53,15 @@ def load(data: bytes, *, allow: Iterable[str] = (), trust: bool = False, limits:
     unpickler = FastUnpickler(stream, policy) if fast else RestrictedUnpickler(stream, policy)
     try:
         return unpickler.load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+    ) as error:
         raise ModelError(
             f"the model cannot be unpickled: {type(error).__name__}: {error}",
             hint="It was damaged, or saved with versions of its libraries that the installed ones cannot read.",
@@ -64,7 +75,9 @@ def refuse_unsafe(report: SafetyReport) -> None:
     shown = "; ".join(map(str, report.findings[:5])) or "the scan did not end"
     more = f" (and {len(report.findings) - 5} more)" if len(report.findings) > 5 else ""
     hint = report.findings[0].hint if report.findings else "Scan the file again."
-    raise UnsafeModelError(f"loading this file would run code that nobody vouched for: {shown}{more}", hint=hint)
+    raise UnsafeModelError(
+        f"loading this file would run code that nobody vouched for: {shown}{more}", hint=hint
+    )
 
 
 def find_permitted(policy: Policy | None, module: str, name: str) -> Any:
@@ -82,7 +95,9 @@ def find_permitted(policy: Policy | None, module: str, name: str) -> Any:
         ref = Ref(*_translated(module, name), 0, "")
         policy.permit(ref)
     if not ref.uses:
-        raise UnsafeModelError(f"the model asks for {ref.path}, which is not permitted", hint=policy.hint(ref))
+        raise UnsafeModelError(
+            f"the model asks for {ref.path}, which is not permitted", hint=policy.hint(ref)
+        )
     found = _look_up(ref.module, ref.name, dotted=False)
     if ANY in ref.uses:
         _refuse_borrowed(ref, found)
@@ -105,7 +120,7 @@ def _look_up(module: str, name: str, *, dotted: bool) -> Any:
     except (ImportError, AttributeError) as error:
         raise ModelError(
             f"the model needs {module}.{name}, which is not installed here: {error}",
-            hint="Install the versions that the model was saved with (`inspect` shows them), or name that environment.",
+            hint="Install the versions that the model was saved with (`inspect` shows them).",
         ) from error
     return found
 
@@ -122,7 +137,11 @@ def _renamed(module: str) -> str:
         return module
     import numpy as np
 
-    old, new = ("numpy.core", "numpy._core") if int(np.__version__.split(".")[0]) >= 2 else ("numpy._core", "numpy.core")
+    old, new = (
+        ("numpy.core", "numpy._core")
+        if int(np.__version__.split(".")[0]) >= 2
+        else ("numpy._core", "numpy.core")
+    )
     return module.replace(old, new, 1)
 
 
@@ -152,7 +171,11 @@ class InlineArray:
     """What joblib's wrapper turns into while its attributes are read; the array follows in the stream."""
 
 
-class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]  # noqa: SLF001
+# The interpreter's own Python version, which joblib builds on too: the type stubs know little of it.
+_PythonUnpickler: Any = pickle._Unpickler
+
+
+class RestrictedUnpickler(_PythonUnpickler):  # type: ignore[misc]
     """The unpickler in Python, limited to permitted names, that reads joblib's inline arrays in passing."""
 
     def __init__(self, stream: bytes | io.BytesIO, policy: Policy | None) -> None:
@@ -171,7 +194,7 @@ class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         state = self.stack.pop()
         self.stack[-1] = self._read_array(state)
 
-    dispatch = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: _load_build}  # type: ignore[attr-defined]  # noqa: SLF001
+    dispatch: ClassVar[dict[int, Any]] = {**_PythonUnpickler.dispatch, pickle.BUILD[0]: _load_build}
 
     def _read_array(self, state: dict[str, Any]) -> NDArray[Any]:
         import numpy as np

@@ -1,7 +1,7 @@
 """Honest models: every scikit-learn estimator fitted on small data, and the tree libraries where installed.
 
-Runs on its own under any supported environment (`python benign.py FOLDER` writes each model as a pickle), so that the
-scanner can be tried on files that other versions of the libraries wrote.
+Runs on its own under any supported environment (`python benign_models.py FOLDER` writes each model as a pickle), so
+that the scanner can be tried on files that other versions of the libraries wrote.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import pickle
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def _fit(model: Any) -> Any:
     for arguments in tries:
         try:
             return model.fit(*arguments)
-        except Exception:  # noqa: BLE001, S112 - each estimator has its own way of refusing a target
+        except Exception:
             continue
     return model
 
@@ -91,8 +92,17 @@ def sklearn_models() -> Iterator[tuple[str, Any]]:
 def _variants() -> Iterator[tuple[str, Any]]:
     """Options that bring other classes into the file: losses, metrics, kernels, sparse and structured state."""
     from sklearn import (
-        ensemble, feature_selection, gaussian_process, linear_model, metrics, neighbors, neural_network,
-        pipeline, preprocessing, svm, tree,
+        ensemble,
+        feature_selection,
+        gaussian_process,
+        linear_model,
+        metrics,
+        neighbors,
+        neural_network,
+        pipeline,
+        preprocessing,
+        svm,
+        tree,
     )  # fmt: skip
 
     X, y, t = data()
@@ -103,33 +113,54 @@ def _variants() -> Iterator[tuple[str, Any]]:
     yield "knn-haversine", neighbors.KNeighborsClassifier(algorithm="ball_tree", metric="manhattan").fit(X, y)
     yield "knn-kd", neighbors.KNeighborsRegressor(algorithm="kd_tree", weights="distance").fit(X, t)
     yield "knn-minkowski", neighbors.KNeighborsClassifier(algorithm="ball_tree", p=3).fit(X, y)
-    yield "gp", gaussian_process.GaussianProcessRegressor(
-        kernel.ConstantKernel() * kernel.Matern() + kernel.WhiteKernel()
-    ).fit(X, t)
+    yield (
+        "gp",
+        gaussian_process.GaussianProcessRegressor(
+            kernel.ConstantKernel() * kernel.Matern() + kernel.WhiteKernel()
+        ).fit(X, t),
+    )
     yield "hist-es", ensemble.HistGradientBoostingClassifier(early_stopping=True, max_iter=5).fit(X, y)
     yield "hist-3", ensemble.HistGradientBoostingClassifier(max_iter=3).fit(X, cells[:, 0] % 3)
-    yield "hist-cat", ensemble.HistGradientBoostingRegressor(
-        max_iter=3, categorical_features=[0], loss="absolute_error" if _at_least(1, 0) else "least_squares"
-    ).fit(np.abs(cells), t)
+    yield (
+        "hist-cat",
+        ensemble.HistGradientBoostingRegressor(
+            max_iter=3,
+            categorical_features=[0],
+            loss="absolute_error" if _at_least(1, 0) else "least_squares",
+        ).fit(np.abs(cells), t),
+    )
     yield "hist-poisson", ensemble.HistGradientBoostingRegressor(loss="poisson", max_iter=3).fit(X, np.abs(t))
     yield "gb-3", ensemble.GradientBoostingClassifier(n_estimators=3).fit(X, cells[:, 0] % 3)
     yield "gb-huber", ensemble.GradientBoostingRegressor(n_estimators=3, loss="huber").fit(X, t)
-    yield "gb-init", ensemble.GradientBoostingRegressor(
-        n_estimators=3, init=linear_model.LinearRegression()
-    ).fit(X, t)
+    yield (
+        "gb-init",
+        ensemble.GradientBoostingRegressor(n_estimators=3, init=linear_model.LinearRegression()).fit(X, t),
+    )
     yield "forest-rng", ensemble.RandomForestClassifier(5, random_state=np.random.RandomState(1)).fit(X, y)
     yield "tree-multi", tree.DecisionTreeClassifier().fit(X, np.c_[y, 1 - y])
     yield "svc-prob", svm.SVC(probability=True).fit(X, y)
     yield "mlp-es", neural_network.MLPClassifier((4,), early_stopping=True, max_iter=5).fit(X, y)
-    yield "onehot-str", preprocessing.OneHotEncoder(dtype=np.float32).fit(np.array([["a"], ["b"]], dtype=object))
+    yield (
+        "onehot-str",
+        preprocessing.OneHotEncoder(dtype=np.float32).fit(np.array([["a"], ["b"]], dtype=object)),
+    )
     yield "ordinal", preprocessing.OrdinalEncoder(dtype=np.int64).fit(np.array([["a", "x"], ["b", "y"]]))
     yield "function", preprocessing.FunctionTransformer(np.log1p, inverse_func=np.expm1).fit(np.abs(X))
-    yield "function-none", pipeline.make_pipeline(preprocessing.FunctionTransformer(), svm.LinearSVC()).fit(X, y)
+    yield (
+        "function-none",
+        pipeline.make_pipeline(preprocessing.FunctionTransformer(), svm.LinearSVC()).fit(X, y),
+    )
     yield "kbest", feature_selection.SelectKBest(feature_selection.mutual_info_classif, k=2).fit(X, y)
-    yield "scorer", linear_model.LogisticRegressionCV(scoring=metrics.make_scorer(metrics.f1_score), cv=2).fit(X, y)
-    yield "target-transform", _compose().TransformedTargetRegressor(
-        linear_model.Ridge(), func=np.log1p, inverse_func=np.expm1
-    ).fit(X, np.abs(t))
+    yield (
+        "scorer",
+        linear_model.LogisticRegressionCV(scoring=metrics.make_scorer(metrics.f1_score), cv=2).fit(X, y),
+    )
+    yield (
+        "target-transform",
+        _compose()
+        .TransformedTargetRegressor(linear_model.Ridge(), func=np.log1p, inverse_func=np.expm1)
+        .fit(X, np.abs(t)),
+    )
     yield "plain-dict", {"model": tree.DecisionTreeClassifier().fit(X, y), "columns": ["a", "b"], "when": 3.5}
 
 
@@ -158,9 +189,15 @@ def pandas_models() -> Iterator[tuple[str, Any]]:
     selector = compose.make_column_selector(dtype_include="number")
     for name, columns in (("list", list("abcde")), ("index", frame.columns[:5]), ("selector", selector)):
         columns_of = compose.ColumnTransformer([("n", numbers, columns), ("c", encoder, ["city"])])
-        yield f"pandas-{name}", pipeline.make_pipeline(columns_of, linear_model.LogisticRegression()).fit(frame, y)
+        yield (
+            f"pandas-{name}",
+            pipeline.make_pipeline(columns_of, linear_model.LogisticRegression()).fit(frame, y),
+        )
     yield "pandas-onehot", preprocessing.OneHotEncoder().fit(frame[["city"]])
-    yield "pandas-series", {"columns": frame.columns, "means": frame[list("abcde")].mean(), "head": frame.head()}
+    yield (
+        "pandas-series",
+        {"columns": frame.columns, "means": frame[list("abcde")].mean(), "head": frame.head()},
+    )
 
 
 def lightgbm_models() -> Iterator[tuple[str, Any]]:
@@ -187,8 +224,9 @@ def xgboost_models() -> Iterator[tuple[str, Any]]:
     classifier = xgboost.XGBClassifier(**few).fit(X, y)
     yield "xgb-classifier", classifier
     yield "xgb-booster", classifier.get_booster()
-    yield "xgb-regressor", xgboost.XGBRegressor(**few, early_stopping_rounds=2).fit(
-        X, t, eval_set=[(X, t)], verbose=False
+    yield (
+        "xgb-regressor",
+        xgboost.XGBRegressor(**few, early_stopping_rounds=2).fit(X, t, eval_set=[(X, t)], verbose=False),
     )
     yield "xgb-ranker", xgboost.XGBRanker(**few).fit(X, y, qid=np.repeat([0, 1], ROWS // 2))
     yield "xgb-forest", xgboost.XGBRFClassifier(**few).fit(X, y)
