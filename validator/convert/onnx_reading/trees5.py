@@ -44,7 +44,7 @@ def read(node: Node) -> OnnxTrees:
             operator="TreeEnsemble",
             dtype=str(splits.dtype),
             column=_column(node, count),
-            mode=modes,
+            mode=modes.astype(np.uint8),
             split=splits.astype(np.float64),
             missing_true=_missing(node, count),
             true_child=true_child,

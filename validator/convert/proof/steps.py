@@ -1,0 +1,119 @@
+"""What is done to an input value before a tree looks at it, as a few known steps, and how each moves a test back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from validator.convert.onnx_reading.columns import Expression, X
+from validator.convert.onnx_reading.graph import NotUnderstoodError
+from validator.convert.proof.canonical import NO_ZONE, Flags
+from validator.convert.proof.keys import Keys, before_rounding, floats, keys
+
+Step = tuple[str, int]
+"""("round" | "negate" | "truncate" | "floor" | "hide", the key of the zone's edge at "hide", else 0)"""
+
+
+def steps_of(expression: Expression) -> tuple[Step, ...]:
+    """The steps from x to a column, the last one first. Raises NotUnderstoodError."""
+    steps: list[Step] = []
+    while expression != X:
+        step, expression = _outermost(expression)
+        if step is not None:
+            steps.append(step)
+    return tuple(steps)
+
+
+def _outermost(expression: Expression) -> tuple[Step | None, Expression]:
+    op, *operands = expression
+    if op == "Cast":
+        return (("round", 0) if operands[0] == "float32" else None), operands[1]
+    if op == "Neg":
+        return ("negate", 0), operands[0]
+    if op == "Floor":
+        return ("floor", 0), operands[0]
+    if op == "Mul":
+        return _product(*operands)
+    if op == "Where":
+        hidden = _hidden(*operands)
+        if hidden is not None:
+            return hidden
+    raise NotUnderstoodError(f"{op} of a feature before the trees")
+
+
+def _product(left: Expression, right: Expression) -> tuple[Step, Expression]:
+    for one, other in ((left, right), (right, left)):
+        if one == ("Constant", -1.0):
+            return ("negate", 0), other
+        if one[0] == "Sign" and other == ("Floor", ("Abs", one[1])):
+            return ("truncate", 0), one[1]
+    raise NotUnderstoodError("a product before the trees")
+
+
+def _hidden(condition: Expression, then: Expression, otherwise: Expression) -> tuple[Step, Expression] | None:
+    """NaN where |x| <= a constant, else x."""
+    if condition[0] != "LessOrEqual" or condition[1] != ("Abs", otherwise) or then[0] != "Constant":
+        return None
+    edge = condition[2]
+    if edge[0] != "Constant" or not edge[1] >= 0 or not np.isnan(then[1]):
+        return None
+    return ("hide", int(keys(edge[1]))), otherwise
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cuts:
+    """Cut tests of some nodes: see `Walk`. `swapped` where first and second child have changed places."""
+
+    cut: Keys
+    zone: Keys
+    swapped: Flags
+
+
+def cuts_before(cuts: Cuts, step: Step) -> Cuts:
+    """The same tests, asked of the value before the step."""
+    name, edge = step
+    if name == "negate":
+        return replace(cuts, cut=-cuts.cut - 1, swapped=~cuts.swapped)
+    if name == "hide":
+        return replace(cuts, zone=np.maximum(cuts.zone, edge))
+    if name == "round":
+        zone = np.where(cuts.zone >= 0, before_rounding(np.maximum(cuts.zone, 0)), NO_ZONE)
+        return replace(cuts, cut=before_rounding(cuts.cut), zone=zone)
+    _no_zone(cuts.zone, name)
+    return replace(cuts, cut=_last_with_whole(cuts.cut, truncate=name == "truncate"))
+
+
+def intervals_before(intervals: Keys, zone: int, step: Step) -> tuple[Keys, int]:
+    """A set of values as intervals, and the zone around zero, before the step."""
+    name, edge = step
+    low, high = intervals[:, 0], intervals[:, 1]
+    if name == "negate":
+        return np.stack([-high, -low], axis=1), zone
+    if name == "hide":
+        return intervals, max(zone, edge)
+    if name == "round":
+        before = int(before_rounding(zone)) if zone >= 0 else zone
+        return np.stack([-before_rounding(-low), before_rounding(high)], axis=1), before
+    _no_zone(np.array([zone]), name)
+    truncate = name == "truncate"
+    # {x: whole(x) >= low} is what is left of {x: whole(x) <= the value below low}.
+    below = _last_with_whole(low - 1, truncate=truncate)
+    return np.stack([below + 1, _last_with_whole(high, truncate=truncate)], axis=1), zone
+
+
+def _last_with_whole(cut: Keys, *, truncate: bool) -> Keys:
+    """The key of the largest x whose whole part is not above the cut's value; rounding down, or toward zero."""
+    with np.errstate(invalid="ignore"):
+        whole = np.floor(floats(np.maximum(cut, -np.int64(0x7FF0_0000_0000_0000))))
+        last = np.maximum(keys(whole), keys(whole + 1.0) - 1)
+    if truncate:
+        last = np.where(whole < 0, keys(whole), last)
+    below_all: npt.NDArray[np.bool_] = cut < -np.int64(0x7FF0_0000_0000_0000)
+    return np.where(below_all, cut, last)
+
+
+def _no_zone(zone: Keys, name: str) -> None:
+    if (zone >= 0).any():
+        raise NotUnderstoodError(f"a {name} step before zero is made missing")
