@@ -1,0 +1,128 @@
+"""The model's answer against its contract: shape, finiteness, range, known classes, probabilities that sum to 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from validator.deployment.breach import Breach, shown
+from validator.deployment.contract import ServedContract
+from validator.deployment.errors import OutputShapeError, OutputValueError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: How far probabilities may lie outside [0, 1], and their sum from one: the rounding of float32 over many classes.
+TOLERANCE = 1e-5
+_HINT = "do not use this answer; validate the model again with rows like this one in its sample"
+
+
+class AnswerCheck:
+    """Holds answers to a contract. `classes` maps the ONNX file's labels to the contract's (True is 1 in ONNX)."""
+
+    def __init__(self, contract: ServedContract) -> None:
+        self._contract = contract
+        self._width = len(contract.classes) if contract.sums_to_one and contract.classes else None
+        single_label = contract.sums_to_one
+        self.classes: dict[Any, Any] = _labels(contract.classes) if single_label else {}
+
+    def check(self, answers: Mapping[str, Any], n_rows: int) -> tuple[dict[str, NDArray[Any]], list[Breach]]:
+        """The outputs as arrays whose first axis is [N], and the breaches. Without them, all is as promised."""
+        tidy: dict[str, NDArray[Any]] = {}
+        breaches: list[Breach] = []
+        for name, answer in answers.items():
+            array = _tidy(name, answer)
+            shape = self._shape_problem(name, array, n_rows)
+            if shape:
+                breaches.append(Breach(kind=OutputShapeError, message=f"output {name} {shape}", hint=_HINT))
+                continue
+            if name == "label":
+                array, found = self._check_labels(array)
+            else:
+                found = self._check_numbers(name, array)
+            tidy[name] = array
+            breaches += found
+        return tidy, breaches
+
+    def _shape_problem(self, name: str, array: NDArray[Any], n_rows: int) -> str:
+        if array.ndim == 0 or array.ndim > 3 or len(array) != n_rows:
+            return f"is {list(array.shape)} for {n_rows} rows"
+        if name == "label":
+            return "" if array.dtype.kind in "iubfO" else f"is {array.dtype}"
+        if array.dtype.kind != "f" and name != "prediction":
+            return f"is {array.dtype}, not a floating number"
+        if array.dtype.kind not in "fiub":
+            return f"is {array.dtype}, not a number"
+        if name == "probabilities" and self._width is not None and array.shape != (n_rows, self._width):
+            return f"is {list(array.shape)}, not [{n_rows}, {self._width}]"
+        outputs = self._contract.n_outputs
+        if name == "prediction" and array.shape != ((n_rows,) if outputs == 1 else (n_rows, outputs)):
+            return f"is {list(array.shape)} for {outputs} outputs"
+        return ""
+
+    def _check_labels(self, array: NDArray[Any]) -> tuple[NDArray[Any], list[Breach]]:
+        if not self.classes or array.ndim != 1:
+            return array, []
+        found = [self.classes.get(label, _UNKNOWN) for label in array.tolist()]
+        unknown = np.array([label is _UNKNOWN for label in found], dtype=bool)
+        if unknown.any():
+            label = array[int(np.argmax(unknown))]
+            return array, [_breach("label", f"is {shown(label)}, no class of the contract", unknown)]
+        kinds = {type(label) for label in self.classes.values()}
+        simple = kinds in ({int}, {bool}, {float})
+        return np.array(found, dtype=kinds.pop() if simple else object), []
+
+    def _check_numbers(self, name: str, array: NDArray[Any]) -> list[Breach]:
+        rows = array.reshape(len(array), -1)
+        if array.dtype.kind == "f":
+            broken = ~np.isfinite(rows).all(axis=1)
+            if broken.any():
+                return [_breach(name, "is NaN or infinite", broken)]
+        low, high = self._range(name)
+        outside = np.zeros(len(rows), dtype=bool)
+        if low is not None:
+            outside |= (rows < low).any(axis=1)
+        if high is not None:
+            outside |= (rows > high).any(axis=1)
+        if outside.any():
+            row = rows[int(np.argmax(outside))]
+            worst = row.min() if low is not None and row.min() < low else row.max()
+            return [_breach(name, f"is {worst}, outside [{low}, {high}]", outside)]
+        if name == "probabilities" and self._contract.sums_to_one and array.ndim == 2:
+            sums = rows.sum(axis=1)
+            off = np.abs(sums - 1) > TOLERANCE
+            if off.any():
+                return [_breach(name, f"sum to {sums[int(np.argmax(off))]}, not to one", off)]
+        return []
+
+    def _range(self, name: str) -> tuple[float | None, float | None]:
+        if name == "probabilities":
+            return -TOLERANCE, 1 + TOLERANCE
+        return self._contract.output_minimum, self._contract.output_maximum
+
+
+_UNKNOWN = object()
+
+
+def _labels(classes: tuple[Any, ...]) -> dict[Any, Any]:
+    """Contract class by what ONNX may call it: itself (True and 1, 1.0 and 1 are equal keys), or its text."""
+    texts = {str(value): value for value in classes}
+    return texts | {value: value for value in classes}
+
+
+def _tidy(name: str, answer: Any) -> NDArray[Any]:
+    """One array: [N, 1] becomes [N] but for probabilities; text becomes objects; ZipMap's dictionaries a matrix."""
+    if isinstance(answer, list):
+        answer = [list(row.values()) for row in answer] if answer and isinstance(answer[0], dict) else answer
+    array = np.asarray(answer)
+    if array.dtype.kind in "US":
+        array = array.astype(object)
+    if array.ndim == 2 and array.shape[1] == 1 and name != "probabilities":
+        return array[:, 0]
+    return array
+
+
+def _breach(name: str, what: str, mask: NDArray[Any]) -> Breach:
+    return Breach(kind=OutputValueError, message=f"output {name} {what}", hint=_HINT, mask=mask)

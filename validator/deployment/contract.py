@@ -1,0 +1,140 @@
+"""The contract as the deployment enforces it, read from JSON without the schema's library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from validator.artifact.read import CONTRACT_FILE, TamperedArtifactError
+
+Kind = Literal["float", "integer", "bool", "string", "category"]
+_CLASSIFIERS = ("binary", "multiclass")
+_TASKS = (*_CLASSIFIERS, "multilabel", "regression", "ranking", "outlier", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One input. `categories` are the values that were seen, None for no such list; `missing` whether NaN, None and
+    nulls are allowed; `infinite` whether infinities are.
+    """
+
+    name: str
+    kind: Kind
+    dtype: str
+    categories: tuple[Any, ...] | None = None
+    missing: bool = False
+    infinite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedContract:
+    """What goes in and what comes out. `classes` is empty where unknown; the range is of `prediction` and `score`."""
+
+    features: tuple[Feature, ...]
+    task: str
+    classes: tuple[Any, ...]
+    n_outputs: int
+    output_minimum: float | None
+    output_maximum: float | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def sums_to_one(self) -> bool:
+        """Whether each row of probabilities is one distribution over the classes."""
+        return self.task in _CLASSIFIERS
+
+
+def parse_contract(document: Mapping[str, Any]) -> ServedContract:
+    """The contract from `contract.json`'s object. Raises TamperedArtifactError, saying what is wrong in it."""
+    task = document.get("task")
+    if task not in _TASKS:
+        raise _malformed(f"task is {task!r}")
+    infinite = _boolean(document, "allow_infinite")
+    missing = _boolean(document, "allow_missing")
+    features = tuple(
+        _feature(item, missing=missing, infinite=infinite) for item in _list(document, "features")
+    )
+    names = [feature.name for feature in features]
+    if not names or len(set(names)) != len(names):
+        raise _malformed("it names no feature, or one twice")
+    n_outputs = document.get("n_outputs")
+    if type(n_outputs) is not int or n_outputs < 1:
+        raise _malformed(f"n_outputs is {n_outputs!r}")
+    return ServedContract(
+        features=features,
+        task=task,
+        classes=_scalars(_list(document, "classes")),
+        n_outputs=n_outputs,
+        output_minimum=_number(document, "output_minimum"),
+        output_maximum=_number(document, "output_maximum"),
+    )
+
+
+def _feature(item: Any, *, missing: bool, infinite: bool) -> Feature:
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+        raise _malformed("a feature has no name")
+    dtype = item.get("dtype")
+    kind = _kind(dtype) if isinstance(dtype, str) else None
+    if kind is None or not isinstance(dtype, str):
+        raise _malformed(f"feature {item['name']!r} has dtype {dtype!r}, which cannot be served")
+    listed = item.get("categories")
+    if listed is not None and not isinstance(listed, list):
+        raise _malformed(f"the categories of {item['name']!r} are no list")
+    if kind == "category" and listed is None:
+        raise _malformed(f"category feature {item['name']!r} lists no categories")
+    return Feature(
+        name=item["name"],
+        kind=kind,
+        dtype=dtype,
+        categories=None if listed is None else _scalars(listed),
+        missing=missing and _boolean(item, "missing"),
+        infinite=infinite,
+    )
+
+
+def _kind(dtype: str) -> Kind | None:
+    if dtype in ("bool", "string", "category"):
+        return dtype  # type: ignore[return-value]
+    if dtype.startswith("float"):
+        return "float"
+    return "integer" if dtype.startswith(("int", "uint")) else None
+
+
+def _list(document: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = document.get(key)
+    if not isinstance(value, list):
+        raise _malformed(f"{key} is no list")
+    return value
+
+
+def _boolean(document: Mapping[str, Any], key: str) -> bool:
+    value = document.get(key)
+    if not isinstance(value, bool):
+        raise _malformed(f"{key} is {value!r}, neither true nor false")
+    return value
+
+
+def _number(document: Mapping[str, Any], key: str) -> float | None:
+    value = document.get(key)
+    if value is None:
+        return None
+    if value in ("Infinity", "-Infinity"):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _malformed(f"{key} is {value!r}, no number")
+    return float(value)
+
+
+def _scalars(values: Sequence[Any]) -> tuple[Any, ...]:
+    for value in values:
+        if not isinstance(value, (bool, int, float, str)):
+            raise _malformed(f"{value!r} is no category or class")
+    return tuple(values)
+
+
+def _malformed(what: str) -> TamperedArtifactError:
+    return TamperedArtifactError(f"{CONTRACT_FILE}: {what}", file=CONTRACT_FILE)
