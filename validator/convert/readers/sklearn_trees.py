@@ -107,5 +107,5 @@ def _category_tests(
         left_bits=told.array(arrays, "left_bits", np.uint32, (-1, 8), _LIBRARY),
         known_bits=told.array(arrays, "known_bits", np.uint32, (n_features, 8), _LIBRARY),
         categories=header.get("categories") or {},
-        rule=CategoryRule.EXACT if header.get("encoded") else CategoryRule.TRUNCATE_NON_NEGATIVE,
+        rule=told.choice(header, "category_rule", CategoryRule, _LIBRARY),
     )

@@ -12,7 +12,15 @@ import copy
 import warnings
 from typing import Any, List, Optional
 
-from validator.worker.exporters.plain import Export, Header, NotExpressible, class_labels, plain
+from validator.worker.exporters.plain import (
+    Export,
+    Header,
+    NotExpressible,
+    class_labels,
+    library_version,
+    plain,
+    version_tuple,
+)
 
 NAMES = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 
@@ -33,7 +41,7 @@ def export(model: Any) -> Export:
         "task": "regression" if labels is None else "classification",
         "comparison_dtype": "float64",
         "categories": _categories(model),
-        "encoded": order is not None,
+        "category_rule": _category_rule(order is not None),
         "admits_missing": True,
         "admits_infinity": True,
     }
@@ -77,6 +85,13 @@ def _column_order(model: Any) -> Optional[Any]:
         return None
     categorical = np.asarray(model.is_categorical_, dtype=bool)
     return np.concatenate([np.flatnonzero(categorical), np.flatnonzero(~categorical)])
+
+
+def _category_rule(encoded: bool) -> str:
+    """How a given number is looked up: as it is since 1.4; before, cut to a byte, negative ones unknown since 1.2."""
+    if encoded:
+        return "exact"
+    return "truncate" if version_tuple(library_version("sklearn")) < (1, 2) else "truncate_non_negative"
 
 
 def _known(model: Any, order: Optional[Any]) -> Any:

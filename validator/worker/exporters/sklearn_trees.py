@@ -8,6 +8,7 @@ int32 [T], the score that the tree adds to. Works with scikit-learn 1.0 and late
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any, List, Sequence
 
@@ -17,8 +18,6 @@ from validator.worker.exporters.plain import (
     Header,
     NotExpressible,
     class_labels,
-    library_version,
-    version_tuple,
 )
 
 SINGLE = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
@@ -104,8 +103,9 @@ def _forest(model: Any, estimators: List[Any], divisor: int) -> Export:
             "a classifier that was trained on a single class", "train on at least two classes"
         )
     chosen = list(model.estimators_features_) if bagging else [None] * len(estimators)
+    counts = labels is not None and holds_counts(estimators[0])
     values = [
-        tree.tree_.value[:, :, 0] if labels is None else _probabilities(tree, len(labels), bagging)
+        tree.tree_.value[:, :, 0] if labels is None else _probabilities(tree, len(labels), bagging, counts)
         for tree in estimators
     ]
     arrays = tree_arrays([tree.tree_ for tree in estimators], chosen, values)
@@ -120,12 +120,29 @@ def _forest(model: Any, estimators: List[Any], divisor: int) -> Export:
     }, arrays
 
 
-def _probabilities(tree: Any, n_classes: int, bagging: bool) -> Any:
-    """[nodes, n_classes] as `predict_proba` gives them; before 1.3 trees hold counts, made fractions when asked."""
+def holds_counts(tree: Any) -> bool:
+    """Whether the classifier's nodes hold weighted counts, made fractions when asked (before 1.4), or fractions.
+
+    Asked of a copy whose every leaf holds a 2 for each class: the weights of the rows do not tell the two apart.
+    """
+    import numpy as np
+
+    class Twos:
+        def predict(self, rows: Any) -> Any:
+            return np.full((len(rows), int(tree.n_classes_)), 2.0)
+
+    twin = copy.copy(tree)
+    twin.tree_ = Twos()
+    row = np.zeros((1, int(tree.n_features_in_)), dtype=np.float32)
+    return bool(np.asarray(twin.predict_proba(row, check_input=False))[0, 0] != 2.0)
+
+
+def _probabilities(tree: Any, n_classes: int, bagging: bool, counts: bool) -> Any:
+    """[nodes, n_classes] as `predict_proba` gives them."""
     import numpy as np
 
     value = np.array(tree.tree_.value[:, 0, : int(tree.n_classes_)], dtype=np.float64)
-    if version_tuple(library_version("sklearn")) < (1, 3):
+    if counts:
         total = value.sum(axis=1)[:, np.newaxis]
         total[total == 0.0] = 1.0
         value /= total
