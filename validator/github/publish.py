@@ -1,114 +1,39 @@
 """Publishing a finished outcome, best effort: every step is tried, none can change the verdict, each failure is told.
 
-The order is: ask where an uploaded result came from; annotations, outputs and summary, which need no network; the status,
-which blocks; the comment; the check run; then what failed is added to the summary.
+The order is: ask where an uploaded result came from; annotations, outputs and summary, which need no network; the
+status, which blocks; the comment; the check run; then what failed is added to the summary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, TextIO
 
 from validator.errors import PublishError
 from validator.github import commands, trust
-from validator.github.api import DEADLINE_SECONDS, GitHubApi
+from validator.github.api import GitHubApi
 from validator.github.check_run import MAX_SUMMARY_BYTES, publish_check_run
 from validator.github.comment import MAX_COMMENT_CHARS, StickyComment
 from validator.github.event import Target
 from validator.github.hostile import read_results
 from validator.github.marker import marker_for
 from validator.github.outcome import Outcome
+from validator.github.publication import (
+    PublishReport,
+    PublishSettings,
+    Step,
+    StepName,
+    Surroundings,
+    open_api,
+)
 from validator.github.pulls import find_pull
-from validator.github.session import Effects
 from validator.github.status import context_for, link_for, set_status
-from validator.github.wording import Annotation, Verdict, annotations_of, lines_of, one_line, outputs
+from validator.github.wording import Annotation, annotations_of, lines_of, one_line, outputs
 from validator.report.escape import log_line, markdown_prose
 
 #: Kept free at the end of the job summary for what could not be published.
 SUMMARY_RESERVE_BYTES = 16 * 1024
-
-StepName = Literal["annotations", "outputs", "summary", "pull request", "status", "comment", "check run"]
-
-
-class PublishSettings(Protocol):
-    """The settings that publishing reads."""
-
-    @property
-    def github_token(self) -> str | None: ...
-    @property
-    def comment(self) -> bool: ...
-    @property
-    def status(self) -> bool: ...
-    @property
-    def status_context(self) -> str: ...
-    @property
-    def check_run(self) -> bool: ...
-    @property
-    def instance_key(self) -> str: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What publishing needs of the process: its environment, the log, the network, and where the files are.
-
-    `result_path` and `report_path` become outputs as they are, relative to the workspace.
-    """
-
-    environ: Mapping[str, str]
-    log: TextIO
-    tool_version: str
-    result_path: str = ""
-    report_path: str = ""
-    effects: Effects = field(default_factory=Effects)
-    deadline_seconds: float = DEADLINE_SECONDS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One step: done, skipped for a reason that is no fault, or failed with what to do about it."""
-
-    name: StepName
-    state: Literal["done", "skipped", "failed"]
-    detail: str = ""
-    hint: str = ""
-    url: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishReport:
-    """What became of it. `verdict` is the outcome's, whatever failed here."""
-
-    verdict: Verdict
-    steps: tuple[Step, ...]
-
-    @property
-    def failed(self) -> tuple[Step, ...]:
-        return tuple(step for step in self.steps if step.state == "failed")
-
-    @property
-    def comment_url(self) -> str:
-        return next((step.url for step in self.steps if step.name == "comment"), "")
-
-    def exit_code(self, *, require_publish: bool) -> int:
-        """0 passed, 1 failed, 2 could not judge, 3 passed but publishing was required and failed."""
-        code = {"pass": 0, "fail": 1, "error": 2}[self.verdict]
-        return 3 if code == 0 and require_publish and self.failed else code
-
-
-def open_api(target: Target, settings: PublishSettings, around: Surroundings) -> GitHubApi:
-    """A session with the target's API. Raises PublishError where there is no usable token."""
-    if not (settings.github_token or "").strip():
-        raise PublishError("there is no GitHub token", hint="pass `github-token: ${{ github.token }}`")
-    return GitHubApi(
-        base_url=target.api_url,
-        token=(settings.github_token or "").strip(),
-        user_agent=f"model-preflight/{around.tool_version}",
-        effects=around.effects,
-        deadline_seconds=around.deadline_seconds,
-        read_only=target.read_only,
-    )
 
 
 def publish(

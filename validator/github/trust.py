@@ -24,7 +24,8 @@ from validator.github.changed import ChangedFiles, changed_files, compare, is_go
 from validator.github.event import Target
 from validator.github.refusals import READ_PULLS
 from validator.github.replies import Pull
-from validator.report.escape import markdown_code
+from validator.github.wording import one_line
+from validator.report.escape import markdown_code, markdown_prose
 
 REMEDY = "a maintainer can judge it: push this commit to a branch of this repository"
 
@@ -70,7 +71,7 @@ def origin_of_fork(target: Target, doubt: str | None) -> Origin:
     else:
         notice = (
             f"> [!WARNING]\n> This was judged {told}, and a pass is not accepted from there: "
-            f"{doubt}. To have it judged, {REMEDY.removeprefix('a maintainer can judge it: ')}.\n"
+            f"{markdown_prose(doubt)}. To have it judged, {REMEDY.removeprefix('a maintainer can judge it: ')}.\n"
         )
     return Origin(
         accepts_pass=doubt is None,
@@ -95,7 +96,7 @@ def _doubt_of_changes(changed: ChangedFiles) -> str | None:
         return f"it is not known what the pull request changes ({changed.reason})"
     governing = sorted(filter(is_governing, changed.paths))
     if governing:
-        return f"the pull request changes {markdown_code(governing[0])}"
+        return f"the pull request changes `{one_line(governing[0], 80)}`"
     return None
 
 
