@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ConvertedModel:
-    """An ONNX file, and how it came about: `method` is "exact" or "skl2onnx", `input_dtype` that of numeric inputs."""
+    """An ONNX file; `method` is "exact" or "skl2onnx", `input_dtype` is that of its numeric inputs."""
 
     data: bytes
     input_dtype: str

@@ -189,6 +189,9 @@ class TreeEnsemble:
     """int32 [L]: the target of the leaf's first value; all 0 where W == n_targets"""
     linear: LinearLeaves | None = None
     """only with W == 1"""
+    leaf_cover: Floats | None = None
+    """float64 [L]: how often each leaf was met in training (rows or their weight), finite and not negative; None
+    where the file does not say. It changes no answer: the writer lays out nodes by it so that they run faster"""
 
     base_score: Floats
     """float64 [K]"""

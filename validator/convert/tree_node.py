@@ -2,7 +2,8 @@
 
 The node reads blocks of F columns side by side, as many as the trees need and in this order: the features as they
 are; for nodes that read zero as missing, the features with NaN put in where |x| <= ZERO_ZONE; for category nodes,
-the features made whole numbers by the ensemble's category rule.
+the features made whole numbers by the ensemble's category rule; for nodes that `mirror` turns about, all of
+these negated.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from validator.convert.ensemble import ZERO_ZONE, CategoryRule, Comparison, Floats, Ints, TreeEnsemble
 from validator.convert.graph import GraphBuilder
+from validator.convert.mirror import mirrored, turned
 from validator.convert.onnx_wire import ML_DOMAIN, Attribute, PackedInts
 from validator.errors import ConversionError
 
@@ -51,7 +53,16 @@ def columns(graph: GraphBuilder, features: str, ensemble: TreeEnsemble) -> str:
         blocks.append(graph.add("Where", near, graph.constant(np.nan, dtype), features))
     if _needs_whole(ensemble):
         blocks.append(_whole(graph, features, ensemble.category_rule))
-    return features if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
+    together = features if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
+    if not _mirrored(ensemble).any():
+        return together
+    return graph.add("Concat", together, graph.add("Neg", together), axis=1)
+
+
+def _mirrored(ensemble: TreeEnsemble) -> npt.NDArray[np.bool_]:
+    above, below = _infinite(ensemble)
+    plain = np.zeros(ensemble.n_nodes, dtype=bool)
+    return mirrored(ensemble, _splits(ensemble, tree_dtype(ensemble), plain), ~above & ~below)
 
 
 def add_trees(graph: GraphBuilder, inputs: str, ensemble: TreeEnsemble, leaves: Leaves) -> str:
@@ -82,7 +93,10 @@ def _attributes(ensemble: TreeEnsemble, leaves: Leaves, dtype: str) -> dict[str,
     roots = ensemble.roots.astype(np.int64)
     roots[single] = node_id
     pad = np.zeros(len(alone), dtype=np.int64)
-    true, false = ensemble.true_child, ensemble.false_child
+    flip = _mirrored(ensemble)
+    true = np.where(flip, ensemble.false_child, ensemble.true_child)
+    false = np.where(flip, ensemble.true_child, ensemble.false_child)
+    missing = ensemble.missing_true ^ flip
     weights = np.concatenate([[w for w, _ in leaves.extra], leaves.weight]).astype(dtype)
     targets = np.concatenate([np.array([t for _, t in leaves.extra], dtype=np.int64), leaves.target])
     attributes: dict[str, Attribute] = {
@@ -90,8 +104,8 @@ def _attributes(ensemble: TreeEnsemble, leaves: Leaves, dtype: str) -> dict[str,
         "n_targets": leaves.n_targets,
         "post_transform": 0,
         "tree_roots": PackedInts(np.concatenate([ensemble.n_nodes + np.arange(extra), roots])),
-        "nodes_featureids": PackedInts(np.concatenate([_feature_ids(ensemble), pad])),
-        "nodes_splits": np.concatenate([_splits(ensemble, dtype), pad.astype(dtype)]),
+        "nodes_featureids": PackedInts(np.concatenate([_feature_ids(ensemble, flip), pad])),
+        "nodes_splits": np.concatenate([_splits(ensemble, dtype, flip), pad.astype(dtype)]),
         "nodes_modes": np.concatenate([_modes(ensemble), pad.astype(np.uint8)]),
         "nodes_truenodeids": PackedInts(np.concatenate([_target(true, extra), alone])),
         "nodes_trueleafs": PackedInts(np.concatenate([true < 0, pad + 1])),
@@ -100,10 +114,8 @@ def _attributes(ensemble: TreeEnsemble, leaves: Leaves, dtype: str) -> dict[str,
         "leaf_targetids": PackedInts(targets),
         "leaf_weights": weights,
     }
-    if ensemble.missing_true.any():
-        attributes["nodes_missing_value_tracks_true"] = PackedInts(
-            np.concatenate([ensemble.missing_true, pad])
-        )
+    if missing.any():
+        attributes["nodes_missing_value_tracks_true"] = PackedInts(np.concatenate([missing, pad]))
     if (ensemble.comparison == Comparison.MEMBER).any():
         attributes["membership_values"] = _membership(ensemble, dtype)
     if not np.isfinite(weights).all():
@@ -117,13 +129,14 @@ def _target(child: npt.NDArray[np.int32], extra: int) -> Ints:
     return np.where(child >= 0, child, ~child + extra).astype(np.int64)
 
 
-def _feature_ids(ensemble: TreeEnsemble) -> Ints:
+def _feature_ids(ensemble: TreeEnsemble, flip: npt.NDArray[np.bool_]) -> Ints:
     width = ensemble.n_features
     ids = ensemble.feature.astype(np.int64)
-    zero = ensemble.zero_is_missing
+    zero, whole = ensemble.zero_is_missing, _needs_whole(ensemble)
     ids[zero] += width
-    if _needs_whole(ensemble):
+    if whole:
         ids[ensemble.comparison == Comparison.MEMBER] += width * (2 if zero.any() else 1)
+    ids[flip] += width * (1 + int(zero.any()) + int(whole))
     return ids
 
 
@@ -134,17 +147,21 @@ def _modes(ensemble: TreeEnsemble) -> npt.NDArray[np.uint8]:
     return modes
 
 
-def _splits(ensemble: TreeEnsemble, dtype: str) -> npt.NDArray[np.floating]:
+def _splits(ensemble: TreeEnsemble, dtype: str, flip: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
     """Thresholds in the node's dtype that cut its values where the ensemble's thresholds do."""
     limit = float(np.finfo(ensemble.comparison_dtype).max)
     above, below = _infinite(ensemble)
-    wanted = np.where(above, limit, np.where(below, -limit, ensemble.threshold))
-    if dtype == "float64":
-        return wanted
-    return float32_cut(wanted, strict=ensemble.comparison == Comparison.LT)
+    wanted: npt.NDArray[np.floating] = np.where(above, limit, np.where(below, -limit, ensemble.threshold))
+    strict = ensemble.comparison == Comparison.LT
+    if dtype == "float32":
+        wanted = float32_cut(wanted, strict=strict)
+    wanted[flip] = turned(wanted[flip], strict[flip])
+    return wanted
 
 
-def float32_cut(threshold: Floats, *, strict: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def float32_cut(
+    threshold: npt.NDArray[np.floating], *, strict: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
     """The float32 thresholds that part float32 numbers as the float64 ones do.
 
     For x <= t that is the largest float32 not above t, for x < t (`strict`) the smallest not below it.

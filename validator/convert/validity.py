@@ -147,6 +147,10 @@ def _leaves(e: TreeEnsemble) -> str | None:
     width = e.leaf_value.shape[1]
     if e.n_leaves and (e.leaf_target.min() < 0 or e.leaf_target.max() + width > e.n_targets):
         return f"a leaf's target lies outside the {e.n_targets} targets"
+    if e.leaf_cover is not None and (
+        e.leaf_cover.shape != (e.n_leaves,) or not (np.isfinite(e.leaf_cover) & (e.leaf_cover >= 0)).all()
+    ):
+        return "the leaves' covers are not one finite number each"
     return None
 
 

@@ -76,6 +76,7 @@ def read(
         leaf_value=forest.floats(b"leaf_value", forest.leaves)[:, None],
         leaf_target=np.repeat(np.arange(len(trees)) % per_iteration, forest.leaves).astype(np.int32),
         linear=forest.linear(),
+        leaf_cover=forest.cover(),
         base_score=np.zeros(per_iteration),
         divisor=float(max(1, len(trees) // per_iteration)) if averaged else 1.0,
         transform=answers.transform,
@@ -228,6 +229,13 @@ class _Forest:
         values = (word - first_word[owner]) * 32 + bit
         indptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(widths)))])
         return indptr.astype(np.int64), values.astype(np.float64)
+
+    def cover(self) -> Floats | None:
+        """Training rows per leaf, where every tree says so; models merged or edited by others may not."""
+        lines = self._lines(b"leaf_count")
+        if not all(lines):
+            return None
+        return np.maximum(0.0, self.floats(b"leaf_count", self.leaves))
 
     def linear(self) -> LinearLeaves | None:
         flags = np.array([text_format.whole(t, b"is_linear", i, 0) for i, t in enumerate(self.trees)])
