@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from validator.artifact.write import safe_name
-from validator.draft import Blocked, Draft, Progress
+from validator.draft import Blocked, Progress
 from validator.errors import WorkerError
-from validator.model.file import ModelFile, identify, read_verified
-from validator.results import GateResult, ModelInfo
-from validator.runtimes.process import Limits, Workshop
+from validator.results import GateResult
+from validator.session import begin, workers
 from validator.settings import Settings
 from validator.stages import conclusion
-from validator.stages.context import NATIVE, SERVING, TOOLS, Context
-
-_MIB = 2**20
-_TOOL_MODULES = ("numpy", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "onnx")
-_SERVING_MODULES = ("numpy", "onnxruntime")
+from validator.stages.context import NATIVE, Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,44 +30,18 @@ def validate(settings: Settings, model: str, world: Surroundings) -> GateResult:
     Raises UsageError, SettingsError or SampleError when it cannot judge; whatever is wrong with the model itself is
     a failed check in the result.
     """
-    file = identify(model)
+    file, draft = begin(settings, model, world.progress)
     conclusion.prepare_folder(settings.out)
-    draft = Draft(model=_model_info(settings, model, file), progress=world.progress)
-    onnx = _judge(settings, file, draft, world)
-    with draft.stage("write"):
-        found = conclusion.conclude(draft, settings, world.environ, world.now())
-        return conclusion.write(settings.out, found, onnx)
-
-
-def _model_info(settings: Settings, path: str, file: ModelFile) -> ModelInfo:
-    return ModelInfo(
-        path=path,
-        name=settings.name or safe_name(Path(path).stem),
-        format=file.loadable.format,
-        sha256=file.sha256,
-        size_bytes=file.size_bytes,
-    )
-
-
-def _judge(settings: Settings, file: ModelFile, draft: Draft, world: Surroundings) -> bytes | None:
-    """Run the stages; returns the ONNX file if there is one. The draft holds the rest."""
-    limits = Limits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
-    with Workshop(limits=limits) as workshop:
-        context = Context(
-            settings=settings,
-            file=file,
-            data=read_verified(file.loadable),
-            workshop=workshop,
-            draft=draft,
-            in_ci=world.environ.get("CI") == "true",
-        )
+    with workers(settings, file, draft, world.environ) as context:
         try:
             _run_stages(context)
         except Blocked:
             pass
         except WorkerError as error:
             draft.add_trouble(error)
-        return context.onnx
+    with draft.stage("write"):
+        found = conclusion.conclude(draft, settings, world.environ, world.now())
+        return conclusion.write(settings.out, found, context.onnx)
 
 
 def _run_stages(context: Context) -> None:
@@ -85,11 +52,8 @@ def _run_stages(context: Context) -> None:
     from validator.stages.proving import prove
     from validator.stages.trial import deploy, run_suites
 
-    workshop = context.workshop
-    workshop.zygote(TOOLS).preload(_TOOL_MODULES)
-    workshop.zygote(SERVING).preload(_SERVING_MODULES)
     report = inspect(context)
-    workshop.zygote(NATIVE, context.python).preload(report.preload)
+    context.workshop.zygote(NATIVE, context.python).preload(report.preload)
     sample = open_sample(context)
     native = load_native(context, report)
     data = fit_sample(context, sample, native.facts)

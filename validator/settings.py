@@ -177,7 +177,10 @@ class Settings(_Table):
         metavar="METRIC=LIMIT",
     )
     max_quality_loss: Limits = _field(
-        dict[str, float](), "Comparison", "how much a metric may be worse than the base version's", metavar="METRIC=LOSS"
+        dict[str, float](),
+        "Comparison",
+        "how much a metric may be worse than the base version's",
+        metavar="METRIC=LOSS",
     )
     ignore: Items = _field((), "Model", "columns of the sample that are no features", metavar="COLUMN")
     slices: Items = _field(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from validator.draft import Draft
 from validator.model.file import ModelFile
 from validator.runtimes.process import Worker, Workshop
 from validator.settings import Settings
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: Zygotes by what they have imported. The native one may run under another interpreter.
 NATIVE, SERVING, TOOLS = "native", "serving", "tools"
@@ -37,13 +34,6 @@ class Context:
     in_ci: bool
     python: str = sys.executable
     onnx: bytes | None = None
-
-    @property
-    def model_bytes(self) -> NDArray[Any]:
-        """The model file as the array in which it is sent to workers: uint8 [size]."""
-        import numpy as np
-
-        return np.frombuffer(self.data, dtype=np.uint8)
 
     @property
     def format(self) -> str:
@@ -72,10 +62,3 @@ class Context:
             "allow": list(self.settings.allow),
             "trusted": self.settings.trust_pickle is not None,
         }
-
-
-def as_bytes(data: bytes) -> NDArray[Any]:
-    """Bytes as the uint8 array in which they are sent to workers."""
-    import numpy as np
-
-    return np.frombuffer(data, dtype=np.uint8)

@@ -58,7 +58,7 @@ def convert(context: Context, native: Native, columns: Columns) -> Converted:
         export = export_trees(native)
         worker = context.start("convert")
         reply = _converted(context, worker, export, columns)
-        onnx = reply.arrays[0].tobytes()
+        onnx = bytes(reply.arrays[0])
         worker.close()
     facts = reply.result
     draft.conversion = Conversion(
@@ -90,10 +90,8 @@ def _converted(context: Context, worker: Worker, export: Export, columns: Column
         reply = worker.call("trees", export.arrays, **export.args(), **common)
         if reply.result["converted"]:
             return reply
-    columns = [[column.name, column.dtype] for column in data.subject.rows.columns]
-    return worker.call(
-        "estimator", [context.model_bytes], columns=columns, **context.load_options(), **common
-    )
+    named = [list(column) for column in columns]
+    return worker.call("estimator", [context.data], columns=named, **context.load_options(), **common)
 
 
 def _metadata(context: Context) -> dict[str, str]:

@@ -30,7 +30,7 @@ def inspect(context: Context) -> SafetyReport:
         worker = context.start(
             "scan", options={"format": context.format, "allow": list(context.settings.allow)}
         )
-        report = SafetyReport.from_dict(worker.call("scan", [context.model_bytes]).result)
+        report = SafetyReport.from_dict(worker.call("scan", [context.data]).result)
         finding = _judge(report, context, worker)
         worker.close()
     if finding.status in ("fail", "error"):

@@ -13,7 +13,7 @@ from validator.results import Contract, Task
 from validator.runtimes.process import Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.runtimes.sample import Sample, split
-from validator.stages.context import Context, as_bytes
+from validator.stages.context import Context
 from validator.stages.versions import judge_versions
 from validator.suites.common import Subject, passed, result, seen, warned
 
@@ -77,7 +77,7 @@ def load_native(context: Context, report: SafetyReport) -> Native:
         with draft.guarding("load.model", "native"):
             runtime = native_runtime(context)
             exporter = context.start("export", options=context.load_options())
-            exporter.call("load", [context.model_bytes])
+            exporter.call("load", [context.data])
             facts = {**exporter.call("describe").result, **runtime.facts}
     loaded = passed(
         f"{facts.get('model_class', 'the model')} loads in its own library",
@@ -99,12 +99,12 @@ def load_native(context: Context, report: SafetyReport) -> Native:
 def native_runtime(context: Context) -> WorkerRuntime:
     """A fresh worker with the native model in it."""
     worker = context.start("native", options=context.load_options())
-    return WorkerRuntime.load("native", worker, [context.model_bytes])
+    return WorkerRuntime.load("native", worker, [context.data])
 
 
 def onnx_runtime(context: Context, onnx: bytes) -> WorkerRuntime:
     """A fresh worker with the ONNX file in it."""
-    return WorkerRuntime.load("onnx", context.start("onnx"), [as_bytes(onnx)])
+    return WorkerRuntime.load("onnx", context.start("onnx"), [onnx])
 
 
 def _task(context: Context, facts: dict[str, Any]) -> Task:

@@ -71,7 +71,9 @@ def judge_parity(context: Context, native: Native, converted: Converted, judge: 
     with draft.stage("boundary parity"):
         knees = native.facts.get("knees") or []
         draft.add(
-            run_check("parity.boundary", "", lambda: _on_boundary(context, pair, judge, knees, data, comparisons))
+            run_check(
+                "parity.boundary", "", lambda: _on_boundary(context, pair, judge, knees, data, comparisons)
+            )
         )
         for special in (parity.missing_values, parity.unseen_categories):
             outcome, comparison = special(pair, data.subject)
@@ -119,7 +121,7 @@ def _on_boundary(
         table=meta,
         limit=context.settings.boundary_rows,
         knees=knees,
-        contract_ranges=[[f.minimum, f.maximum] for f in data.subject.contract.features],
+        input_dtype=pair.onnx.facts["input_dtype"],
     )
     matrix = reply.arrays[0]
     if not len(matrix):

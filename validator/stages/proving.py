@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from validator.runtimes.process import Worker
-from validator.stages.context import Context, as_bytes
+from validator.stages.context import Context
 from validator.stages.conversion import Converted
 from validator.suites.common import Finding, failed, not_applicable, passed, result, seen
 
@@ -42,7 +42,7 @@ def prove(context: Context, converted: Converted) -> Judge:
     with draft.stage("prove"), draft.guarding("parity.proof"):
         export = converted.export
         worker.call("trees", export.arrays, **export.args())
-        proof = Proof(**worker.call("prove", [as_bytes(converted.onnx)]).result)
+        proof = Proof(**worker.call("prove", [converted.onnx]).result)
     draft.add(result("parity.proof", "", _judge(proof)))
     return Judge(worker=worker, proof=proof)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from validator.artifact.write import artifact_files
 from validator.errors import PreflightError
@@ -13,7 +12,7 @@ from validator.results import RuntimeName
 from validator.runtimes.process import Raised
 from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.conclusion import provisional
-from validator.stages.context import Context, as_bytes
+from validator.stages.context import Context
 from validator.stages.conversion import Converted
 from validator.stages.loading import native_runtime, onnx_runtime
 from validator.suites import errors, latency, smoke
@@ -89,25 +88,25 @@ def revive(context: Context, name: RuntimeName, artifact: dict[str, bytes]) -> W
 def deployment_runtime(context: Context, artifact: dict[str, bytes]) -> WorkerRuntime:
     """A fresh worker with the shipped Deployment around the artifact's files."""
     worker = context.start("deployment")
-    return WorkerRuntime.load(
-        "deployment", worker, [as_bytes(data) for data in artifact.values()], names=list(artifact)
-    )
+    return WorkerRuntime.load("deployment", worker, list(artifact.values()), names=list(artifact))
 
 
 def load_broken(context: Context, name: RuntimeName, artifact: dict[str, bytes], how: str) -> None:
     """Load a missing or truncated copy of the model, in a worker of its own. Raises what the runtime raises."""
-    if name == "native":
-        worker, whole = context.start("native", options=context.load_options()), [context.data]
-    elif name == "onnx":
-        worker, whole = context.start("onnx"), [artifact["model.onnx"]]
-    else:
-        worker, whole = context.start("deployment"), list(artifact.values())
-    args: dict[str, Any] = {"names": list(artifact)} if name == "deployment" else {}
+    options = context.load_options() if name == "native" else None
+    worker = context.start(name, options=options)
     try:
         if how == "missing":
             worker.call("load_missing")
+        elif name == "deployment":
+            files = {**artifact, "model.onnx": _cut(artifact["model.onnx"])}
+            worker.call("load_folder", list(files.values()), names=list(files))
         else:
-            cut = [data[: max(_SHORTEST, len(data) // 2)] if i == 0 else data for i, data in enumerate(whole)]
-            worker.call("load", [as_bytes(data) for data in cut], **args)
+            whole = context.data if name == "native" else artifact["model.onnx"]
+            worker.call("load", [_cut(whole)])
     finally:
         worker.close()
+
+
+def _cut(data: bytes) -> bytes:
+    return data[: max(_SHORTEST, len(data) // 2)]

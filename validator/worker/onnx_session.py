@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 from validator.errors import ModelError
 from validator.outputs import NAMES, Outputs
@@ -31,8 +31,8 @@ class InputError(ValueError):
     hint = "give the columns that the contract names"
 
 
-def open_session(data: bytes, threads: int) -> Any:
-    """A quiet session on one thread of control. Raises ModelError when ONNX Runtime refuses the file."""
+def open_session(source: Union[bytes, str], threads: int) -> Any:
+    """A quiet session from the file's bytes or its path. Raises ModelError when ONNX Runtime refuses it."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime as ort
 
@@ -42,7 +42,7 @@ def open_session(data: bytes, threads: int) -> Any:
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ModelError(
             f"ONNX Runtime cannot load the model: {str(error)[:1000]}",
@@ -67,7 +67,7 @@ class OnnxModel:
 
     @property
     def input_dtype(self) -> str:
-        return _DTYPES.get(self.signature[0][1], self.signature[0][1])
+        return _DTYPES.get(str(self.signature[0][1]), str(self.signature[0][1]))
 
     @property
     def n_features(self) -> Optional[int]:
@@ -100,7 +100,7 @@ class OnnxModel:
         return Outputs(**{name: _tidy(name, array) for name, array in answers.items() if name in NAMES})
 
     def _find_numeric(self) -> str:
-        names = dict(zip(self.outputs, self._output_names))
+        names: Dict[str, str] = dict(zip(self.outputs, self._output_names))
         for name in ("probabilities", "prediction", "score", "label"):
             if name in names:
                 return names[name]

@@ -2,8 +2,9 @@
 
 A frame is the magic, the header's length (uint32) and the body's (uint64), little-endian, then both. The header
 holds `meta`, any JSON object, and `arrays`, the dtype and shape of each array in the body. Text arrays travel as
-int64 byte lengths (-1 for None) followed by UTF-8. Whoever reads counts on nothing: dtypes come from a closed
-set, sizes are bounded before memory is taken, and a shape that does not fit its bytes is refused.
+int64 byte lengths (-1 for None) followed by UTF-8; plain `bytes` travel as they are. Whoever reads counts on
+nothing: dtypes come from a closed set, sizes are bounded before memory is taken, and a shape that does not fit
+its bytes is refused.
 """
 
 from __future__ import annotations
@@ -22,8 +23,25 @@ PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 32 * 2**20
 MAX_BODY = 8 * 2**30
 DTYPES = frozenset(
-    ["<f8", "<f4", "<f2", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1", "|b1", "<M8[ns]", "<M8[us]"]
-    + ["<M8[ms]", "<M8[s]", "<M8[D]"]
+    [
+        "<f8",
+        "<f4",
+        "<f2",
+        "<i8",
+        "<i4",
+        "<i2",
+        "|i1",
+        "<u8",
+        "<u4",
+        "<u2",
+        "|u1",
+        "|b1",
+        "<M8[ns]",
+        "<M8[us]",
+        "<M8[ms]",
+        "<M8[s]",
+        "<M8[D]",
+    ]
 )
 _CHUNK = 1 << 20
 
@@ -57,6 +75,8 @@ def encode(meta: Meta, arrays: Sequence[Any] = ()) -> Tuple[bytes, List[memoryvi
 
 
 def _encode_array(array: Any) -> Tuple[Meta, List[memoryview]]:
+    if isinstance(array, bytes):
+        return {"dtype": "bytes", "shape": [len(array)]}, [memoryview(array)]
     import numpy as np
 
     array = np.asarray(array)
@@ -67,8 +87,8 @@ def _encode_array(array: Any) -> Tuple[Meta, List[memoryview]]:
         lengths = np.array([-1 if item is None else len(item) for item in encoded], dtype="<i8")
         text = b"".join(item for item in encoded if item is not None)
         spec: Meta = {"dtype": "str", "shape": list(array.shape), "bytes": len(text)}
-        return spec, [memoryview(lengths).cast("B")] * bool(len(lengths)) + [memoryview(text)]
-    array = np.ascontiguousarray(array)
+        return spec, [memoryview(lengths.data).cast("B")] * bool(len(lengths)) + [memoryview(text)]
+    array = np.ascontiguousarray(array).reshape(array.shape)
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
     if array.dtype.str not in DTYPES:
@@ -172,8 +192,6 @@ def decode(specs: Sequence[Any], body: bytearray) -> Arrays:
 
 
 def _decode_array(spec: Any, body: bytearray, position: int) -> Tuple[Any, int]:
-    import numpy as np
-
     shape = spec.get("shape") if isinstance(spec, dict) else None
     if (
         not isinstance(shape, list)
@@ -187,8 +205,14 @@ def _decode_array(spec: Any, body: bytearray, position: int) -> Tuple[Any, int]:
     dtype = spec.get("dtype")
     if dtype == "str":
         return _decode_text(spec, shape, count, body, position)
+    if dtype == "bytes":
+        if position + count > len(body):
+            raise WireError("bytes are longer than their frame")
+        return bytes(memoryview(body)[position : position + count]), position + count
     if dtype not in DTYPES:
         raise WireError(f"array of an unknown dtype {str(dtype)[:20]!r}")
+    import numpy as np
+
     end = position + count * np.dtype(dtype).itemsize
     if end > len(body):
         raise WireError("array is longer than its frame")

@@ -32,6 +32,8 @@ def serve(fd: int) -> None:
             order = json.loads(data)
             reply = _obey(order, fds, control, children)
             control.send(json.dumps(reply).encode())
+    except ConnectionError:
+        return  # the supervisor is gone, perhaps before it read an answer
     finally:
         for pid in children:
             _kill(pid)

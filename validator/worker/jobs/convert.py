@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Sequence
 
 from validator.worker import wire
 from validator.worker.serving import Answer
@@ -25,8 +25,12 @@ class Job:
 
         ensemble = read(header, dict(zip(names, arrays)))
         if ensemble is None:
-            return {"converted": False, "reason": header.get("reason", ""), "hint": header.get("hint", "")}, []
-        return _answer(convert_trees(ensemble, input_dtype=_chosen(input_dtype), metadata=metadata))
+            return {
+                "converted": False,
+                "reason": header.get("reason", ""),
+                "hint": header.get("hint", ""),
+            }, []
+        return _answer(convert_trees(ensemble, input_dtype=input_dtype, metadata=metadata))
 
     def estimator(
         self,
@@ -42,24 +46,17 @@ class Job:
         from validator.convert import convert_estimator
         from validator.worker.loading import load_model
 
-        model = load_model(arrays[0].tobytes(), format, allow, trusted)
+        model = load_model(arrays[0], format, allow, trusted)
         named = [(str(name), str(dtype)) for name, dtype in columns]
-        return _answer(convert_estimator(model, named, input_dtype=_chosen(input_dtype), metadata=metadata))
-
-
-def _chosen(input_dtype: str) -> Optional[str]:
-    return None if input_dtype == "auto" else input_dtype
+        return _answer(convert_estimator(model, named, input_dtype=input_dtype, metadata=metadata))
 
 
 def _answer(converted: Any) -> Answer:
-    import numpy as np
 
     meta = {
         "converted": True,
         "method": converted.method,
         "input_dtype": converted.input_dtype,
-        "hazards": [
-            {"id": hazard.id, "message": hazard.message, "action": hazard.action} for hazard in converted.hazards
-        ],
+        "hazards": [hazard.to_json() for hazard in converted.hazards],
     }
-    return meta, [np.frombuffer(converted.onnx, dtype=np.uint8)]
+    return meta, [converted.data]

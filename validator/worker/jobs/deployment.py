@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any, List, Tuple
@@ -10,9 +11,6 @@ from validator.outputs import NAMES, Outputs
 from validator.table import Table
 from validator.worker import wire
 from validator.worker.serving import Answer, ServingJob
-
-_FOLDER = "artifact"
-_REASON = "under validation"
 
 
 class DeploymentModel:
@@ -25,7 +23,9 @@ class DeploymentModel:
         """The method that production would call, and what it would pass: a mapping, or a dictionary of columns."""
         columns = {column.name: column.decoded() for column in table.columns}
         if len(table) == 1:
-            return self._deployment.predict_single, {name: _plain(values[0]) for name, values in columns.items()}
+            return self._deployment.predict_single, {
+                name: _plain(values[0]) for name, values in columns.items()
+            }
         return self._deployment.predict, columns
 
     def from_array(self, array: Any) -> Tuple[Any, Any]:
@@ -50,24 +50,34 @@ def _plain(value: Any) -> Any:
 
 
 class Job(ServingJob):
-    """Operation `load`, and those of every serving job."""
+    """Operations `load`, `load_folder` and `load_missing`, and those of every serving job."""
 
     def load(self, arrays: wire.Arrays, names: List[str]) -> Answer:
-        """The artifact's files in; the milliseconds that loading took out."""
+        """The artifact's files in; the milliseconds that loading took out. There is no verdict to verify yet."""
         from validator.deployment import Deployment
 
-        folder = Path(_FOLDER)
-        folder.mkdir(exist_ok=True)
-        for name, content in zip(names, arrays):
-            (folder / name).write_bytes(content.tobytes())
+        files = dict(zip(names, arrays))
         started = time.perf_counter()
-        deployment = Deployment.load(folder, override=_REASON)
+        deployment = Deployment.for_validation(
+            onnx=files["model.onnx"], contract=json.loads(files["contract.json"])
+        )
         elapsed = (time.perf_counter() - started) * 1000
         self._model = DeploymentModel(deployment)
         return {"load_ms": elapsed}, []
 
+    def load_folder(self, arrays: wire.Arrays, names: List[str]) -> Answer:
+        """The files as an artifact folder, verified as in production. Raises what the Deployment raises."""
+        from validator.deployment import Deployment
+
+        folder = Path("artifact")
+        folder.mkdir()
+        for name, content in zip(names, arrays):
+            (folder / name).write_bytes(content)
+        Deployment.load(folder)
+        return {}, []
+
     def load_missing(self, arrays: wire.Arrays) -> Answer:
-        """Load a folder that is not there. Raises what the Deployment raises."""
+        """A folder that is not there. Raises what the Deployment raises."""
         from validator.deployment import Deployment
 
         Deployment.load("missing-artifact")

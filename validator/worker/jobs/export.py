@@ -19,7 +19,7 @@ class Job:
         self._model: Optional[Any] = None
 
     def load(self, arrays: wire.Arrays) -> Answer:
-        self._model = load_model(arrays[0].tobytes(), self._format, self._allow, self._trusted)
+        self._model = load_model(arrays[0], self._format, self._allow, self._trusted)
         return {}, []
 
     def describe(self, arrays: wire.Arrays) -> Answer:

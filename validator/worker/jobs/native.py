@@ -23,7 +23,7 @@ class Job(ServingJob):
     def load(self, arrays: wire.Arrays) -> Answer:
         """The model's bytes in; what it is, and the milliseconds that loading took, out."""
         started = time.perf_counter()
-        model = load_model(arrays[0].tobytes(), self._format, self._allow, self._trusted)
+        model = load_model(arrays[0], self._format, self._allow, self._trusted)
         elapsed = (time.perf_counter() - started) * 1000
         self._model = adapter = Adapter(model)
         return {

@@ -19,7 +19,7 @@ class Job(ServingJob):
     def load(self, arrays: wire.Arrays) -> Answer:
         """The ONNX file's bytes in; its signature, and the milliseconds that loading took, out."""
         started = time.perf_counter()
-        self._model = model = OnnxModel(arrays[0].tobytes(), self._threads)
+        self._model = model = OnnxModel(arrays[0], self._threads)
         elapsed = (time.perf_counter() - started) * 1000
         return {
             "load_ms": elapsed,

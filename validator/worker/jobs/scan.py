@@ -15,7 +15,7 @@ class Job:
         self._allow = tuple(allow)
 
     def scan(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:
-        from validator.model.safety import scan
+        from validator.model.safety import scan_pickle
 
-        report = scan(arrays[0].tobytes(), self._format, allow=self._allow)
+        report = scan_pickle(arrays[0], allow=self._allow)
         return report.to_dict(), []

@@ -1,0 +1,91 @@
+"""`inspect`: what a model file is and asks for, read in a locked-down worker that executes none of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from validator.model.file import ModelFile, identify, read_verified
+from validator.model.safety import SafetyReport
+from validator.report.escape import log_line
+from validator.results import Layer
+from validator.runtimes.process import Limits, Workshop
+from validator.settings import Settings
+
+_MIB = 2**20
+_SHOWN = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """All facts about one file."""
+
+    file: ModelFile
+    report: SafetyReport
+    isolation: tuple[Layer, ...]
+
+    @property
+    def ok(self) -> bool:
+        return self.report.ok
+
+    def to_json(self) -> dict[str, Any]:
+        file = self.file
+        return {
+            "path": str(file.path),
+            "format": file.format,
+            "payload": str(file.payload.path) if file.payload else None,
+            "sha256": file.sha256,
+            "size_bytes": file.size_bytes,
+            "safety": self.report.to_dict(),
+            "isolation": [layer.model_dump() for layer in self.isolation],
+        }
+
+
+def inspect_file(path: str, settings: Settings) -> Inspection:
+    """Identify and scan one file. Raises UsageError or ModelError where there is no model to look at."""
+
+    file = identify(path)
+    data = read_verified(file.loadable)
+    limits = Limits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
+    with Workshop(limits=limits) as workshop:
+        options = {"format": file.loadable.format, "allow": list(settings.allow)}
+        worker = workshop.start("scan", options=options)
+        reply = worker.call("scan", [data])
+        return Inspection(file=file, report=SafetyReport.from_dict(reply.result), isolation=worker.isolation)
+
+
+def render(found: Inspection) -> str:
+    """The facts as lines for people; every text of the file's is made harmless for a log."""
+    return "\n".join(log_line(line) for line in _lines(found))
+
+
+def _lines(found: Inspection) -> list[str]:
+    file, report = found.file, found.report
+    lines = [
+        f"{file.path}: {file.loadable.format}" + (f" ({report.compression})" if report.compression else ""),
+        f"  size     {file.size_bytes:,} bytes",
+        f"  sha256   {file.sha256}",
+    ]
+    lines += [f"  class    {report.model_class}"] if report.model_class else []
+    lines += [f"  saved    with {name} {version}" for name, version in report.versions]
+    lines += [f"  {name}  {value}" for name, value in report.facts]
+    lines += [f"  note     {note}" for note in report.notes]
+    if report.imports:
+        lines.append(f"  imports  {len(report.imports)} names:")
+        lines += [
+            f"    {'ok     ' if one.allowed else 'REFUSED'}  {one.name}  ({', '.join(one.uses)})"
+            for one in sorted(report.imports, key=lambda one: (one.allowed, one.name))[:_SHOWN]
+        ]
+        hidden = len(report.imports) - _SHOWN
+        lines += [f"    ... and {hidden} more; see --json"] if hidden > 0 else []
+    lines += ["", *_verdict(report)]
+    return lines
+
+
+def _verdict(report: SafetyReport) -> list[str]:
+    if report.ok:
+        return ["Nothing in it is refused. Nothing of it was executed."]
+    lines = [f"Refused, for {len(report.findings)} reasons. Nothing of it was executed."]
+    for finding in report.findings[:10]:
+        lines += [f"  ✗ {finding}", f"    → {finding.hint}"]
+    return lines

@@ -1,0 +1,69 @@
+"""One model under the gate's eyes: its file read once, its draft begun, its workers ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from validator.artifact.write import safe_name
+from validator.draft import Blocked, Draft, Progress
+from validator.errors import ModelError
+from validator.model.file import ModelFile, identify, read_verified
+from validator.results import ModelInfo
+from validator.runtimes.process import Limits, Workshop
+from validator.settings import Settings
+from validator.stages.context import SERVING, TOOLS, Context
+
+_MIB = 2**20
+_TOOL_MODULES = ("numpy", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "onnx")
+_SERVING_MODULES = ("numpy", "onnxruntime")
+
+
+def begin(settings: Settings, path: str, progress: Progress) -> tuple[ModelFile, Draft]:
+    """Identify the file. Raises UsageError or ModelError where there is no model to judge."""
+    file = identify(path)
+    model = ModelInfo(
+        path=path,
+        name=settings.name or safe_name(Path(path).stem),
+        format=file.loadable.format,
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+    )
+    return file, Draft(model=model, progress=progress)
+
+
+@contextmanager
+def workers(
+    settings: Settings, file: ModelFile, draft: Draft, environ: Mapping[str, str]
+) -> Iterator[Context]:
+    """Worker processes for that file, with their libraries being imported; all gone at the end."""
+    limits = Limits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
+    with Workshop(limits=limits) as workshop:
+        workshop.zygote(TOOLS).preload(_TOOL_MODULES)
+        workshop.zygote(SERVING).preload(_SERVING_MODULES)
+        yield Context(
+            settings=settings,
+            file=file,
+            data=read_verified(file.loadable),
+            workshop=workshop,
+            draft=draft,
+            in_ci=environ.get("CI") == "true",
+        )
+
+
+@contextmanager
+def open_session(
+    settings: Settings, path: str, environ: Mapping[str, str], progress: Progress
+) -> Iterator[Context]:
+    """For commands that only need the first stages: what blocks the gate is an error here.
+
+    Raises ModelError with the first failed check's message and hint.
+    """
+    file, draft = begin(settings, path, progress)
+    with workers(settings, file, draft, environ) as context:
+        try:
+            yield context
+        except Blocked:
+            failed = draft.checks[-1]
+            raise ModelError(f"{failed.title}: {failed.message}", hint=failed.hint) from None
