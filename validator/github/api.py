@@ -137,8 +137,13 @@ class GitHubApi:
 
     def delete(self, path: str, *, need: Need) -> None:
         """DELETE; that it is gone already is as good."""
+
+        def once() -> None:
+            if (status := self._session.send("DELETE", path, need).status_code) != 204:
+                raise BrokenError(f"GitHub said {status} where 204 confirms")
+
         try:
-            self._repeat(lambda: self._session.send("DELETE", path, need), need)
+            self._repeat(once, need)
         except RefusedError as error:
             if error.status not in (404, 410):
                 raise
