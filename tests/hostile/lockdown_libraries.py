@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="2", ORT_DISABLE_TELEMETRY="1")
+os.environ.update(
+    OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="2", ORT_DISABLE_TELEMETRY="1", JOBLIB_MULTIPROCESSING="0"
+)
 
-from validator.worker.lockdown import Policy, apply  # noqa: E402
+from validator.worker.lockdown import Policy, apply
 
 
 def _data() -> tuple[Any, Any]:
@@ -190,7 +192,7 @@ def _child(name: str, scratch: str, channel: int) -> None:
         answer = {"contained": report.contained, "done": done, "warnings": said}
         os.write(channel, json.dumps(answer).encode())
         code = 0
-    except BaseException as error:  # noqa: BLE001 - told to the parent
+    except BaseException as error:
         os.write(channel, json.dumps({"error": f"{type(error).__name__}: {error}"[:2000]}).encode())
     finally:
         os._exit(code)

@@ -1,7 +1,7 @@
 """A supervisor, a zygote and a worker per attack, as small as they can be: `python cell.py {"lock": true}`.
 
-The supervisor holds a token in its environment, and what an attacker looks for lies around it. It starts a zygote with
-an empty environment, which forks a child for each attack; the child locks itself down and attacks. After each, the
+The supervisor holds a token in its environment, and what an attacker looks for lies around it. It starts a zygote
+without the token, which forks a child for each attack; the child locks itself down and attacks. After each, the
 supervisor looks at everything that could have been harmed and prints a line of JSON.
 """
 
@@ -60,6 +60,7 @@ class Supervisor:
         for server in (self.tcp, self.udp, self.engine, self.abstract):
             server.setblocking(False)
         self.bystander = self._start_bystander()
+        self.niceness = os.getpriority(os.PRIO_PROCESS, 0)
         self.limits, self.affinity = _limits(os.getpid()), os.sched_getaffinity(0)
         self.restore()
 
@@ -105,9 +106,12 @@ class Supervisor:
         self.signals.clear()
         if self._state() != self.before:
             found.append("files outside the scratch were touched")
-        for name in ("tcp", "udp", "engine", "abstract"):
-            if _is_waiting(getattr(self, name)):
-                found.append(f"something arrived at the {name} socket")
+        sockets = {"tcp": self.tcp, "udp": self.udp, "engine": self.engine, "abstract": self.abstract}
+        found += [
+            f"something arrived at the {name} socket"
+            for name, server in sockets.items()
+            if _is_waiting(server)
+        ]
         for who, pid in (("supervisor", os.getpid()), ("bystander", self.bystander.pid)):
             found += [f"{who}: {fact}" for fact in self._changed(pid)]
         return found
@@ -119,7 +123,10 @@ class Supervisor:
         status = Path(f"/proc/{pid}/status").read_text()
         if "TracerPid:\t0\n" not in status or "State:\tT" in status or "State:\tt" in status:
             found.append("is traced or stopped")
-        if os.getpriority(os.PRIO_PROCESS, pid) != 0 or os.sched_getscheduler(pid) != os.SCHED_OTHER:
+        if (
+            os.getpriority(os.PRIO_PROCESS, pid) != self.niceness
+            or os.sched_getscheduler(pid) != os.SCHED_OTHER
+        ):
             found.append("was given another priority")
         if os.sched_getaffinity(pid) != self.affinity:
             found.append("was pinned")
@@ -153,7 +160,7 @@ def supervise(options: dict[str, Any]) -> None:
         env={"PYTHONDONTWRITEBYTECODE": "1", "OWN": TOKEN},
     )
     try:
-        for name in options.get("only") or sorted(ATTACKS):
+        for name in options.get("only", sorted(ATTACKS)):
             scratch = root / f"scratch-{name}"
             scratch.mkdir()
             world = World(
@@ -247,7 +254,7 @@ def _attack(name: str, world: World, policy: Policy | None, channel: int) -> Non
             if not report.contained:
                 os._exit(3)
         _say(world, {"got": repr(ATTACKS[name].run(world))[:10_000]})
-    except Exception as error:  # noqa: BLE001 - whatever stopped the attack is the result
+    except Exception as error:  # whatever stopped the attack is the result
         _say(world, {"refused": f"{type(error).__name__}: {error}"[:500]})
     finally:
         os.write(world.channel, _MARK)

@@ -1,4 +1,5 @@
 """Using up what the machine has."""
+# ruff: noqa: PTH123
 
 from __future__ import annotations
 
@@ -82,8 +83,7 @@ def exhaust_processor_deaf_to_signals(world: World) -> Any:
 @attack(REFUSED)
 def exhaust_file_size(world: World) -> Any:
     with open("large", "wb") as file:
-        for _ in range(1000):
-            file.write(b"\0" * (1 << 20))
+        file.writelines(b"\0" * (1 << 20) for _ in range(1000))
     return "a gigabyte"
 
 

@@ -1,4 +1,5 @@
 """Touching another process: signals, limits, priorities, tracing; starting a new one; getting privileges back."""
+# ruff: noqa: PTH123
 
 from __future__ import annotations
 

@@ -58,13 +58,13 @@ def attack(*ends: str, control: bool = False) -> Callable[[Callable[[World], Any
 _CALLS = {
     "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186),
     "ptrace": (101, 117), "syslog": (103, 116), "personality": (135, 92), "ioprio_set": (251, 30),
-    "mq_open": (240, 180), "inotify_init1": (294, 26), "timer_create": (222, 107), 
+    "mq_open": (240, 180), "inotify_init1": (294, 26), "timer_create": (222, 107),
     "migrate_pages": (256, 238), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "name_to_handle_at": (303, 264), "pidfd_send_signal": (424, 424),
-    "pidfd_open": (434, 434), "memfd_create": (319, 279), "memfd_secret": (447, 447), 
+    "pidfd_open": (434, 434), "memfd_create": (319, 279), "memfd_secret": (447, 447),
     "tkill": (200, 130),
     "fchmodat2": (452, 452), "setxattrat": (463, 463), "never_assigned": (9999, 9999),
-    "mlock": (149, 228), "socket": (41, 198), 
+    "mlock": (149, 228), "socket": (41, 198),
 }  # fmt: skip
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.syscall.restype = ctypes.c_long

@@ -10,9 +10,10 @@ After apply(), the kept sockets serve through read, write, recv and send; ancill
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
-from validator.worker.lockdown import landlock, limits, paths, process, seccomp, user
+from validator.worker.lockdown import kernel, landlock, limits, paths, process, seccomp, user
 from validator.worker.lockdown.policy import APPLIED, OFF, UNAVAILABLE, Layer, LockdownReport, Policy
 from validator.worker.lockdown.supervisor import protect_supervisor
 
@@ -24,8 +25,15 @@ __all__ = [
     "LockdownReport",
     "Policy",
     "apply",
+    "prepare",
     "protect_supervisor",
 ]
+
+
+def prepare() -> None:
+    """What apply() needs and every child would find anew, found once: for a zygote, after its imports."""
+    paths.library_paths()
+    kernel.prepare()
 
 
 def apply(policy: Policy) -> LockdownReport:
@@ -39,23 +47,33 @@ def apply(policy: Policy) -> LockdownReport:
     scratch = str(Path(policy.scratch).resolve())
     if not Path(scratch).is_dir():
         raise NotADirectoryError(f"{policy.scratch} is no directory to write to")
-    os.chdir(scratch)
-    os.umask(0o077)
+    threads = process.count_threads()
+    _settle(scratch)
     code = [*paths.code_paths(), *policy.readable]
     readable = [*paths.library_paths(), *paths.own_process_paths(), *policy.readable]
     layers = [process.own_session(), process.keep_only(policy.keep_fds), limits.restrict(policy)]
     layers.append(user.drop(scratch, code, enabled=policy.drop_user))
     layers.append(limits.restrict_threads(policy, own_user=user.has_own_user()))
     layers += [process.hide(), process.die_with(parent), process.no_new_privileges()]
-    layers.append(_confine_files(policy, readable, scratch))
+    layers.append(_confine_files(policy, readable, scratch, threads))
     layers.append(_filter_calls(policy))
     return LockdownReport(tuple(layers))
 
 
-def _confine_files(policy: Policy, readable: list[str], scratch: str) -> Layer:
+def _settle(scratch: str) -> None:
+    """Make the scratch the place for everything that libraries write, and joblib content with one thread.
+
+    joblib's threads need a semaphore in /dev/shm, which is shared with other processes and stays closed.
+    """
+    os.chdir(scratch)
+    os.umask(0o077)
+    os.environ.update(TMPDIR=scratch, HOME=scratch, XDG_CACHE_HOME=scratch, JOBLIB_MULTIPROCESSING="0")
+    tempfile.tempdir = scratch
+
+
+def _confine_files(policy: Policy, readable: list[str], scratch: str, threads: int) -> Layer:
     if not policy.landlock:
         return Layer("landlock", OFF, "not asked for")
-    threads = process.count_threads()
     if threads > 1:
         return Layer("landlock", UNAVAILABLE, f"{threads} threads already run, and would escape it")
     return landlock.restrict(readable=readable, writable=[scratch], devices=paths.DEVICES)

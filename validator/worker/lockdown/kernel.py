@@ -51,6 +51,7 @@ landlock_add_rule:445:445 landlock_restrict_self:446:446 futex_waitv:449:449 cap
 """
 
 
+@lru_cache(maxsize=2)
 def numbers(machine: str) -> dict[str, int]:
     """System call numbers by name on `x86_64` or `aarch64`. Raises KeyError for another machine."""
     column = {"x86_64": 1, "aarch64": 2}[machine]
@@ -72,15 +73,16 @@ def _libc() -> Any:
     return libc
 
 
-@lru_cache(maxsize=1)
-def _own_numbers() -> dict[str, int]:
-    return numbers(machine())
+def prepare() -> None:
+    """Look up the C library's functions and the table of numbers ahead of the first call."""
+    if machine():
+        syscall("getpid")
 
 
 def syscall(name: str, *arguments: Any) -> int:
     """Make a system call with integer or ctypes arguments. Raises OSError."""
     words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
-    result = int(_libc().syscall(ctypes.c_long(_own_numbers()[name]), *words))
+    result = int(_libc().syscall(ctypes.c_long(numbers(machine())[name]), *words))
     if result == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from functools import lru_cache
 from pathlib import Path
 
 _SYSTEM = (
@@ -40,13 +41,14 @@ _OWN_PROC = ("maps", "stat", "statm", "status", "cgroup")
 DEVICES = ("/dev/null",)
 
 
-def library_paths() -> list[str]:
+@lru_cache(maxsize=1)
+def library_paths() -> tuple[str, ...]:
     """Files and directories of this interpreter and the system's libraries that exist, as real paths."""
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
     wanted = [*_SYSTEM, sys.executable, *code_paths()]
     for prefix in sorted(prefixes):
         wanted += [f"{prefix}/{name}" for name in ("lib", "lib64", "pyvenv.cfg", "share/zoneinfo")]
-    return sorted({str(Path(path).resolve()) for path in wanted if _exists(path)})
+    return tuple(sorted({os.path.realpath(path) for path in wanted if _exists(path)}))
 
 
 def own_process_paths() -> list[str]:
@@ -54,12 +56,13 @@ def own_process_paths() -> list[str]:
     return [f"/proc/{os.getpid()}/{name}" for name in _OWN_PROC]
 
 
-def code_paths() -> list[str]:
+@lru_cache(maxsize=1)
+def code_paths() -> tuple[str, ...]:
     """The directories that Python code is imported from: it must stay readable after the user changes."""
     stdlib = sysconfig.get_paths()
     wanted = {stdlib["stdlib"], stdlib["platstdlib"], stdlib["purelib"], stdlib["platlib"], _own_package()}
     wanted |= {entry for entry in sys.path if _is_installation(entry)}
-    return sorted({str(Path(path).resolve()) for path in wanted if _exists(path)})
+    return tuple(sorted({os.path.realpath(path) for path in wanted if _exists(path)}))
 
 
 def _exists(path: str) -> bool:
