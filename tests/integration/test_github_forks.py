@@ -1,0 +1,186 @@
+"""The two-workflow pattern: a folder that a fork's run has made is published, and believed as far as is right."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from validator.github.marker import parse
+
+HEAD = "4b7615dce52c4c05ce4e1d374e9c61a13717ac7c"
+
+
+@pytest.fixture
+def fork(peer: Any) -> Any:
+    """Pull request 1 comes from octocat/models and touches a model only."""
+    peer.seed(
+        {
+            "pulls": [{**peer.s["pulls"][0], "fork": True}],
+            "files": {"1": [{"filename": "models/churn.pkl", "status": "modified"}]},
+        }
+    )
+    return peer
+
+
+def run_event(peer: Any, *, fork: bool = True, **changes: Any) -> dict[str, Any]:
+    run = {
+        "id": 5,
+        "run_attempt": 1,
+        "event": "pull_request",
+        "head_sha": peer.s["refs"]["feature"],
+        "head_branch": "feature",
+        "head_repository": {"full_name": "octocat/models" if fork else peer.repo},
+        "conclusion": "success",
+        "path": ".github/workflows/validate.yml",
+        "pull_requests": [],
+    }
+    return {"action": "completed", "workflow_run": run | changes}
+
+
+def the_status(peer: Any) -> dict[str, Any]:
+    (status,) = peer.statuses(peer.s["refs"]["feature"])
+    return status
+
+
+def test_a_forks_pass_is_green_and_says_where_it_came_from(
+    make_job, fork, make_result, write_result, tmp_path
+):
+    folder = write_result(tmp_path / "preflight", make_result())
+    job = make_job(run_event(fork), name="workflow_run", run_id=99)
+    report = job.publish_folder(folder)
+    assert report.failed == ()
+    assert report.exit_code(require_publish=True) == 0
+    status = the_status(fork)
+    assert status["state"] == "success"
+    assert status["description"].startswith("fork octocat/models, run 5: pass")
+    assert "/actions/runs/5/attempts/1" in status["target_url"]
+    (comment,) = fork.comments(1)
+    assert (
+        "fork's own run [5](https://github.com/octo/models/actions/runs/5/attempts/1) of `octocat/models`"
+        in (comment["body"])
+    )
+    assert "forged" not in comment["body"]
+    assert parse(comment["body"]).run.run_id == 5
+
+
+def test_a_forks_fail_is_red(make_job, fork, make_result, write_result, tmp_path):
+    folder = write_result(tmp_path / "preflight", make_result("fail"))
+    report = make_job(run_event(fork), name="workflow_run").publish_folder(folder)
+    assert report.exit_code(require_publish=True) == 1
+    assert the_status(fork)["state"] == "failure"
+
+
+@pytest.mark.parametrize(
+    ("files", "event", "why"),
+    [
+        ([".github/workflows/validate.yml"], {}, "changes `.github/workflows/validate.yml`"),
+        (["models/preflight.toml"], {}, "changes `models/preflight.toml`"),
+        (["pyproject.toml"], {}, "changes `pyproject.toml`"),
+        ([], {"conclusion": "failure"}, "the run ended as failure"),
+        ([], {"conclusion": None}, "the run ended as unknown"),
+        ([], {"head_branch": "other", "head_sha": "a" * 40}, "no open pull request"),
+        ([], {"head_repository": None}, "no open pull request"),
+    ],
+)
+def test_a_forks_pass_that_cannot_be_believed_is_not_green(
+    make_job, fork, make_result, write_result, tmp_path, files, event, why
+):
+    listed = [{"filename": name, "status": "modified"} for name in ["models/churn.pkl", *files]]
+    fork.seed({"files": {"1": listed}, "commits": ["a" * 40]})
+    folder = write_result(tmp_path / "preflight", make_result())
+    job = make_job(run_event(fork, **event), name="workflow_run")
+    report = job.publish_folder(folder)
+    assert report.exit_code(require_publish=False) == 2
+    statuses = fork.statuses()
+    assert [s["state"] for s in statuses] == ["error"]
+    assert statuses[0]["description"].startswith("not accepted from fork ")
+    assert why in job.log.getvalue()
+    assert job.outputs["verdict"] == "error"
+
+
+def test_a_renamed_workflow_counts_by_its_old_name(make_job, fork, make_result, write_result, tmp_path):
+    moved = {"filename": "x.yml", "previous_filename": ".github/workflows/validate.yml", "status": "renamed"}
+    fork.seed({"files": {"1": [moved]}})
+    folder = write_result(tmp_path / "preflight", make_result())
+    make_job(run_event(fork), name="workflow_run").publish_folder(folder)
+    assert the_status(fork)["state"] == "error"
+
+
+@pytest.mark.parametrize("path", ["/pulls/1/files$", "/compare/", "/pulls/1$", "/pulls$"])
+@pytest.mark.parametrize("kind", ["read_only", "server_error", "not_found", "garbage"])
+def test_what_github_does_not_confirm_is_not_green(
+    make_job, fork, make_result, write_result, tmp_path, path, kind
+):
+    fork.fault(kind, method="GET", path=path, times=-1)
+    folder = write_result(tmp_path / "preflight", make_result())
+    make_job(run_event(fork), name="workflow_run").publish_folder(folder)
+    assert the_status(fork)["state"] == "error"
+
+
+def test_a_list_of_files_that_may_be_cut_is_not_believed(make_job, fork, make_result, write_result, tmp_path):
+    fork.seed({"files": {"1": [{"filename": f"f{i}", "status": "added"} for i in range(3_001)]}})
+    folder = write_result(tmp_path / "preflight", make_result())
+    make_job(run_event(fork), name="workflow_run").publish_folder(folder)
+    assert the_status(fork)["state"] == "error"
+
+
+def test_a_commit_that_was_replaced_meanwhile(make_job, fork, make_result, write_result, tmp_path):
+    """The branch moves on: the status stays on the judged commit, the newer commit's comment is left alone."""
+    fork.seed({"commits": ["a" * 40]})
+    folder = write_result(tmp_path / "preflight", make_result("fail"))
+    report = make_job(run_event(fork, head_sha="a" * 40), name="workflow_run").publish_folder(folder)
+    assert report.failed == ()
+    assert [s["state"] for s in fork.statuses("a" * 40)] == ["failure"]
+    assert fork.comments(1) == []
+
+
+def test_dependabots_pass_is_ours(make_job, peer, make_result, write_result, tmp_path):
+    folder = write_result(tmp_path / "preflight", make_result())
+    job = make_job(run_event(peer, fork=False), name="workflow_run", actor="dependabot[bot]")
+    assert job.publish_folder(folder).failed == ()
+    assert the_status(peer)["state"] == "success"
+    assert the_status(peer)["description"].startswith("pass: churn")
+    assert len(peer.comments(1)) == 1
+
+
+def test_pull_request_target_publishes_red_and_never_green_for_a_fork(
+    make_job, fork, make_result, write_result, tmp_path
+):
+    job = make_job(name="pull_request_target")
+    assert not job.target.may_load_model
+    job.publish_folder(write_result(tmp_path / "a", make_result()))
+    assert the_status(fork)["state"] == "error"
+
+
+def test_several_results_in_one_folder(make_job, peer, make_result, write_result, tmp_path):
+    write_result(tmp_path / "p/a", make_result(name="a"))
+    write_result(tmp_path / "p/b", make_result("fail", name="b"))
+    report = make_job(run_event(peer, fork=False), name="workflow_run").publish_folder(tmp_path / "p")
+    assert report.verdict == "fail"
+    assert the_status(peer)["description"].startswith("fail: 1 of 2 models: b: No NaN")
+    (comment,) = peer.comments(1)
+    assert "models/a.pkl" in comment["body"] or "`a`" in comment["body"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "symlink", "not json", "pipe"])
+def test_a_folder_that_is_refused_blocks_and_says_why(make_job, fork, kind, tmp_path):
+    folder = tmp_path / "preflight"
+    secret = tmp_path / "secret"
+    secret.write_text("the-secret")
+    if kind != "missing":
+        folder.mkdir()
+    if kind == "symlink":
+        (folder / "result.json").symlink_to(secret)
+    elif kind == "pipe":
+        os.mkfifo(folder / "result.json")
+    elif kind == "not json":
+        (folder / "result.json").write_text("::error::x\n" * 100)
+    job = make_job(run_event(fork), name="workflow_run")
+    report = job.publish_folder(folder)
+    assert report.exit_code(require_publish=False) == 2
+    assert the_status(fork)["state"] == "error"
+    (comment,) = fork.comments(1)
+    assert "Could not judge" in comment["body"]
+    assert "the-secret" not in comment["body"] + job.log.getvalue()
