@@ -25,8 +25,10 @@ class AnswerCheck:
     def __init__(self, contract: ServedContract) -> None:
         self._contract = contract
         self._width = len(contract.classes) if contract.sums_to_one and contract.classes else None
-        single_label = contract.sums_to_one
-        self.classes: dict[Any, Any] = _labels(contract.classes) if single_label else {}
+        self.classes: dict[Any, Any] = _labels(contract.classes) if contract.sums_to_one else {}
+        kinds = {type(value) for value in contract.classes}
+        self._as_given = kinds == {int}
+        self._label_dtype: Any = kinds.pop() if kinds in ({int}, {bool}, {float}) else object
 
     def check(self, answers: Mapping[str, Any], n_rows: int) -> tuple[dict[str, NDArray[Any]], list[Breach]]:
         """The outputs as arrays whose first axis is [N], and the breaches. Without them, all is as promised."""
@@ -65,45 +67,44 @@ class AnswerCheck:
     def _check_labels(self, array: NDArray[Any]) -> tuple[NDArray[Any], list[Breach]]:
         if not self.classes or array.ndim != 1:
             return array, []
-        found = [self.classes.get(label, _UNKNOWN) for label in array.tolist()]
-        unknown = np.array([label is _UNKNOWN for label in found], dtype=bool)
-        if unknown.any():
-            label = array[int(np.argmax(unknown))]
-            return array, [_breach("label", f"is {shown(label)}, no class of the contract", unknown)]
-        kinds = {type(label) for label in self.classes.values()}
-        simple = kinds in ({int}, {bool}, {float})
-        return np.array(found, dtype=kinds.pop() if simple else object), []
+        labels = array.tolist()
+        if self.classes.keys() >= set(labels):
+            if self._as_given and array.dtype == np.int64:
+                return array, []
+            found = [self.classes[label] for label in labels]
+            return np.array(found, dtype=self._label_dtype), []
+        unknown = np.array([label not in self.classes for label in labels], dtype=bool)
+        what = f"is {shown(labels[int(np.argmax(unknown))])}, no class of the contract"
+        return array, [_breach("label", what, unknown)]
 
     def _check_numbers(self, name: str, array: NDArray[Any]) -> list[Breach]:
-        rows = array.reshape(len(array), -1)
-        if array.dtype.kind == "f":
-            broken = ~np.isfinite(rows).all(axis=1)
-            if broken.any():
-                return [_breach(name, "is NaN or infinite", broken)]
+        """The whole array at once; row by row only when something is wrong, to say where."""
         low, high = self._range(name)
-        outside = np.zeros(len(rows), dtype=bool)
-        if low is not None:
-            outside |= (rows < low).any(axis=1)
-        if high is not None:
-            outside |= (rows > high).any(axis=1)
+        least, most = array.min(initial=np.inf), array.max(initial=-np.inf)
+        bounded = low <= least and most <= high and -np.inf < least and most < np.inf
+        sums = name == "probabilities" and self._contract.sums_to_one and array.ndim == 2
+        if bounded and not (sums and (np.abs(array.sum(axis=1) - 1) > TOLERANCE).any()):
+            return []
+        rows = array.reshape(len(array), -1)
+        broken: NDArray[Any] = np.any(~np.isfinite(rows.astype(np.float64)), axis=1)
+        if broken.any():
+            return [_breach(name, "is NaN or infinite", broken)]
+        outside: NDArray[Any] = np.any((rows < low) | (rows > high), axis=1)
         if outside.any():
             row = rows[int(np.argmax(outside))]
-            worst = row.min() if low is not None and row.min() < low else row.max()
-            return [_breach(name, f"is {worst}, outside [{low}, {high}]", outside)]
-        if name == "probabilities" and self._contract.sums_to_one and array.ndim == 2:
-            sums = rows.sum(axis=1)
-            off = np.abs(sums - 1) > TOLERANCE
-            if off.any():
-                return [_breach(name, f"sum to {sums[int(np.argmax(off))]}, not to one", off)]
-        return []
+            worst = row.min() if row.min() < low else row.max()
+            limits = "[0, 1]" if name == "probabilities" else f"[{low}, {high}]"
+            return [_breach(name, f"is {worst}, outside {limits}", outside)]
+        totals = rows.sum(axis=1)
+        off = np.abs(totals - 1) > TOLERANCE
+        return [_breach(name, f"sum to {totals[int(np.argmax(off))]}, not to one", off)]
 
-    def _range(self, name: str) -> tuple[float | None, float | None]:
+    def _range(self, name: str) -> tuple[float, float]:
+        """Least and greatest value that the output may have; infinite where there is no limit."""
         if name == "probabilities":
             return -TOLERANCE, 1 + TOLERANCE
-        return self._contract.output_minimum, self._contract.output_maximum
-
-
-_UNKNOWN = object()
+        low, high = self._contract.output_minimum, self._contract.output_maximum
+        return -np.inf if low is None else low, np.inf if high is None else high
 
 
 def _labels(classes: tuple[Any, ...]) -> dict[Any, Any]:

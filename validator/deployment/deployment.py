@@ -105,7 +105,16 @@ class Deployment:
         return cls(model, contract, identity, on_invalid=on_invalid, extra=extra, on_call=on_call)
 
     @classmethod
-    def for_validation(cls, *, onnx: bytes, contract: Mapping[str, Any], threads: int = 1) -> Deployment:
+    def for_validation(
+        cls,
+        *,
+        onnx: bytes,
+        contract: Mapping[str, Any],
+        on_invalid: OnInvalid = "raise",
+        extra: Extra = "refuse",
+        threads: int = 1,
+        on_call: Callable[[CallRecord], None] | None = None,
+    ) -> Deployment:
         """A deployment of a model that is being judged: the gate's own way, before there is an artifact.
 
         `contract` is the object that `contract.json` will hold. Its metadata says that nothing was verified.
@@ -113,7 +122,8 @@ class Deployment:
         served = parse_contract(contract)
         session = open_session(onnx, threads=threads, options=None, providers=("CPUExecutionProvider",))
         identity = {"version": "unjudged", "verdict": None, "contract": dict(contract)}
-        return cls(OnnxModel(session, served), served, identity)
+        model = OnnxModel(session, served)
+        return cls(model, served, identity, on_invalid=on_invalid, extra=extra, on_call=on_call)
 
     def predict(self, data: Any) -> Prediction:
         """The answers for a DataFrame, a mapping of columns, a structured array [N], a plain array [N, F] (columns in
