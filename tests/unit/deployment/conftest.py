@@ -65,7 +65,6 @@ def logistic_graph(*, width: int = 4, double: bool = True, tail: Sequence[Any] =
     """sigmoid(features @ WEIGHTS) as two probabilities and a label. `tail` are nodes put between p and the outputs:
     (operator, inputs, outputs, attributes) from `p` to `probabilities`; none for the plain thing.
     """
-    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     kind = TensorProto.DOUBLE if double else TensorProto.FLOAT
@@ -146,7 +145,7 @@ def mixed() -> tuple[bytes, Any, Any, Contract]:
     """A pipeline of text categories, whole numbers and floats: its ONNX file, itself, its sample and contract."""
     import pandas as pd
     from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
     from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -171,7 +170,7 @@ def mixed() -> tuple[bytes, Any, Any, Contract]:
         LogisticRegression(),
     ).fit(sample, answer)
     types = [("plan", StringTensorType([None, 1])), ("visits", Int64TensorType([None, 1]))]
-    types.append(("spend", DoubleTensorType([None, 1])))
+    types.append(("spend", FloatTensorType([None, 1])))
     model = to_onnx(pipeline, initial_types=types, options={"zipmap": False}, target_opset=17)
     specs = (
         FeatureSpec(name="plan", dtype="string", categories=("basic", "plus", "pro")),
