@@ -47,6 +47,7 @@ def transformed(ensemble: TreeEnsemble, scores: Scores) -> Scores:
     """The transform alone: [N, K] to [N, K], in the dtype of the scores."""
     kind = ensemble.transform.kind
     number = scores.dtype.type
+    result: Scores = scores
     factor, offset = number(ensemble.transform.factor), number(ensemble.transform.offset)
     with np.errstate(over="ignore", under="ignore"):
         if kind is TransformKind.SIGMOID:
@@ -64,11 +65,9 @@ def transformed(ensemble: TreeEnsemble, scores: Scores) -> Scores:
         elif kind is TransformKind.LOG1P_EXP:
             result = np.log1p(np.exp(scores))
         elif kind is TransformKind.STEP:
-            result = (scores > 0).astype(scores.dtype)
+            result = np.where(scores > 0, number(1), number(0))
         elif kind is TransformKind.ISOLATION:
             result = -(number(2) ** (-scores / factor)) - offset
-        else:
-            result = scores
     return np.asarray(result, dtype=scores.dtype)
 
 
@@ -81,4 +80,5 @@ def _labels(ensemble: TreeEnsemble, scores: Scores, output: Scores) -> npt.NDArr
     if rule is LabelRule.RAW_NOT_NEGATIVE:
         return (scores[:, 0] >= 0).astype(np.int64)
     source = scores if rule is LabelRule.ARGMAX_RAW else output
-    return np.argmax(source, axis=1).astype(np.int64)
+    first_largest: npt.NDArray[np.int64] = np.argmax(source, axis=1).astype(np.int64)
+    return first_largest

@@ -1,6 +1,7 @@
 """What the columns that trees look at hold: an input's column, or something made of one, value by value.
 
-A column is written as an expression of x: nested tuples, the innermost ("x",). Columns are followed through the
+A column is written as an expression of x: nested tuples, the innermost ("x",), or ("Code", keys) for the position
+of x in a list of keys, NaN where it is not listed. Columns are followed through the
 operators that work on each value alone or only move columns about; anything else is not understood.
 """
 
@@ -58,6 +59,8 @@ def trace(graph: Graph, name: str) -> list[Column]:
 
 
 def _apply(graph: Graph, node: Node, known: dict[str, list[Column]]) -> list[Column]:
+    if node.op == "LabelEncoder" and node.domain == "ai.onnx.ml":
+        return _coded(node, known)
     if node.domain:
         raise NotUnderstoodError(f"{node.op} before the trees")
     if node.op == "Identity":
@@ -87,6 +90,25 @@ def _gather(graph: Graph, node: Node, known: dict[str, list[Column]]) -> list[Co
     if len(index) and (index.min() < -len(columns) or index.max() >= len(columns)):
         raise NotUnderstoodError("Gather of columns that do not exist")
     return [columns[int(place)] for place in index]
+
+
+def _coded(node: Node, known: dict[str, list[Column]]) -> list[Column]:
+    tables = [node.tensor(name) for name in ("keys_tensor", "values_tensor", "default_tensor")]
+    columns = known.get(node.inputs[0])
+    if (
+        columns is None
+        or len(columns) != 1
+        or columns[0].expression != X
+        or len(node.attributes) != len(tables)
+    ):
+        raise NotUnderstoodError("a LabelEncoder of several columns, or of an unusual kind")
+    keys, values, default = tables
+    if keys is None or values is None or default is None or not np.isnan(default).all():
+        raise NotUnderstoodError("a LabelEncoder that does not make unknown values NaN")
+    if values.tolist() != list(range(keys.size)):
+        raise NotUnderstoodError("a LabelEncoder whose values are not 0, 1, ...")
+    listed = [key.decode() if isinstance(key, bytes) else key for key in keys.reshape(-1).tolist()]
+    return [Column(columns[0].source, ("Code", tuple(listed)))]
 
 
 def _elementwise(graph: Graph, node: Node, known: dict[str, list[Column]]) -> list[Column]:

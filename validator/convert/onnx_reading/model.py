@@ -37,10 +37,8 @@ def read(onnx_bytes: bytes) -> OnnxTreeModel:
         raise NotUnderstoodError(f"{len(nodes)} tree operators in the graph, not one")
     node = nodes[0]
     columns = trace(graph, node.inputs[0])
-    if node.op == "TreeEnsemble":
-        trees = trees5.read(node)
-    else:
-        trees = trees3.read(node, _input_dtype(graph, columns))
+    is_new = node.op == "TreeEnsemble"
+    trees = trees5.read(node) if is_new else trees3.read(node, _input_dtype(graph, columns))
     return OnnxTreeModel(graph=graph, node=node, trees=trees, columns=columns)
 
 

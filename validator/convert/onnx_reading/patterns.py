@@ -26,7 +26,7 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Exactly:
-    """A constant of these values, whatever its number type; compared flat where `shape` does not matter."""
+    """A constant of these values, compared flat, whatever its number type."""
 
     values: Array
 
@@ -61,14 +61,8 @@ class Found:
     constants: dict[str, Array] = field(default_factory=dict)
 
 
-def match(graph: Graph, name: str, pattern: Pattern) -> Found:
-    """The places of a pattern that the tensor `name` fits. Raises NotUnderstoodError, saying where it does not."""
-    found = Found()
-    _match(graph, name, pattern, found)
-    return found
-
-
-def _match(graph: Graph, name: str, pattern: Pattern, found: Found) -> None:
+def match(graph: Graph, name: str, pattern: Pattern, found: Found) -> None:
+    """Fit the tensor `name` to a pattern and note its places. Raises NotUnderstoodError, saying what does not fit."""
     if isinstance(pattern, Operator):
         _match_operator(graph, name, pattern, found)
     elif isinstance(pattern, Tensor):
@@ -93,7 +87,7 @@ def _match_operator(graph: Graph, name: str, pattern: Operator, found: Found) ->
     if len(node.inputs) != len(pattern.inputs) or not _same_attributes(node, pattern.attributes):
         raise NotUnderstoodError(f"{node.op} used in another way than expected")
     for used, part in zip(node.inputs, pattern.inputs, strict=True):
-        _match(graph, used, part, found)
+        match(graph, used, part, found)
 
 
 def _same_attributes(node: Node, expected: Mapping[str, int | tuple[int, ...]]) -> bool:

@@ -63,7 +63,7 @@ class Product:
 
     def _branches(self, walk: Walk, node: int, region: Region) -> list[tuple[int, Region]]:
         feature = int(walk.feature[node])
-        values = region.get(feature) or whole(self.domain, feature)
+        values = region[feature] if feature in region else whole(self.domain, feature)
         parts = split(walk, self.store, node, values, float32=bool(self.domain.float32[feature]))
         children = (int(walk.first[node]), int(walk.second[node]))
         return [

@@ -80,7 +80,7 @@ def path_to(walk: Walk, store: SetStore, domain: Domain, reference: int, parents
     region: Region = {}
     for node, is_second in reversed(steps):
         feature = int(walk.feature[node])
-        values = region.get(feature) or whole(domain, feature)
+        values = region[feature] if feature in region else whole(domain, feature)
         left = split(walk, store, node, values, float32=bool(domain.float32[feature]))[is_second]
         if not left:
             return None

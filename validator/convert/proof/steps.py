@@ -19,7 +19,7 @@ Step = tuple[str, int]
 def steps_of(expression: Expression) -> tuple[Step, ...]:
     """The steps from x to a column, the last one first. Raises NotUnderstoodError."""
     steps: list[Step] = []
-    while expression != X:
+    while expression != X and expression[0] != "Code":
         step, expression = _outermost(expression)
         if step is not None:
             steps.append(step)
