@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from validator.draft import Blocked, Progress
 from validator.errors import WorkerError
-from validator.results import GateResult
+from validator.results import GateResult, RuntimeName
+from validator.runtimes.runtime import WorkerRuntime
 from validator.session import begin, workers
 from validator.settings import Settings
 from validator.stages import conclusion
@@ -57,8 +59,12 @@ def _run_stages(context: Context) -> None:
     sample = open_sample(context)
     native = load_native(context, report)
     data = fit_sample(context, sample, native.facts)
-    converted = convert(context, native, data.columns)
-    judge = prove(context, converted)
-    judge_parity(context, native, converted, judge, data)
-    runtimes, artifact = deploy(context, native.runtime, converted)
+    runtimes: dict[RuntimeName, WorkerRuntime] = {"native": native.runtime}
+    artifact: dict[str, bytes] = {}
+    with suppress(Blocked):
+        converted = convert(context, native, data.columns)
+        judge = prove(context, converted)
+        judge_parity(context, native, converted, judge, data)
+        runtimes, artifact = deploy(context, native.runtime, converted)
+    # Without an ONNX file the native model is judged all the same: its own faults are worth knowing.
     run_suites(context, runtimes, data.subject, artifact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,11 +34,16 @@ def write_initial(
             data.observer.observe(rows)
         contract = data.subject.contract.model_copy(update={"features": data.observer.features})
     text = render(
-        model=settings.model[0],
-        data=str(settings.data),
+        model=_beside(settings.model[0], path),
+        data=_beside(str(settings.data), path),
         target=settings.target,
         name=settings_name(settings),
         contract=contract,
     )
     write_file(path, text, None)
     return path
+
+
+def _beside(path: str, config: Path) -> str:
+    """A path as the configuration file must hold it: counted from the file's own folder."""
+    return os.path.relpath(path, config.parent)

@@ -138,6 +138,11 @@ class Settings(_Table):
     input_dtype: Literal["auto", "float32", "float64"] = _field(
         "auto", "Conversion", "number type of the ONNX input; auto is what the native library compares in"
     )
+    onnx: str | None = _field(
+        None,
+        "Conversion",
+        "an ONNX file made elsewhere, to be judged against the model instead of converting it",
+    )
     tolerance: float | None = _field(
         None,
         "Conversion",

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from validator.errors import ConversionError
+from validator.model.file import identify, read_verified
 from validator.results import Conversion, Hazard
 from validator.runtimes.process import Reply, Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.context import Context
+from validator.stages.inspection import scan
 from validator.stages.loading import Columns, Native, onnx_runtime
 from validator.suites.common import Finding, failed, passed, result, seen, warned
 
@@ -52,34 +55,57 @@ def export_trees(native: Native) -> Export:
 
 
 def convert(context: Context, native: Native, columns: Columns) -> Converted:
-    """Checks `convert.onnx`, `convert.hazards`, and `load.model` on ONNX. Blocks when there is no ONNX file."""
+    """Checks `convert.onnx`, `convert.hazards`, and `load.model` on ONNX. Blocks when there is no ONNX file.
+
+    With the setting `onnx` that file is judged as it is, and nothing is converted.
+    """
     draft = context.draft
     with draft.stage("convert"), draft.guarding("convert.onnx"):
         export = export_trees(native)
-        worker = context.start("convert")
-        reply = _converted(context, worker, export, columns)
-        onnx = bytes(reply.arrays[0])
-        worker.close()
-    facts = reply.result
-    draft.conversion = Conversion(
-        method=facts["method"],
-        seconds=reply.seconds,
-        onnx_sha256=sha256(onnx).hexdigest(),
-        onnx_bytes=len(onnx),
-        input_dtype=facts["input_dtype"],
-        hazards=tuple(Hazard.model_validate(hazard) for hazard in facts["hazards"]),
-    )
+        onnx = _given(context) if context.settings.onnx else _made(context, export, columns)
     context.onnx = onnx
     draft.add(result("convert.onnx", "", _judge_method(draft.conversion, len(context.data))))
     draft.add(result("convert.hazards", "", _judge_hazards(draft.conversion.hazards)))
     with draft.stage("load ONNX"), draft.guarding("load.model", "onnx"):
         runtime = onnx_runtime(context, onnx)
-    draft.add(
-        result("load.model", "onnx", passed(f"loads in ONNX Runtime, {runtime.facts['input_dtype']} input"))
-    )
+    input_dtype = str(runtime.facts["input_dtype"])
+    draft.conversion = draft.conversion.model_copy(update={"input_dtype": input_dtype})
+    draft.add(result("load.model", "onnx", passed(f"loads in ONNX Runtime, {input_dtype} input")))
     return Converted(
-        onnx=onnx, export=export, runtime=runtime, method=facts["method"], input_dtype=facts["input_dtype"]
+        onnx=onnx, export=export, runtime=runtime, method=draft.conversion.method, input_dtype=input_dtype
     )
+
+
+def _given(context: Context) -> bytes:
+    """The ONNX file that the user brings along, after the same look at it as at any file."""
+    path = str(context.settings.onnx)
+    file = identify(path)
+    if file.format != "onnx":
+        raise ConversionError(f"{path} is {file.format}, not ONNX", hint="check --onnx")
+    data = read_verified(file)
+    scan(context, data, "onnx")
+    context.draft.conversion = Conversion(
+        method="none",
+        onnx_sha256=file.sha256,
+        onnx_bytes=len(data),
+        reason=f"{path} was given, and judged as it is",
+    )
+    return data
+
+
+def _made(context: Context, export: Export, columns: Columns) -> bytes:
+    worker = context.start("convert")
+    reply = _converted(context, worker, export, columns)
+    onnx = bytes(reply.arrays[0])
+    worker.close()
+    context.draft.conversion = Conversion(
+        method=reply.result["method"],
+        seconds=reply.seconds,
+        onnx_sha256=sha256(onnx).hexdigest(),
+        onnx_bytes=len(onnx),
+        hazards=tuple(Hazard.model_validate(hazard) for hazard in reply.result["hazards"]),
+    )
+    return onnx
 
 
 def _converted(context: Context, worker: Worker, export: Export, columns: Columns) -> Reply:
@@ -103,9 +129,11 @@ def _metadata(context: Context) -> dict[str, str]:
 def _judge_method(conversion: Conversion, native_bytes: int) -> Finding:
     size = seen("ONNX bytes", conversion.onnx_bytes, f"native file: {native_bytes}")
     took = seen("seconds", round(conversion.seconds, 3), volatile=True)
+    if conversion.method == "none":
+        return passed(conversion.reason, size)
     if conversion.method == "exact":
-        return passed(f"exact trees, {conversion.input_dtype} input", size, took)
-    return passed(f"through skl2onnx, {conversion.input_dtype} input; measured, not proved", size, took)
+        return passed("exact trees", size, took)
+    return passed("through skl2onnx; measured, not proved", size, took)
 
 
 def _judge_hazards(hazards: tuple[Hazard, ...]) -> Finding:

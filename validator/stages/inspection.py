@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from validator.errors import UnsafeModelError
 from validator.model.safety import SafetyReport
 from validator.results import Evidence
 from validator.runtimes.process import Worker
@@ -27,9 +28,7 @@ def inspect(context: Context) -> SafetyReport:
         )
     )
     with draft.stage("scan"), draft.guarding("load.safety"):
-        worker = context.start(
-            "scan", options={"format": context.format, "allow": list(context.settings.allow)}
-        )
+        worker = _scanner(context, context.format)
         report = SafetyReport.from_dict(worker.call("scan", [context.data]).result)
         finding = _judge(report, context, worker)
         worker.close()
@@ -37,6 +36,19 @@ def inspect(context: Context) -> SafetyReport:
         draft.block("load.safety", finding)
     draft.add(result("load.safety", "", finding))
     return report
+
+
+def _scanner(context: Context, format: str) -> Worker:
+    return context.start("scan", options={"format": format, "allow": list(context.settings.allow)})
+
+
+def scan(context: Context, data: bytes, format: str) -> None:
+    """Look at a further file of the run. Raises UnsafeModelError when it is refused."""
+    worker = _scanner(context, format)
+    report = SafetyReport.from_dict(worker.call("scan", [data]).result)
+    worker.close()
+    if not report.ok:
+        raise UnsafeModelError(f"refused: {report.findings[0]}", hint=report.findings[0].hint)
 
 
 def _judge(report: SafetyReport, context: Context, worker: Worker) -> Finding:
