@@ -14,7 +14,7 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.session import begin, workers
 from validator.settings import Settings
 from validator.stages import conclusion
-from validator.stages.context import NATIVE, Context
+from validator.stages.context import Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,6 @@ def _run_stages(context: Context) -> None:
     from validator.stages.trial import deploy, run_suites
 
     report = inspect(context)
-    context.workshop.zygote(NATIVE, context.python).preload(report.preload)
     sample = open_sample(context)
     native = load_native(context, report)
     data = fit_sample(context, sample, native.facts)

@@ -294,10 +294,13 @@ class Workshop:
         python: str = sys.executable,
         options: Mapping[str, Any] | None = None,
         files: Sequence[int] = (),
+        packages: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         wait: bool = True,
     ) -> Worker:
-        """Fork a locked-down worker for `job`; `files` are descriptors that it may read.
+        """Fork a locked-down worker for `job`.
+
+        `files` are descriptors that it may read; `packages` the user's own, from name to path, that it may import.
 
         Raises WorkerError when it does not come up.
         """
@@ -306,10 +309,16 @@ class Workshop:
         scratch = Path(tempfile.mkdtemp(prefix=f"{job}-", dir=self._folder))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
-            policy = Policy(scratch=str(scratch), memory_bytes=limits.memory_bytes, cpu_seconds=limits.cpu_seconds)
+            policy = Policy(
+                scratch=str(scratch),
+                readable=tuple((packages or {}).values()),
+                memory_bytes=limits.memory_bytes,
+                cpu_seconds=limits.cpu_seconds,
+            )
             order = {
                 "job": job,
                 "options": dict(options or {}),
+                "packages": dict(packages or {}),
                 "policy": asdict(policy),
                 "fds": 1 + len(files),
             }
@@ -333,7 +342,8 @@ class Workshop:
         report = meta["lockdown"]
         worker.contained = report["contained"] is True
         worker.isolation = tuple(
-            Layer(name=layer["name"], state=layer["state"], reason=layer["detail"][:1000]) for layer in report["layers"]
+            Layer(name=layer["name"], state=layer["state"], reason=layer["detail"][:1000])
+            for layer in report["layers"]
         )
 
     def close(self) -> None:

@@ -68,7 +68,9 @@ class WorkerRuntime:
         if not isinstance(reply.result, dict):
             raise WorkerError(f"the {name} worker told nothing of its model", hint=_HINT)
         # The worker's figure leaves out the transfer; it is believed only up to what our clock saw.
-        load_ms = min(float(reply.result.get("load_ms", reply.wall_seconds * 1000)), reply.wall_seconds * 1000)
+        load_ms = min(
+            float(reply.result.get("load_ms", reply.wall_seconds * 1000)), reply.wall_seconds * 1000
+        )
         return cls(name=name, worker=worker, facts=reply.result, load_ms=load_ms)
 
     def predict(self, table: Table) -> Outputs:
@@ -127,7 +129,11 @@ class WorkerRuntime:
         """Dtypes and ranks that outputs can have. The count of rows is the smoke suite's to judge, not ours."""
         for name, array in zip(names, arrays, strict=True):
             if array.dtype.kind not in "fiubO" or array.ndim > 3:
-                raise WorkerError(f"the {self.name} worker's {name} is {array.dtype} {array.shape}", hint=_HINT)
+                raise WorkerError(
+                    f"the {self.name} worker's {name} is {array.dtype} {array.shape}", hint=_HINT
+                )
             if array.ndim and rows is not None and len(array) > max(10 * rows, 1_000):
-                raise WorkerError(f"the {self.name} worker sent {len(array)} answers for {rows} rows", hint=_HINT)
+                raise WorkerError(
+                    f"the {self.name} worker sent {len(array)} answers for {rows} rows", hint=_HINT
+                )
         return Outputs(**dict(zip(names, arrays, strict=True)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from validator.draft import Draft
@@ -42,8 +44,13 @@ class Context:
     def start(self, job: str, *, options: dict[str, Any] | None = None) -> Worker:
         """Start a worker for a job, and note which layers of isolation are around it."""
         role = _JOB_ZYGOTES.get(job, TOOLS)
+        foreign = role == NATIVE
         worker = self.workshop.start(
-            job, role=role, python=self.python if role == NATIVE else sys.executable, options=options
+            job,
+            role=role,
+            python=self.python if foreign else sys.executable,
+            options=options,
+            packages=own_packages(self.settings.allow) if foreign or job == "convert" else None,
         )
         self.note_isolation(worker)
         return worker
@@ -62,3 +69,21 @@ class Context:
             "allow": list(self.settings.allow),
             "trusted": self.settings.trust_pickle is not None,
         }
+
+
+def own_packages(allow: Sequence[str], folder: Path | None = None) -> dict[str, str]:
+    """The user's own packages among the allowed names, from name to absolute path.
+
+    They are looked for in the working directory and its `src`; what is installed needs no path.
+    """
+    base = folder or Path.cwd()
+    found: dict[str, str] = {}
+    for pattern in allow:
+        name = pattern.split(".", 1)[0]
+        if not name.isidentifier():
+            continue
+        places = [root / leaf for root in (base, base / "src") for leaf in (name, f"{name}.py")]
+        place = next((place for place in places if place.exists()), None)
+        if place is not None:
+            found[name] = str(place.resolve())
+    return found

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from validator.errors import UnsafeModelError
 from validator.model.safety import SafetyReport
 from validator.results import Evidence
 from validator.runtimes.process import Worker
 from validator.settings import Settings
-from validator.stages.context import Context
+from validator.stages.context import NATIVE, Context
 from validator.suites.common import Finding, failed, passed, result, seen, warned
 
 _SHOWN = 10
 
 
 def inspect(context: Context) -> SafetyReport:
-    """Checks `load.file` and `load.safety`. Blocks when the file may not be loaded."""
+    """Checks `load.file` and `load.safety`. Blocks when the file may not be loaded, else starts importing its libraries."""
     draft, file = context.draft, context.file
     draft.add(
         result(
@@ -35,7 +37,14 @@ def inspect(context: Context) -> SafetyReport:
     if finding.status in ("fail", "error"):
         draft.block("load.safety", finding)
     draft.add(result("load.safety", "", finding))
+    context.workshop.zygote(NATIVE, context.python).preload(preloadable(report, context.settings.allow))
     return report
+
+
+def preloadable(report: SafetyReport, allow: Sequence[str]) -> list[str]:
+    """The modules that the native model's zygote may import: never the user's own, which run locked down only."""
+    own = {pattern.split(".", 1)[0] for pattern in allow}
+    return [name for name in report.preload if name.split(".", 1)[0] not in own]
 
 
 def _scanner(context: Context, format: str) -> Worker:

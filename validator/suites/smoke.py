@@ -145,7 +145,7 @@ def _probability_range(probabilities: Any) -> Finding:
 
     if probabilities.dtype.kind != "f":
         return failed(f"probabilities are {probabilities.dtype}")
-    bad = ~((probabilities >= 0) & (probabilities <= 1))
+    bad = (probabilities < 0) | (probabilities > 1)  # NaN is for the check of finite answers to name
     if bad.any():
         row = int(np.argwhere(bad)[0][0])
         value = float(probabilities[bad][0])
@@ -156,9 +156,9 @@ def _probability_range(probabilities: Any) -> Finding:
         )
     if probabilities.ndim == 2:
         gaps = np.abs(probabilities.sum(axis=1) - 1)
-        worst = float(gaps.max(initial=0))
+        worst = float(np.nanmax(gaps, initial=0))
         if worst > _SUM_TOLERANCE:
-            row = int(gaps.argmax())
+            row = int(np.nanargmax(gaps))
             return failed(
                 f"the probabilities of row {row} sum to {float(probabilities[row].sum()):.6g}",
                 seen("largest distance from one", worst, f"<= {_SUM_TOLERANCE}"),

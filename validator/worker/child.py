@@ -9,6 +9,7 @@ import time
 from typing import Any, Dict, List, Tuple
 
 from validator.worker import wire
+from validator.worker.own_code import adopt
 
 #: Job name -> module; each has a class `Job` whose public methods are the operations.
 JOBS = {
@@ -21,7 +22,8 @@ def run(channel: int, order: Dict[str, Any]) -> None:
     """Serve the job that `order` names. The channel's descriptor stays the only way out."""
     module = importlib.import_module(JOBS[order["job"]])
     report = _lock_down(order, channel)
-    job = module.Job(**order.get("options", {}))
+    adopt(order["packages"])
+    job = module.Job(**order["options"])
     wire.send(channel, {"ready": True, "lockdown": report})
     while True:
         try:
