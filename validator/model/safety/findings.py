@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from validator.model.safety.policy import Policy
 from validator.model.safety.report import Finding, Import, Limits
 from validator.model.safety.symbols import Map, Obj, Ref
 from validator.model.safety.versions import recorded_version
 
 _MOST_NAMES = 10_000
+_BOOSTERS = ("lightgbm.basic.Booster", "xgboost.core.Booster")
 
 
 class Log:
@@ -20,6 +23,7 @@ class Log:
         self.versions: dict[str, str] = {}
         self.notes: list[str] = []
         self.place = ""
+        self.embedded: list[tuple[str, str, Any]] = []
         self._limits = limits
         self._uses: dict[tuple[str, str], set[str]] = {}
         self._refs: dict[tuple[str, str], Ref] = {}
@@ -59,6 +63,8 @@ class Log:
         found = recorded_version(target, state)
         if found:
             self.versions.setdefault(*found)
+        if target.path in _BOOSTERS and len(self.embedded) < _MOST_NAMES:
+            self.embedded.append((target.path, self.place, state.get("handle") or state.get("_handle")))
 
     def finish(self) -> None:
         """Refuse the globals that were asked for, are not permitted, and were never used: importing runs code too."""

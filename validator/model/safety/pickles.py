@@ -7,12 +7,15 @@ from typing import Any
 
 from validator.model.formats import HEAD_BYTES, compression_of, is_pickle
 from validator.model.safety.compression import CompressionError, inflate
+from validator.model.safety.documents import DocumentError
 from validator.model.safety.findings import Log
+from validator.model.safety.lightgbm_text import BrokenModelError, check_text
 from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import MalformedError
 from validator.model.safety.policy import Policy, versions_of
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
-from validator.model.safety.symbols import class_of
+from validator.model.safety.symbols import Raw, class_of
+from validator.model.safety.xgboost_model import check_serialised
 
 _MOST_STREAMS = 20
 _BROKEN_HINT = "The file is damaged or was made to mislead: save the model again with pickle or joblib."
@@ -38,6 +41,7 @@ def scan_pickle(
         )  # fmt: skip
     log = Log(policy, limits)
     result = _scan_streams(stream, policy, log, limits)
+    _check_embedded(log, limits)
     log.finish()
     _note_versions(log)
     return SafetyReport(
@@ -80,6 +84,23 @@ def _scan_streams(data: bytes, policy: Policy, log: Log, limits: Limits) -> Any:
         if not is_pickle(data[position : position + HEAD_BYTES]):
             return result
     return result
+
+
+def _check_embedded(log: Log, limits: Limits) -> None:
+    """The native models inside the pickle: their libraries' parsers trust what they are given."""
+    for path, place, content in log.embedded:
+        raw = content.content() if isinstance(content, Raw) else content
+        raw = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+        if raw is None:
+            continue
+        try:
+            if path.startswith("lightgbm"):
+                check_text(raw.decode("utf-8"), limits)
+            else:
+                check_serialised(raw, limits)
+        except (BrokenModelError, DocumentError, ValueError, OverflowError, AttributeError) as error:
+            log.place = place
+            log.add(path, "build", 0, f"holds a broken model: {error}"[:500], _BROKEN_HINT)
 
 
 def _note_versions(log: Log) -> None:

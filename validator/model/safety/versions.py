@@ -26,9 +26,15 @@ def recorded_version(target: Obj, state: Map) -> tuple[str, str] | None:
         return ("xgboost", version) if version else None
     if root == "catboost":
         content = state.get("__model")
-        found = _CATBOOST.search(_head(content)) or _CATBOOST.search(_tail(content))
-        return ("catboost", (found[1] or found[2]).decode()) if found else None
+        version = catboost_version(content.content() if isinstance(content, Raw) else _tail(content))
+        return ("catboost", version) if version else None
     return None
+
+
+def catboost_version(cbm: bytes) -> str:
+    """The release that wrote these cbm bytes, or empty: its build information stands near the end."""
+    found = _CATBOOST.search(cbm)
+    return (found[1] or found[2]).decode() if found else ""
 
 
 def xgboost_version(ubj: bytes) -> str:

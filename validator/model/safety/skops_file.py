@@ -1,0 +1,184 @@
+"""Checking a skops file: a zip archive with a schema of nodes, each naming the class that it would make."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import zipfile
+import zlib
+from ast import literal_eval
+from collections.abc import Iterable
+from typing import Any
+
+from validator.model.safety.documents import DocumentError, read_json
+from validator.model.safety.findings import Log
+from validator.model.safety.policy import Policy
+from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport
+from validator.model.safety.symbols import Ref
+
+_HINT = "Write the file again with skops.io.dump; if this stays, find out who made it."
+_SCHEMA = "schema.json"
+_SCHEMA_BYTES = 256 << 20
+_MOST_MEMBERS = 100_000
+_MEMBER = re.compile(r"[\w.\-]{1,100}\Z")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_NPY_MAGIC = b"\x93NUMPY"
+# Loaders of skops (skops/io) that make more than data: each names what it makes in its own keys.
+_DANGEROUS = {
+    "MethodNode": "binds a method of an object",
+    "OperatorFuncNode": "calls a function of `operator`",
+}
+_ALLOWED_OPERATORS = {"itemgetter"}
+
+
+class ArchiveError(Exception):
+    """The archive is refused: what is wrong with it."""
+
+
+def scan_skops(data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAULT_LIMITS) -> SafetyReport:
+    """Check the archive's members and the names that its schema asks for, without loading any.
+
+    The report's imports are the types that a loader may be told to trust.
+    """
+    log = Log(Policy(allow), limits)
+    facts: dict[str, str] = {}
+    top = ""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = _check_members(archive, len(data), limits)
+            schema = read_json(_read(archive, _SCHEMA, _SCHEMA_BYTES), nodes=limits.nodes)
+            _check_arrays(archive, members, limits)
+        top = _check_nodes(schema, log)
+        facts = {"members": str(len(members)), "protocol": str(schema.get("protocol", ""))[:20]}
+        version = schema.get("_skops_version")
+        if isinstance(version, str):
+            log.versions["skops"] = version[:50]
+    except (ArchiveError, DocumentError) as error:
+        log.add("skops archive", "format", 0, str(error)[:500], _HINT)
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, TypeError, AttributeError,
+            RuntimeError, RecursionError, NotImplementedError) as error:  # fmt: skip
+        log.add("skops archive", "format", 0, f"cannot be read: {error!r}"[:500], _HINT)
+    log.finish()
+    return SafetyReport(
+        "skops",
+        UNSAFE if log.findings else SAFE,
+        tuple(log.findings),
+        imports=log.imports(),
+        versions=tuple(sorted(log.versions.items())),
+        model_class=top,
+        preload=log.preload(),
+        facts=tuple(sorted(facts.items())),
+    )
+
+
+def _check_members(archive: zipfile.ZipFile, size: int, limits: Limits) -> list[zipfile.ZipInfo]:
+    members = archive.infolist()
+    if len(members) > _MOST_MEMBERS:
+        raise ArchiveError(f"it has more than {_MOST_MEMBERS:,} members")
+    names = [member.filename for member in members]
+    if len(set(names)) != len(names):
+        raise ArchiveError("it has two members of one name")
+    total = 0
+    for member in members:
+        if not _MEMBER.match(member.filename) or member.filename.startswith("."):
+            raise ArchiveError(f"its member {member.filename[:100]!r} is no plain file name")
+        if member.flag_bits & 1 or member.compress_type not in _METHODS:
+            raise ArchiveError(f"its member {member.filename!r} is encrypted or compressed in an unknown way")
+        total += member.file_size
+    if total > limits.decompressed_bytes or (total > 64 << 20 and total > limits.ratio * size):
+        raise ArchiveError(f"its {size:,} bytes inflate to {total:,}")
+    return members
+
+
+def _read(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """A member's content, inflated no further than `most` whatever its header claims."""
+    with archive.open(name) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ArchiveError(f"its member {name!r} is longer than {most:,} bytes")
+    return content
+
+
+def _check_arrays(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], limits: Limits) -> None:
+    for member in members:
+        if member.filename.endswith(".npy"):
+            with archive.open(member) as stream:
+                _check_npy(member.filename, stream.read(65_536 + 16), member.file_size)
+        elif member.filename.endswith(".npz"):
+            inner = _read(archive, member.filename, min(member.file_size, limits.decompressed_bytes))
+            with zipfile.ZipFile(io.BytesIO(inner)) as nested:
+                for part in _check_members(nested, max(len(inner), 1), limits):
+                    with nested.open(part) as stream:
+                        _check_npy(part.filename, stream.read(65_536 + 16), part.file_size)
+        elif member.filename != _SCHEMA and not member.filename.endswith((".bin", ".json", ".cbm", ".txt")):
+            raise ArchiveError(f"its member {member.filename!r} is no array")
+
+
+def _check_npy(name: str, head: bytes, size: int) -> None:
+    """An array file: its header's shape and dtype must give its size, and its dtype hold no Python objects."""
+    if not head.startswith(_NPY_MAGIC) or head[6:7] not in (b"\x01", b"\x02", b"\x03"):
+        raise ArchiveError(f"its member {name!r} is no NumPy array")
+    width = 2 if head[6] == 1 else 4
+    length = int.from_bytes(head[8 : 8 + width], "little")
+    if length > 65_536:
+        raise ArchiveError(f"its array {name!r} has a header of {length:,} bytes")
+    header = literal_eval(head[8 + width : 8 + width + length].decode("utf-8"))
+    descr, shape = header["descr"], header["shape"]
+    if not isinstance(descr, str) or not re.match(r"[<>|=][biufcmMSUV]\d+(\[\w+\])?\Z", descr):
+        raise ArchiveError(f"its array {name!r} holds {str(descr)[:60]!r}, which is no plain number or text")
+    sizes = isinstance(shape, tuple) and all(isinstance(part, int) and part >= 0 for part in shape)
+    itemsize = int(re.findall(r"\d+", descr)[0]) * (4 if descr[1] == "U" else 1)
+    expected = 8 + width + length + (math.prod(shape) * itemsize if sizes else -1)
+    if not sizes or expected != size:
+        raise ArchiveError(f"its array {name!r} has {size:,} bytes instead of {expected:,}")
+
+
+def _check_nodes(schema: Any, log: Log) -> str:
+    if not isinstance(schema, dict):
+        raise ArchiveError("its schema is no object")
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, dict):
+            waiting.extend(node.values())
+            if "__loader__" in node:
+                _check_node(node, log)
+    return f"{schema.get('__module__', '')}.{schema.get('__class__', '')}"
+
+
+def _check_node(node: dict[str, Any], log: Log) -> None:
+    loader, module, name = node.get("__loader__"), node.get("__module__"), node.get("__class__")
+    if not all(isinstance(part, str) for part in (loader, module, name)):
+        raise ArchiveError("a node of its schema names no class")
+    ref = _ask(str(module), str(name), "construct", log)
+    if loader in _DANGEROUS and not (loader == "OperatorFuncNode" and name in _ALLOWED_OPERATORS):
+        log.refuse_ref(ref, "call", _DANGEROUS[str(loader)])
+    content = node.get("content")
+    if loader in ("FunctionNode", "TypeNode") and isinstance(content, dict):
+        _ask(
+            str(content.get("module_path", module)),
+            str(content.get("function", content.get("class", name))),
+            "value",
+            log,
+        )
+
+
+def _ask(module: str, name: str, use: str, log: Log) -> Ref:
+    ref = Ref(module, name, 0, "schema")
+    log.policy.permit(ref)
+    if not ref.uses and module in ("builtins", "numpy", "functools") and name in _PLAIN:
+        ref.uses = frozenset({"new"})
+    log.found(ref)
+    log.use(ref, use)
+    if not ref.uses:
+        log.refuse_ref(ref, use, "is named in the schema")
+    return ref
+
+
+_PLAIN = frozenset({
+    "dict", "list", "tuple", "set", "frozenset", "str", "int", "float", "bool", "bytes", "bytearray", "slice",
+    "NoneType", "type", "function", "ufunc", "ndarray", "dtype", "partial", "object", "generic", "complex",
+})  # fmt: skip
