@@ -31,10 +31,12 @@ def raw_scores(ensemble: TreeEnsemble, rows: npt.ArrayLike) -> npt.NDArray[np.fl
     start = ensemble.base_score if ensemble.base_first else np.zeros(ensemble.n_targets)
     total = np.repeat(start.astype(dtype)[None, :], len(leaves), axis=0)
     every_row = np.arange(len(leaves))[:, None]
-    for tree in range(ensemble.n_trees):
-        leaf = leaves[:, tree]
-        targets = ensemble.leaf_target[leaf][:, None] + np.arange(width)
-        total[every_row, targets] += _leaf_values(ensemble, leaf, rows).astype(dtype)
+    # Linear leaves make infinities and NaN of infinite features, as the native library does.
+    with np.errstate(invalid="ignore", over="ignore"):
+        for tree in range(ensemble.n_trees):
+            leaf = leaves[:, tree]
+            targets = ensemble.leaf_target[leaf][:, None] + np.arange(width)
+            total[every_row, targets] += _leaf_values(ensemble, leaf, rows).astype(dtype)
     total /= dtype.type(ensemble.divisor)
     return total if ensemble.base_first else total + ensemble.base_score.astype(dtype)
 
