@@ -49,7 +49,7 @@ class AnswerCheck:
         return tidy, breaches
 
     def _shape_problem(self, name: str, array: NDArray[Any], n_rows: int) -> str:
-        if array.ndim == 0 or array.ndim > 3 or len(array) != n_rows:
+        if array.ndim == 0 or array.ndim > 3 or len(array) != n_rows or array.size == 0:
             return f"is {list(array.shape)} for {n_rows} rows"
         if name == "label":
             return "" if array.dtype.kind in "iubfO" else f"is {array.dtype}"
@@ -80,7 +80,7 @@ class AnswerCheck:
     def _check_numbers(self, name: str, array: NDArray[Any]) -> list[Breach]:
         """The whole array at once; row by row only when something is wrong, to say where."""
         low, high = self._range(name)
-        least, most = array.min(initial=np.inf), array.max(initial=-np.inf)
+        least, most = array.min(), array.max()
         bounded = low <= least and most <= high and -np.inf < least and most < np.inf
         sums = name == "probabilities" and self._contract.sums_to_one and array.ndim == 2
         if bounded and not (sums and (np.abs(array.sum(axis=1) - 1) > TOLERANCE).any()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from math import fsum, isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,11 @@ class FastRow:
                 return None
         if whole and not (-self._exact <= min(values) and max(values) <= self._exact):
             return None
-        total = sum(values)
-        if total - total != 0.0 and not self._only_missing(values):
+        try:
+            total = fsum(values)
+        except (OverflowError, ValueError):
+            return None
+        if not isfinite(total) and not self._only_missing(values):
             return None
         answers = self._engine(values)
         return None if answers is None else self._checked(answers)
@@ -95,11 +99,11 @@ class FastRow:
         return whole
 
     def _only_missing(self, values: tuple[Any, ...]) -> bool:
-        """Whether what is not finite is NaN where the contract allows it. A sum may also overflow."""
+        """Whether what is not finite is NaN where the contract allows it."""
         if not self._some_nullable:
             return False
         for value, nullable in zip(values, self._nullable, strict=True):
-            if value - value != 0.0 and not (nullable and value != value):
+            if not isfinite(value) and not (nullable and value != value):
                 return False
         return True
 
@@ -155,12 +159,13 @@ class _Engine:
         try:
             slot = self._pool.pop()
         except IndexError:
-            slot = self._make_slot()
-        binding, memory, outputs = slot
-        # What is left from the call before must not pass for an answer.
-        for array, blank in outputs:
-            array.fill(blank)
+            slot = None
         try:
+            slot = slot or self._make_slot()
+            binding, memory, outputs = slot
+            # What is left from the call before must not pass for an answer.
+            for array, blank in outputs:
+                array.fill(blank)
             self._pack(memory, 0, *values)
             self._session.run_with_iobinding(binding)
         except Exception:  # the thorough way meets it again, and names it

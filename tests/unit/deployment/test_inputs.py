@@ -379,7 +379,7 @@ def test_the_pipeline_answers_as_scikit_learn_does(serve: Serve, mixed: Any) -> 
     assert np.array_equal(deployment.predict_batch(rows).probabilities, prediction.probabilities)
     single = deployment.predict_single(rows[0])
     assert single.label in ("goes", "stays")
-    assert single.probabilities == prediction.probabilities[0].tolist()
+    assert single.probabilities == pytest.approx(prediction.probabilities[0].tolist(), abs=1e-6)
     assert np.array_equal(
         deployment.predict(pa.Table.from_pandas(sample.astype({"plan": "category"}))).probabilities,
         prediction.probabilities,
