@@ -31,7 +31,7 @@ import network_attacks  # noqa: E402, F401
 import process_attacks  # noqa: E402, F401
 from stage import ATTACKS, World  # noqa: E402
 
-from validator.worker.lockdown import Policy, apply, outcome, protect_supervisor  # noqa: E402
+from validator.worker.lockdown import Policy, apply, landlock, outcome, protect_supervisor  # noqa: E402
 
 TOKEN = "canary-of-the-supervisor"
 _SECONDS = 20
@@ -194,6 +194,8 @@ def supervise(options: dict[str, Any]) -> None:
 
 def breed(options: dict[str, Any]) -> None:
     """The zygote: a child for each line on standard input, an answer for each on standard output."""
+    known = landlock.abi()
+    landlock.abi = lambda: min(known, options.get("abi", known))  # as an older kernel would have it
     for line in sys.stdin:
         order = json.loads(line)
         world = World(**order["world"])

@@ -1,0 +1,109 @@
+"""What the lockdown costs: `python benchmarks/lockdown.py [--forks N] [--json]`.
+
+Forks children as a zygote does, with numpy imported, and prints the median and 95th percentile over them, in
+milliseconds: `apply` by the clock and by its own processor time, each layer's share, and from fork to end with and
+without lockdown, in alternation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from validator.worker import lockdown
+from validator.worker.lockdown import Policy, landlock, limits, process, seccomp, user
+
+_LAYERS = {
+    "descriptors": (process, "keep_only"),
+    "limits": (limits, "restrict"),
+    "user": (user, "drop"),
+    "landlock": (landlock, "restrict"),
+    "seccomp": (seccomp, "install"),
+}
+
+
+def _timed(function: Callable[..., Any], into: dict[str, float], name: str) -> Callable[..., Any]:
+    def run(*arguments: Any, **named: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return function(*arguments, **named)
+        finally:
+            into[name] = time.perf_counter() - started
+
+    return run
+
+
+def _child(policy: Policy | None, writer: int) -> None:
+    """Never returns; tells the seconds that apply() took, then those of each layer."""
+    shares = dict.fromkeys(_LAYERS, 0.0)
+    for name, (module, attribute) in _LAYERS.items():
+        setattr(module, attribute, _timed(getattr(module, attribute), shares, name))
+    clock, own = time.perf_counter(), time.process_time()
+    contained = policy is None or lockdown.apply(policy).contained
+    clock, own = time.perf_counter() - clock, time.process_time() - own
+    os.write(writer, struct.pack(f"={2 + len(shares)}d", clock, own, *shares.values()))
+    os._exit(0 if contained else 1)
+
+
+def _fork(policy_for: Callable[[int], Policy] | None) -> tuple[float, list[float]]:
+    reader, writer = os.pipe()
+    started = time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        _child(policy_for(writer) if policy_for else None, writer)
+    _, status = os.waitpid(pid, 0)
+    whole = time.perf_counter() - started
+    if status:
+        raise SystemExit("the child could not be contained here: its figures would mean nothing")
+    figures = list(struct.unpack(f"={2 + len(_LAYERS)}d", os.read(reader, 4096)))
+    os.close(reader)
+    os.close(writer)
+    return whole, figures
+
+
+def measure(forks: int) -> dict[str, dict[str, float]]:
+    """Median and 95th percentile in milliseconds, by what was timed."""
+    lockdown.prepare()
+    locked: list[list[float]] = []
+    plain: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="preflight-") as folder:
+        Path(folder).chmod(0o711)
+        for index in range(forks):
+            scratch = Path(folder) / str(index)
+            scratch.mkdir()
+            whole, figures = _fork(lambda fd, scratch=scratch: Policy(scratch=str(scratch), keep_fds=(fd,)))
+            locked.append([*figures, whole])
+            plain.append(_fork(None)[0])
+    names = ["apply", "apply_processor", *_LAYERS, "fork_locked"]
+    columns = {name: [row[i] for row in locked] for i, name in enumerate(names)}
+    columns["fork_plain"] = plain
+    return {
+        name: {"p50_ms": 1e3 * statistics.median(values), "p95_ms": 1e3 * float(np.quantile(values, 0.95))}
+        for name, values in columns.items()
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--forks", type=int, default=100)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = measure(arguments.forks)
+    if arguments.json:
+        print(json.dumps(found))
+    else:
+        for label, row in found.items():
+            print(f"{label:16} p50 {row['p50_ms']:7.2f} ms   p95 {row['p95_ms']:7.2f} ms")
