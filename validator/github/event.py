@@ -29,7 +29,7 @@ PULL_KINDS: frozenset[Kind] = frozenset({"pull_request", "pull_request_target"})
 SHA_IS_SUBJECT = frozenset({"workflow_dispatch", "schedule"})
 MAX_EVENT_BYTES = 25 * 1024 * 1024
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+_REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9_.-]+/(?!\.+$)[A-Za-z0-9_.-]+")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -187,7 +187,7 @@ def _of_run(payload: Mapping[str, Any], repository: str) -> dict[str, Any]:
         found["run_id"] = run_id
         found["run_attempt"] = _count(_dig(payload, "workflow_run", "run_attempt")) or 1
     branch = _text(_dig(payload, "workflow_run", "head_branch"))
-    if _dig(payload, "workflow_run", "event") in PULL_KINDS and branch and head_repository:
+    if _text(_dig(payload, "workflow_run", "event")) in PULL_KINDS and branch and head_repository:
         found["head_branch"] = HeadBranch(owner=head_repository.partition("/")[0], branch=branch)
     return found
 

@@ -33,13 +33,13 @@ def limit_wait(headers: Mapping[str, str], attempt: int, now: datetime) -> float
     The server's own `Date` is the clock for its `x-ratelimit-reset`, so that a runner's wrong clock does no harm.
     """
     after = headers.get("retry-after", "").strip()
-    if after.isdigit():
+    if _is_number(after):
         return max(1.0, float(after))
     server_now = _date(headers.get("date", "")) or now
     if (moment := _date(after)) is not None:
         return max(1.0, (moment - server_now).total_seconds())
     reset = headers.get("x-ratelimit-reset", "")
-    if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
+    if headers.get("x-ratelimit-remaining") == "0" and _is_number(reset):
         return max(1.0, float(reset) - server_now.timestamp() + 1.0)
     return SECONDARY_WAIT_SECONDS * 2.0**attempt
 
@@ -48,6 +48,10 @@ def backoff(attempt: int, jitter: random.Random) -> float:
     """Seconds to wait after a failure of the server or the network: 1, 2, 4 ... with up to a half added."""
     wait: float = min(LONGEST_BACKOFF_SECONDS, 2.0**attempt)
     return wait * (1.0 + jitter.random() / 2.0)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _date(text: str) -> datetime | None:
