@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ def transformed(ensemble: TreeEnsemble, scores: Scores) -> Scores:
     factor, offset = number(ensemble.transform.factor), number(ensemble.transform.offset)
     with np.errstate(over="ignore", under="ignore"):
         if kind is TransformKind.SIGMOID:
-            result = 1 / (1 + np.exp(-factor * scores))
+            result = 1 / (1 + _exp(-factor * scores))
         elif kind is TransformKind.SOFTMAX:
             power = np.exp(scores - scores.max(axis=1, keepdims=True))
             result = power / power.sum(axis=1, keepdims=True)
@@ -69,6 +70,14 @@ def transformed(ensemble: TreeEnsemble, scores: Scores) -> Scores:
         elif kind is TransformKind.ISOLATION:
             result = -(number(2) ** (-scores / factor)) - offset
     return np.asarray(result, dtype=scores.dtype)
+
+
+def _exp(values: Scores) -> Scores:
+    """exp of the C library, as native libraries use it: at ties a label depends on its last bit."""
+    finite = np.minimum(values.astype(np.float64), 709.0).reshape(-1)
+    power = np.fromiter(map(math.exp, finite.tolist()), dtype=np.float64, count=len(finite))
+    power = np.where(values.reshape(-1) > 709.0, np.exp(values.astype(np.float64)).reshape(-1), power)
+    return power.reshape(values.shape).astype(values.dtype)
 
 
 def _labels(ensemble: TreeEnsemble, scores: Scores, output: Scores) -> npt.NDArray[np.int64]:

@@ -79,13 +79,14 @@ def checked(trees: OnnxTrees) -> OnnxTrees:
 
 
 def _check_paths(trees: OnnxTrees) -> None:
-    seen = np.zeros(len(trees.column), dtype=bool)
+    seen, count = np.zeros(len(trees.column), dtype=bool), 0
     frontier = trees.roots[trees.roots >= 0]
     while len(frontier):
-        # A node met again, in this level or an earlier one, is on a cycle or shared.
-        if seen[frontier].any() or len(np.unique(frontier)) != len(frontier):
-            raise broken("a tree's nodes form a cycle or hang under two parents")
         seen[frontier] = True
+        count += len(frontier)
+        # A node met again, in this level or an earlier one, is on a cycle or shared.
+        if np.count_nonzero(seen) != count:
+            raise broken("a tree's nodes form a cycle or hang under two parents")
         below = np.concatenate([trees.true_child[frontier], trees.false_child[frontier]])
         frontier = below[below >= 0]
     if np.isnan(trees.split[seen & (trees.mode != Mode.MEMBER)]).any():

@@ -85,7 +85,7 @@ def raw_bound(native: TreeEnsemble, sums: Sums, onnx_dtype: str, *, in_order: bo
         return 0.0
     base = float(np.abs(native.base_score).max(initial=0.0)) if not native.base_first else 0.0
     after = 2 * (here + there) * (float(sums.size.max(initial=0.0)) / native.divisor + base)
-    return largest / native.divisor + after
+    return float(largest / native.divisor + after)
 
 
 def output_bound(native: TreeEnsemble, raw: float, sums: Sums) -> float:

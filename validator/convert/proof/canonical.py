@@ -152,15 +152,17 @@ def finish(
     is_set = set_id >= 0
     lowest, highest = domain.lowest_highest(feature)
     float32 = domain.float32[feature]
-    cut = np.where(float32, down_to_float32(cut), cut)
-    zone = np.where(float32 & (zone >= 0), down_to_float32(np.maximum(zone, 0)), zone)
+    if float32.any():
+        cut = np.where(float32, down_to_float32(cut), cut)
+        zone = np.where(float32 & (zone >= 0), down_to_float32(np.maximum(zone, 0)), zone)
     zoned = (zone >= 0) & ~is_set
-    # Inside the zone a cut decides nothing: what lies there goes with NaN, so the cut is at one of its edges.
-    below_zone = np.where(float32, down_to_float32(-zone - 1), -zone - 1)
-    inside = zoned & (cut > below_zone) & (cut < zone)
-    cut = np.where(inside, np.where(nan_second, below_zone, zone), cut)
-    natural = (cut >= zone) != nan_second
-    zone = np.where(zoned & ~natural, zone, np.where(is_set, zone, NO_ZONE))
+    if zoned.any():
+        # Inside the zone a cut decides nothing: what lies there goes with NaN, so the cut is at one of its edges.
+        below_zone = np.where(float32, down_to_float32(-zone - 1), -zone - 1)
+        inside = zoned & (cut > below_zone) & (cut < zone)
+        cut = np.where(inside, np.where(nan_second, below_zone, zone), cut)
+        natural = (cut >= zone) != nan_second
+        zone = np.where(zoned & natural, NO_ZONE, zone)
     cut = np.clip(cut, lowest - 1, highest)
     # Where NaN cannot come, a zone alone still needs to know which way it goes.
     nan_second = nan_second & (domain.missing | (zone >= 0))

@@ -29,7 +29,10 @@ def outputs(native: TreeEnsemble) -> dict[str, Pattern]:
             "label": op("Reshape", chosen, exactly(-1)),
             "probabilities": op("Concat", first, ANSWER, axis=1),
         }
-    source = RAW if native.label_rule is LabelRule.ARGMAX_RAW else ANSWER
+    source: Pattern = RAW if native.label_rule is LabelRule.ARGMAX_RAW else ANSWER
+    if native.linear is not None:
+        # Infinite inputs can make a score NaN, and the native argmax takes the first NaN for the largest.
+        source = op("Where", op("IsNaN", source), exactly(np.inf), source)
     label = op("ArgMax", source, axis=1, keepdims=0)
     if native.class_labels != tuple(range(len(native.class_labels))):
         label = op("Gather", Constant("labels"), label, axis=0)

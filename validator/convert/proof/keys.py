@@ -28,8 +28,13 @@ LARGEST32 = int(np.array(np.finfo(np.float32).max, dtype=np.float64).view(np.int
 
 def keys(values: npt.ArrayLike) -> Keys:
     """The keys of floats, of any shape. NaN has no key: the caller keeps it apart."""
-    bits = np.ascontiguousarray(np.asarray(values, dtype=np.float64)).view(np.int64)
-    return np.where(bits < 0, -(bits & _MAGNITUDE), bits)
+    bits = np.array(values, dtype=np.float64, order="C").view(np.int64)
+    sign = bits >> 63
+    # Two's complement: (m ^ -1) - -1 == -m.
+    bits &= _MAGNITUDE
+    bits ^= sign
+    bits -= sign
+    return bits
 
 
 def floats(of: npt.ArrayLike) -> Floats:

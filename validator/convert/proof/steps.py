@@ -10,10 +10,13 @@ import numpy.typing as npt
 from validator.convert.onnx_reading.columns import Expression, X
 from validator.convert.onnx_reading.graph import NotUnderstoodError
 from validator.convert.proof.canonical import NO_ZONE, Flags
-from validator.convert.proof.keys import Keys, before_rounding, floats, keys
+from validator.convert.proof.keys import INFINITY, Keys, before_rounding, floats, keys
+
+_INFINITY = np.int64(INFINITY)
 
 Step = tuple[str, int]
-"""("round" | "negate" | "truncate" | "floor" | "hide", the key of the zone's edge at "hide", else 0)"""
+"""(name, key): "round" to float32, "negate", "truncate", "floor", "hide" |x| <= key as NaN, "at least" key, "at most"
+key; key is 0 where there is none"""
 
 
 def steps_of(expression: Expression) -> tuple[Step, ...]:
@@ -36,6 +39,8 @@ def _outermost(expression: Expression) -> tuple[Step | None, Expression]:
         return ("floor", 0), operands[0]
     if op == "Mul":
         return _product(*operands)
+    if op in ("Max", "Min"):
+        return _clamped(op, *operands)
     if op == "Where":
         hidden = _hidden(*operands)
         if hidden is not None:
@@ -50,6 +55,16 @@ def _product(left: Expression, right: Expression) -> tuple[Step, Expression]:
         if one[0] == "Sign" and other == ("Floor", ("Abs", one[1])):
             return ("truncate", 0), one[1]
     raise NotUnderstoodError("a product before the trees")
+
+
+def _clamped(op: str, *operands: Expression) -> tuple[Step, Expression]:
+    # ONNX Runtime's Max and Min give NaN for NaN.
+    name = "at least" if op == "Max" else "at most"
+    if len(operands) == 2:
+        for limit, other in (operands, operands[::-1]):
+            if limit[0] == "Constant" and not np.isnan(limit[1]):
+                return (name, int(keys(limit[1]))), other
+    raise NotUnderstoodError(f"{op} before the trees")
 
 
 def _hidden(condition: Expression, then: Expression, otherwise: Expression) -> tuple[Step, Expression] | None:
@@ -82,6 +97,10 @@ def cuts_before(cuts: Cuts, step: Step) -> Cuts:
         zone = np.where(cuts.zone >= 0, before_rounding(np.maximum(cuts.zone, 0)), NO_ZONE)
         return replace(cuts, cut=before_rounding(cuts.cut), zone=zone)
     _no_zone(cuts.zone, name)
+    if name == "at least":
+        return replace(cuts, cut=np.where(cuts.cut < edge, -_INFINITY - 1, cuts.cut))
+    if name == "at most":
+        return replace(cuts, cut=np.where(cuts.cut >= edge, _INFINITY, cuts.cut))
     return replace(cuts, cut=_last_with_whole(cuts.cut, truncate=name == "truncate"))
 
 
@@ -97,20 +116,33 @@ def intervals_before(intervals: Keys, zone: int, step: Step) -> tuple[Keys, int]
         before = int(before_rounding(zone)) if zone >= 0 else zone
         return np.stack([-before_rounding(-low), before_rounding(high)], axis=1), before
     _no_zone(np.array([zone]), name)
+    if name in ("at least", "at most"):
+        return _unclamped(intervals, name, edge), zone
     truncate = name == "truncate"
     # {x: whole(x) >= low} is what is left of {x: whole(x) <= the value below low}.
     below = _last_with_whole(low - 1, truncate=truncate)
     return np.stack([below + 1, _last_with_whole(high, truncate=truncate)], axis=1), zone
 
 
+def _unclamped(intervals: Keys, name: str, edge: int) -> Keys:
+    low, high = intervals[:, 0], intervals[:, 1]
+    if name == "at least":
+        reached = high >= edge
+        low = np.where(low <= edge, -_INFINITY, low)
+    else:
+        reached = low <= edge
+        high = np.where(high >= edge, _INFINITY, high)
+    return np.stack([low[reached], high[reached]], axis=1)
+
+
 def _last_with_whole(cut: Keys, *, truncate: bool) -> Keys:
     """The key of the largest x whose whole part is not above the cut's value; rounding down, or toward zero."""
     with np.errstate(invalid="ignore"):
-        whole = np.floor(floats(np.maximum(cut, -np.int64(0x7FF0_0000_0000_0000))))
+        whole = np.floor(floats(np.maximum(cut, -_INFINITY)))
         last = np.maximum(keys(whole), keys(whole + 1.0) - 1)
     if truncate:
         last = np.where(whole < 0, keys(whole), last)
-    below_all: npt.NDArray[np.bool_] = cut < -np.int64(0x7FF0_0000_0000_0000)
+    below_all: npt.NDArray[np.bool_] = cut < -_INFINITY
     return np.where(below_all, cut, last)
 
 
