@@ -12,6 +12,8 @@ from validator.model.safety.onnx_trees import check_trees
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Finding, Limits, SafetyReport
 
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
+# ONNX Runtime's own operators that the stock converter needs: the tokenizer of text vectorizers alone.
+_CONTRIB_DOMAIN, _CONTRIB = "com.microsoft", {"Tokenizer"}
 _MOST_DEPTH = 6
 _MOST_NODES = 200_000
 _MOST_FUNCTIONS = 200
@@ -105,7 +107,9 @@ def graphs(model: Any) -> Iterator[tuple[Any, int]]:
 
 def _check_head(model: Any, _limits: Limits) -> None:
     domains = {opset.domain for opset in model.opset_import}
-    foreign = sorted(domains - _DOMAINS - {function.domain for function in model.functions})
+    foreign = sorted(
+        domains - _DOMAINS - {_CONTRIB_DOMAIN} - {function.domain for function in model.functions}
+    )
     if foreign:
         raise GraphError(
             "unknown domain",
@@ -200,7 +204,8 @@ def _check_graphs(model: Any, limits: Limits) -> None:
         constants = _constants(graph)
         _check_order(graph)
         for node in graph.node:
-            if node.domain not in _DOMAINS and (node.domain, node.op_type) not in functions:
+            known = node.domain in _DOMAINS or (node.domain == _CONTRIB_DOMAIN and node.op_type in _CONTRIB)
+            if not known and (node.domain, node.op_type) not in functions:
                 raise GraphError(
                     "custom operator",
                     f"it calls {node.domain}.{node.op_type}"[:200],

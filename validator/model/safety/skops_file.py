@@ -125,13 +125,35 @@ def _check_npy(name: str, head: bytes, size: int) -> None:
         raise ArchiveError(f"its array {name!r} has a header of {length:,} bytes")
     header = literal_eval(head[8 + width : 8 + width + length].decode("utf-8"))
     descr, shape = header["descr"], header["shape"]
-    if not isinstance(descr, str) or not re.match(r"[<>|=][biufcmMSUV]\d+(\[\w+\])?\Z", descr):
+    itemsize = _itemsize(descr)
+    if itemsize is None:
         raise ArchiveError(f"its array {name!r} holds {str(descr)[:60]!r}, which is no plain number or text")
-    sizes = isinstance(shape, tuple) and all(isinstance(part, int) and part >= 0 for part in shape)
-    itemsize = int(re.findall(r"\d+", descr)[0]) * (4 if descr[1] == "U" else 1)
-    expected = 8 + width + length + (math.prod(shape) * itemsize if sizes else -1)
-    if not sizes or expected != size:
+    expected = 8 + width + length + _count(shape) * itemsize
+    if expected != size:
         raise ArchiveError(f"its array {name!r} has {size:,} bytes instead of {expected:,}")
+
+
+def _count(shape: Any) -> int:
+    if not isinstance(shape, tuple) or not all(isinstance(part, int) and part >= 0 for part in shape):
+        raise ArchiveError("an array has a shape that is no tuple of sizes")
+    return math.prod(shape)
+
+
+def _itemsize(descr: Any) -> int | None:
+    """The bytes of one element: a type, or a record of fields one after the other; None for anything else."""
+    if isinstance(descr, str) and re.match(r"[<>|=][biufcmMSUV]\d{1,9}(\[\w+\])?\Z", descr):
+        return int(re.findall(r"\d+", descr)[0]) * (4 if descr[1] == "U" else 1)
+    if not isinstance(descr, list) or not 0 < len(descr) < 1_000:
+        return None
+    total = 0
+    for field in descr:
+        if not isinstance(field, tuple) or not 2 <= len(field) <= 3 or not isinstance(field[1], str):
+            return None
+        size = _itemsize(field[1])
+        if size is None:
+            return None
+        total += size * (_count(field[2]) if len(field) == 3 else 1)
+    return total
 
 
 def _check_nodes(schema: Any, log: Log) -> str:
