@@ -72,8 +72,9 @@ def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], p
         report = inspect(context)
         native = load_native(context, report)
         data = fit_sample(context, open_sample(context), native.facts) if settings.data else None
-        converted = convert(context, native, data.columns if data else _own_columns(native))
-        judge = prove(context, converted)
+        columns = data.columns if data else _own_columns(native)
+        converted = convert(context, native, columns)
+        judge = prove(context, native.runtime, converted, [name for name, _ in columns])
         proved = judge.proof is not None and judge.proof.proved
         if proved and judge.proof is not None:
             context.draft.parity = Parity(level="proved", bound=judge.proof.bound, splits=judge.proof.splits)

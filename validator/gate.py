@@ -62,7 +62,7 @@ def _run_stages(context: Context) -> None:
     artifact: dict[str, bytes] = {}
     with suppress(Blocked):
         converted = convert(context, native, data.columns)
-        judge = prove(context, converted)
+        judge = prove(context, native.runtime, converted, data.features)
         judge_parity(context, native, converted, judge, data)
         runtimes, artifact = deploy(context, native.runtime, converted)
     # Without an ONNX file the native model is judged all the same: its own faults are worth knowing.

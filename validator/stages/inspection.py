@@ -16,7 +16,7 @@ _SHOWN = 10
 
 
 def inspect(context: Context) -> SafetyReport:
-    """Checks `load.file` and `load.safety`. Blocks when the file may not be loaded, else starts importing its libraries."""
+    """Checks `load.file` and `load.safety`. Blocks when the file may not be loaded, else begins to import for it."""
     draft, file = context.draft, context.file
     draft.add(
         result(

@@ -27,7 +27,19 @@ class Job:
         """The ONNX file in, the proof or the counter-example out."""
         from validator.convert.proof import prove
 
-        return prove(self._ensemble, arrays[0]).to_json(), []
+        if self._ensemble is None:
+            raise RuntimeError("no trees were given")
+        proof = prove(self._ensemble, arrays[0])
+        difference, bounds = proof.difference, proof.bounds
+        row = [] if difference is None or difference.row is None else [difference.row]
+        return {
+            "status": str(proof.status),
+            "reason": proof.reason,
+            "splits": proof.nodes,
+            "bound": None if bounds is None else _finite(bounds.raw_in_order),
+            "output_bound": None if bounds is None else _finite(bounds.output),
+            "labels_exact": proof.labels_exact,
+        }, row
 
     def boundary(
         self,
@@ -51,3 +63,8 @@ class Job:
 
         label = arrays[2] if len(arrays) > 2 else None
         return measure(task, arrays[0], label, arrays[1], classes), []
+
+
+def _finite(value: float) -> Optional[float]:
+    """Infinity, which JSON does not have, as None: there is no bound."""
+    return float(value) if value - value == 0 else None

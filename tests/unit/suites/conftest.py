@@ -1,0 +1,70 @@
+"""Runtimes whose faults are chosen: every check must be failed by the fault that it is meant for, and by no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from validator.outputs import Outputs
+from validator.results import Contract, FeatureSpec
+from validator.runtimes.runtime import Timing
+from validator.suites.common import Subject
+from validator.table import Column, Table
+
+FEATURES = ("a", "b", "c")
+
+
+def sensible(table: Table) -> Outputs:
+    """A logistic answer: probabilities of two classes, and the label."""
+    matrix = table.select(FEATURES).matrix()
+    positive = 1 / (1 + np.exp(-matrix.sum(axis=1)))
+    probabilities = np.column_stack([1 - positive, positive])
+    return Outputs(label=(positive > 0.5).astype(np.int64), probabilities=probabilities)
+
+
+@dataclass(kw_only=True)
+class FakeRuntime:
+    """In this process, with an answer and a duration of choice."""
+
+    name: str = "native"
+    answer: Callable[[Table], Outputs] = sensible
+    array_answer: Callable[[np.ndarray], Outputs] | None = None
+    thread_answer: Callable[[Table, int], Outputs] | None = None
+    duration_ns: Callable[[int], int] = lambda call: 100_000  # noqa: ARG005
+    wall_factor: float = 1.0
+    load_ms: float = 5.0
+    peak_bytes: int = 100 * 2**20
+    calls: int = field(default=0)
+
+    def predict(self, table: Table) -> Outputs:
+        return self.answer(table)
+
+    def predict_array(self, array: np.ndarray) -> Outputs:
+        assert self.array_answer is not None
+        return self.array_answer(array)
+
+    def from_threads(self, table: Table, threads: int) -> list[Outputs]:
+        one = self.thread_answer or (lambda table, _: self.answer(table))
+        return [one(table, i) for i in range(threads)]
+
+    def prepare(self, table: Table, rows_per_call: int) -> int:
+        return len(table) // rows_per_call
+
+    def run(self, start: int, calls: int) -> Timing:
+        spans = np.array([self.duration_ns(start + i) for i in range(calls)], dtype=np.int64)
+        return Timing(spans_ns=spans, wall_ns=int(spans.sum() * self.wall_factor), peak_bytes=self.peak_bytes)
+
+
+@pytest.fixture
+def subject() -> Subject:
+    rng = np.random.default_rng(0)
+    rows = Table.of([Column(name, rng.normal(size=400)) for name in FEATURES])
+    contract = Contract(
+        features=tuple(FeatureSpec(name=name, dtype="float64") for name in FEATURES),
+        task="binary",
+        classes=(0, 1),
+    )
+    return Subject(contract=contract, rows=rows)

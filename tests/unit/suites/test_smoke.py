@@ -1,0 +1,103 @@
+"""Each smoke check is failed by its own fault, and a sensible runtime passes all."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tests.unit.suites.conftest import FakeRuntime, sensible
+from validator.outputs import Outputs
+from validator.runtimes.process import Raised
+from validator.suites import smoke
+
+LIMIT_MS = 50
+
+
+def changed(**parts):
+    """The sensible answer with some outputs exchanged."""
+
+    def answer(table):
+        good = sensible(table).present
+        return Outputs(**{**good, **{name: make(good[name], table) for name, make in parts.items()}})
+
+    return answer
+
+
+def with_nan(values, table):
+    broken = values.copy()
+    broken[table.column("a").values > 1] = np.nan
+    return broken
+
+
+def raising_on(condition):
+    def answer(table):
+        if condition(len(table)):
+            raise Raised("ValueError", ("ValueError",), "no such batch", "")
+        return sensible(table)
+
+    return answer
+
+
+_counter = itertools.count()
+
+FAULTS = {
+    "smoke.single": FakeRuntime(answer=raising_on(lambda rows: rows == 1)),
+    "smoke.batch": FakeRuntime(answer=raising_on(lambda rows: rows == 400)),
+    "smoke.rowwise": FakeRuntime(
+        answer=changed(probabilities=lambda p, t: p if len(t) == 1 else np.column_stack([p[:, 1], p[:, 0]]))
+    ),
+    "smoke.shape": FakeRuntime(
+        answer=changed(probabilities=lambda p, t: np.column_stack([p, np.zeros(len(p))]))
+    ),
+    "smoke.range": FakeRuntime(answer=changed(probabilities=lambda p, t: p * 1.5)),
+    "smoke.finite": FakeRuntime(answer=changed(probabilities=with_nan)),
+    "smoke.repeatable": FakeRuntime(
+        answer=changed(probabilities=lambda p, t: p + (next(_counter) % 2) * 1e-12 * np.array([1, -1]))
+    ),
+    "smoke.threads": FakeRuntime(
+        thread_answer=lambda table, thread: sensible(table) if thread < 7 else sensible(table.take(slice(None, None, -1)))
+    ),
+    "smoke.latency": FakeRuntime(duration_ns=lambda call: 200_000_000),
+}
+#: A fault that cannot but fail another check as well: an answer that changes is no longer the same in threads.
+ALSO = {"smoke.repeatable": {"smoke.threads"}, "smoke.batch": {"smoke.shape", "smoke.range", "smoke.finite",
+        "smoke.repeatable"}, "smoke.single": {"smoke.rowwise"}}  # fmt: skip
+
+
+def statuses(runtime, subject):
+    return {check.id: check.status for check in smoke.run(runtime, subject, max_latency_ms=LIMIT_MS)}
+
+
+def test_a_sensible_runtime_passes_every_check(subject):
+    found = statuses(FakeRuntime(), subject)
+    assert set(found.values()) == {"pass"}
+    assert set(found) == set(FAULTS)
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_each_fault_fails_its_own_check(id, subject):
+    found = statuses(FAULTS[id], subject)
+    failing = {name for name, status in found.items() if status != "pass"}
+    assert failing == {id} | ALSO.get(id, set())
+
+
+def test_the_message_says_what_was_seen_and_the_hint_what_to_do(subject):
+    checks = {check.id: check for check in smoke.run(FAULTS["smoke.range"], subject, max_latency_ms=LIMIT_MS)}
+    assert "outside [0, 1]" in checks["smoke.range"].message
+    assert checks["smoke.range"].hint
+
+
+def test_a_regressor_is_held_to_the_contracts_output_limits(subject):
+    regressor = FakeRuntime(answer=lambda table: Outputs(prediction=table.column("a").values * 100))
+    contract = subject.contract.model_copy(update={"task": "regression", "classes": (), "output_maximum": 10.0})
+    held = type(subject)(contract=contract, rows=subject.rows)
+    assert statuses(regressor, held)["smoke.range"] == "fail"
+    free = type(subject)(contract=contract.model_copy(update={"output_maximum": None}), rows=subject.rows)
+    assert statuses(regressor, free)["smoke.range"] == "pass"
+
+
+def test_labels_alone_are_no_answer_for_a_classifier(subject):
+    labels = FakeRuntime(answer=lambda table: Outputs(label=sensible(table).label))
+    assert statuses(labels, subject)["smoke.shape"] == "fail"
