@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from validator.artifact.read import CONTRACT_FILE, TamperedArtifactError
@@ -25,6 +26,18 @@ class Feature:
     categories: tuple[Any, ...] | None = None
     missing: bool = False
     infinite: bool = False
+
+    @cached_property
+    def index(self) -> Mapping[Any, int] | None:
+        """Position by category; None where the contract lists none."""
+        if self.categories is None:
+            return None
+        return {value: position for position, value in enumerate(self.categories)}
+
+    @cached_property
+    def kinds(self) -> frozenset[type]:
+        """What its categories are: text, numbers (float stands for both kinds) or truth values."""
+        return frozenset(map(plain_type, self.categories)) if self.categories else frozenset({str})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +85,14 @@ def parse_contract(document: Mapping[str, Any]) -> ServedContract:
         output_minimum=_number(document, "output_minimum"),
         output_maximum=_number(document, "output_maximum"),
     )
+
+
+def plain_type(value: Any) -> type:
+    """The type as a category's: whole and other numbers are of one kind, truth values are no numbers."""
+    for kind in (bool, str):
+        if isinstance(value, kind):
+            return kind
+    return float if isinstance(value, (int, float)) else type(value)
 
 
 def _feature(item: Any, *, missing: bool, infinite: bool) -> Feature:

@@ -133,7 +133,7 @@ class Deployment:
         """
         started = perf_counter_ns()
         try:
-            answered = self._guard.answer_matrix(data) if isinstance(data, np.ndarray) else None
+            answered = self._answer_array(data) if isinstance(data, np.ndarray) else None
             if answered is None:
                 answered = self._guard.answer(read_columns(data, self._contract.names))
         except DeploymentError as error:
@@ -184,6 +184,13 @@ class Deployment:
 
     def __repr__(self) -> str:
         return f"<Deployment {self._version}, {len(self._contract.features)} features, {self._contract.task}>"
+
+    def _answer_array(self, array: NDArray[Any]) -> Answered | None:
+        """A plain array that needs no closer look, by the shortest way that fits it."""
+        outputs = self._fast.matrix(array) if self._fast is not None and len(array.shape) == 2 else None
+        if outputs is None:
+            return self._guard.answer_matrix(array)
+        return Answered(outputs=outputs, valid=np.array([True]), problems=(), outcome="ok")
 
     def _prediction(self, method: Method, answered: Answered, started: int) -> Prediction:
         elapsed = perf_counter_ns() - started

@@ -17,7 +17,7 @@ import numpy as np
 
 from validator.deployment.answers import TOLERANCE, AnswerCheck
 from validator.deployment.contract import Feature, ServedContract
-from validator.deployment.session import OnnxModel
+from validator.deployment.session import OUTPUTS, OnnxModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ _PLAIN = {
     "integer": _WHOLE,
     "bool": frozenset({bool}),
 }
+_NUMPY = frozenset({np.float64, np.float32, np.int64, np.int32})
 _MAX_SIGNATURES = 256
 _MAX_OUTPUTS = 1_000
 _NO_LABEL = np.iinfo(np.int64).min
@@ -43,19 +44,22 @@ class FastRow:
         model: OnnxModel,
         contract: ServedContract,
         check: AnswerCheck,
+        raw: Mapping[str, NDArray[Any]],
         shapes: Mapping[str, NDArray[Any]],
     ) -> None:
+        """`raw` and `shapes` are one row of each output, as the runtime gave it and tidied."""
         names = contract.names
         self._n = len(names)
         getter = itemgetter(*names)
         self._get = getter if len(names) > 1 else lambda row: (getter(row),)
         self._plain = [_PLAIN[feature.kind] for feature in contract.features]
-        self._signatures: dict[tuple[type, ...], bool] = {}
+        self._signatures: dict[tuple[type, ...], tuple[bool, bool]] = {}
         self._nullable = [feature.missing for feature in contract.features]
         self._some_nullable = any(self._nullable)
         dtype = next(iter(model.inputs.values())).dtype
         self._exact = 2 ** (np.finfo(dtype).nmant + 1)
-        self._engine = _Engine(model, dtype, shapes, self._n)
+        self._engine = _Engine(model, dtype, raw, self._n)
+        self._forms = [(name, OUTPUTS.index(name), array.dtype) for name, array in shapes.items()]
         order = list(shapes)
         self._where = tuple(order.index(name) if name in order else -1 for name in ("label", "probabilities"))
         self._values = [order.index(name) for name in ("prediction", "score") if name in order]
@@ -72,12 +76,25 @@ class FastRow:
             values = self._get(row)
         except (KeyError, TypeError, IndexError):
             return None
+        return self._answer(values)
+
+    def matrix(self, array: NDArray[Any]) -> dict[str, NDArray[Any]] | None:
+        """The outputs [1, ...] by name for a numeric array [1, F] in the contract's order, or None."""
+        if array.shape != (1, self._n) or array.dtype.kind not in "fiu":
+            return None
+        answer = self._answer(tuple(array.tolist()[0]))
+        if answer is None:
+            return None
+        return {name: np.array([answer[at]], dtype=dtype) for name, at, dtype in self._forms}
+
+    def _answer(self, values: tuple[Any, ...]) -> Answer | None:
         signature = tuple(map(type, values))
-        whole = self._signatures.get(signature)
-        if whole is None:
-            whole = self._learn(signature)
-            if whole is None:
-                return None
+        kinds = self._signatures.get(signature) or self._learn(signature)
+        if kinds is None:
+            return None
+        whole, foreign = kinds
+        if foreign:
+            values = tuple([value.item() if type(value) in _NUMPY else value for value in values])
         if whole and not (-self._exact <= min(values) and max(values) <= self._exact):
             return None
         try:
@@ -89,14 +106,16 @@ class FastRow:
         answers = self._engine(values)
         return None if answers is None else self._checked(answers)
 
-    def _learn(self, signature: tuple[type, ...]) -> bool | None:
-        """Whether these types hold whole numbers, whose size matters; None when they are not plainly right."""
+    def _learn(self, signature: tuple[type, ...]) -> tuple[bool, bool] | None:
+        """Whether these types hold whole numbers, whose size matters, and numpy's own, which warn where Python does
+        not; None when they are not plainly right.
+        """
         if not all(kind in plain for kind, plain in zip(signature, self._plain, strict=True)):
             return None
-        whole = not _WHOLE.isdisjoint(signature)
+        kinds = not _WHOLE.isdisjoint(signature), not _NUMPY.isdisjoint(signature)
         if len(self._signatures) < _MAX_SIGNATURES:
-            self._signatures[signature] = whole
-        return whole
+            self._signatures[signature] = kinds
+        return kinds
 
     def _only_missing(self, values: tuple[Any, ...]) -> bool:
         """Whether what is not finite is NaN where the contract allows it."""
@@ -210,7 +229,7 @@ def make_fast_row(
             return None
         if name == "label" and array.dtype != np.int64:
             return None
-    return FastRow(model, contract, check, {name: raw[name] for name in shapes})
+    return FastRow(model, contract, check, {name: raw[name] for name in shapes}, shapes)
 
 
 def _is_plain(feature: Feature) -> bool:

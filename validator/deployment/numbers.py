@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Found = tuple[NDArray[Any], list[Breach]]
 
 _CAST = "cast it to the contract's type, or fix the contract with `dtype` in preflight.toml"
+#: Whole numbers below this are exact in float32 and int32; int8 and int16 are no input types.
+_PLAIN = 2**24
 _KINDS = {"float": "fiu", "integer": "iuf", "bool": "biuf"}
 
 
@@ -34,6 +36,8 @@ def encode_numbers(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype
 
     `values` is an array of any dtype, or a list of Python values. Rows that a breach covers hold anything.
     """
+    if type(values) is list and len(values) == 1 and _is_plain(feature, values[0]):
+        return np.array(values, dtype), []
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in _KINDS[feature.kind]:
             return np.zeros(len(values), dtype), [_wrong_column(feature, values)]
@@ -54,6 +58,13 @@ def encode_numbers(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype
             )
         )
     return cast, breaches
+
+
+def _is_plain(feature: Feature, value: Any) -> bool:
+    """A number that fits whatever the input's type: the way of single rows needs no machinery for columns."""
+    if type(value) is float:
+        return feature.kind == "float" and -_PLAIN < value < _PLAIN
+    return type(value) is int and feature.kind != "bool" and -_PLAIN < value < _PLAIN
 
 
 def _from_objects(feature: Feature, values: Sequence[Any]) -> Found:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from validator.deployment.breach import Breach
-from validator.deployment.contract import Feature, ServedContract
+from validator.deployment.contract import ServedContract
 from validator.deployment.errors import FailedArtifactError, InferenceError
 from validator.deployment.numbers import encode_numbers
 from validator.deployment.texts import encode_texts
@@ -84,19 +84,21 @@ class OnnxModel:
         self._output_names = list(self.outputs.values())
         if not self.is_matrix and self.inputs.keys() != set(contract.names):
             raise _unfit(f"its inputs are {', '.join(list(self.inputs)[:12])}, not the contract's features")
-        self._features = contract.features
-
-    def dtype_of(self, feature: Feature) -> np.dtype[Any]:
-        """The type of the input that the feature goes into."""
-        return next(iter(self.inputs.values())).dtype if self.is_matrix else self.inputs[feature.name].dtype
+        self._encoders = [
+            (
+                feature,
+                encode_texts if feature.kind in ("string", "category") else encode_numbers,
+                next(iter(self.inputs.values())).dtype if self.is_matrix else self.inputs[feature.name].dtype,
+            )
+            for feature in contract.features
+        ]
 
     def encode(self, columns: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], list[Breach]]:
         """Every feature's values [N] in its input's type, and what is wrong in them."""
         encoded: dict[str, NDArray[Any]] = {}
         breaches: list[Breach] = []
-        for feature in self._features:
-            encode = encode_texts if feature.kind in ("string", "category") else encode_numbers
-            encoded[feature.name], found = encode(feature, columns[feature.name], self.dtype_of(feature))
+        for feature, encode, dtype in self._encoders:
+            encoded[feature.name], found = encode(feature, columns[feature.name], dtype)
             breaches += found
         return encoded, breaches
 

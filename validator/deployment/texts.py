@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from validator.deployment.breach import Breach, shown
-from validator.deployment.contract import Feature
+from validator.deployment.contract import Feature, plain_type
 from validator.deployment.errors import FeatureTypeError, NumberRangeError, UnseenCategoryError
 from validator.deployment.names import nearest
 from validator.deployment.numbers import is_null, missing_breach
@@ -27,6 +27,13 @@ def encode_texts(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype: 
     For a text input (`object`) that is the value itself, "" where it is missing; for a number input the category,
     where categories are numbers, else its index in the contract; NaN (float) or -1 (integer) where it is missing.
     """
+    if (
+        len(values) == 1
+        and type(values[0]) is str
+        and np.dtype(dtype).kind == "O"
+        and _is_known(feature, values[0])
+    ):
+        return np.array(values, dtype=object), []
     if isinstance(values, np.ndarray) and values.dtype.kind not in "OUTiufb":
         message = f"feature {feature.name!r} has dtype {values.dtype} where {feature.dtype} belongs"
         hint = "give the column as the model was trained on it"
@@ -35,7 +42,7 @@ def encode_texts(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype: 
     plain: list[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
     missing = np.array([_is_missing(value) for value in plain], dtype=bool)
     breaches = [missing_breach(feature, missing)] if missing.any() and not feature.missing else []
-    wrong = _wrong_types(feature, plain) & ~missing
+    wrong = np.array([plain_type(value) not in feature.kinds for value in plain], dtype=bool) & ~missing
     if wrong.any():
         row = int(np.argmax(wrong))
         breaches.append(
@@ -48,7 +55,7 @@ def encode_texts(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype: 
                 mask=wrong,
             )
         )
-    index = category_index(feature)
+    index = feature.index
     if index is not None:
         unseen = np.array([_unseen(value, index) for value in plain], dtype=bool) & ~missing & ~wrong
         if unseen.any():
@@ -57,27 +64,13 @@ def encode_texts(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype: 
     return _encode(feature, plain, usable, index, np.dtype(dtype), breaches)
 
 
-def category_index(feature: Feature) -> Mapping[Any, int] | None:
-    """Position by category; None where the contract lists none."""
-    if feature.categories is None:
-        return None
-    return {value: position for position, value in enumerate(feature.categories)}
+def _is_known(feature: Feature, text: str) -> bool:
+    """One plain text, the way of single rows, needs none of the machinery for columns."""
+    return str in feature.kinds and (feature.index is None or text in feature.index)
 
 
 def _is_missing(value: Any) -> bool:
     return is_null(value) or (isinstance(value, float) and value != value)
-
-
-def _wrong_types(feature: Feature, values: Sequence[Any]) -> NDArray[Any]:
-    """Text where the categories are numbers, or the other way round; True is no 1."""
-    kinds = {str} if not feature.categories else {_plain_type(value) for value in feature.categories}
-    return np.array([_plain_type(value) not in kinds for value in values], dtype=bool)
-
-
-def _plain_type(value: Any) -> type:
-    if isinstance(value, bool):
-        return bool
-    return float if isinstance(value, (int, float)) else type(value) if not isinstance(value, str) else str
 
 
 def _unseen(value: Any, index: Mapping[Any, int]) -> bool:
