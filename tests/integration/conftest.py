@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from validator.github.api import GitHubApi
 from validator.github.event import Target, load_target
 from validator.github.outcome import Outcome
-from validator.github.publication import PublishReport, Surroundings
+from validator.github.publication import PublishReport, Surroundings, open_api
 from validator.github.publish import publish, publish_folder
 from validator.github.session import Effects
 from validator.results import (
@@ -97,6 +98,9 @@ class Job:
             effects=self.clock.effects,
             deadline_seconds=self.deadline_seconds,
         )
+
+    def api(self) -> GitHubApi:
+        return open_api(self.target, GitHubSettings(), self.around)
 
     def publish(self, outcome: Outcome, **settings: Any) -> PublishReport:
         return publish(outcome, target=self.target, settings=GitHubSettings(**settings), around=self.around)
