@@ -77,12 +77,33 @@ def locked() -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.parametrize("who", ["as_is", "another_user"])
-@pytest.mark.parametrize("name", sorted(ATTACKS))
-def test_attack_gets_nothing(name: str, who: str, locked: dict[str, Any]) -> None:
-    if who not in locked:
-        locked[who] = _run(who, lock=True)
-    row = locked[who][name]
+#: Landlock's ABI of kernels 5.13 and 6.8 knows neither signals nor abstract sockets; 5.13 does not know truncation.
+_SETTINGS = {
+    "as_is": ("as_is", {}),
+    "another_user": ("another_user", {}),
+    "kernel_6_8": ("another_user", {"abi": 4}),
+    "kernel_5_13": ("another_user", {"abi": 1}),
+}
+
+
+def _names(setting: str) -> list[str]:
+    """All attacks; on older kernels those that something refuses, since the rest never gets as far as Landlock."""
+    everything = not setting.startswith("kernel")
+    return [
+        name
+        for name, attack in sorted(ATTACKS.items())
+        if everything or (attack.ends == (REFUSED,) and not name.startswith("exhaust"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"), [(setting, name) for setting in _SETTINGS for name in _names(setting)]
+)
+def test_attack_gets_nothing(setting: str, name: str, locked: dict[str, Any]) -> None:
+    if setting not in locked:
+        who, options = _SETTINGS[setting]
+        locked[setting] = _run(who, lock=True, only=_names(setting), **options)
+    row = locked[setting][name]
     words = _last_words(row)
 
     assert json.loads(row["answer"].splitlines()[0])["report"]["contained"]

@@ -33,6 +33,7 @@ __all__ = [
 def prepare() -> None:
     """What apply() needs and every child would find anew, found once: for a zygote, after its imports."""
     paths.library_paths()
+    limits.prepare()
     kernel.prepare()
 
 

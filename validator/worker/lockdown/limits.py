@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import sys
 import threading
@@ -12,6 +14,12 @@ from validator.worker.lockdown.policy import APPLIED, UNAVAILABLE, Layer, Policy
 #: Seconds between SIGXCPU, which a worker could ignore, and SIGKILL.
 _CPU_GRACE = 1
 _LARGEST_SHARED_COUNT = 1 << 17
+
+
+def prepare() -> None:
+    """Import what every child would; restrict() says so where there is nothing to import."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("resource")
 
 
 def restrict(policy: Policy) -> Layer:

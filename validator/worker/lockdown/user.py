@@ -140,8 +140,7 @@ def _empty_bounding_set() -> None:
     """No program started from here can gain a capability. Needs one itself; without it, no_new_privs is enough."""
     try:
         for capability in range(64):
-            if kernel.prctl(kernel.PR_CAPBSET_READ, capability):
-                kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
+            kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
     except OSError:
         # EINVAL past the last capability, EPERM where the set may not be changed
         return
