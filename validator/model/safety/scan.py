@@ -21,7 +21,8 @@ def scan(
 ) -> SafetyReport:
     """Scan a model file's bytes as the format that `validator.model.file.identify` named. Executes nothing.
 
-    Belongs in a worker: parsing hostile bytes may exhaust memory. Only `onnx` needs a library (onnx). Raises SettingsError for an unusable `allow`; a format that is not known is refused.
+    Belongs in a worker: parsing hostile bytes may exhaust memory. Only `onnx` needs a library (onnx). Raises
+    SettingsError for an unusable `allow`; a format that is not known is refused.
     """
     if format_name in ("pickle", "joblib"):
         return scan_pickle(data, allow=allow, limits=limits, format_name=format_name)

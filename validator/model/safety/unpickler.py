@@ -212,5 +212,6 @@ class RestrictedUnpickler(_PythonUnpickler):  # type: ignore[misc]
             raise pickle.UnpicklingError(f"an array of {length:,} bytes is cut off after {len(content):,}")
         flat = np.frombuffer(content, dtype=dtype) if length else np.empty(0, dtype)
         made = flat.reshape(shape[::-1]).T if state["order"] == "F" else flat.reshape(shape)
-        copied = made.copy(order="F" if state["order"] == "F" else "C")
+        # In the machine's own byte order, as pickle and joblib give them: compiled code knows no other.
+        copied = made.astype(dtype.newbyteorder("="), order="F" if state["order"] == "F" else "C", copy=True)
         return copied.view(np.matrix) if state["subclass"] is np.matrix else copied
