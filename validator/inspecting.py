@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from validator.model.file import ModelFile, identify, read_verified
-from validator.model.safety import SafetyReport
+from validator.model.safety import SafetyReport, gather
 from validator.report.escape import log_line
 from validator.results import Layer
 from validator.runtimes.process import Limits, Workshop
@@ -29,16 +29,8 @@ class Inspection:
         return self.report.ok
 
     def to_json(self) -> dict[str, Any]:
-        file = self.file
-        return {
-            "path": str(file.path),
-            "format": file.format,
-            "payload": str(file.payload.path) if file.payload else None,
-            "sha256": file.sha256,
-            "size_bytes": file.size_bytes,
-            "safety": self.report.to_dict(),
-            "isolation": [layer.model_dump() for layer in self.isolation],
-        }
+        facts = gather(self.file, self.report).to_dict()
+        return {**facts, "isolation": [layer.model_dump() for layer in self.isolation]}
 
 
 def inspect_file(path: str, settings: Settings) -> Inspection:

@@ -37,7 +37,7 @@ def _load_pickle(data: bytes, allow: Sequence[str], trusted: bool) -> Any:
         import joblib
 
         return joblib.load(io.BytesIO(data))
-    from validator.model.safety.unpickler import load
+    from validator.model.safety import load
 
     return load(data, allow=tuple(allow))
 

@@ -15,7 +15,7 @@ class Job:
         self._allow = tuple(allow)
 
     def scan(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:
-        from validator.model.safety import scan_pickle
+        from validator.model.safety import scan
 
-        report = scan_pickle(arrays[0], allow=self._allow)
+        report = scan(arrays[0], self._format, allow=self._allow)
         return report.to_dict(), []

@@ -1,0 +1,59 @@
+"""The reference tables of the README, made from the code. `python -m validator.reference README.md` renews them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from validator.catalog import SPECS
+from validator.settings import Settings, flag_of, is_file_only
+
+_RUNTIMES = {"": "once", "native": "native", "onnx": "ONNX", "deployment": "deployment"}
+
+
+def settings_table() -> str:
+    """Every setting: its flag and action input, its default, what it is."""
+    rows = ["| setting | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        shown = f"`[{name}]` in the file" if is_file_only(name) else f"`{flag_of(name)}`"
+        rows.append(f"| {shown} | {_default(field.default)} | {field.description} |".replace("  ", " "))
+    return "\n".join(rows)
+
+
+def _default(value: object) -> str:
+    if value in (None, (), {}) or hasattr(value, "model_fields"):
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return "`" + ", ".join(str(item) for item in value) + "`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def checks_table() -> str:
+    """Every check: its id, what it asks, and the runtimes it judges."""
+    rows = ["| check | asks | on |", "|---|---|---|"]
+    rows += [
+        f"| `{spec.id}` | {spec.title} | {', '.join(_RUNTIMES[runtime] for runtime in spec.runtimes)} |"
+        for spec in SPECS
+    ]
+    return "\n".join(rows)
+
+
+TABLES = {"settings": settings_table, "checks": checks_table}
+
+
+def renewed(text: str) -> str:
+    """A document with the tables between its `<!-- NAME -->` and `<!-- /NAME -->` marks renewed."""
+    for name, table in TABLES.items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if start in text and end in text:
+            before, _, rest = text.partition(start)
+            text = f"{before}{start}\n{table()}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        document = Path(argument)
+        document.write_text(renewed(document.read_text(encoding="utf-8")), encoding="utf-8")
