@@ -16,7 +16,7 @@ import numpy as np
 from validator.convert.ensemble import Comparison, LabelRule, Task, Transform, TransformKind, TreeEnsemble
 from validator.convert.readers import header as told
 from validator.convert.readers.catboost_trees import Table, tables
-from validator.convert.readers.layout import Layout, lay_out, malformed
+from validator.convert.readers.layout import Layout, covers, lay_out, malformed
 from validator.errors import ConversionError
 
 _LIBRARY = "CatBoost"
@@ -68,6 +68,7 @@ def _assemble(
         roots=layout.roots,
         leaf_value=value if scale == 1.0 else value * scale,
         leaf_target=np.zeros(len(value), dtype=np.int32),
+        leaf_cover=covers(table.cover[layout.leaves]),
         base_score=np.array(bias, dtype=np.float64),
         base_first=False,
         comparison_dtype="float32",

@@ -21,7 +21,8 @@ MAX_OBLIVIOUS_DEPTH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows [R]: a branch goes `left` where x <= border; a leaf has `value` [R, K]."""
+    """Rows [R]: a branch goes `left` where x <= border; a leaf has `value` [R, K] and `cover`,
+    its weight in training (NaN where the file has none)."""
 
     left: Ints
     right: Ints
@@ -30,6 +31,7 @@ class Table:
     border: npt.NDArray[np.float32]
     missing_left: Flags
     value: Floats
+    cover: Floats
     roots: Ints
 
 
@@ -90,6 +92,7 @@ def tables(model: Mapping[str, Any], *, n_targets: int) -> Table:
         border=border,
         missing_left=np.concatenate([part.missing_left for part in parts]),
         value=np.concatenate([part.value for part in parts]),
+        cover=np.concatenate([part.cover for part in parts]),
         roots=starts.astype(np.int64),
     )
 
@@ -116,6 +119,7 @@ def _oblivious(tree: Mapping[str, Any], features: _Features, n_targets: int) -> 
     left, right, level = _complete(depth)
     read = [features.of_split(split) for split in splits] + [(0, 0.0, False)]
     values = np.asarray(tree["leaf_values"], dtype=np.float64).reshape(2**depth, n_targets)
+    weights = np.asarray(tree.get("leaf_weights") or np.full(2**depth, np.nan), dtype=np.float64)
     return Table(
         left=left,
         right=right,
@@ -124,6 +128,7 @@ def _oblivious(tree: Mapping[str, Any], features: _Features, n_targets: int) -> 
         border=np.array([border for _, border, _ in read], dtype=np.float32)[level],
         missing_left=np.array([missing for _, _, missing in read], dtype=bool)[level],
         value=np.concatenate([np.zeros((2**depth - 1, n_targets)), values]),
+        cover=np.concatenate([np.zeros(2**depth - 1), weights.reshape(2**depth)]),
         roots=np.zeros(1, dtype=np.int64),
     )
 
@@ -131,12 +136,13 @@ def _oblivious(tree: Mapping[str, Any], features: _Features, n_targets: int) -> 
 def _free(tree: Mapping[str, Any], features: _Features, n_targets: int) -> Table:
     """A tree of nested branches, flattened breadth first without recursion."""
     queue: list[Mapping[str, Any]] = [tree]
-    left, right, read, values = [], [], [], []
+    left, right, read, values, weights = [], [], [], [], []
     no_value = [0.0] * n_targets
     for node in queue:
         if "split" not in node:
             value = node["value"]
             values.append(value if isinstance(value, list) else [value])
+            weights.append(node.get("weight", np.nan))
             left.append(-1)
             right.append(-1)
             read.append((0, 0.0, False))
@@ -146,6 +152,7 @@ def _free(tree: Mapping[str, Any], features: _Features, n_targets: int) -> Table
         queue += [node["left"], node["right"]]
         read.append(features.of_split(node["split"]))
         values.append(no_value)
+        weights.append(0.0)
     return Table(
         left=np.array(left, dtype=np.int64),
         right=np.array(right, dtype=np.int64),
@@ -154,5 +161,6 @@ def _free(tree: Mapping[str, Any], features: _Features, n_targets: int) -> Table
         border=np.array([border for _, border, _ in read], dtype=np.float32),
         missing_left=np.array([missing for _, _, missing in read], dtype=bool),
         value=np.array(values, dtype=np.float64).reshape(len(values), n_targets),
+        cover=np.array(weights, dtype=np.float64),
         roots=np.zeros(1, dtype=np.int64),
     )

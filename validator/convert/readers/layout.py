@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from validator.convert.ensemble import MAX_DEPTH, Flags, Refs
+from validator.convert.ensemble import MAX_DEPTH, Flags, Floats, Refs
 from validator.errors import ConversionError
 
 Indices = npt.NDArray[np.int64]
@@ -35,6 +35,12 @@ def malformed(library: str, problem: str) -> ConversionError:
         f"the {library} model is damaged: {problem}",
         hint="save the model again with the library that trained it, and check that the file arrived whole",
     )
+
+
+def covers(counts: npt.ArrayLike) -> Floats | None:
+    """How often leaves were met in training; None where the model's figures are no counts. They change no answer."""
+    found = np.asarray(counts, dtype=np.float64)
+    return found if (np.isfinite(found) & (found >= 0)).all() else None
 
 
 def lay_out(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from validator.convert.ensemble import CategoryRule, Comparison, TreeEnsemble
 from validator.convert.readers import header as told
-from validator.convert.readers.layout import Layout, lay_out, malformed
+from validator.convert.readers.layout import Layout, covers, lay_out, malformed
 from validator.convert.readers.sklearn_categories import CategoryTests, category_tests
 
 _LIBRARY = "scikit-learn"
@@ -55,6 +55,7 @@ def read_sklearn(header: told.Header, arrays: told.Arrays) -> TreeEnsemble:
         roots=layout.roots,
         leaf_value=np.ascontiguousarray(value[layout.leaves]),
         leaf_target=targets[tree_of_leaf],
+        leaf_cover=covers(_column(arrays, "cover", np.float64, len(value))[layout.leaves]),
         base_score=base,
         divisor=told.number(header, "divisor", 1.0, _LIBRARY),
         comparison_dtype="float64" if header.get("comparison_dtype") == "float64" else "float32",

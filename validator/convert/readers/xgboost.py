@@ -64,6 +64,7 @@ def _assemble(
         roots=layout.roots,
         leaf_value=leaf_value,
         leaf_target=forest.leaf_target,
+        leaf_cover=forest.leaf_cover,
         base_score=margin,
         comparison_dtype="float32",
         accumulation_dtype="float32",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.convert.ensemble import Flags, Floats, Ints, Refs
-from validator.convert.readers.layout import Layout, lay_out, malformed
+from validator.convert.readers.layout import Layout, covers, lay_out, malformed
 from validator.convert.readers.xgboost_model import Model
 
 _LIBRARY = "XGBoost"
@@ -34,6 +34,7 @@ class Forest:
     """float32 [L, W]"""
     leaf_target: Refs
     tree_of_leaf: Ints
+    leaf_cover: Floats | None
 
     @classmethod
     def of(cls, model: Model, n_trees: int) -> Forest:
@@ -76,6 +77,7 @@ class Forest:
                 else np.zeros(len(tree_of_leaf), np.int32)
             ),
             tree_of_leaf=tree_of_leaf,
+            leaf_cover=covers(columns.get("sum_hessian", np.float64)[layout.leaves]),
             **sets,
         )
 

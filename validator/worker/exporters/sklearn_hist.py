@@ -71,6 +71,7 @@ def _nodes(flat: List[Any], order: Optional[Any]) -> Any:
         "threshold": column("num_threshold", np.float64),
         "missing_left": column("missing_go_to_left", bool),
         "value": column("value", np.float64)[:, np.newaxis],
+        "cover": column("count", np.float64),
         "is_categorical": column("is_categorical", bool) & ~leaf,
         "bitset": (column("bitset_idx", np.int64) + np.repeat(starts[:-1], counts)).astype(np.int32),
         "left_bits": np.concatenate(bitsets or [np.zeros((0, 8), dtype=np.uint32)]),

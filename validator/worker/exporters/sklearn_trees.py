@@ -2,8 +2,9 @@
 
 A header of kind "sklearn-trees" goes with these arrays over the N nodes of all T trees, tree after tree:
 `node_count` int64 [T]; `left`, `right` int32 [N], within the tree, -1 at leaves; `feature` int32 [N]; `threshold`
-float64 [N], left where x <= threshold; `missing_left` bool [N]; `value` float64 [N, W], what a leaf adds; `target`
-int32 [T], the score that the tree adds to. Works with scikit-learn 1.0 and later.
+float64 [N], left where x <= threshold; `missing_left` bool [N]; `value` float64 [N, W], what a leaf adds; `cover`
+float64 [N], the rows (or their weight) that met the node in training; `target` int32 [T], the score that the tree
+adds to. Works with scikit-learn 1.0 and later.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def tree_arrays(trees: Sequence[Any], features: Sequence[Any], values: Sequence[
         "threshold": np.concatenate([nodes["threshold"] for nodes in states]).astype(np.float64),
         "missing_left": np.concatenate(missing).astype(bool),
         "value": np.concatenate(values).astype(np.float64),
+        "cover": np.concatenate([nodes["weighted_n_node_samples"] for nodes in states]).astype(np.float64),
         "target": np.zeros(len(states), dtype=np.int32),
     }
 
