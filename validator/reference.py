@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from validator.catalog import SPECS
 from validator.settings import Settings, flag_of, is_file_only
 
@@ -21,7 +23,7 @@ def settings_table() -> str:
 
 
 def _default(value: object) -> str:
-    if value in (None, (), {}) or hasattr(value, "model_fields"):
+    if value in (None, (), {}) or isinstance(value, BaseModel):
         return ""
     if isinstance(value, bool):
         return "on" if value else "off"

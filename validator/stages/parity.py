@@ -13,7 +13,7 @@ from validator.stages.conversion import Converted
 from validator.stages.loading import Data, Native, infer_contract
 from validator.stages.proving import Judge
 from validator.suites import parity
-from validator.suites.common import Subject, not_applicable, passed, result, run_check
+from validator.suites.common import Subject, not_applicable, result, run_check
 from validator.suites.compare import Comparison
 from validator.suites.quality import judge_limits, needs_answers
 from validator.table import Column, Table
@@ -179,4 +179,4 @@ def _judge_quality(context: Context, judge: Judge, answers: Answers) -> None:
         MetricResult(name=name, rows=len(arrays[0]), value=value) for name, value in metrics.items()
     )
     draft.add(result("quality.limits", "", judge_limits(metrics, settings.quality)))
-    draft.add(result("quality.base", "", passed("no base version to compare with")))
+    draft.add(result("quality.base", "", not_applicable("no base version to compare with")))

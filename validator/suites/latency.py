@@ -202,6 +202,7 @@ def run(
         checks.append(_memory(name, figures[name], limits))
     speedup = paired_ratio(series["native"], series["onnx"]) if {"native", "onnx"} <= set(series) else None
     checks.append(_speedup(speedup))
+    checks.append(result("latency.base", "", not_applicable("no base version to compare with")))
     latency = Latency(
         native=figures.get("native"),
         onnx=figures.get("onnx"),
