@@ -11,7 +11,7 @@ FROM base AS libraries
 # TF-IDF in ONNX lower-cases by the en_US.UTF-8 locale, which the slim image lacks: made here, copied as two megabytes.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends locales \
+    && apt-get install -y --no-install-recommends binutils locales \
     && mkdir -p /usr/lib/locale \
     && localedef --no-archive --inputfile en_US --charmap UTF-8 /usr/lib/locale/en_US.utf8
 COPY requirements/runtime.txt /build/

@@ -22,5 +22,8 @@ rm -f pyarrow/libarrow_flight* pyarrow/libarrow_python_flight* pyarrow/_flight* 
 rm -f onnxruntime/capi/libonnxruntime.so*
 rm -rf onnxruntime/transformers onnxruntime/quantization onnxruntime/tools
 
+# Symbol tables that only a debugger reads. What auditwheel has rewritten (*.libs) is left as it is: strip can break it.
+find . -type f -name '*.so*' -not -path './*.libs/*' -exec strip --strip-unneeded {} +
+
 find . -type d -empty -delete
 find . -type d -name __pycache__ -prune -exec rm -rf {} +
