@@ -38,14 +38,6 @@ def emit(stream: TextIO, found: Sequence[Annotation]) -> None:
     stream.flush()
 
 
-def mask(stream: TextIO, secret: str) -> None:
-    """Have the runner hide a secret in the log, each of its lines by itself."""
-    for line in secret.splitlines():
-        if line.strip():
-            print(command("add-mask", line.strip()), file=stream)
-    stream.flush()
-
-
 def set_outputs(path: Path, values: Mapping[str, str]) -> None:
     """Append outputs to the runner's file, each between random delimiters so that no value can set another output.
 

@@ -113,11 +113,22 @@ def _parsed(raw: bytes, name: str) -> GateResult:
         where = one_line(".".join(map(str, first["loc"])), 100)
         what = one_line(f"{where}: {first['msg']}" if where else first["msg"], 300)
         raise _refused(f"{_shown(name)} does not follow the schema: {what}") from None
+    if _has_absurd_number(result.model_dump()):
+        raise _refused(f"{_shown(name)} holds a whole number of more than 64 bits")
     if result.artifact is not None:
         for path in (result.artifact.path, *(file.name for file in result.artifact.files)):
             if not is_inside(path):
                 raise _refused(f"{_shown(name)} names a path outside its folder: {one_line(path, 100)}")
     return result
+
+
+def _has_absurd_number(value: object) -> bool:
+    """Whether a whole number hides in it that no count, size or class label is; the schema bounds the depth."""
+    if isinstance(value, dict):
+        return any(map(_has_absurd_number, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_absurd_number, value))
+    return isinstance(value, int) and value.bit_length() > 64
 
 
 def _shown(name: str) -> str:

@@ -49,12 +49,6 @@ def test_ten_annotations_of_a_level_and_no_more():
     assert "491 more are in the report" in log.getvalue()
 
 
-def test_each_line_of_a_secret_is_masked():
-    log = io.StringIO()
-    commands.mask(log, "one%\n\n two ")
-    assert log.getvalue() == "::add-mask::one%25\n::add-mask::two\n"
-
-
 @given(value=any_text)
 def test_no_value_sets_another_output(value, tmp_path_factory):
     path = tmp_path_factory.mktemp("o") / "output"

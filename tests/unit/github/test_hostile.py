@@ -124,6 +124,19 @@ def test_the_schema_is_strict(write: Any, keys: tuple[Any, ...], value: Any):
     refused(folder, "does not follow the schema")
 
 
+@pytest.mark.parametrize("number", [10**30, -(10**400)])
+def test_numbers_that_nothing_counts(write: Any, make_check: Any, number: int):
+    check = make_check("fail").model_dump() | {"evidence": [{"name": "n", "seen": number}]}
+    refused(write(checks=(check,)), "more than 64 bits")
+
+
+def test_half_of_a_character_is_refused(write: Any):
+    folder = write(reason="the reason")
+    text = (folder / "result.json").read_text()
+    (folder / "result.json").write_text(text.replace("the reason", "\\ud800"))
+    refused(folder, "does not follow the schema")
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../out", "a/../../b", "a\nb", "", "C:/x", "a\\..\\b"])
 def test_no_path_leads_out(write: Any, path: str):
     refused(write(artifact={"path": path, "files": []}), "outside its folder")
