@@ -42,7 +42,6 @@ def manifest_document(result: GateResult, *, onnx: bytes | None) -> dict[str, An
         "onnx": _onnx_document(result, onnx),
         "parity": {"level": result.parity.level, "bound": _finite(result.parity.bound)},
         "packages": {"python": environment.python, **environment.packages},
-        "checks": {status: _count(result, status) for status in ("pass", "fail", "warn", "skip", "error")},
         "override": _override(result),
     }
 
@@ -67,10 +66,6 @@ def _override(result: GateResult) -> dict[str, Any] | None:
     }
     trust = result.environment.trust_reason
     return {"trust_reason": trust, "waived": waived} if trust or waived else None
-
-
-def _count(result: GateResult, status: str) -> int:
-    return sum(check.status == status for check in result.checks)
 
 
 def _finite(number: float | None) -> float | str | None:
