@@ -127,7 +127,6 @@ def test_control_attacks_succeed_without_lockdown(who: str) -> None:
     assert rows["signal_supervisor"]["harm"] == ["the supervisor received signal 10"]
     assert rows["pin_bystander"]["harm"] == ["bystander: was pinned"] or os.cpu_count() == 1
     assert rows["limit_bystander"]["harm"] == ["bystander: was given other limits"]
-    assert rows["trace_bystander"]["harm"] or rows["seize_bystander"]["harm"]
     assert rows["make_fifo"]["odd_files"] == ["fifo"]
 
 

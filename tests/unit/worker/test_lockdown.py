@@ -113,6 +113,72 @@ def test_scratch_is_home_and_writable(scratch: Path) -> None:
 
 
 @linux
+def test_scratch_can_be_read_only(scratch: Path) -> None:
+    (scratch / "given").write_text("given")
+    found = _run(
+        scratch,
+        """
+        apply(Policy(scratch=scratch, keep_fds=[1], writable_scratch=False))
+        said = [open("given").read()]
+        for attempt in (lambda: open("new", "w"), lambda: open("given", "a"), lambda: os.unlink("given")):
+            try:
+                attempt()
+            except OSError as error:
+                said.append(type(error).__name__)
+        tell(said)
+        """,
+    )
+    assert found == ["given", *["PermissionError"] * 3]
+
+
+def test_elsewhere_only_limits_and_descriptors_remain(scratch: Path) -> None:
+    """Another platform, as far as one can be played here; the report must not claim what is not there."""
+    report = _run(
+        scratch,
+        """
+        import platform
+        prepare()
+        sys.platform, platform.machine = "freebsd14", lambda: "riscv64"
+        tell(apply(Policy(scratch=scratch, keep_fds=[1])).to_json())
+        """,
+    )
+    assert report["missing"] == ["user", "no_new_privs", "landlock", "seccomp"]
+    states = {layer["name"]: layer["state"] for layer in report["layers"]}
+    assert [name for name, state in states.items() if state == APPLIED] == [
+        "session",
+        "descriptors",
+        "limits",
+    ]
+    assert set(states.values()) == {APPLIED, UNAVAILABLE}
+
+
+@linux
+def test_kernel_without_landlock_is_not_contained(scratch: Path) -> None:
+    report = _run(
+        scratch,
+        """
+        from validator.worker.lockdown import landlock
+        landlock.abi = lambda: 0
+        tell(apply(Policy(scratch=scratch, keep_fds=[1])).to_json())
+        """,
+    )
+    assert report["missing"] == ["landlock"]
+
+
+@linux
+def test_kernel_that_refuses_the_filter_is_not_contained(scratch: Path) -> None:
+    report = _run(
+        scratch,
+        """
+        from validator.worker.lockdown import bpf
+        bpf.encode = lambda program: b"\\0" * 8 * len(program)
+        tell(apply(Policy(scratch=scratch, keep_fds=[1])).to_json())
+        """,
+    )
+    assert report["missing"] == ["seccomp"]
+
+
+@linux
 def test_additional_paths_are_readable_and_no_more(scratch: Path, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()

@@ -77,6 +77,8 @@ def _confine_files(policy: Policy, readable: list[str], scratch: str, threads: i
         return Layer("landlock", OFF, "not asked for")
     if threads > 1:
         return Layer("landlock", UNAVAILABLE, f"{threads} threads already run, and would escape it")
+    if not policy.writable_scratch:
+        return landlock.restrict(readable=[*readable, scratch], writable=[], devices=paths.DEVICES)
     return landlock.restrict(readable=readable, writable=[scratch], devices=paths.DEVICES)
 
 

@@ -21,7 +21,8 @@ class Policy:
     /dev/null. `readable`: further files or directories to read (a foreign package, an input file).
     `memory_bytes`: address space beyond what is mapped at the time of lockdown. `cpu_seconds`: processor time over
     all threads. `file_bytes`: size of any one file. `max_threads`: threads besides the first, 0 for none.
-    `parent_pid`: the process to die with; without it, whoever is the parent when lockdown begins.
+    `writable_scratch`: False for a job that writes no files; then it cannot fill the disk either, which no limit
+    prevents. `parent_pid`: the process to die with; without it, whoever is the parent when lockdown begins.
     The layers can be switched off one by one, for diagnosis; the report then says `off`.
     """
 
@@ -33,6 +34,7 @@ class Policy:
     open_files: int = 256
     file_bytes: int = 1 << 30
     max_threads: int = 64
+    writable_scratch: bool = True
     parent_pid: int | None = None
     drop_user: bool = True
     landlock: bool = True
