@@ -1,0 +1,54 @@
+"""Runs the command as a user does: in a process of its own, with an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+TRADING = ROOT / "examples" / "trading"
+DIAGNOSIS = ROOT / "examples" / "diagnosis"
+_KEPT = ("PATH", "HOME", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
+        return found
+
+    def failing(self) -> set[str]:
+        """Ids of the checks that failed or erred, with their runtime after a slash if they have one."""
+        return {
+            check["id"] + (f"/{check['runtime']}" if check["runtime"] else "")
+            for check in self.result["checks"]
+            if check["status"] in ("fail", "error") and check["required"]
+        }
+
+
+def run(*arguments: object, cwd: Path, out: str = "preflight", timeout: float = 240, **environ: str) -> Ran:
+    """`model-preflight ARGUMENTS` in `cwd`."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-m", "validator.cli", *map(str, arguments)],
+        cwd=cwd,
+        env={**kept, "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Ran(code=done.returncode, out=done.stdout, err=done.stderr, folder=cwd / out)
