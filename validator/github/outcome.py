@@ -17,7 +17,8 @@ _STATES: dict[Verdict, State] = {"pass": "success", "fail": "failure", "error": 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One of: `results` of the models judged, `unchanged` models of which none was touched, or an `error`.
+    """The `results` of the models judged; or `unchanged` models of which none was touched; or an `error`, which may
+    stand beside the results of other models.
 
     `origin` says how far a pass can be believed; `uploaded` marks results read from a folder whose origin GitHub
     has yet to be asked about.
@@ -40,9 +41,9 @@ class Outcome:
         return cls(unchanged=tuple(models))
 
     @classmethod
-    def could_not_judge(cls, error: PreflightError) -> Outcome:
-        """The run stopped before a verdict: neither red nor green, but it blocks and says why."""
-        return cls(error=error)
+    def could_not_judge(cls, error: PreflightError, results: Sequence[GateResult] = ()) -> Outcome:
+        """No verdict on a model, after `results` on others: not green, it blocks and says why."""
+        return cls(error=error, results=tuple(results))
 
     def from_origin(self, origin: Origin) -> Outcome:
         """The same, now that it is known where it came from."""
@@ -51,9 +52,12 @@ class Outcome:
     @property
     def claimed(self) -> Verdict:
         """The verdict of the results alone."""
+        if self.unchanged is not None and not self.results:
+            return "pass"
+        judged = verdict_of(self.results)
         if self.error is not None:
-            return "error"
-        return "pass" if self.unchanged is not None and not self.results else verdict_of(self.results)
+            return "fail" if self.results and judged == "fail" else "error"
+        return judged
 
     @property
     def verdict(self) -> Verdict:
@@ -69,7 +73,7 @@ class Outcome:
     @property
     def line(self) -> str:
         """One line for the status and the log, with where it came from in front."""
-        if self.error is not None:
+        if self.error is not None and self.verdict == "error":
             return self.origin.label + one_line(f"could not judge: {self.error.message}", 300)
         if self.claimed == "pass" and self.verdict == "error":
             why = self.origin.reason or "its origin is not known"
@@ -89,15 +93,18 @@ class Outcome:
         """The report as Markdown within the limits, led by a notice of where it came from."""
         from validator.report.markdown import render_markdown, render_no_change
 
-        notice = f"{self.origin.notice}\n" if self.origin.notice else ""
-        if self.error is not None:
-            return notice + _error_body(self.error)
         if self.unchanged is not None and not self.results:
             return render_no_change(self.unchanged, tool_version=tool_version, full_report_url=url)
-        return notice + render_markdown(
+        lead = f"{self.origin.notice}\n" if self.origin.notice else ""
+        if self.error is not None:
+            lead += _error_body(self.error)
+        if not self.results:
+            return lead
+        lead += "\n" if self.error is not None else ""
+        return lead + render_markdown(
             self.results,
-            limit_chars=limit_chars and limit_chars - len(notice),
-            limit_bytes=limit_bytes and limit_bytes - len(notice.encode()),
+            limit_chars=limit_chars and limit_chars - len(lead),
+            limit_bytes=limit_bytes and limit_bytes - len(lead.encode()),
             full_report_url=url,
             volatile=True,
         )
