@@ -15,11 +15,12 @@ from validator.deployment.errors import DeploymentError, FailedArtifactError
 from validator.deployment.fast import make_fast_row
 from validator.deployment.guard import Answered, Guard
 from validator.deployment.identity import describe, open_artifact
-from validator.deployment.intake import read_columns
+from validator.deployment.intake import read_columns, uniform_matrix
 from validator.deployment.latency import LatencyStats
 from validator.deployment.meter import Meter, Method
 from validator.deployment.policy import OnInvalid, Policy
 from validator.deployment.prediction import CallRecord, Prediction, SinglePrediction
+from validator.deployment.probe import probe
 from validator.deployment.rows import as_mapping, columns_of_rows
 from validator.deployment.session import OnnxModel, open_session
 
@@ -59,7 +60,7 @@ class Deployment:
         self._identity = identity
         self._version = str(identity["version"])
         check = AnswerCheck(contract)
-        raw, shapes = _probe(model, contract, check)
+        raw, shapes = probe(model, contract, check)
         policy = Policy(on_invalid, check=check, shapes=shapes)
         self._guard = Guard(model, contract, check, policy, ignore_extra=extra == "ignore")
         self._fast = make_fast_row(model, contract, check, shapes, raw)
@@ -133,7 +134,8 @@ class Deployment:
         """
         started = perf_counter_ns()
         try:
-            answered = self._answer_array(data) if isinstance(data, np.ndarray) else None
+            array = data if isinstance(data, np.ndarray) else uniform_matrix(data, self._contract.names)
+            answered = None if array is None else self._answer_array(array)
             if answered is None:
                 answered = self._guard.answer(read_columns(data, self._contract.names))
         except DeploymentError as error:
@@ -242,33 +244,3 @@ def _length(data: Any) -> int:
         return len(data)
     except TypeError:
         return 0
-
-
-def _probe(
-    model: OnnxModel, contract: ServedContract, check: AnswerCheck
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """One row run at load time: each output as the runtime gave it, and tidied. Raises FailedArtifactError."""
-    values: dict[str, Any] = {}
-    for feature in contract.features:
-        seen = feature.categories[0] if feature.categories else None
-        values[feature.name] = [seen if seen is not None else _NEUTRAL[feature.kind]]
-    encoded, _ = model.encode(values)
-    try:
-        raw = model.run(model.feed(encoded, None))
-    except DeploymentError as error:
-        raise _speechless(error.message) from error
-    tidy, breaches = check.check(raw, 1)
-    shape_breaches = [breach for breach in breaches if breach.kind.__name__ == "OutputShapeError"]
-    if shape_breaches:
-        raise _speechless("; ".join(breach.message for breach in shape_breaches))
-    return raw, tidy
-
-
-_NEUTRAL: dict[str, Any] = {"float": 0.0, "integer": 0, "bool": False, "string": "", "category": ""}
-
-
-def _speechless(what: str) -> FailedArtifactError:
-    return FailedArtifactError(
-        f"model.onnx does not answer one row as its contract says: {what}",
-        hint="validate the model again; the artifact's files do not belong together",
-    )

@@ -113,8 +113,28 @@ def _checked(items: list[tuple[Any, Values]]) -> Columns:
     return Columns(items=tuple(items), n_rows=lengths.pop() if lengths else 0)
 
 
+def uniform_matrix(data: Any, names: Sequence[str]) -> NDArray[Any] | None:
+    """A DataFrame that holds exactly these columns, all of one float type, as [N, F] in the order of `names`.
+
+    None for everything else: it takes the way by columns, which says what is wrong.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(data, pandas.DataFrame) or data.shape[1] != len(names):
+        return None
+    dtypes = set(data.dtypes)
+    given = data.columns.tolist()
+    if len(dtypes) != 1 or not isinstance(dtype := dtypes.pop(), np.dtype) or dtype.kind != "f":
+        return None
+    if given == list(names):
+        return np.ascontiguousarray(data.to_numpy())
+    place = {name: i for i, name in enumerate(given)}
+    if len(place) != len(given) or place.keys() != set(names):
+        return None
+    return np.ascontiguousarray(data.to_numpy()[:, [place[name] for name in names]])
+
+
 def _from_frame(frame: Any) -> Columns:
-    items = tuple((name, _from_series(frame.iloc[:, i])) for i, name in enumerate(frame.columns))
+    items = tuple((name, _from_series(series)) for name, series in frame.items())
     return Columns(items=items, n_rows=len(frame))
 
 
