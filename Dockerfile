@@ -48,7 +48,8 @@ RUN touch /build/before \
     && mkdir -p /opt/preflight/share \
     && /opt/preflight/bin/python3 -I /build/sbom.py >/opt/preflight/share/sbom.cdx.json \
     && rm -rf /build/added \
-    && sh /build/added.sh /build/before /build/added /opt/preflight
+    && sh /build/added.sh /build/before /build/added /opt/preflight \
+    && sh /build/added.sh /build/before /build/added /usr/local/lib
 
 # --- The image ---
 FROM base AS image
