@@ -12,6 +12,7 @@ FROM base AS libraries
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends binutils locales \
+    && rm -rf /var/lib/apt/lists/* \
     && mkdir -p /usr/lib/locale \
     && localedef --no-archive --inputfile en_US --charmap UTF-8 /usr/lib/locale/en_US.utf8
 COPY requirements/runtime.txt /build/

@@ -1,0 +1,108 @@
+"""What the workflows promise: pinned actions, least rights, every supported Python, one check to require."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def load(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def pin_action() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("pin_action", ROOT / "container" / "pin_action.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_action_is_pinned_by_commit_and_says_its_version(path: Path) -> None:
+    lines = [line.split("uses:")[1].strip() for line in path.read_text().splitlines() if "uses:" in line]
+    assert lines
+    for line in lines:
+        assert line.startswith("./ ") or re.fullmatch(
+            r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line
+        ), line
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_rights_are_given_job_by_job(path: Path) -> None:
+    workflow = load(path)
+    assert workflow["permissions"] == {}
+    for job in workflow["jobs"].values():
+        assert "permissions" in job
+        assert "timeout-minutes" in job
+
+
+def test_checks_never_write_and_releases_start_by_hand() -> None:
+    ci, release = load(ROOT / ".github/workflows/ci.yml"), load(ROOT / ".github/workflows/release.yml")
+    granted = {right for job in ci["jobs"].values() for right in job["permissions"].items()}
+    assert granted == {("contents", "read")}
+    assert list(release[True]) == ["workflow_dispatch"]
+
+
+def test_one_job_stands_for_all() -> None:
+    jobs = load(ROOT / ".github/workflows/ci.yml")["jobs"]
+    required = jobs["required-checks-pass"]
+    assert set(required["needs"]) == set(jobs) - {"required-checks-pass"}
+    assert required["if"] == "always()"
+
+
+def test_every_supported_python_is_tested() -> None:
+    matrix = load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert matrix == ["3.11", "3.12", "3.13", "3.14"]
+    assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_release_names_its_image_by_version_and_digest(pin_action: ModuleType) -> None:
+    image = f"ghcr.io/octo/model-preflight:1.2.3@{DIGEST}"
+    before = (ROOT / "action.yml").read_text()
+    after = pin_action.pinned(before, image)
+    assert yaml.safe_load(after)["runs"] == {**yaml.safe_load(before)["runs"], "image": f"docker://{image}"}
+    assert len(after.splitlines()) == len(before.splitlines())
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "ghcr.io/octo/m:1.2.3",
+        f"ghcr.io/octo/m@{DIGEST}",
+        f"ghcr.io/octo/m:latest@{DIGEST}",
+        f"m:1.2.3@{DIGEST}\nx",
+    ],
+)
+def test_an_image_that_could_move_is_refused(pin_action: ModuleType, image: str) -> None:
+    with pytest.raises(ValueError, match="named by version and digest"):
+        pin_action.pinned("runs:\n  image: Dockerfile\n", image)
+
+
+def test_an_action_that_is_pinned_already_is_refused(pin_action: ModuleType) -> None:
+    with pytest.raises(ValueError, match="0 times"):
+        pin_action.pinned("runs:\n  image: docker://x\n", f"ghcr.io/octo/m:1.2.3@{DIGEST}")
+
+
+def test_the_image_and_the_base_are_pinned() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    external = [
+        line.split()[1] for line in dockerfile.splitlines() if line.startswith("FROM") and ":" in line
+    ]
+    assert external
+    assert all(re.search(r"@sha256:[0-9a-f]{64}$", name) for name in external)
+    assert "USER" not in {line.split(" ")[0] for line in dockerfile.splitlines()}
+    assert dockerfile.count("--require-hashes") == 2
