@@ -50,8 +50,8 @@ def python_component(found: Distribution) -> dict[str, Any]:
 
 def _licence(found: Distribution) -> str:
     """The SPDX expression where the package has one, else the name that it gives its licence, if short."""
-    named = found.metadata.get("License-Expression") or found.metadata.get("License") or ""
-    return named if len(named) <= 80 and "\n" not in named else ""
+    given = [found.metadata[name] for name in ("License-Expression", "License") if name in found.metadata]
+    return next((name for name in given if name and len(name) <= 80 and "\n" not in name), "")
 
 
 def debian_components() -> list[dict[str, Any]]:
