@@ -137,7 +137,13 @@ def test_half_of_a_character_is_refused(write: Any):
     refused(folder, "does not follow the schema")
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../out", "a/../../b", "a\nb", "", "C:/x", "a\\..\\b"])
+def test_an_artifact_outside_of_the_workspace_is_forgotten(write: Any):
+    (found,) = read_results(write(artifact={"path": "/tmp/out/artifact/churn/v_1", "files": []}))
+    assert found.artifact is None
+    refused(write(artifact={"path": "/tmp/../etc", "files": []}), "outside its folder")
+
+
+@pytest.mark.parametrize("path", ["//etc/passwd", "../out", "a/../../b", "a\nb", "", "C:/x", "a\\..\\b"])
 def test_no_path_leads_out(write: Any, path: str):
     refused(write(artifact={"path": path, "files": []}), "outside its folder")
     file = {"name": path, "sha256": "0" * 64, "size_bytes": 1}
