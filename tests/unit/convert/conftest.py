@@ -1,4 +1,4 @@
-"""The native library as the oracle: rows on a model's own boundaries, answered by it, by the trees read, and by ONNX."""
+"""The native library as the oracle: rows on a model's own boundaries, answered by it, by the trees and by ONNX."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ def boundary_rows(ensemble: TreeEnsemble, base: np.ndarray, *, count: int, seed:
                 value = rng.choice(np.concatenate([ensemble.category_members(int(node)), others]))
             else:
                 cut = kind(ensemble.threshold[node])
-                value = (cut, np.nextafter(cut, kind(np.inf)), np.nextafter(cut, kind(-np.inf)))[
-                    rng.integers(3)
-                ]
+                with np.errstate(over="ignore"):
+                    value = np.nextafter(cut, kind((-np.inf, cut, np.inf)[rng.integers(3)]))
             if np.isfinite(value):
                 rows[row, ensemble.feature[node]] = value
     if ensemble.admits_missing:

@@ -31,11 +31,13 @@ def read_xgboost(data: bytes, header: told.Header = _NO_WRAPPER) -> TreeEnsemble
     Raises ConversionError for gblinear, vector-leaf boosters of unknown layout, objectives and `missing` values that
     cannot be expressed exactly, and damaged files.
     """
-    model = parse(data)
-    answers = answers_of(model, header)
-    forest = Forest.of(model, _tree_range(model, header.get("best_iteration")))
-    margin = base_margin(model)
-    ensemble = _assemble(model, forest, answers, margin, _leaf_values(model, forest, margin, header))
+    # Numbers that no float32 holds become infinite or NaN, and are refused as such.
+    with np.errstate(over="ignore", invalid="ignore"):
+        model = parse(data)
+        answers = answers_of(model, header)
+        forest = Forest.of(model, _tree_range(model, header.get("best_iteration")))
+        margin = base_margin(model)
+        ensemble = _assemble(model, forest, answers, margin, _leaf_values(model, forest, margin, header))
     _check_missing_value(ensemble, header.get("missing"))
     return ensemble
 

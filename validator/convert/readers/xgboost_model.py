@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.convert.readers import xgboost_ubj
+from validator.convert.readers.header import MAX_FEATURES
 from validator.convert.readers.layout import malformed
 from validator.errors import ConversionError
 
@@ -76,17 +77,17 @@ def _model(learner: Mapping[str, Any]) -> Model:
     inner = booster["gbtree"]["model"] if name == "dart" else booster["model"]
     parameters = learner["learner_model_param"]
     n_classes, n_outputs = int(parameters["num_class"]), int(parameters.get("num_target", 1))
-    n_targets = max(1, n_classes, n_outputs)
+    n_targets, n_features = max(1, n_classes, n_outputs), int(parameters["num_feature"])
     trees = inner["trees"]
-    if n_targets > MAX_TARGETS or not isinstance(trees, list) or not trees:
-        raise malformed(_LIBRARY, f"{n_targets} targets, {len(trees)} trees")
+    if n_targets > MAX_TARGETS or n_features > MAX_FEATURES or not isinstance(trees, list) or not trees:
+        raise malformed(_LIBRARY, f"{n_targets} targets, {n_features} features, {len(trees)} trees")
     weights = np.asarray(booster["weight_drop"], dtype=np.float32) if name == "dart" else None
     info = np.asarray(inner["tree_info"], dtype=np.int64)
     if len(info) != len(trees) or (weights is not None and len(weights) != len(trees)):
         raise malformed(_LIBRARY, f"{len(info)} targets or weights for {len(trees)} trees")
     return Model(
         objective=str(learner["objective"]["name"]),
-        n_features=int(parameters["num_feature"]),
+        n_features=n_features,
         n_targets=n_targets,
         base_score=_base_score(parameters["base_score"], n_targets),
         trees=trees,
