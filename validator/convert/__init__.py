@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from validator.convert.ensemble import TreeEnsemble
+    from validator.convert.hazards import Hazard
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -18,8 +19,8 @@ class ConvertedModel:
     data: bytes
     input_dtype: str
     method: str
-    hazards: tuple[str, ...] = ()
-    """what was found and repaired on the way, one sentence each"""
+    hazards: tuple[Hazard, ...] = ()
+    """what is known to go wrong with such a model, and was repaired or is to be minded"""
 
     @property
     def sha256(self) -> str:
@@ -40,3 +41,16 @@ def convert_trees(
     dtype = ensemble.comparison_dtype if input_dtype == "auto" else input_dtype
     data = write(ensemble, input_dtype=dtype, metadata=metadata)
     return ConvertedModel(data=data, input_dtype=dtype, method="exact")
+
+
+def convert_estimator(
+    model: Any,
+    columns: Sequence[tuple[str, str]],
+    *,
+    input_dtype: str = "auto",
+    metadata: Mapping[str, str] | None = None,
+) -> ConvertedModel:
+    """Convert a live scikit-learn model or pipeline through skl2onnx: see `validator.convert.fallback`."""
+    from validator.convert import fallback
+
+    return fallback.convert_estimator(model, columns, input_dtype=input_dtype, metadata=metadata)

@@ -1,0 +1,203 @@
+"""Our own converters inside skl2onnx: trees exactly, and a missing-value imputer that works in double."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from validator.convert.ensemble import Task, TreeEnsemble
+from validator.convert.onnx_wire import Graph, PackedInts
+from validator.errors import ConversionError
+
+_SKLEARN_TREES = (
+    ("sklearn.tree", "DecisionTree", ("Classifier", "Regressor")),
+    ("sklearn.tree", "ExtraTree", ("Classifier", "Regressor")),
+    ("sklearn.ensemble", "RandomForest", ("Classifier", "Regressor")),
+    ("sklearn.ensemble", "ExtraTrees", ("Classifier", "Regressor")),
+    ("sklearn.ensemble", "GradientBoosting", ("Classifier", "Regressor")),
+    ("sklearn.ensemble", "HistGradientBoosting", ("Classifier", "Regressor")),
+)
+_BOOSTERS = (
+    ("lightgbm", "LGBM", ("Classifier", "Regressor", "Ranker")),
+    ("xgboost", "XGB", ("Classifier", "Regressor", "Ranker", "RFClassifier", "RFRegressor")),
+    ("catboost", "CatBoost", ("Classifier", "Regressor")),
+)
+_ML_OPSET = 3
+"""what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
+
+
+def register() -> None:
+    """Tell skl2onnx of our converters. Boosters are only known where the model has already imported their library."""
+    from skl2onnx import update_registered_converter
+
+    for module, stem, kinds in (*_SKLEARN_TREES, *_BOOSTERS):
+        if module not in sys.modules:
+            continue
+        for kind in kinds:
+            found = getattr(sys.modules[module], stem + kind, None)
+            if found is None:
+                continue
+            classifier = kind.endswith("Classifier")
+            options = {"zipmap": [True, False, "columns"], "nocl": [True, False]} if classifier else {}
+            update_registered_converter(
+                found,
+                f"Exact{stem}{kind}",
+                _tree_shapes,
+                _convert_tree,
+                overwrite=True,
+                options={**options, "raw_scores": [True, False], "output_class_labels": [False, True]}
+                if classifier
+                else {},
+            )
+    _register_imputer(update_registered_converter)
+
+
+def _tree_shapes(operator: Any) -> None:
+    ensemble = _ensemble(operator.raw_operator)
+    number = _number_type(operator)
+    if ensemble.task is Task.CLASSIFICATION:
+        from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+        text = isinstance(ensemble.class_labels[0], str)
+        operator.outputs[0].type = (StringTensorType if text else Int64TensorType)([None])
+        operator.outputs[1].type = number([None, len(ensemble.class_labels)])
+    else:
+        operator.outputs[0].type = number([None, ensemble.n_targets])
+
+
+def _convert_tree(scope: Any, operator: Any, container: Any) -> None:
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    ensemble = _ensemble(operator.raw_operator)
+    dtype = "float64" if _number_type(operator) is DoubleTensorType else "float32"
+    from validator.convert.writer import build
+
+    graph = build(ensemble, input_dtype=dtype)
+    given = operator.inputs[0].full_name
+    if type(operator.inputs[0].type) is not _number_type(operator):
+        given = _cast(scope, container, given, dtype)
+    _embed(scope, container, graph, given, operator, dtype)
+
+
+def _embed(scope: Any, container: Any, graph: Graph, given: str, operator: Any, dtype: str) -> None:
+    from onnx import numpy_helper
+
+    names = {graph.inputs[0].name: given}
+    for name, array in graph.constants.items():
+        names[name] = scope.get_unique_variable_name(f"tree_{name}")
+        text = array.dtype == object
+        proto = numpy_helper.from_array(array.astype(object) if text else array, names[name])
+        container.initializers.append(proto)
+    for node in graph.nodes:
+        for output in node.outputs:
+            names[output] = scope.get_unique_variable_name(f"tree_{output}")
+        attributes = {key: _plain(value) for key, value in node.attributes.items()}
+        container.add_node(
+            node.op,
+            [names[name] for name in node.inputs],
+            [names[name] for name in node.outputs],
+            op_domain=node.domain,
+            op_version=_ML_OPSET if node.domain else None,
+            name=scope.get_unique_operator_name(node.op),
+            **attributes,
+        )
+    for value, variable in zip(graph.outputs, operator.outputs, strict=True):
+        inner = names[value.name]
+        if value.dtype.startswith("float") and value.dtype != dtype:
+            inner = _cast(scope, container, inner, dtype)
+        if len(value.shape) == 1 and value.name != "label":
+            shape = scope.get_unique_variable_name("column")
+            container.initializers.append(numpy_helper.from_array(np.array([-1, 1]), shape))
+            container.add_node(
+                "Reshape", [inner, shape], [variable.full_name], name=scope.get_unique_operator_name("Column")
+            )
+        else:
+            container.add_node(
+                "Identity", [inner], [variable.full_name], name=scope.get_unique_operator_name("Output")
+            )
+
+
+def _plain(value: Any) -> Any:
+    from onnx import numpy_helper
+
+    if isinstance(value, PackedInts):
+        return value.values.astype(np.int64).tolist()
+    if isinstance(value, np.ndarray):
+        return numpy_helper.from_array(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _cast(scope: Any, container: Any, name: str, dtype: str) -> str:
+    from validator.convert.onnx_wire import ELEMENT_TYPES
+
+    made: str = scope.get_unique_variable_name("cast")
+    container.add_node(
+        "Cast", [name], [made], to=ELEMENT_TYPES[dtype], name=scope.get_unique_operator_name("Cast")
+    )
+    return made
+
+
+def _ensemble(model: Any) -> TreeEnsemble:
+    from validator.convert.readers import read
+    from validator.worker.exporters import export
+
+    header, arrays = export(model)
+    ensemble = read(header, arrays)
+    if ensemble is None:
+        raise ConversionError(
+            f"{type(model).__name__} cannot be converted exactly: {header.get('reason', 'it is no tree ensemble')}",
+            hint=str(header.get("hint") or "use a tree model of a common kind"),
+        )
+    if ensemble.feature_categories:
+        raise ConversionError(
+            f"{type(model).__name__} inside a pipeline was trained on pandas categories",
+            hint="save the tree model without its pipeline, or encode the categories in a step before it",
+        )
+    return ensemble
+
+
+def _number_type(operator: Any) -> Any:
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    double = any(isinstance(given.type, DoubleTensorType) for given in operator.inputs)
+    return DoubleTensorType if double else FloatTensorType
+
+
+def _register_imputer(update: Callable[..., None]) -> None:
+    """skl2onnx's imputer uses an operator that ONNX Runtime has in float only; a Where does it in any type."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common._registration import get_converter, get_shape_calculator
+    from sklearn.impute import SimpleImputer
+
+    if sklearn_operator_name_map.get(SimpleImputer) == "ExactSimpleImputer":
+        return
+    alias = sklearn_operator_name_map[SimpleImputer]
+    stock = get_converter(alias)
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+        step, given = operator.raw_operator, operator.inputs
+        statistics = np.asarray(step.statistics_)
+        numeric = len(given) == 1 and type(given[0].type) in (DoubleTensorType, FloatTensorType)
+        plain = numeric and statistics.dtype.kind == "f" and np.isfinite(statistics).all()
+        if not plain or step.add_indicator or not np.isnan(step.missing_values):
+            stock(scope, operator, container)
+            return
+        from onnx import numpy_helper
+
+        dtype = "float64" if isinstance(given[0].type, DoubleTensorType) else "float32"
+        nan, fill = scope.get_unique_variable_name("nan"), scope.get_unique_variable_name("fill")
+        container.initializers.append(numpy_helper.from_array(statistics.astype(dtype), fill))
+        container.add_node("IsNaN", [given[0].full_name], [nan], name=scope.get_unique_operator_name("IsNaN"))
+        container.add_node(
+            "Where",
+            [nan, fill, given[0].full_name],
+            [operator.outputs[0].full_name],
+            name=scope.get_unique_operator_name("Impute"),
+        )
+
+    update(SimpleImputer, "ExactSimpleImputer", get_shape_calculator(alias), convert, overwrite=True)
