@@ -155,13 +155,13 @@ def _special(
     """Rows with one feature at a special value, the rest on the way to a node that tests the feature."""
     parts: list[Rows] = []
     kinds: list[Rows] = []
-    for kind, (feature, value) in (
+    for kind, (features, values) in (
         (1, _special_values(ensemble, places)),
         (2, _category_values(ensemble)),
     ):
         left = room - sum(len(part) for part in parts)
-        chosen = _spread(len(feature), left // 2 if kind == 1 else left, random)
-        feature, value = feature[chosen], value[chosen]
+        chosen = _spread(len(features), left // 2 if kind == 1 else left, random)
+        feature, value = features[chosen], values[chosen]
         base = _near(places, feature, _fill(places, real, len(feature), random), random)
         base[np.arange(len(feature)), feature] = value
         parts.append(_fitted(places.domain, base))
