@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -137,12 +138,10 @@ def test_labels_at_equal_scores_follow_the_native_rule(tmp_path: Any) -> None:
         loss = "MultiClass" if len(leaves) > 2 else "Logloss"
         options = {**SMALL, "iterations": 1, "depth": 1, "loss_function": loss}
         catboost.CatBoostClassifier(**options).fit(X, label).save_model(path, format="json")
-        with open(path) as file:
-            tree = json.load(file)
+        tree = json.loads(Path(path).read_text())
         tree["oblivious_trees"][0]["leaf_values"] = leaves
         split = tree["oblivious_trees"][0]["splits"][0]
-        with open(path, "w") as file:
-            json.dump(tree, file)
+        Path(path).write_text(json.dumps(tree))
         model = catboost.CatBoostClassifier().load_model(path, format="json")
         rows = np.zeros((2, 4))
         rows[:, split["float_feature_index"]] = split["border"] + np.array([-1.0, 1.0])

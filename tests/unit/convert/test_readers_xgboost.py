@@ -1,4 +1,4 @@
-"""XGBoost itself is the oracle: margins bit for bit on boundary rows, outputs within the rounding of float32's exp."""
+"""XGBoost itself is the oracle: margins bit for bit on boundary rows, outputs within float32's rounding of exp."""
 
 from __future__ import annotations
 
