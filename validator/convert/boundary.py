@@ -45,9 +45,21 @@ class BoundaryRows:
 
 def boundary_rows(
     ensemble: TreeEnsemble,
+    sample: Rows | None = None,
     *,
     input_dtype: str,
+    limit: int = 20_000,
+    seed: int = 0,
+) -> Rows:
+    """The rows [N, F] alone: see `plan_boundary`."""
+    return plan_boundary(ensemble, sample, input_dtype=input_dtype, limit=limit, seed=seed).rows
+
+
+def plan_boundary(
+    ensemble: TreeEnsemble,
     sample: Rows | None = None,
+    *,
+    input_dtype: str,
     limit: int = 20_000,
     seed: int = 0,
 ) -> BoundaryRows:

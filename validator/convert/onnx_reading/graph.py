@@ -128,8 +128,8 @@ def tensor_array(tensor: Any, what: str) -> Array:
     return array
 
 
-def parse(onnx_bytes: bytes) -> Graph:
-    """The graph of an ONNX file.
+def parse(onnx_bytes: bytes | Array) -> Graph:
+    """The graph of an ONNX file, given as bytes or as an array of them.
 
     Raises ConversionError where it is damaged; NotUnderstoodError where it has functions, subgraphs or inputs of
     unusual shape.
@@ -138,7 +138,7 @@ def parse(onnx_bytes: bytes) -> Graph:
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load_model_from_string(onnx_bytes)
+        model = onnx.load_model_from_string(bytes(onnx_bytes))
     except DecodeError as error:
         raise broken("it is not an ONNX protocol buffer") from error
     graph = model.graph

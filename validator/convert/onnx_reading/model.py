@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from validator.convert.onnx_reading import trees3, trees5
 from validator.convert.onnx_reading.columns import Column, trace
-from validator.convert.onnx_reading.graph import Graph, Node, NotUnderstoodError, parse
+from validator.convert.onnx_reading.graph import Array, Graph, Node, NotUnderstoodError, parse
 from validator.convert.onnx_reading.trees import OnnxTrees
 
 _ML = "ai.onnx.ml"
@@ -25,7 +25,7 @@ class OnnxTreeModel:
     """what the trees look at"""
 
 
-def read(onnx_bytes: bytes) -> OnnxTreeModel:
+def read(onnx_bytes: bytes | Array) -> OnnxTreeModel:
     """The trees of an ONNX file and what they look at.
 
     Raises ConversionError where the file is damaged, NotUnderstoodError where it may be right but is not a graph

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ __all__ = ["Bounds", "Counterexample", "Outputs", "Proof", "Run", "Status", "pro
 
 def prove(
     native: TreeEnsemble,
-    onnx_bytes: bytes,
+    onnx_bytes: bytes | npt.NDArray[Any],
     *,
     native_run: Run | None = None,
     onnx_run: Run | None = None,
@@ -52,7 +53,7 @@ class _Runs:
         self.sample = sample
 
 
-def _prove(native: TreeEnsemble, onnx_bytes: bytes, runs: _Runs) -> Proof:
+def _prove(native: TreeEnsemble, onnx_bytes: bytes | npt.NDArray[Any], runs: _Runs) -> Proof:
     base = Proof(
         status=Status.UNPROVED,
         reason="",
