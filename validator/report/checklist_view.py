@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from validator.checklist import blocks
 from validator.report.figures import count, scalar
@@ -222,4 +222,17 @@ def _finding(group: list[CheckResult], message: str, *, volatile: bool) -> Findi
         hint=first.hint,
         waived=first.waived,
         evidence=evidence,
+    )
+
+
+def merged(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings with the same remedy on the same runtimes as one, whose title names them all: a line, not a list."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found:
+        groups.setdefault((finding.hint, finding.runtimes), []).append(finding)
+    return tuple(
+        group[0]
+        if len(group) == 1
+        else replace(group[0], title="; ".join(f.title for f in group), message="")
+        for group in groups.values()
     )

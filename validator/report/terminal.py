@@ -95,7 +95,7 @@ def _model(model: ModelView, width: int) -> Iterator[Line]:
     for symbol, kind, findings in (
         ("✗", "fail", model.problems),
         ("! WAIVED, not solved:", "warn", model.waived),
-        ("! warning:", "warn", model.warnings),
+        ("! warning:", "warn", model.warning_lines),
     ):
         for finding in findings[:_MOST_PROBLEMS]:
             yield from _finding(finding, symbol, kind, width)

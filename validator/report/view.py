@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from validator.checklist import blocks
 from validator.report import figures
-from validator.report.checklist_view import ChecklistView, Finding, checklist, findings
+from validator.report.checklist_view import ChecklistView, Finding, checklist, findings, merged
 from validator.results import Change, Conversion, GateResult, Latency, Parity, Ratio, VerdictName
 
 METHODS = {
@@ -40,6 +40,11 @@ class ModelView:
     @property
     def passed(self) -> bool:
         return self.verdict == "pass"
+
+    @property
+    def warning_lines(self) -> tuple[Finding, ...]:
+        """The warnings for the verdict, briefly: what has one remedy is one line."""
+        return merged(self.warnings)
 
     @property
     def lead(self) -> str:

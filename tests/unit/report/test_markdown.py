@@ -123,6 +123,17 @@ def test_what_could_not_run_does_not_bury_the_cause() -> None:
     assert "load.safety" in head
 
 
+def test_warnings_with_one_remedy_are_one_line() -> None:
+    found = raw("pass")
+    for check in found["checks"]:
+        if check["id"] in ("errors.nan", "errors.inf", "errors.text") and check["runtime"] == "native":
+            check |= {"status": "warn", "message": f"accepted: {check['id']}", "hint": "serve the Deployment"}
+    head = render_markdown([GateResult.model_validate(found)]).split("### Checklist")[0]
+    assert head.count("⚠️") == 1
+    titles = "NaN in a feature; Inf in a feature; Text where a number belongs"
+    assert f"**Warning: {titles}** on Native → *serve the Deployment*" in head
+
+
 def test_the_worst_verdict_wins() -> None:
     report = render_markdown([load("pass"), load("blocked"), load("waived")])
     assert report.startswith("# ❌ Blocked: 1 of 3 models")
