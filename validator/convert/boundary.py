@@ -15,9 +15,12 @@ import numpy.typing as npt
 
 from validator.convert.boundary_reach import Places, Rows, rows_through, second_of
 from validator.convert.ensemble import ZERO_ZONE, Comparison, TreeEnsemble
+from validator.convert.knees import covering_rows
 from validator.convert.proof.canonical import Domain, SetStore, of_native
 from validator.convert.proof.keys import LARGEST32, down_to_float32, floats, keys, up_to_float32
 from validator.convert.proof.region import parents_of
+
+__all__ = ["KINDS", "BoundaryRows", "boundary_rows", "covering_rows", "plan_boundary"]
 
 _BATCH = 512
 _MAX_CATEGORIES = 2_000
