@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_S = 900
+# What a scanner imports without declaring it.
+NEEDED = {"fickling": ("typing_extensions",)}
 
 # Each driver reads paths from standard input and answers one line each: `clean`, `flagged` or `failed`.
 _LOOP = """
@@ -130,7 +132,7 @@ def other(name: str, folder: Path, attacks: list[Path], models: list[Path]) -> R
     python = home / "bin" / "python"
     # A driver needs the libraries of neither corpus: scanners read, they do not load.
     installed = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", name],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", name, *NEEDED.get(name, ())],
         capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
     if installed.returncode:
@@ -171,17 +173,17 @@ def to_row(name: str, version: str, answers: list[str], attacks: list[Path], sec
 
 def table(rows: list[Row], failures: dict[str, str], n_hostile: int, n_honest: int) -> str:
     lines = [
-        f"{n_hostile} hostile files, {n_honest} honest ones. Best is 0 passed of the first and 0 flagged of the second.",
+        f"{n_hostile} hostile files, {n_honest} honest ones. Best: none of the first passes, none of the second flagged.",
         "",
         "| scanner | version | hostile passed | hostile failed on | honest flagged | honest failed on | seconds |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
-    for row in rows:
-        lines.append(
-            f"| {row.name} | {row.version} | {row.hostile['clean']} | {row.hostile['failed']} "
-            f"| {row.honest['flagged']} | {row.honest['failed']} | {row.seconds:.1f} |"
-        )
-    lines += [f"| {name} | {why.replace('|', '/')} | – | – | – | – | – |" for name, why in failures.items()]
+    lines += [
+        f"| {row.name} | {row.version} | {row.hostile['clean']} | {row.hostile['failed']} "
+        f"| {row.honest['flagged']} | {row.honest['failed']} | {row.seconds:.1f} |"
+        for row in rows
+    ]
+    lines += [f"| {name} | {why.replace('|', '/')} | | | | | |" for name, why in failures.items()]
     for row in rows:
         if row.passed:
             lines += ["", f"Hostile files that pass {row.name}: {'; '.join(row.passed)}."]

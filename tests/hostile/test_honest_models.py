@@ -15,10 +15,10 @@ from validator.model.safety import load, scan, scan_pickle
 
 COMPRESSIONS = (0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 1), ("lzma", 1))
 REPRESENTATIVE = (
-    "RandomForestClassifier", "HistGradientBoostingRegressor", "GradientBoostingClassifier", "Pipeline", "KNeighborsClassifier",
-    "GaussianProcessClassifier", "ColumnTransformer", "SGDClassifier", "MLPRegressor", "TfidfVectorizer", "GridSearchCV",
-    "CalibratedClassifierCV", "IsotonicRegression", "SplineTransformer", "forest-rng", "hist-cat", "gb-huber", "function",
-    "scorer", "plain-dict", "onehot-str", "knn-minkowski",
+    "RandomForestClassifier", "HistGradientBoostingRegressor", "GradientBoostingClassifier", "Pipeline",
+    "KNeighborsClassifier", "GaussianProcessClassifier", "ColumnTransformer", "SGDClassifier", "MLPRegressor",
+    "TfidfVectorizer", "GridSearchCV", "CalibratedClassifierCV", "IsotonicRegression", "SplineTransformer",
+    "forest-rng", "hist-cat", "gb-huber", "function", "scorer", "plain-dict", "onehot-str", "knn-minkowski",
 )  # fmt: skip
 
 
