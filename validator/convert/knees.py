@@ -16,9 +16,9 @@ def covering_rows(
 ) -> Rows:
     """At most `limit` rows [N, F] made of a sample [S, F]; the same for the same arguments.
 
-    A quarter each: real rows; rows whose features come from different real rows, so that each feature keeps its
-    distribution; rows spread evenly over each feature's range and a little beyond; and real rows with one feature on
-    a knee (bin edge, category, imputer statistic: {"column", "values"}) or one ulp, float32's or float64's, beside it.
+    A quarter each: real rows; rows whose features come from two real rows, so that each feature keeps its own
+    distribution; rows spread evenly over each feature's range and a little beyond; and real rows with one feature
+    on a knee (bin edge, category, imputer statistic: {"column", "values"}) or one ulp, float32's or float64's, beside it.
     """
     sample = np.asarray(sample, dtype=np.float64)
     if not len(sample) or limit < 1:

@@ -1,6 +1,7 @@
 """Reads what an ONNX file's trees compute, apart from the code that writes such files.
 
-`read` takes the file's bytes and gives its tree operator, of any version, as flat arrays, with what the trees look at.
+`read` takes the file's bytes and gives its tree operator, of any version, as flat arrays, with what the trees look
+at.
 """
 
 from __future__ import annotations
