@@ -92,6 +92,7 @@ def _places(ensemble: TreeEnsemble, input_dtype: str) -> Places:
         float32=np.full(ensemble.n_features, input_dtype == "float32"),
         missing=ensemble.admits_missing,
         infinity=ensemble.admits_infinity,
+        rounded=ensemble.comparison_dtype == "float32",
     )
     store = SetStore()
     walk = of_native(ensemble, domain, store)

@@ -18,7 +18,8 @@ def covering_rows(
 
     A quarter each: real rows; rows whose features come from two real rows, so that each feature keeps its own
     distribution; rows spread evenly over each feature's range and a little beyond; and real rows with one feature
-    on a knee (bin edge, category, imputer statistic: {"column", "values"}) or one ulp, float32's or float64's, beside it.
+    on a knee (bin edge, category, imputer statistic: {"column", "values"}) or one ulp beside it, float32's or
+    float64's.
     """
     sample = np.asarray(sample, dtype=np.float64)
     if not len(sample) or limit < 1:

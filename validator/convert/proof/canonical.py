@@ -42,13 +42,16 @@ class Domain:
     """NaN can occur"""
     infinity: bool = True
     """+-inf can occur"""
+    rounded: bool = False
+    """the native model casts to float32 first; where it takes no infinity, nor does it take what becomes one"""
 
     def lowest_highest(self, feature: npt.NDArray[np.int32]) -> tuple[Keys, Keys]:
         """The least and the largest key of some features."""
         if self.infinity:
             highest = np.full(len(feature), INFINITY, dtype=np.int64)
         else:
-            highest = np.where(self.float32[feature], LARGEST32, LARGEST)
+            largest = int(before_rounding(LARGEST32)) if self.rounded else LARGEST
+            highest = np.where(self.float32[feature], LARGEST32, largest)
         return -highest, highest
 
 

@@ -37,7 +37,12 @@ def domain_of(native: TreeEnsemble, model: OnnxTreeModel, feature_of: Refs) -> D
     for place in np.unique(model.trees.column):
         if place < len(model.columns):
             _check_code(native, model.columns[place], int(feature_of[model.columns[place].source]))
-    return Domain(float32=float32, missing=native.admits_missing, infinity=native.admits_infinity)
+    return Domain(
+        float32=float32,
+        missing=native.admits_missing,
+        infinity=native.admits_infinity,
+        rounded=native.comparison_dtype == "float32",
+    )
 
 
 def _is_float32(given: GraphInput, coded: bool) -> bool:
