@@ -24,7 +24,7 @@ __all__ = ["KINDS", "BoundaryRows", "boundary_rows", "covering_rows", "plan_boun
 
 _BATCH = 512
 _MAX_CATEGORIES = 2_000
-_MAX_WORK = 4_000_000
+_MAX_WORK = 30_000_000
 """rows times trees that are followed to see which branches a row takes"""
 
 KINDS = ("threshold", "special", "category", "sample")

@@ -200,6 +200,36 @@ def test_a_stock_lightgbm_file_is_different_and_a_row_shows_it() -> None:
     assert mine != theirs
 
 
+def test_a_stock_lightgbm_classifier_is_different_and_a_row_shows_it() -> None:
+    import lightgbm
+
+    from validator.convert.readers.lightgbm import read as read_lightgbm
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import onnxmltools
+        from onnxmltools.convert.common.data_types import FloatTensorType
+
+        rows, y = regression_data()
+        model = lightgbm.LGBMClassifier(n_estimators=8, num_leaves=7, verbose=-1, n_jobs=1)
+        model.fit(rows, (y > 0).astype(int))
+        stock = onnxmltools.convert_lightgbm(
+            model, initial_types=[("x", FloatTensorType([None, 4]))], zipmap=False
+        )
+    data = stock.SerializeToString()
+    ensemble = read_lightgbm(model.booster_.model_to_string())
+
+    def native_run(given: np.ndarray) -> dict[str, np.ndarray]:
+        p = model.booster_.predict(given)
+        return {"prediction": np.stack([1 - p, p], axis=1).reshape(-1)}
+
+    proof = prove(ensemble, data, native_run=native_run, onnx_run=session_run(data, "float32"), sample=rows)
+    assert proof.status is Status.DIFFERENT, proof.reason
+    assert proof.difference is not None
+    assert proof.difference.seen
+    assert "whether x <=" in proof.difference.what
+
+
 def test_a_stock_scikit_learn_tree_is_judged(answer: Callable[..., Any]) -> None:
     from sklearn.tree import DecisionTreeRegressor
 

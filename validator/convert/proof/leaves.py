@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,7 @@ def leaves_of(native: TreeEnsemble, trees: OnnxTrees, constants: dict[str, Array
         if constants is None:
             raise NotUnderstoodError("linear leaves in a graph of another form")
         return _numbered(native, trees, constants)
+    trees = _one_score(native, trees)
     extra = len(trees.roots) - native.n_trees
     start = np.zeros(native.n_targets)
     if trees.n_targets != native.n_targets:
@@ -61,6 +62,14 @@ def leaves_of(native: TreeEnsemble, trees: OnnxTrees, constants: dict[str, Array
     else:
         rows = [_dense(values, target, native.n_targets) for values, target in sides]
     return Leaves(native=rows[0], onnx=rows[1], onnx_roots=roots, start=start, per_tree_target=False)
+
+
+def _one_score(native: TreeEnsemble, trees: OnnxTrees) -> OnnxTrees:
+    """An older classifier of two classes whose leaves all add to one: ONNX Runtime takes it for one score."""
+    two = trees.operator == "TreeEnsembleClassifier" and trees.n_targets == 2 and native.n_targets == 1
+    if not two or trees.leaf_value.shape[1] != 1 or len(np.unique(trees.leaf_target)) != 1:
+        return trees
+    return replace(trees, n_targets=1, leaf_target=np.zeros_like(trees.leaf_target), base_values=np.zeros(1))
 
 
 def _dense(values: Floats, target: Refs, n_targets: int) -> Floats:
