@@ -173,7 +173,7 @@ def to_row(name: str, version: str, answers: list[str], attacks: list[Path], sec
 
 def table(rows: list[Row], failures: dict[str, str], n_hostile: int, n_honest: int) -> str:
     lines = [
-        f"{n_hostile} hostile files, {n_honest} honest ones. Best: none of the first passes, none of the second flagged.",
+        f"{n_hostile} hostile files, {n_honest} honest. Best: none of the first passes, none of the second flagged.",
         "",
         "| scanner | version | hostile passed | hostile failed on | honest flagged | honest failed on | seconds |",
         "|---|---|---:|---:|---:|---:|---:|",

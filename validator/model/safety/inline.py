@@ -12,6 +12,8 @@ from validator.model.safety.opcodes import MalformedError
 from validator.model.safety.rules_numpy import DType, RefusedError, count_of, need
 from validator.model.safety.symbols import Obj, Raw
 
+WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+
 
 def follow(machine: Any, shape: Any, dtype: DType, *, aligned: bool) -> Any:
     """The symbol of the array that starts at the machine's position; the machine goes on behind it."""

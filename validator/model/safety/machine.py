@@ -9,14 +9,14 @@ from __future__ import annotations
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from typing import Any
 
-from validator.model.safety import opcodes, rules, steps
+from validator.model.safety import inline, opcodes, rules, steps
 from validator.model.safety.findings import Log
 from validator.model.safety.opcodes import NAMES, MalformedError
 from validator.model.safety.policy import ANY, Policy
 from validator.model.safety.report import Limits
 from validator.model.safety.symbols import Map, Obj, Ref, preview, refs_in
 
-ARRAY_WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+ARRAY_WRAPPER = inline.WRAPPER
 _RESAVE = "Save the model again with a current pickle or joblib."
 
 

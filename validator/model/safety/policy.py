@@ -148,3 +148,7 @@ def _check_pattern(pattern: str) -> None:
             f"allow = [{pattern!r}] would allow names of {root}, which is not your own code",
             hint="Only modules of your own package can be vouched for; for anything else there is --trust-pickle.",
         )
+
+
+# Read at import: a worker imports this package before it locks itself down, and can read no file afterwards.
+table()

@@ -258,6 +258,7 @@ def _ufunc(machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
 
 def _build_inline_array(machine: Any, target: Obj, state: Any) -> Any:
     """joblib's array wrapper: the array's bytes follow the instruction, or a whole pickle for objects."""
+    # Here, for the two modules need each other; `machine` has imported it by then.
     from validator.model.safety import inline
 
     need(type(state) is Map, "is an array wrapper with a state that joblib does not write")

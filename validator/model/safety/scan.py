@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable
 
 from validator.model.safety.documents import DocumentError, read_json
 from validator.model.safety.lightgbm_text import scan_lightgbm_text
+from validator.model.safety.onnx_model import scan_onnx
 from validator.model.safety.pickles import scan_pickle
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, Limits, SafetyReport, refused
+from validator.model.safety.skops_file import scan_skops
 from validator.model.safety.versions import catboost_version
 from validator.model.safety.xgboost_model import scan_xgboost
 
@@ -27,8 +29,6 @@ def scan(
     if format_name in ("pickle", "joblib"):
         return scan_pickle(data, allow=allow, limits=limits, format_name=format_name)
     if format_name == "skops":
-        from validator.model.safety.skops_file import scan_skops
-
         return scan_skops(data, allow=allow, limits=limits)
     scanner = _SCANNERS.get(format_name)
     if scanner is None:
@@ -37,8 +37,6 @@ def scan(
 
 
 def _onnx(data: bytes, limits: Limits) -> SafetyReport:
-    from validator.model.safety.onnx_model import scan_onnx
-
     return scan_onnx(data, limits=limits)
 
 
