@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from validator.convert.boundary import boundary_rows
+from validator.convert.evaluate import evaluate
 from validator.convert.onnx_reader import NotUnderstoodError, read
 from validator.convert.proof import Status, prove
 from validator.convert.writer import write
@@ -261,3 +263,51 @@ def test_a_stock_scikit_learn_tree_is_judged(answer: Callable[..., Any]) -> None
         assert "leaf" in complete.difference.what
     else:
         assert "trees are equal" in complete.reason
+
+
+def _boosting(rows: np.ndarray, y: np.ndarray) -> tuple[Any, bytes]:
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    model = GradientBoostingRegressor(n_estimators=6).fit(rows, y)
+    return model, to_onnx(model, rows[:1].astype(np.float32)).SerializeToString()
+
+
+def _xgboost(rows: np.ndarray, y: np.ndarray) -> tuple[Any, bytes]:
+    xgboost = pytest.importorskip("xgboost")
+    import onnxmltools
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    model = xgboost.XGBRegressor(n_estimators=6, max_depth=3, n_jobs=1).fit(rows, y)
+    data = onnxmltools.convert_xgboost(model, initial_types=[("x", FloatTensorType([None, 4]))])
+    return model, data.SerializeToString()
+
+
+@pytest.mark.parametrize("maker", [_boosting, _xgboost])
+def test_a_stock_regressor_that_is_right_is_proved(
+    maker: Callable[..., Any], answer: Callable[..., Any]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows, y = regression_data()
+        model, data = maker(rows, y)
+    ensemble = answer(model, rows, count=10).ensemble
+    proof = prove(ensemble, data)
+    assert proof.status is Status.PROVED, proof.reason
+    assert proof.bounds is not None
+    at = boundary_rows(ensemble, rows, input_dtype="float32", limit=2000)
+    apart = np.abs(
+        session_run(data, "float32")(at)["prediction"] - evaluate(ensemble, at).output.astype(float)
+    )
+    assert 0.0 < apart.max() <= proof.bounds.output < 1e-4
+
+
+def test_a_stock_regressor_with_another_base_is_different(answer: Callable[..., Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows, y = regression_data()
+        model, data = _boosting(rows, y)
+    ensemble = answer(model, rows, count=10).ensemble
+    proof = prove(replace(ensemble, base_score=ensemble.base_score + 1e-3), data)
+    assert proof.status is Status.DIFFERENT
+    assert "base values" in proof.reason

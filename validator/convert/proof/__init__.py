@@ -80,11 +80,13 @@ def _prove(native: TreeEnsemble, onnx_bytes: bytes | npt.NDArray[Any], runs: _Ru
         return replace(
             base, reason=f"the trees are equal, but what surrounds them is not the expected graph: {form}"
         )
-    differences = list(around.differences) + _sum_differences(native, model, sides)
+    differences = list(around.differences)
+    if not around.older:
+        differences += _sum_differences(native, model, sides)
     if differences:
         found = shown_anywhere(native, sides, "; ".join(differences), pair=runs.pair, sample=runs.sample)
         return replace(base, status=Status.DIFFERENT, reason=found.what, difference=found)
-    return _proved(base, native, model, sides, comparison)
+    return _proved(base, native, model, sides, comparison, older=around.older)
 
 
 def _surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> tuple[Surroundings | None, str]:
@@ -98,7 +100,8 @@ def _sides(native: TreeEnsemble, model: OnnxTreeModel, around: Surroundings | No
     feature_of = feature_of_source(native, model.graph)
     domain = domain_of(native, model, feature_of)
     store = SetStore()
-    leaves = leaves_of(native, model.trees, None if around is None else around.constants)
+    known = None if around is None or around.older else around.constants
+    leaves = leaves_of(native, model.trees, known)
     if len(leaves.onnx_roots) != native.n_trees:
         raise NotUnderstoodError(f"{len(leaves.onnx_roots)} trees for a model of {native.n_trees}")
     return Sides(
@@ -107,6 +110,12 @@ def _sides(native: TreeEnsemble, model: OnnxTreeModel, around: Surroundings | No
         store=store,
         domain=domain,
         leaves=leaves,
+        base_values=model.trees.base_values,
+        average_of=0
+        if model.node.op == "TreeEnsemble"
+        else len(model.trees.roots)
+        if model.trees.average
+        else 1,
     )
 
 
@@ -126,7 +135,13 @@ def _sum_differences(native: TreeEnsemble, model: OnnxTreeModel, sides: Sides) -
 
 
 def _proved(
-    base: Proof, native: TreeEnsemble, model: OnnxTreeModel, sides: Sides, comparison: Comparison
+    base: Proof,
+    native: TreeEnsemble,
+    model: OnnxTreeModel,
+    sides: Sides,
+    comparison: Comparison,
+    *,
+    older: bool,
 ) -> Proof:
     reason = f"all {native.n_nodes} splits and {native.n_leaves} leaves of {native.n_trees} trees are equal"
     if native.linear is not None:
@@ -136,11 +151,16 @@ def _proved(
     width = native.leaf_value.shape[1]
     rounded = sides.leaves.native[:, :width]
     tree = tree_of_leaf(comparison.meeting.leaves, native.n_leaves)
-    sums = limits.sums_of(native, tree, rounded, sides.leaves.start)
     # Tables are summed in the native type, whatever the type of the leaf numbers.
     dtype = native.accumulation_dtype if sides.leaves.per_tree_target else model.trees.dtype
+    start = native.base_score if older and native.base_first else sides.leaves.start
+    sums = limits.sums_of(native, tree, rounded, start, dtype)
+    if older:
+        sums = replace(sums, rounding=sums.rounding + np.abs(native.base_score - model.trees.base_values))
     raw = limits.raw_bound(native, sums, dtype, in_order=False)
-    in_order = limits.raw_bound(native, sums, dtype, in_order=True)
+    # Older operators add their base last, so that a base which comes first here is added out of order.
+    ordered = not (older and native.base_first and native.base_score.any())
+    in_order = limits.raw_bound(native, sums, dtype, in_order=ordered)
     return replace(
         base,
         status=Status.PROVED,

@@ -44,7 +44,9 @@ def gamma(m: float, u: float) -> float:
     return m * u / (1 - m * u) if m * u < 1 else math.inf
 
 
-def sums_of(native: TreeEnsemble, tree_of_leaf: Trees, rounded: Floats, start: Floats) -> Sums:
+def sums_of(
+    native: TreeEnsemble, tree_of_leaf: Trees, rounded: Floats, start: Floats, onnx_dtype: str
+) -> Sums:
     """Bounds of the sums; `rounded` are the leaves' values [L, W] as the ONNX file has them."""
     k, width = native.n_targets, native.leaf_value.shape[1]
     size, rounding, terms = np.abs(start).copy(), np.zeros(k), (start != 0).astype(np.float64)
@@ -60,10 +62,11 @@ def sums_of(native: TreeEnsemble, tree_of_leaf: Trees, rounded: Floats, start: F
             np.add.at(total, cells % k, largest)
         np.add.at(terms, cells % k, 1.0)
     values = np.concatenate([rounded.reshape(-1), start])
+    digits = 24 if "float32" in (native.accumulation_dtype, onnx_dtype) else 53
     return Sums(
         size=size,
         terms=terms,
-        exact=_is_exact(values, float(size.max(initial=0.0)), native),
+        exact=_is_exact(values, float(size.max(initial=0.0)), digits),
         rounding=rounding,
     )
 
@@ -80,10 +83,12 @@ def raw_bound(native: TreeEnsemble, sums: Sums, onnx_dtype: str, *, in_order: bo
         if rounds and (terms > 2 or not same_type):
             bound += float(size) * (gamma(terms - 1, here) + gamma(terms - 1, there))
         largest = max(largest, bound)
-    if largest == 0.0:
+    if largest == 0.0 and same_type:
         # Equal sums, and what follows is the same operations on equal numbers.
         return 0.0
-    base = float(np.abs(native.base_score).max(initial=0.0)) if not native.base_first else 0.0
+    base = 0.0 if native.base_first else float(np.abs(native.base_score).max(initial=0.0))
+    if native.divisor == 1 and base == 0.0:
+        return largest
     after = 2 * (here + there) * (float(sums.size.max(initial=0.0)) / native.divisor + base)
     return float(largest / native.divisor + after)
 
@@ -148,8 +153,8 @@ def _normalised(native: TreeEnsemble, raw: float, u: float) -> float:
     return (1 + native.n_targets) * raw / slack + reduction if slack > 0 else math.inf
 
 
-def _is_exact(values: Floats, size: float, native: TreeEnsemble) -> bool:
-    """Whether every partial sum, in any order, is a number of the accumulation type."""
+def _is_exact(values: Floats, size: float, digits: int) -> bool:
+    """Whether every partial sum, in any order, is a number of `digits` binary digits."""
     some = np.abs(values[values != 0])
     if not len(some):
         return True
@@ -159,5 +164,4 @@ def _is_exact(values: Floats, size: float, native: TreeEnsemble) -> bool:
     grain = float(np.ldexp(1.0, int(lowest_bit.min())))
     if grain == 0.0:
         return False
-    digits = 24 if native.accumulation_dtype == "float32" else 53
     return size / grain <= 2.0**digits

@@ -25,6 +25,10 @@ class Sides:
     store: SetStore
     domain: Domain
     leaves: Leaves
+    base_values: np.ndarray[tuple[int], np.dtype[np.float64]]
+    """[K]: what an older tree operator adds to its sums itself"""
+    average_of: int
+    """how many an older tree operator divides its sums by; 0 for the newer one, which leaves that to the graph"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

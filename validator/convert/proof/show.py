@@ -110,6 +110,9 @@ def _onnx_scores(native: TreeEnsemble, sides: Sides, row: Rows) -> npt.NDArray[n
             total[int(values[1])] += number(values[0])
         else:
             total += values[: native.n_targets].astype(number)
+    if sides.average_of:
+        older: npt.NDArray[np.float64] = total.astype(np.float64) / sides.average_of
+        return older + sides.base_values if len(sides.base_values) == len(older) else older
     total = total / number(native.divisor)
     if not native.base_first:
         total = total + native.base_score.astype(number)

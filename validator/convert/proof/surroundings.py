@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from validator.convert.ensemble import ZERO_ZONE, Task, TreeEnsemble
+from validator.convert.ensemble import ZERO_ZONE, Task, TransformKind, TreeEnsemble
 from validator.convert.evaluate import answers
 from validator.convert.onnx_reading.graph import Array, NotUnderstoodError
 from validator.convert.onnx_reading.model import OnnxTreeModel
@@ -21,11 +21,15 @@ class Surroundings:
     constants: dict[str, Array]
     differences: tuple[str, ...]
     """constants with wrong values, in words; those of leaves are compared elsewhere"""
+    older: bool = False
+    """a TreeEnsembleRegressor that is the whole graph: it adds its base values last"""
 
 
 def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
     """The graph's constants. Raises NotUnderstoodError where its form is not the expected one."""
     graph, found = model.graph, Found()
+    if model.node.op == "TreeEnsembleRegressor":
+        return _older(model, native)
     if graph.opsets.get("", 0) < 13:
         raise NotUnderstoodError("an operator set before 13")
     wanted = expected.outputs(native)
@@ -40,6 +44,33 @@ def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
     if native.linear is not None:
         _check_features(model, found)
     return Surroundings(constants=found.constants, differences=tuple(_differences(native, found.constants)))
+
+
+def _older(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
+    """Regressors of other converters, whose answer is what the tree operator gives."""
+    graph, name = model.graph, model.graph.outputs[0]
+    if native.transform.kind is not TransformKind.IDENTITY or native.task is Task.CLASSIFICATION:
+        raise NotUnderstoodError("a TreeEnsembleRegressor for a model that transforms its scores")
+    while name not in model.node.outputs:
+        node = graph.maker.get(name)
+        if node is None or node.op != "Identity":
+            raise NotUnderstoodError("operators after the TreeEnsembleRegressor")
+        name = node.inputs[0]
+    if len(graph.outputs) != 1 or model.node.text("post_transform", "NONE") != "NONE":
+        raise NotUnderstoodError("a TreeEnsembleRegressor that does more than add")
+    if model.trees.dtype != "float32":
+        # ONNX Runtime then adds in double and gives float.
+        raise NotUnderstoodError("a TreeEnsembleRegressor over double input")
+    base = native.base_score.astype(np.float32).astype(np.float64)
+    found = []
+    if (model.trees.base_values != base).any():
+        found.append(f"base values {model.trees.base_values.tolist()} where the model has {base.tolist()}")
+    divisor = len(model.trees.roots) if model.trees.average else 1
+    if divisor != native.divisor:
+        found.append(f"sums divided by {divisor} where the model divides by {native.divisor:g}")
+    if native.divisor != 1 and native.base_first and native.base_score.any():
+        raise NotUnderstoodError("a base score that is averaged with the trees")
+    return Surroundings(constants={}, differences=tuple(found), older=True)
 
 
 def _check_features(model: OnnxTreeModel, found: Found) -> None:
