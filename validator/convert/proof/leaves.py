@@ -54,6 +54,9 @@ def leaves_of(native: TreeEnsemble, trees: OnnxTrees, constants: dict[str, Array
     else:
         roots = trees.roots
     value = native.leaf_value.astype(native.accumulation_dtype).astype(np.float64)
+    if trees.operator != "TreeEnsemble" and not trees.average:
+        # Older operators' averages are taken in the leaves.
+        value = value / native.divisor
     if trees.dtype == "float32":
         value = value.astype(np.float32).astype(np.float64)
     sides = [(value, native.leaf_target), (trees.leaf_value, trees.leaf_target)]

@@ -30,7 +30,7 @@ def shown(
     pair: tuple[Run, Run] | None,
     sample: npt.NDArray[np.float64] | None,
 ) -> Counterexample:
-    """The first difference of trees that shows in the runs' outputs, else in raw scores, else the first."""
+    """The first difference of trees that shows in the runs' outputs, else the one that shows most in raw scores."""
     best: Counterexample | None = None
     for place in unequal:
         what = _what(native, sides, place)
@@ -40,7 +40,7 @@ def shown(
             found = _of_node(found, place)
             if found.seen:
                 return found
-            best = found if best is None or (_scores_differ(found) and not _scores_differ(best)) else best
+            best = found if best is None or _apart(found) > _apart(best) else best
     if best is None:
         raise ValueError("no difference to show")
     return best
@@ -134,9 +134,12 @@ def _outputs_differ(native: Outputs | None, onnx: Outputs | None) -> bool:
     return False
 
 
-def _scores_differ(found: Counterexample) -> bool:
+def _apart(found: Counterexample) -> float:
+    """How far apart the raw scores are, to choose the row that shows most."""
     mine, theirs = found.native_scores, found.onnx_scores
-    return mine is not None and theirs is not None and not np.array_equal(mine, theirs)
+    if mine is None or theirs is None or mine.shape != theirs.shape:
+        return 0.0
+    return float(np.nan_to_num(np.abs(mine - theirs), nan=np.inf).max(initial=0.0))
 
 
 def _what(native: TreeEnsemble, sides: Sides, place: Unequal) -> str:

@@ -66,6 +66,8 @@ def _older(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
     if (model.trees.base_values != base).any():
         found.append(f"base values {model.trees.base_values.tolist()} where the model has {base.tolist()}")
     divisor = len(model.trees.roots) if model.trees.average else 1
+    if divisor == 1 != native.divisor:
+        raise NotUnderstoodError("an average that is taken in the leaves")
     if divisor != native.divisor:
         found.append(f"sums divided by {divisor} where the model divides by {native.divisor:g}")
     if native.divisor != 1 and native.base_first and native.base_score.any():
