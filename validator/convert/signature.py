@@ -28,10 +28,13 @@ def tidy(proto: Any, model: Any, *, join: Sequence[str] | None) -> None:
         )
     del graph.output[:]
     classes = getattr(model, "classes_", None)
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    swapped = type(last).__name__ in ("SVC", "NuSVC")
     for old, new in chosen:
-        _add_output(graph, old, new, 0 if classes is None else len(classes))
+        _add_output(graph, old, new, classes=0 if classes is None else len(classes), swapped=swapped)
     if join is not None:
         _join_inputs(graph, join)
+    _without_unused(graph)
 
 
 def label(proto: Any, metadata: Mapping[str, str]) -> None:
@@ -127,7 +130,7 @@ def _chosen(outputs: list[Any], model: Any) -> list[tuple[Any, str]]:
     )
 
 
-def _add_output(graph: Any, old: Any, new: str, classes: int) -> None:
+def _add_output(graph: Any, old: Any, new: str, *, classes: int, swapped: bool) -> None:
     """Add the output `new`, made of the old one: [N] where one number or label a row is given."""
     from onnx import helper
 
@@ -140,10 +143,11 @@ def _add_output(graph: Any, old: Any, new: str, classes: int) -> None:
         if classes > 2:
             width = classes
         else:
-            # One column, or two: minus the score and the score, where scikit-learn gives one. The last is right.
-            source, width = "score_column", 1
-            graph.initializer.append(helper.make_tensor("last_column", _INT64, [1], [-1]))
-            graph.node.append(helper.make_node("Gather", [old.name, "last_column"], [source], axis=1))
+            # One column, or two where scikit-learn gives one: minus the score and the score, but support vector
+            # machines the other way about.
+            source, width, column = "score_column", 1, 0 if swapped else -1
+            graph.initializer.append(helper.make_tensor("column", _INT64, [1], [column]))
+            graph.node.append(helper.make_node("Gather", [old.name, "column"], [source], axis=1))
     if new == "label" or (width <= 1 and new != "probabilities"):
         graph.initializer.append(helper.make_tensor(f"{new}_shape", _INT64, [1], [-1]))
         graph.node.append(helper.make_node("Reshape", [source, f"{new}_shape"], [f"{new}_flat"]))
@@ -155,6 +159,16 @@ def _add_output(graph: Any, old: Any, new: str, classes: int) -> None:
         source, dtype = f"{new}_number", _DOUBLE
     _rename_or_copy(graph, source, new)
     graph.output.append(helper.make_tensor_value_info(new, dtype, shape))
+
+
+def _without_unused(graph: Any) -> None:
+    """Constants that nothing uses make ONNX Runtime warn at every load."""
+    used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+        return
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _rename_or_copy(graph: Any, source: str, new: str) -> None:
