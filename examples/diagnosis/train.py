@@ -28,7 +28,9 @@ def main() -> None:
     model.fit(kept, kept_answers)
     joblib.dump(model, HERE / "model.joblib", compress=3)
     held.assign(benign=held_answers).to_csv(HERE / "sample.csv", index=False)
-    print(f"trained on {len(kept)} biopsies; right on {model.score(held, held_answers):.1%} of {len(held)} others")
+    print(
+        f"trained on {len(kept)} biopsies; right on {model.score(held, held_answers):.1%} of {len(held)} others"
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,11 @@ def test_every_command_is_in_it():
 def test_help_knows_every_setting(name):
     from validator.settings import is_file_only
 
-    text = next(action for action in build_parser()._actions if action.dest == "command").choices["validate"].format_help()
+    text = (
+        next(action for action in build_parser()._actions if action.dest == "command")
+        .choices["validate"]
+        .format_help()
+    )
     assert (f"--{flag_of(name)}" in text) != (is_file_only(name) or name == "model")
 
 

@@ -187,9 +187,20 @@ def test_an_interrupt_leaves_no_worker_and_nothing_half_written(tmp_path):
 
     shutil.copy(MODEL, tmp_path / "model.pkl")
     process = subprocess.Popen(
-        [sys.executable, "-m", "validator.cli", "validate", "model.pkl", "--data", str(SAMPLE), "--target", "direction"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "validator.cli",
+            "validate",
+            "model.pkl",
+            f"--data={SAMPLE}",
+            "--target=direction",
+        ],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
     for line in process.stderr:
         if "load native" in line:
             break

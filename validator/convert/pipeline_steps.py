@@ -142,7 +142,7 @@ def _cast(scope: Any, container: Any, name: str, dtype: str) -> str:
 
 def _ensemble(model: Any) -> TreeEnsemble:
     from validator.convert.readers import read
-    from validator.worker.exporters import export
+    from validator.exporters import export
 
     header, arrays = export(model)
     ensemble = read(header, arrays)

@@ -64,6 +64,12 @@ def _inputs(graph: GraphBuilder, ensemble: TreeEnsemble, input_dtype: str) -> tu
             "the model has named categories but no names for its columns",
             hint="train it on a DataFrame with column names",
         )
+    clash = {"label", "probabilities", "prediction", "score"} & set(ensemble.feature_names)
+    if clash:
+        raise ConversionError(
+            f"a column is named {min(clash)!r}, which is the name of an output",
+            hint="rename the column and train again",
+        )
     parts = []
     for index, name in enumerate(ensemble.feature_names):
         if index not in categories:

@@ -99,7 +99,7 @@ def answer() -> Callable[..., Answered]:
     def run(model: Any, base: np.ndarray, *, count: int = 300, round_to: str = "float64") -> Answered:
         from validator.convert.readers import read
         from validator.convert.walk import raw_scores
-        from validator.worker.exporters import export
+        from validator.exporters import export
 
         header, arrays = export(model)
         ensemble = read(through_json(header), arrays)

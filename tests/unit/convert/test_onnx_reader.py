@@ -126,7 +126,7 @@ def test_damage_is_a_named_error(name: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00", b"not onnx", os.urandom(100)])
+@pytest.mark.parametrize("data", [b"", b"\x00", b"not onnx", bytes(range(156, 256))])
 def test_what_is_no_onnx_file_is_an_error(data: bytes) -> None:
     with pytest.raises((ConversionError, NotUnderstoodError)):
         read(data)

@@ -14,7 +14,7 @@ from validator.convert.boundary import plan_boundary
 from validator.convert.proof import Status, prove
 from validator.convert.readers import read
 from validator.convert.writer import write
-from validator.worker.exporters import export
+from validator.exporters import export
 
 ROWS = 200
 

@@ -15,7 +15,7 @@ from validator.convert.ensemble import Task
 from validator.convert.readers import read
 from validator.convert.readers.catboost import read_catboost
 from validator.errors import ConversionError
-from validator.worker.exporters import export
+from validator.exporters import export
 
 catboost = pytest.importorskip("catboost", reason="CatBoost is an optional extra")
 

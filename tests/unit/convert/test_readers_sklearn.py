@@ -36,7 +36,7 @@ from validator.convert.ensemble import LabelRule, TransformKind
 from validator.convert.readers import read
 from validator.convert.walk import raw_scores
 from validator.errors import ConversionError
-from validator.worker.exporters import export
+from validator.exporters import export
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(240, 5))

@@ -15,7 +15,7 @@ from validator.convert.readers import read
 from validator.convert.readers.xgboost import read_xgboost
 from validator.convert.walk import raw_scores
 from validator.errors import ConversionError
-from validator.worker.exporters import export
+from validator.exporters import export
 
 xgboost = pytest.importorskip("xgboost", reason="XGBoost is an optional extra")
 

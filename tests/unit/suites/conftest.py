@@ -33,7 +33,7 @@ class FakeRuntime:
     answer: Callable[[Table], Outputs] = sensible
     array_answer: Callable[[np.ndarray], Outputs] | None = None
     thread_answer: Callable[[Table, int], Outputs] | None = None
-    duration_ns: Callable[[int], int] = lambda call: 100_000  # noqa: ARG005
+    duration_ns: Callable[[int], int] = lambda call: 100_000
     wall_factor: float = 1.0
     load_ms: float = 5.0
     peak_bytes: int = 100 * 2**20

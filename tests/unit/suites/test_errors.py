@@ -102,7 +102,9 @@ def test_a_lax_raw_runtime_is_warned_of_where_the_deployment_catches_it(scenario
     found = by_id({"native": lax_candidate("native"), "deployment": strict_candidate("deployment")}, mixed)
     assert found[scenario, "native"].status == "warn"
     assert "deployment catches it" in found[scenario, "native"].message
-    unguarded = by_id({"native": strict_candidate("native"), "deployment": lax_candidate("deployment")}, mixed)
+    unguarded = by_id(
+        {"native": strict_candidate("native"), "deployment": lax_candidate("deployment")}, mixed
+    )
     assert unguarded[scenario, "deployment"].status == "fail"
 
 
@@ -137,7 +139,9 @@ def test_nan_is_declared_where_the_contract_says_so_and_the_answer_is_finite(mix
     contract = mixed.contract.model_copy(update={"allow_missing": True})
     declared = Subject(contract=contract, rows=mixed.rows)
     assert by_id({"native": lax_candidate("native")}, declared)["errors.nan", "native"].status == "pass"
-    leaking = FakeRuntime(answer=lambda table: Outputs(prediction=table.columns[0].values), array_answer=vector_answer)
+    leaking = FakeRuntime(
+        answer=lambda table: Outputs(prediction=table.columns[0].values), array_answer=vector_answer
+    )
     assert by_id({"native": candidate(leaking)}, declared)["errors.nan", "native"].status == "fail"
 
 

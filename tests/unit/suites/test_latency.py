@@ -7,9 +7,7 @@ import pytest
 from tests.unit.suites.conftest import FakeRuntime
 from validator.suites import latency
 
-LIMITS = latency.Limits(
-    single_ms=50, load_ms=1_000, memory_bytes=2**30, budget_s=0.5, batch_sizes=(1, 100)
-)
+LIMITS = latency.Limits(single_ms=50, load_ms=1_000, memory_bytes=2**30, budget_s=0.5, batch_sizes=(1, 100))
 
 
 def run(native=None, onnx=None, subject=None):

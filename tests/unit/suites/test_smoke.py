@@ -57,7 +57,9 @@ FAULTS = {
         answer=changed(probabilities=lambda p, t: p + (next(_counter) % 2) * 1e-12 * np.array([1, -1]))
     ),
     "smoke.threads": FakeRuntime(
-        thread_answer=lambda table, thread: sensible(table) if thread < 7 else sensible(table.take(slice(None, None, -1)))
+        thread_answer=lambda table, thread: (
+            sensible(table) if thread < 7 else sensible(table.take(slice(None, None, -1)))
+        )
     ),
     "smoke.latency": FakeRuntime(duration_ns=lambda call: 200_000_000),
 }
@@ -91,7 +93,9 @@ def test_the_message_says_what_was_seen_and_the_hint_what_to_do(subject):
 
 def test_a_regressor_is_held_to_the_contracts_output_limits(subject):
     regressor = FakeRuntime(answer=lambda table: Outputs(prediction=table.column("a").values * 100))
-    contract = subject.contract.model_copy(update={"task": "regression", "classes": (), "output_maximum": 10.0})
+    contract = subject.contract.model_copy(
+        update={"task": "regression", "classes": (), "output_maximum": 10.0}
+    )
     held = type(subject)(contract=contract, rows=subject.rows)
     assert statuses(regressor, held)["smoke.range"] == "fail"
     free = type(subject)(contract=contract.model_copy(update={"output_maximum": None}), rows=subject.rows)

@@ -1,4 +1,4 @@
-"""From what `validator.worker.exporters.export` said of a live model to the canonical TreeEnsemble."""
+"""From what `validator.exporters.export` said of a live model to the canonical TreeEnsemble."""
 
 from __future__ import annotations
 

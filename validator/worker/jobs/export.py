@@ -23,13 +23,13 @@ class Job:
         return {}, []
 
     def describe(self, arrays: wire.Arrays) -> Answer:
-        from validator.worker.exporters import describe
+        from validator.exporters import describe
 
         return describe(self._model), []
 
     def export(self, arrays: wire.Arrays) -> Answer:
         """The serialised trees: a header and named arrays. The header's `kind` is `other` where there are none."""
-        from validator.worker.exporters import export
+        from validator.exporters import export
 
         header, named = export(self._model)
         return {"header": header, "names": list(named)}, list(named.values())

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, List, Optional
 
-from validator.worker.exporters.plain import Export, Header, class_labels, feature_names, plain
+from validator.exporters.plain import Export, Header, class_labels, feature_names, plain
 
 
 def lightgbm(model: Any) -> Export:

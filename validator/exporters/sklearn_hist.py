@@ -12,7 +12,7 @@ import copy
 import warnings
 from typing import Any, List, Optional
 
-from validator.worker.exporters.plain import (
+from validator.exporters.plain import (
     Export,
     Header,
     NotExpressible,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from validator.worker.exporters import boosters, sklearn_hist, sklearn_trees
-from validator.worker.exporters.description import describe
-from validator.worker.exporters.plain import (
+from validator.exporters import boosters, sklearn_hist, sklearn_trees
+from validator.exporters.description import describe
+from validator.exporters.plain import (
     Export,
     NotExpressible,
     class_name,

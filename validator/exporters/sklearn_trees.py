@@ -13,7 +13,7 @@ import copy
 import warnings
 from typing import Any, List, Sequence
 
-from validator.worker.exporters.plain import (
+from validator.exporters.plain import (
     Arrays,
     Export,
     Header,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Optional, Tuple
 
-from validator.worker.exporters.plain import (
+from validator.exporters.plain import (
     Header,
     NotExpressible,
     class_labels,
