@@ -10,6 +10,7 @@ from datetime import datetime
 from validator.draft import Blocked, Progress
 from validator.errors import WorkerError
 from validator.results import GateResult, RuntimeName
+from validator.runtimes.process import Workshop
 from validator.runtimes.runtime import WorkerRuntime
 from validator.session import begin, workers
 from validator.settings import Settings
@@ -19,11 +20,15 @@ from validator.stages.context import Context
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the gate needs of the world: variables, a clock that gives times with a zone, and where progress goes."""
+    """What the gate needs of the world: variables, a clock that gives times with a zone, and where progress goes.
+
+    With a `workshop` several models are judged with libraries imported once; without, each imports its own.
+    """
 
     environ: Mapping[str, str]
     now: Callable[[], datetime]
     progress: Progress
+    workshop: Workshop | None = None
 
 
 def validate(settings: Settings, model: str, world: Surroundings) -> GateResult:
@@ -34,7 +39,7 @@ def validate(settings: Settings, model: str, world: Surroundings) -> GateResult:
     """
     file, draft = begin(settings, model, world.progress)
     conclusion.prepare_folder(settings.out)
-    with workers(settings, file, draft, world.environ) as context:
+    with workers(settings, file, draft, world.environ, world.workshop) as context:
         try:
             _run_stages(context)
         except Blocked:

@@ -33,13 +33,25 @@ def begin(settings: Settings, path: str, progress: Progress) -> tuple[ModelFile,
     return file, Draft(model=model, progress=progress)
 
 
+def limits_of(settings: Settings) -> Limits:
+    """What a worker may use under these settings."""
+    return Limits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
+
+
 @contextmanager
 def workers(
-    settings: Settings, file: ModelFile, draft: Draft, environ: Mapping[str, str]
+    settings: Settings,
+    file: ModelFile,
+    draft: Draft,
+    environ: Mapping[str, str],
+    shared: Workshop | None = None,
 ) -> Iterator[Context]:
-    """Worker processes for that file, with their libraries being imported; all gone at the end."""
-    limits = Limits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
-    with Workshop(limits=limits) as workshop:
+    """Worker processes for that file, with their libraries being imported; all gone at the end.
+
+    From a `shared` workshop every worker is gone too, but the libraries stay imported for the next model.
+    """
+    opened = shared.lease(limits_of(settings)) if shared else Workshop(limits=limits_of(settings))
+    with opened as workshop:
         workshop.zygote(TOOLS).preload(_TOOL_MODULES)
         workshop.zygote(SERVING).preload(_SERVING_MODULES)
         yield Context(

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -218,6 +218,11 @@ class Zygote:
             self.python = reply["python"]
         return self.failed
 
+    def forgive(self) -> None:
+        """Forget which modules an earlier model asked for in vain."""
+        self.settle()
+        self.failed = {}
+
     def fork(self, order: Mapping[str, Any], fds: Sequence[int]) -> int:
         self.settle()
         self._send({"op": "fork", **order}, fds)
@@ -346,10 +351,25 @@ class Workshop:
             for layer in report["layers"]
         )
 
-    def close(self) -> None:
+    @contextlib.contextmanager
+    def lease(self, limits: Limits) -> Iterator[Workshop]:
+        """The workshop for one of several models: at the end its workers are gone, while what was imported stays."""
+        self.limits = limits
+        for zygote in self._zygotes.values():
+            zygote.forgive()
+        try:
+            yield self
+        finally:
+            self._end_workers()
+
+    def _end_workers(self) -> None:
         for worker in self._workers:
             with contextlib.suppress(WorkerError):
                 worker.close()
+        self._workers.clear()
+
+    def close(self) -> None:
+        self._end_workers()
         for zygote in self._zygotes.values():
             zygote.close()
         shutil.rmtree(self._folder, ignore_errors=True)
