@@ -59,10 +59,9 @@ def _convert(
 
     from validator.convert import pipeline_steps, signature
 
-    pipeline_steps.register()
     together = all(is_numeric(kind) for _, kind in columns)
     split = together and _selects_by_name(model)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pipeline_steps.registered():
         warnings.simplefilter("ignore")
         proto = convert_sklearn(
             model,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,37 @@ _ML_OPSET = 3
 """what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
 
 
-def register() -> None:
-    """Tell skl2onnx of our converters. Boosters are only known where the model has already imported their library."""
+@contextmanager
+def registered() -> Iterator[None]:
+    """Our converters are skl2onnx's own inside the block; after it, its registry is what it was before.
+
+    The registry is the process's: whoever converts with skl2onnx later must get its converters and not ours.
+    """
+    kept = [(pool, dict(pool)) for pool in _registry()]
+    try:
+        _register()
+        yield
+    finally:
+        for pool, before in kept:
+            pool.clear()
+            pool.update(before)
+
+
+def _registry() -> list[dict[Any, Any]]:
+    """The dictionaries that registering a converter writes to; skl2onnx has no way to take one back."""
+    from skl2onnx import _parse, _supported_operators
+    from skl2onnx.common import _registration
+
+    return [
+        _supported_operators.sklearn_operator_name_map,
+        _parse.sklearn_parsers_map,
+        _registration._converter_pool,
+        _registration._shape_calculator_pool,
+    ]
+
+
+def _register() -> None:
+    """Boosters are only known where the model has already imported their library."""
     from skl2onnx import update_registered_converter
 
     for module, stem, kinds in (*_SKLEARN_TREES, *_BOOSTERS):
@@ -172,8 +202,6 @@ def _register_imputer(update: Callable[..., None]) -> None:
     from skl2onnx.common._registration import get_converter, get_shape_calculator
     from sklearn.impute import SimpleImputer
 
-    if sklearn_operator_name_map.get(SimpleImputer) == "ExactSimpleImputer":
-        return
     alias = sklearn_operator_name_map[SimpleImputer]
     stock = get_converter(alias)
 

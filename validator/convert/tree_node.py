@@ -168,10 +168,10 @@ def float32_cut(
     """
     with np.errstate(over="ignore"):
         rounded = threshold.astype(np.float32)
+        down = np.nextafter(rounded, np.float32(-np.inf), dtype=np.float32)
+        up = np.nextafter(rounded, np.float32(np.inf), dtype=np.float32)
     too_high = ~strict & (rounded > threshold)
     too_low = strict & (rounded < threshold)
-    down = np.nextafter(rounded, np.float32(-np.inf), dtype=np.float32)
-    up = np.nextafter(rounded, np.float32(np.inf), dtype=np.float32)
     return np.where(too_high, down, np.where(too_low, up, rounded)).astype(np.float32)
 
 
