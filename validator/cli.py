@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from validator import __version__
-from validator.errors import PreflightError, UsageError
+from validator.errors import InternalError, PreflightError, UsageError
 
 EXIT_PASS, EXIT_FAIL, EXIT_UNJUDGED, EXIT_UNPUBLISHED = 0, 1, 2, 3
 _EPILOG = """exit codes:
@@ -33,21 +33,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments, os.environ)
     except PreflightError as error:
-        _complain(error)
-        return EXIT_FAIL if error.exit_code == EXIT_FAIL else error.exit_code
+        return _complain(error)
     except KeyboardInterrupt:
         print("model-preflight: interrupted; no verdict", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_UNJUDGED
+    except Exception as error:
+        return _complain(InternalError.of(error))
 
 
-def _complain(error: PreflightError) -> None:
-    from validator.report.escape import log_line
+def _complain(error: PreflightError) -> int:
+    from validator.console import complain
 
-    print(f"model-preflight: {log_line(error.message)}", file=sys.stderr)
-    print(f"  hint: {log_line(error.hint)}", file=sys.stderr)
+    complain(error)
+    return error.exit_code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
 def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     parser = build_parser()
     if not arguments and environ.get("GITHUB_ACTIONS") == "true":
-        arguments = ["validate"]
+        arguments = [environ.get("INPUT_COMMAND") or "validate"]
     given = vars(parser.parse_args(arguments))
     command = given.pop("command")
     if command is None:
@@ -104,15 +105,20 @@ _FLAGS = {
                 "target", "ignore", "quiet", "json_output", "config", "worker_memory_mb", "worker_timeout_s"),
     "init": ("data", "target", "name", "ignore", "allow", "trust_pickle", "isolation", "python"),
     "publish": ("github_token", "comment", "status", "status_context", "check_run", "instance_key",
-                "require_publish", "quiet"),
+                "require_publish", "out"),
 }  # fmt: skip
 
 
 def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
-    from validator.settings import Settings, is_file_only
+    from validator.settings import Settings, group_of, is_file_only
 
     if command == "publish":
-        parser.add_argument("result_dir", metavar="RESULT_DIR", help="folder that an earlier run wrote")
+        parser.add_argument(
+            "result_dir",
+            nargs="?",
+            metavar="RESULT_DIR",
+            help="folder that an earlier run wrote; that of --out if none",
+        )
     else:
         parser.add_argument(
             "model",
@@ -127,11 +133,10 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
         parser.add_argument("-o", "--output", metavar="FILE", help="preflight.toml by default")
         parser.add_argument("--force", action="store_true", default=None, help="replace an existing file")
     groups: dict[str, Any] = {}
-    for name, field in Settings.model_fields.items():
+    for name in Settings.model_fields:
         if name == "model" or is_file_only(name) or (command in _FLAGS and name not in _FLAGS[command]):
             continue
-        extra = field.json_schema_extra
-        title = str(extra["group"]) if isinstance(extra, dict) else "Other"
+        title = group_of(name)
         group = groups.setdefault(title, parser.add_argument_group(title))
         _add_flag(group, name)
 

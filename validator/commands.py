@@ -9,32 +9,95 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from validator.console import complain
+from validator.errors import InternalError, PreflightError, SettingsError
 from validator.results import GateResult
-from validator.settings import CONFIG_NAME, Settings, resolve
+from validator.settings import CONFIG_NAME, Settings, for_publishing, resolve
+
+if TYPE_CHECKING:
+    from validator.github.outcome import Outcome
+    from validator.job import Job
 
 Flags = dict[str, Any]
 Environ = Mapping[str, str]
 
 
 def validate(flags: Flags, environ: Environ) -> int:
-    """The whole gate, on one model or several. The worst verdict decides."""
+    """The whole gate, on one model or several. The worst verdict decides; publishing it cannot change it."""
+    from validator.github.outcome import Outcome
+    from validator.job import SECRETS, Job
+    from validator.stages.conclusion import write_overview
+    from validator.targets import settings_name, targets
+    from validator.worker.lockdown.supervisor import protect_supervisor
+
+    protect_supervisor(SECRETS)
+    given = {name: value for name, value in flags.items() if value != []}
+    try:
+        settings = resolve(given, environ, Path.cwd())
+    except SettingsError as error:
+        job = Job.of(for_publishing(given, environ), environ, sys.stderr)
+        _tell(job, Outcome.could_not_judge(error), [])
+        raise
+    log = sys.stderr if settings.json_output else sys.stdout
+    job = Job.of(settings, environ, log)
+    found: list[GateResult] = []
+    models: list[Settings] = []
+    trouble: PreflightError | None = None
+    try:
+        job.refuse_to_load()
+        models = targets(settings)
+        chosen = job.to_judge(models)
+    except PreflightError as error:
+        trouble, chosen = error, []
+    if trouble is None:
+        found, trouble = _judge(chosen, environ, quiet=settings.quiet or settings.json_output)
+        if len(models) > 1 and found:
+            write_overview(settings.out, found)
+    if found:
+        _show(found, settings)
+    outcome = Outcome.judged(found)
+    if trouble is not None:
+        complain(trouble)
+        outcome = Outcome.could_not_judge(trouble, found)
+    elif models and not chosen:
+        outcome = Outcome.no_model_changed([settings_name(one) for one in models])
+        print(outcome.line, file=log)
+    unpublished = _tell(job, outcome, [one.out for one in chosen])
+    code = 0 if outcome.verdict == "pass" else 1
+    if trouble is not None and outcome.verdict != "fail":
+        code = trouble.exit_code
+    return 3 if code == 0 and unpublished and settings.require_publish else code
+
+
+def _judge(
+    models: list[Settings], environ: Environ, *, quiet: bool
+) -> tuple[list[GateResult], PreflightError | None]:
+    """Every model's result, and the first error that left one without."""
     from validator.console import progress
     from validator.gate import Surroundings
     from validator.gate import validate as judge
     from validator.runtimes.process import interruptible
-    from validator.targets import targets
-    from validator.worker.lockdown.supervisor import protect_supervisor
 
-    protect_supervisor()
-    settings = resolve({name: value for name, value in flags.items() if value != []}, environ, Path.cwd())
-    silent = settings.quiet or settings.json_output
-    with interruptible(), progress(quiet=silent) as show:
+    found: list[GateResult] = []
+    trouble: PreflightError | None = None
+    with interruptible(), progress(quiet=quiet) as show:
         world = Surroundings(environ=environ, now=lambda: datetime.now(UTC), progress=show)
-        found = [judge(one, one.model[0], world) for one in targets(settings)]
-    _show(found, settings)
-    return 0 if all(one.verdict == "pass" for one in found) else 1
+        for one in models:
+            try:
+                found.append(judge(one, one.model[0], world))
+            except PreflightError as error:
+                trouble = trouble or error
+            except Exception as error:
+                trouble = trouble or InternalError.of(error)
+    return found, trouble
+
+
+def _tell(job: Job, outcome: Outcome, folders: list[Path]) -> bool:
+    """Publish, if this is a job on GitHub; whether something of it failed."""
+    report = job.publish(outcome, folders)
+    return report is not None and bool(report.failed)
 
 
 def _show(found: list[GateResult], settings: Settings) -> None:
@@ -52,6 +115,7 @@ def _show(found: list[GateResult], settings: Settings) -> None:
     print(
         render_terminal(found, look=look, quiet=settings.quiet, reports=[str(settings.out / "report.md")]),
         end="",
+        flush=True,
     )
 
 
@@ -95,3 +159,15 @@ def init(flags: Flags, environ: Environ) -> int:
         path = write_initial(settings, Path(output or CONFIG_NAME), environ, show, force=force)
     print(f"wrote {path}")
     return 0
+
+
+def publish(flags: Flags, environ: Environ) -> int:
+    """Post what an earlier run wrote, as hostile data, to the pull request it belongs to."""
+    from validator.job import SECRETS, Job
+    from validator.worker.lockdown.supervisor import protect_supervisor
+
+    protect_supervisor(SECRETS)
+    folder = flags.pop("result_dir", None)
+    settings = resolve(flags, environ, Path.cwd())
+    report = Job.of(settings, environ, sys.stdout).publish_folder(Path(folder or settings.out))
+    return report.exit_code(require_publish=settings.require_publish)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from validator.draft import Progress
+from validator.errors import PreflightError
 
 
 @contextmanager
@@ -32,3 +33,11 @@ def _moving() -> Iterator[Progress]:
     console = Console(stderr=True)
     with console.status("starting ...") as status:
         yield lambda stage: status.update(f"{stage} ...")
+
+
+def complain(error: PreflightError) -> None:
+    """What was wrong and what to do, on standard error."""
+    from validator.report.escape import log_line
+
+    print(f"model-preflight: {log_line(error.message)}", file=sys.stderr)
+    print(f"  hint: {log_line(error.hint)}", file=sys.stderr)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class PreflightError(Exception):
     """Base of every error that the command reports instead of a traceback.
@@ -60,3 +63,17 @@ class PublishError(PreflightError):
     """GitHub did not take the result."""
 
     exit_code = 3
+
+
+class InternalError(PreflightError):
+    """A mistake of ours. Nothing is known to be fit to ship."""
+
+    @classmethod
+    def of(cls, error: Exception) -> InternalError:
+        """Names the error and the place in our code that it came from."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        return cls(
+            f"internal error at {where}: {type(error).__name__}: {error}",
+            hint="this is a fault of Model Preflight: please report it, with this line and the command",
+        )

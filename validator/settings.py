@@ -256,6 +256,12 @@ def is_file_only(name: str) -> bool:
     return isinstance(extra, dict) and bool(extra.get("file_only"))
 
 
+def group_of(name: str) -> str:
+    """The heading under which `--help` shows a setting."""
+    extra = Settings.model_fields[name].json_schema_extra
+    return str(extra["group"]) if isinstance(extra, dict) else "Other"
+
+
 def is_switch(name: str) -> bool:
     return Settings.model_fields[name].annotation is bool
 
@@ -349,6 +355,15 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) 
         return Settings.model_validate({**file_values, **given})
     except ValidationError as error:
         raise _explained(error, sources) from error
+
+
+def for_publishing(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """What publishing needs of the settings, where the rest cannot be read: the token and the group "GitHub"."""
+    try:
+        values = {**from_environ(environ)[0], **flags}
+        return Settings.model_validate({k: v for k, v in values.items() if group_of(k) == "GitHub"})
+    except (SettingsError, ValidationError):
+        return Settings()
 
 
 def _config_path(given: Mapping[str, Any], folder: Path) -> Path | None:

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -87,9 +87,7 @@ def write(out: Path, found: GateResult, onnx: bytes | None) -> GateResult:
 
     Returns the result with its artifact; a result whose artifact cannot be written fails.
     """
-    from validator.report.junit import render_junit
     from validator.report.markdown import render_markdown
-    from validator.report.webpage import render_html
 
     owner = _owner(out)
     stable = render_markdown([found], volatile=False)
@@ -100,11 +98,24 @@ def write(out: Path, found: GateResult, onnx: bytes | None) -> GateResult:
         )
     except PreflightError as error:
         found = _without_artifact(found, error)
-    write_file(out / "report.md", render_markdown([found]), owner)
-    write_file(out / "report.html", render_html([found]), owner)
-    write_file(out / "junit.xml", render_junit([found]), owner)
+    _write_reports(out, [found], owner)
     write_file(out / "result.json", found.model_dump_json(indent=2) + "\n", owner)
     return found
+
+
+def write_overview(out: Path, found: Sequence[GateResult]) -> None:
+    """The reports of several models as one; each model's own lie in its own folder below."""
+    _write_reports(out, found, _owner(out))
+
+
+def _write_reports(out: Path, found: Sequence[GateResult], owner: tuple[int, int] | None) -> None:
+    from validator.report.junit import render_junit
+    from validator.report.markdown import render_markdown
+    from validator.report.webpage import render_html
+
+    write_file(out / "report.md", render_markdown(found), owner)
+    write_file(out / "report.html", render_html(found), owner)
+    write_file(out / "junit.xml", render_junit(found), owner)
 
 
 def _without_artifact(found: GateResult, error: PreflightError) -> GateResult:
