@@ -77,13 +77,13 @@ SPECS: tuple[CheckSpec, ...] = (
     _spec("parity.labels", "Same labels, ties included", ONCE, "see the first row whose label flips"),
     _spec("smoke.single", "Answers one row", ALL, "see the error"),
     _spec("smoke.batch", "Answers a batch", ALL, "see the error"),
-    _spec("smoke.rowwise", "Batch equals row by row", ALL, "remove what depends on other rows from predict"),
     _spec("smoke.shape", "Output shape and dtype", ALL, "return one answer a row, as numbers"),
     _spec("smoke.range", "Output range", ALL, "return probabilities in [0, 1] that sum to one"),
     _spec(
         "smoke.finite", "No NaN, no Inf", ALL, "find the training rows or features that lead to NaN or Inf"
     ),
     _spec("smoke.repeatable", "Same answer twice", ALL, "remove randomness and state from predict"),
+    _spec("smoke.rowwise", "Batch equals row by row", ALL, "remove what depends on other rows from predict"),
     _spec("smoke.threads", "Same answer from 8 threads", ALL, "do not share mutable state between calls"),
     _spec(
         "smoke.latency",

@@ -11,6 +11,7 @@ from validator.catalog import BY_ID, expected
 from validator.results import CheckResult, RuntimeName, VerdictName
 
 _BLOCKING = ("fail", "error", "skip")
+_DISTANCES = {"load": 0, "convert": 2, "parity": 3, "errors": 5, "latency": 6, "quality": 7, "version": 8}
 
 
 class WaiverLike(Protocol):
@@ -127,9 +128,24 @@ def _note(id: str, status: str, message: str, hint: str) -> CheckResult:
     )
 
 
+def causes_first(checks: Iterable[CheckResult]) -> list[CheckResult]:
+    """In the order in which a reader should look at them: a possible cause before its possible consequences.
+
+    A model that answers wrongly by itself comes before a conversion that fails or differs; what was merely not run
+    comes last.
+    """
+    return sorted(checks, key=lambda check: (check.status == "skip", _distance(check)))
+
+
+def _distance(check: CheckResult) -> int:
+    """How many kinds of failure may lie behind this one."""
+    if check.category == "smoke":
+        return 1 if check.runtime == "native" else 4
+    return _DISTANCES[check.category]
+
+
 def _reason(blocking: Sequence[CheckResult]) -> str:
-    """The first failure in the order of the checks, failures before what was merely not run."""
-    first = next((check for check in blocking if check.status != "skip"), blocking[0])
+    first = causes_first(blocking)[0]
     where = f" ({first.runtime})" if first.runtime else ""
     failed = sum(check.status != "skip" for check in blocking)
     more = f", and {failed - 1} more" if failed > 1 else ""

@@ -105,6 +105,12 @@ class Table:
         height = len(taken[0].values) if taken else len(np.arange(self.n_rows)[rows])
         return Table(taken, height)
 
+    def turned(self, by: int) -> Table:
+        """The same rows, beginning with row `by` and ending with the one before it."""
+        import numpy as np
+
+        return self.take(np.roll(np.arange(self.n_rows), -by))
+
     def select(self, names: Sequence[str]) -> Table:
         """Those columns, in that order. Raises KeyError when one is missing."""
         return Table(tuple(self.column(name) for name in names), self.n_rows)

@@ -99,3 +99,13 @@ def test_the_reason_names_the_first_failure_before_what_was_only_skipped(status)
     changed = replaced(3, status=status, message="the file is torn")
     changed[0] = changed[0].model_copy(update={"status": "skip"})
     assert "the file is torn" in verdict(changed).reason
+
+
+def test_the_reason_names_a_possible_cause_before_its_consequences():
+    order = [("load.model", "native"), ("smoke.finite", "native"), ("convert.onnx", ""), ("parity.sample", ""),
+             ("smoke.range", "onnx"), ("errors.nan", "deployment"), ("latency.single", "native"),
+             ("quality.limits", ""), ("version.artifact", "")]  # fmt: skip
+    failing = [make(id, runtime, "fail", message=f"{id} on {runtime}") for id, runtime in order]
+    for first in range(len(failing)):
+        found = verdict([*reversed(failing[first:]), *COMPLETE])
+        assert "{} on {}".format(*order[first]) in found.reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from validator.checklist import blocks
+from validator.checklist import blocks, causes_first
 from validator.report import figures
 from validator.report.checklist_view import ChecklistView, Finding, checklist, findings, merged
 from validator.results import Change, Conversion, GateResult, Latency, Parity, Ratio, VerdictName
@@ -90,7 +90,7 @@ def model_view(result: GateResult, *, volatile: bool = True) -> ModelView:
     """What one result says. Without `volatile` nothing in it depends on measured times or on the machine."""
     bad = [check for check in result.checks if blocks(check)]
     # What did not run because of an earlier failure would bury that failure in a list of its consequences.
-    causes = [check for check in bad if check.status != "skip"] or bad
+    causes = causes_first([check for check in bad if check.status != "skip"] or bad)
     waived = [check for check in result.checks if check.waived and check.status != "pass"]
     warned = [check for check in result.checks if check.status == "warn" and not check.waived]
     verdict: VerdictName = "fail" if result.verdict == "fail" or bad else "pass"

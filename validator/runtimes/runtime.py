@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,8 +43,8 @@ class Runtime(Protocol):
     def predict_array(self, array: NDArray[Any]) -> Outputs:
         """The outputs for a bare array of any rank and dtype: for what happens when someone passes one."""
 
-    def from_threads(self, table: Table, threads: int) -> list[Outputs]:
-        """The outputs of several threads that ask for the same rows at once."""
+    def from_threads(self, tables: Sequence[Table]) -> list[Outputs]:
+        """The outputs for each table (all of one height), asked for by as many threads at once."""
 
     def prepare(self, table: Table, rows_per_call: int) -> int:
         """Make ready the inputs of timed calls; returns how many distinct ones there are."""
@@ -88,15 +89,20 @@ class WorkerRuntime:
     def predict_array(self, array: NDArray[Any]) -> Outputs:
         return self._outputs(self.worker.call("predict_array", [array]), None)
 
-    def from_threads(self, table: Table, threads: int) -> list[Outputs]:
-        meta, arrays = wire.pack_table(table)
-        reply = self.worker.call("from_threads", arrays, table=meta, threads=threads)
+    def from_threads(self, tables: Sequence[Table]) -> list[Outputs]:
+        packed = [wire.pack_table(table) for table in tables]
+        arrays = [array for _, parts in packed for array in parts]
+        reply = self.worker.call(
+            "from_threads", arrays, tables=[[meta, len(parts)] for meta, parts in packed]
+        )
         names = self._names(reply)
-        if not names or len(reply.arrays) != len(names) * threads:
-            raise WorkerError(f"the {self.name} worker lost answers of its threads", hint=_HINT)
         step = len(names)
-        parts = [reply.arrays[i : i + step] for i in range(0, len(reply.arrays), step)]
-        return [self._checked(names, part, len(table)) for part in parts]
+        if len(reply.arrays) != step * len(tables):
+            raise WorkerError(f"the {self.name} worker lost answers of its threads", hint=_HINT)
+        return [
+            self._checked(names, reply.arrays[i * step : (i + 1) * step], len(table))
+            for i, table in enumerate(tables)
+        ]
 
     def prepare(self, table: Table, rows_per_call: int) -> int:
         meta, arrays = wire.pack_table(table)

@@ -2,7 +2,8 @@
 
 Each scenario ends in one of four outcomes: a *named error*, a *declared result* (what the contract says happens),
 *silent acceptance* of a wrong input, or a *crash*. The deployment must end in the first two. A raw runtime that
-accepts silently is warned of where the deployment catches the same scenario, and fails where it does not.
+accepts silently is warned of where the deployment catches the same scenario, and fails where it does not. Where
+there is no deployment, because an earlier step failed, that is not known: it blocks, but is no fault of its own.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ def run(candidates: Mapping[RuntimeName, Candidate], subject: Subject) -> list[C
         outcomes = {name: _outcome(candidate, scenario, subject) for name, candidate in candidates.items()}
         guard = outcomes.get("deployment")
         for name, outcome in outcomes.items():
-            finding = _judge(outcome, caught_by=guard if name in ("native", "onnx") else None)
+            raw = name in ("native", "onnx")
+            if raw and outcome.kind == "silent" and guard is None:
+                finding = _unguarded(outcome)
+            else:
+                finding = _judge(outcome, caught_by=guard if raw else None)
             results.append(result(scenario.id, name, finding, outcome.seconds))
     return results
 
@@ -70,6 +75,15 @@ def _judge(outcome: Outcome, *, caught_by: Outcome | None) -> Finding:
             hint="serve the model through the shipped Deployment, not through the bare runtime",
         )
     return failed(message, evidence)
+
+
+def _unguarded(outcome: Outcome) -> Finding:
+    return Finding(
+        status="skip",
+        message=f"accepted silently: {outcome.text}. Whether the deployment catches it is not known: there is none",
+        evidence=(seen("outcome", outcome.kind),),
+        hint="mend the first failure, then run again",
+    )
 
 
 def _outcome(candidate: Candidate, scenario: Scenario, subject: Subject) -> Outcome:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import resource
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
-from typing import Any, Callable, List, Optional, Protocol, Tuple
+from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple
 
 from validator.outputs import Outputs
 from validator.table import Table
@@ -49,14 +50,16 @@ class ServingJob:
         model = self._loaded
         return pack_outputs(model.predict(model.from_array(arrays[0])))
 
-    def from_threads(self, arrays: wire.Arrays, table: Any, threads: int) -> Answer:
-        """The same rows from several threads at once: every thread's outputs, one after the other."""
+    def from_threads(self, arrays: wire.Arrays, tables: List[Any]) -> Answer:
+        """Several tables, each asked for by a thread of its own, all at once: their outputs, one after the other."""
         model = self._loaded
-        rows = wire.unpack_table(table, arrays)
-        results = at_once(lambda: model.predict(model.inputs(rows)), threads)
-        names = list(results[0].present)
+        whole, calls = list(arrays), []
+        for meta, count in tables:
+            rows, whole = wire.unpack_table(meta, whole[:count]), whole[count:]
+            calls.append(partial(model.predict, model.inputs(rows)))
+        results = at_once(calls)
         flat = [array for outputs in results for array in outputs.present.values()]
-        return {"outputs": names, "threads": threads}, flat
+        return {"outputs": list(results[0].present)}, flat
 
     def prepare(self, arrays: wire.Arrays, table: Any, rows_per_call: int) -> Answer:
         """Cut the table into the inputs of coming calls, untimed; `run` then only calls."""
@@ -80,16 +83,16 @@ def pack_outputs(outputs: Outputs) -> Answer:
     return {"outputs": list(present)}, list(present.values())
 
 
-def at_once(call: Callable[[], Outputs], threads: int) -> List[Outputs]:
-    """`call` in so many threads at the same moment. The first exception of any thread is raised here."""
-    barrier = Barrier(threads)
+def at_once(calls: Sequence[Callable[[], Outputs]]) -> List[Outputs]:
+    """Every call in a thread of its own, at the same moment. The first exception of any thread is raised here."""
+    barrier = Barrier(len(calls))
 
-    def together(_: int) -> Outputs:
+    def together(call: Callable[[], Outputs]) -> Outputs:
         barrier.wait(timeout=60)
         return call()
 
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(together, range(threads)))
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(together, calls))
 
 
 def peak_bytes() -> int:

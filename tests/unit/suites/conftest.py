@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,9 +46,9 @@ class FakeRuntime:
         assert self.array_answer is not None
         return self.array_answer(array)
 
-    def from_threads(self, table: Table, threads: int) -> list[Outputs]:
+    def from_threads(self, tables: Sequence[Table]) -> list[Outputs]:
         one = self.thread_answer or (lambda table, _: self.answer(table))
-        return [one(table, i) for i in range(threads)]
+        return [one(table, i) for i, table in enumerate(tables)]
 
     def prepare(self, table: Table, rows_per_call: int) -> int:
         return len(table) // rows_per_call

@@ -92,9 +92,16 @@ def by_id(candidates, subject):
 def test_a_strict_runtime_passes_and_a_lax_one_fails(scenario, name, mixed):
     good = by_id({name: strict_candidate(name)}, mixed)[scenario, name]
     assert good.status == "pass", good.message
-    bad = by_id({name: lax_candidate(name)}, mixed)[scenario, name]
+    guard = {} if name == "deployment" else {"deployment": lax_candidate("deployment")}
+    bad = by_id({name: lax_candidate(name), **guard}, mixed)[scenario, name]
     assert bad.status == "fail", bad.message
     assert "silently" in bad.message
+
+
+def test_without_a_deployment_silence_blocks_and_is_no_fault_of_its_own(mixed):
+    bad = by_id({"native": lax_candidate("native")}, mixed)["errors.nan", "native"]
+    assert (bad.status, bad.required) == ("skip", True)
+    assert "there is none" in bad.message
 
 
 @pytest.mark.parametrize("scenario", [scenario.id for scenario in SCENARIOS])
@@ -140,9 +147,11 @@ def test_nan_is_declared_where_the_contract_says_so_and_the_answer_is_finite(mix
     declared = Subject(contract=contract, rows=mixed.rows)
     assert by_id({"native": lax_candidate("native")}, declared)["errors.nan", "native"].status == "pass"
     leaking = FakeRuntime(
-        answer=lambda table: Outputs(prediction=table.columns[0].values), array_answer=vector_answer
+        name="deployment",
+        answer=lambda table: Outputs(prediction=table.columns[0].values),
+        array_answer=vector_answer,
     )
-    assert by_id({"native": candidate(leaking)}, declared)["errors.nan", "native"].status == "fail"
+    assert by_id({"deployment": candidate(leaking)}, declared)["errors.nan", "deployment"].status == "fail"
 
 
 def test_reordered_columns_taken_by_name_are_declared(mixed):
