@@ -1,4 +1,4 @@
-"""First file of every worker process, run by path: `python -I -B bootstrap.py FD`.
+"""First file of every worker process, run by path: `python -I -B bootstrap.py FD SUPERVISOR_PID`.
 
 It makes `validator` importable from where this file lies, without putting the folder around it on `sys.path`:
 a foreign interpreter must not find our numpy beside its own.
@@ -25,4 +25,4 @@ if __name__ == "__main__":
     _adopt(Path(__file__).resolve().parents[1])
     from validator.worker.zygote import serve
 
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), supervisor=int(sys.argv[2]))

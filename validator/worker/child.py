@@ -18,28 +18,35 @@ JOBS = {
 }
 
 
-def run(channel: int, order: Dict[str, Any]) -> None:
-    """Serve the job that `order` names. The channel's descriptor stays the only way out."""
-    module = importlib.import_module(JOBS[order["job"]])
-    report = _lock_down(order, channel)
-    adopt(order["packages"])
-    job = module.Job(**order["options"])
-    wire.send(channel, {"ready": True, "lockdown": report})
+def run(channel: int, order: Dict[str, Any], zygote: int) -> None:
+    """Serve the job that `order` names, and die with the process `zygote`. The channel is the only way out."""
+    try:
+        module = importlib.import_module(JOBS[order["job"]])
+        report = _lock_down(order, channel, zygote)
+        adopt(order["packages"])
+        job = module.Job(**order["options"])
+        wire.send(channel, {"ready": True, "lockdown": report})
+        _serve(channel, job)
+    except (wire.Closed, wire.Timeout):
+        return
+    except BaseException as error:  # SystemExit from a model, say: the supervisor hears of it before the end
+        wire.send(channel, {"error": describe_error(error)})
+        raise
+
+
+def _serve(channel: int, job: Any) -> None:
     while True:
-        try:
-            request, arrays = wire.receive(channel)
-        except wire.Closed:
-            return
+        request, arrays = wire.receive(channel)
         meta, answer = _answer(job, request, arrays)
         wire.send(channel, meta, answer)
         del request, arrays, answer
         gc.collect(0)
 
 
-def _lock_down(order: Dict[str, Any], channel: int) -> Any:
+def _lock_down(order: Dict[str, Any], channel: int, zygote: int) -> Any:
     from validator.worker.lockdown import Policy, apply
 
-    policy = dict(order["policy"], parent_pid=os.getppid())
+    policy = dict(order["policy"], parent_pid=zygote)
     policy["keep_fds"] = tuple(range(channel, channel + order["fds"]))
     os.environ["TMPDIR"] = policy["scratch"]
     return apply(Policy(**policy)).to_json()

@@ -44,6 +44,7 @@ DTYPES = frozenset(
     ]
 )
 _CHUNK = 1 << 20
+_MAX_ARRAYS = 1 << 16
 
 Meta = Dict[str, Any]
 Arrays = List[Any]
@@ -149,13 +150,18 @@ def _read(fd: int, size: int, deadline: Optional[float]) -> bytearray:
 def receive(
     fd: int,
     deadline: Optional[float] = None,
+    *,
+    max_header: int = MAX_HEADER,
     max_body: int = MAX_BODY,
 ) -> Tuple[Meta, Arrays]:
-    """Read one frame: its meta and arrays. Raises Closed, Timeout, or WireError for anything malformed."""
+    """Read one frame: its meta and arrays. Raises Closed, Timeout, or WireError for anything malformed.
+
+    A frame beyond the limits is refused before any of it is read.
+    """
     magic, header_size, body_size = PREFIX.unpack(bytes(_read(fd, PREFIX.size, deadline)))
     if magic != MAGIC:
         raise WireError("not a frame")
-    if header_size > MAX_HEADER or body_size > max_body:
+    if header_size > max_header or body_size > max_body:
         raise WireError(f"frame of {header_size + body_size} bytes is beyond the limit")
     header = parse_json(bytes(_read(fd, header_size, deadline)))
     meta, specs = header.get("meta"), header.get("arrays")
@@ -181,6 +187,8 @@ def _no_constant(name: str) -> None:
 
 def decode(specs: Sequence[Any], body: bytearray) -> Arrays:
     """The arrays that `specs` describe, cut from `body`. Raises WireError unless everything fits exactly."""
+    if len(specs) > _MAX_ARRAYS:
+        raise WireError(f"frame of {len(specs)} arrays")
     arrays: Arrays = []
     position = 0
     for spec in specs:
@@ -209,13 +217,15 @@ def _decode_array(spec: Any, body: bytearray, position: int) -> Tuple[Any, int]:
         if position + count > len(body):
             raise WireError("bytes are longer than their frame")
         return bytes(memoryview(body)[position : position + count]), position + count
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise WireError(f"array of an unknown dtype {str(dtype)[:20]!r}")
     import numpy as np
 
     end = position + count * np.dtype(dtype).itemsize
     if end > len(body):
         raise WireError("array is longer than its frame")
+    if not count:
+        return _empty(shape, dtype), end
     return np.frombuffer(body, dtype=dtype, count=count, offset=position).reshape(shape), end
 
 
@@ -232,8 +242,13 @@ def _decode_text(
     start = position + 8 * count
     if type(size) is not int or size < 0 or start + size > len(body):
         raise WireError("text is longer than its frame")
+    if not count:
+        if size:
+            raise WireError("text without lengths")
+        return _empty(shape, object), start
     lengths = np.frombuffer(body, dtype="<i8", count=count, offset=position)
-    if (lengths < -1).any() or int(np.maximum(lengths, 0).sum()) != size:
+    # None is above the size, so that the sum cannot overflow.
+    if int(lengths.min()) < -1 or int(lengths.max()) > size or int(np.maximum(lengths, 0).sum()) != size:
         raise WireError("text whose lengths do not add up")
     found = np.empty(count, dtype=object)
     at = start
@@ -242,6 +257,15 @@ def _decode_text(
             found[i] = bytes(body[at : at + length]).decode("utf-8", "replace")
             at += length
     return found.reshape(shape), start + size
+
+
+def _empty(shape: List[int], dtype: Any) -> Any:
+    import numpy as np
+
+    try:
+        return np.empty(shape, dtype=dtype)
+    except ValueError as error:  # numpy refuses what would be too large if it were not empty
+        raise WireError(f"empty array of shape {shape}") from error
 
 
 def pack_table(table: Table) -> Tuple[Meta, Arrays]:

@@ -2,7 +2,7 @@
 
 It never sees a byte of a model or a sample. It takes orders from the supervisor over a socket, one JSON object
 a message: `preload` (import modules), `fork` (start a job; the child's channel comes along as a descriptor),
-`reap` (kill if asked, then wait, and tell how the child ended). When the socket closes it kills what is left.
+`reap` (wait for a while, then kill, and tell how the child ended). When the socket closes it kills what is left.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import Any, Dict, Set
+
+from validator.worker.lockdown import prepare
 
 _MAX_MESSAGE = 1 << 20
 _CHANNEL = 3  # the descriptor under which a child finds its channel
+_POLL_S = 0.002
 
 
-def serve(fd: int) -> None:
-    """Obey orders from the socket `fd` until it closes."""
+def serve(fd: int, supervisor: int) -> None:
+    """Obey orders from the socket `fd` until it closes or the process `supervisor` ends."""
     control = socket.socket(fileno=fd)
     children: Set[int] = set()
-    _follow_parent()
+    _follow(supervisor)
+    prepare()
     try:
         while True:
             data, fds, _, _ = socket.recv_fds(control, _MAX_MESSAGE, 4)
@@ -48,13 +53,26 @@ def _obey(order: Dict[str, Any], fds: Any, control: socket.socket, children: Set
         for fd in fds:
             os.close(fd)
         return {"pid": pid}
-    pid = order["pid"]
-    if order["kill"]:
-        _kill(pid)
-    _, status, usage = os.wait4(pid, 0)
-    children.discard(pid)
+    ended = _reap(order["pid"], order["grace_s"])
+    children.discard(order["pid"])
+    return ended
+
+
+def _reap(pid: int, grace_s: float) -> Dict[str, Any]:
+    """How the child ended: by itself within the grace, else killed."""
+    deadline = time.monotonic() + grace_s
+    killed = False
+    found, status, usage = os.wait4(pid, os.WNOHANG)
+    while not found:
+        if time.monotonic() >= deadline:
+            _kill(pid)
+            killed = True
+        else:
+            time.sleep(_POLL_S)
+        found, status, usage = os.wait4(pid, 0 if killed else os.WNOHANG)
     return {
         "status": status,
+        "killed": killed,
         "peak_bytes": usage.ru_maxrss * 1024,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
     }
@@ -72,6 +90,7 @@ def preload(modules: Any) -> Dict[str, str]:
 
 
 def _fork(order: Dict[str, Any], fds: Any, control: socket.socket) -> int:
+    zygote = os.getpid()
     pid = os.fork()
     if pid:
         return pid
@@ -81,12 +100,10 @@ def _fork(order: Dict[str, Any], fds: Any, control: socket.socket) -> int:
         _arrange(fds)
         from validator.worker.child import run
 
-        run(_CHANNEL, order)
+        run(_CHANNEL, order, zygote)
         code = 0
-    except BaseException as error:  # a child must never return into the zygote's loop
-        os.write(2, f"worker: {type(error).__name__}: {error}\n"[:2000].encode("utf-8", "replace"))
     finally:
-        os._exit(code)
+        os._exit(code)  # a child must never return into the zygote's loop
     return 0
 
 
@@ -95,7 +112,7 @@ def _arrange(fds: Any) -> None:
     spare = [os.dup(fd) for fd in fds]
     spare = [fd if fd > 20 else _high(fd) for fd in spare]
     null = os.open(os.devnull, os.O_RDWR)
-    for target in (0, 1) if os.environ.get("PREFLIGHT_WORKER_STDERR") else (0, 1, 2):
+    for target in (0, 1, 2):
         os.dup2(null, target)
     for i, fd in enumerate(spare):
         os.dup2(fd, _CHANNEL + i)
@@ -119,12 +136,11 @@ def _kill(pid: int) -> None:
             continue
 
 
-def _follow_parent() -> None:
+def _follow(supervisor: int) -> None:
     """Die with the supervisor, even when it is killed outright (Linux)."""
     if sys.platform.startswith("linux"):
         import ctypes
 
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
+        if os.getppid() != supervisor:
             os._exit(1)
