@@ -5,6 +5,7 @@ The result is not exact: its parity is measured. Trees inside are still converte
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,10 @@ from validator.errors import ConversionError, PreflightError
 
 _NUMERIC = ("float", "int", "uint", "bool")
 _OPSETS = {"": 21, "ai.onnx.ml": 3}
-_HINT = "use a supported scikit-learn model, or say that this model ships without ONNX"
+_HINT = (
+    "build the model of estimators that skl2onnx knows, or give an ONNX file made by other means with --onnx"
+)
+_UNKNOWN_CLASS = re.compile(r"<class '([\w.]+)'>.*no corresponding\s+converter", re.DOTALL)
 
 
 def convert_estimator(
@@ -42,9 +46,14 @@ def convert_estimator(
             failure = error
             continue
         return ConvertedModel(data=data, input_dtype=dtype, method="skl2onnx", hazards=found)
-    raise ConversionError(
-        f"skl2onnx cannot convert the {type(model).__name__}: {str(failure).strip()[:500]}", hint=_HINT
-    ) from failure
+    raise ConversionError(_explained(failure, type(model).__name__), hint=_HINT) from failure
+
+
+def _explained(failure: Exception | None, model: str) -> str:
+    unknown = _UNKNOWN_CLASS.search(str(failure))
+    if unknown:
+        return f"skl2onnx has no converter for {unknown[1]}"
+    return f"skl2onnx cannot convert the {model}: {str(failure).strip()[:500]}"
 
 
 def is_numeric(dtype: str) -> bool:

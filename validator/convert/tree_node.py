@@ -4,11 +4,14 @@ The node reads blocks of F columns side by side, as many as the trees need and i
 are; for nodes that read zero as missing, the features with NaN put in where |x| <= ZERO_ZONE; for category nodes,
 the features made whole numbers by the ensemble's category rule; for nodes that `mirror` turns about, all of
 these negated.
+
+ONNX Runtime looks a number up in a category set as a 32-bit integer, so that fractions must be gone before, and it
+refuses a set without members.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +22,8 @@ from validator.convert.mirror import mirrored, turned
 from validator.convert.onnx_wire import ML_DOMAIN, Attribute, PackedInts
 from validator.errors import ConversionError
 
+MAX_CATEGORY = 2**31 - 2
+"""what is beyond 32 bits becomes the largest or the least integer of 32 bits, so that these can be no categories"""
 MODE_LE, MODE_LT, MODE_MEMBER = 0, 1, 6
 
 
@@ -40,6 +45,19 @@ def tree_dtype(ensemble: TreeEnsemble) -> str:
     return "float32" if both == ("float32", "float32") else "float64"
 
 
+def without_empty_sets(ensemble: TreeEnsemble) -> TreeEnsemble:
+    """The same trees, with tests for membership of an empty set as tests that no number passes."""
+    member = np.flatnonzero(ensemble.comparison == Comparison.MEMBER)
+    sets = ensemble.category_set[member]
+    never = member[ensemble.set_indptr[sets] == ensemble.set_indptr[sets + 1]]
+    if not len(never):
+        return ensemble
+    comparison, threshold = ensemble.comparison.copy(), ensemble.threshold.copy()
+    category_set = ensemble.category_set.copy()
+    comparison[never], threshold[never], category_set[never] = Comparison.LT, -np.inf, -1
+    return replace(ensemble, comparison=comparison, threshold=threshold, category_set=category_set)
+
+
 def columns(graph: GraphBuilder, features: str, ensemble: TreeEnsemble) -> str:
     """Add what makes the node's columns from `features` [N, F] of tree_dtype."""
     dtype = tree_dtype(ensemble)
@@ -52,7 +70,7 @@ def columns(graph: GraphBuilder, features: str, ensemble: TreeEnsemble) -> str:
         near = graph.add("LessOrEqual", graph.add("Abs", features), graph.constant(ZERO_ZONE, dtype))
         blocks.append(graph.add("Where", near, graph.constant(np.nan, dtype), features))
     if _needs_whole(ensemble):
-        blocks.append(_whole(graph, features, ensemble.category_rule))
+        blocks.append(_whole(graph, features, ensemble))
     together = features if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
     if not _mirrored(ensemble).any():
         return together
@@ -72,16 +90,26 @@ def add_trees(graph: GraphBuilder, inputs: str, ensemble: TreeEnsemble, leaves: 
 
 
 def _needs_whole(ensemble: TreeEnsemble) -> bool:
-    member = bool((ensemble.comparison == Comparison.MEMBER).any())
-    return member and ensemble.category_rule is not CategoryRule.EXACT
+    return bool((ensemble.comparison == Comparison.MEMBER).any())
 
 
-def _whole(graph: GraphBuilder, features: str, rule: CategoryRule) -> str:
+def _whole(graph: GraphBuilder, features: str, ensemble: TreeEnsemble) -> str:
+    rule = ensemble.category_rule
+    if rule is CategoryRule.EXACT:
+        fraction = graph.add("Greater", features, graph.add("Floor", features))
+        return graph.add(
+            "Where", fraction, graph.constant(_no_member(ensemble), tree_dtype(ensemble)), features
+        )
     if rule is CategoryRule.TRUNCATE_NON_NEGATIVE:
         # Rounding down agrees with truncation where x >= 0, and leaves a negative x negative: in no set.
         return graph.add("Floor", features)
     size = graph.add("Floor", graph.add("Abs", features))
     return graph.add("Mul", graph.add("Sign", features), size)
+
+
+def _no_member(ensemble: TreeEnsemble) -> float:
+    """A whole number that is in no category set."""
+    return -1.0 if -1.0 not in ensemble.set_values else float(ensemble.set_values.max()) + 1.0
 
 
 def _attributes(ensemble: TreeEnsemble, leaves: Leaves, dtype: str) -> dict[str, Attribute]:
@@ -200,6 +228,12 @@ def _infinite(ensemble: TreeEnsemble) -> tuple[npt.NDArray[np.bool_], npt.NDArra
 
 def _membership(ensemble: TreeEnsemble, dtype: str) -> npt.NDArray[np.floating]:
     """The sets of the category nodes in their order, each ended by NaN."""
+    known = ensemble.set_values
+    if (known != np.rint(known)).any() or (np.abs(known) > MAX_CATEGORY).any():
+        raise ConversionError(
+            "the model has categories that are not whole numbers of 31 bits, which ONNX cannot look up",
+            hint="number the categories 0, 1, ... in the data and train again",
+        )
     sets = ensemble.category_set[ensemble.comparison == Comparison.MEMBER].astype(np.int64)
     starts, ends = ensemble.set_indptr[sets], ensemble.set_indptr[sets + 1]
     sizes = ends - starts

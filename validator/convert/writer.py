@@ -15,7 +15,7 @@ from validator.convert.ensemble import TreeEnsemble
 from validator.convert.graph import GraphBuilder
 from validator.convert.leaf_nodes import add_raw_scores
 from validator.convert.onnx_wire import ML_DOMAIN, Attribute, Graph, serialise
-from validator.convert.tree_node import columns, tree_dtype
+from validator.convert.tree_node import columns, tree_dtype, without_empty_sets
 from validator.errors import ConversionError
 
 INPUT_DTYPES = ("float32", "float64")
@@ -40,6 +40,7 @@ def build(ensemble: TreeEnsemble, *, input_dtype: str) -> Graph:
         raise ConversionError(
             f"the input type {input_dtype!r} is not possible", hint=f"choose one of {', '.join(INPUT_DTYPES)}"
         )
+    ensemble = without_empty_sets(ensemble)
     graph = GraphBuilder()
     features, given = _inputs(graph, ensemble, input_dtype)
     for dtype in (ensemble.comparison_dtype, tree_dtype(ensemble)):

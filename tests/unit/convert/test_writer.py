@@ -28,6 +28,7 @@ from validator.convert.ensemble import (
 )
 from validator.convert.mirror import turned
 from validator.convert.onnx_wire import packed_varints
+from validator.convert.proof import Status, prove
 from validator.convert.tree_node import float32_cut
 from validator.convert.walk import raw_scores
 from validator.convert.writer import write
@@ -207,8 +208,11 @@ def test_bases_divisors_and_vector_leaves(base_first: bool, width: int, dtype: s
             [0.0, -0.0, 0.9, 3.7],
             [-0.5, -3.0, 1.0, np.nan, np.inf],
         ),
-        (CategoryRule.EXACT, [-2.5, 0.0, 3.0], [-2.5, -0.0, 3.0], [-2.0, 0.5, 3.7, np.nan, np.inf]),
-        (CategoryRule.TRUNCATE, [], [], [0.0, 1.0, np.nan]),
+        (CategoryRule.EXACT, [-2.0, 0.0, 3.0], [-2.0, -0.0, 3.0], [-2.5, 0.5, 3.7, np.nan, np.inf]),
+        (CategoryRule.EXACT, [-1.0, 4.0], [-1.0, 4.0], [-0.5, 5.0, 4.5, -1.5, 2.0**32 - 1, -np.inf]),
+        (CategoryRule.EXACT, [0.0, 5.0, 40.0, 63.0], [0.0, 63.0], [0.5, 5.5, 62.9, 2.0**31, 2.0**32 + 5]),
+        (CategoryRule.TRUNCATE, [], [], [0.0, 1.0, -1.0, np.nan, np.inf, -np.inf]),
+        (CategoryRule.EXACT, [], [], [0.0, 0.5, np.nan, -np.inf]),
         (CategoryRule.TRUNCATE, list(map(float, range(0, 900, 3))), [0.0, 300.9, 897.0], [1.0, 898.0, 900.0]),
     ],
 )
@@ -217,6 +221,27 @@ def test_categories(
 ) -> None:
     found = run(category_node(members, rule), np.array(inside + outside)[:, None])["prediction"]
     assert found.tolist() == [0.0] * len(inside) + [1.0] * len(outside)
+
+
+def test_the_proof_knows_category_sets_of_every_kind() -> None:
+    for rule in CategoryRule:
+        for members in ([], [0.0, 3.0], [float(i) for i in range(0, 900, 3)]):
+            ensemble = category_node(members, rule)
+            for dtype in ("float32", "float64"):
+                proof = prove(ensemble, convert_trees(ensemble, dtype).data)
+                assert proof.status is Status.PROVED, (rule, members, dtype, proof.reason)
+
+
+@pytest.mark.parametrize("members", [[2.5], [2.0**31], [-(2.0**31)]])
+def test_categories_that_onnx_cannot_look_up_are_refused(members: list[float]) -> None:
+    with pytest.raises(ConversionError, match="whole numbers of 31 bits"):
+        convert_trees(category_node(members, CategoryRule.EXACT))
+
+
+def test_a_missing_value_is_led_past_an_empty_set() -> None:
+    ensemble = replace(category_node([], CategoryRule.TRUNCATE), missing_true=np.ones(1, dtype=bool))
+    assert run(ensemble, np.array([[0.0], [np.nan], [-np.inf]]))["prediction"].tolist() == [1.0, 0.0, 1.0]
+    assert prove(ensemble, convert_trees(ensemble).data).status is Status.PROVED
 
 
 def test_infinite_thresholds_are_met_by_infinite_features() -> None:

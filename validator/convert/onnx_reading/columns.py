@@ -58,6 +58,16 @@ def trace(graph: Graph, name: str) -> list[Column]:
     return known[name]
 
 
+def innermost(expression: Expression) -> str:
+    """What a column is made of at last: "x", "Code" or, of constants alone, "Constant"."""
+    while expression[0] not in ("x", "Code", "Constant"):
+        inner = [part for part in expression[1:] if isinstance(part, tuple) and part[0] != "Constant"]
+        if not inner:
+            return "Constant"
+        expression = inner[-1]
+    return str(expression[0])
+
+
 def _apply(graph: Graph, node: Node, known: dict[str, list[Column]]) -> list[Column]:
     if node.op == "LabelEncoder" and node.domain == "ai.onnx.ml":
         return _coded(node, known)

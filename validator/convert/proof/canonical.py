@@ -122,6 +122,8 @@ def of_native(ensemble: TreeEnsemble, domain: Domain, store: SetStore) -> Walk:
         zone = np.where((zone >= 0) & ~float32, before_rounding(np.maximum(zone, 0)), zone)
     set_id = np.full(ensemble.n_nodes, -1, dtype=np.int32)
     set_id[member] = _native_sets(ensemble, np.flatnonzero(member), rounded, float32, store)
+    never = np.isin(set_id, [number for number, inside in enumerate(store.intervals) if not len(inside)])
+    cut[never], set_id[never] = -INFINITY - 1, -1
     return finish(
         domain,
         feature=ensemble.feature,

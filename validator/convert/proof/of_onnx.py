@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from validator.convert.onnx_reading.columns import Column
-from validator.convert.onnx_reading.graph import broken
+from validator.convert.onnx_reading.columns import Column, innermost
+from validator.convert.onnx_reading.graph import NotUnderstoodError, broken
 from validator.convert.onnx_reading.trees import Mode, OnnxTrees
 from validator.convert.proof.canonical import NO_ZONE, Domain, Refs, SetStore, Walk, finish
 from validator.convert.proof.keys import INFINITY, Keys, keys
-from validator.convert.proof.steps import Cuts, Step, cuts_before, intervals_before, steps_of
+from validator.convert.proof.steps import Cuts, Step, cuts_before, gives_whole, intervals_before, steps_of
 
+MAX_CATEGORY = 2**31 - 2
 _SETS = (Mode.EQ, Mode.NEQ, Mode.MEMBER)
 
 
@@ -27,6 +28,7 @@ def of_onnx(
     if len(trees.column) and trees.column.max() >= len(columns):
         raise broken(f"a node looks at column {trees.column.max()} of {len(columns)}")
     groups, group_of = _grouped(trees, columns)
+    _check_categories(trees, columns, groups, group_of)
     source = np.array([column.source for column in columns], dtype=np.int64)
     feature = feature_of[source[trees.column]].astype(np.int32)
     true_first = ~np.isin(trees.mode, (Mode.GTE, Mode.GT, Mode.NEQ))
@@ -62,6 +64,22 @@ def of_onnx(
         leaf_value=trees.leaf_value,
         leaf_target=trees.leaf_target,
     )
+
+
+def _check_categories(
+    trees: OnnxTrees, columns: Sequence[Column], groups: list[tuple[Step, ...]], group_of: Refs
+) -> None:
+    """ONNX Runtime makes a number an integer of 32 bits before it looks it up, whatever the standard says."""
+    member = trees.mode == Mode.MEMBER
+    if (np.abs(trees.member_values) > MAX_CATEGORY).any():
+        raise NotUnderstoodError("categories beyond 32-bit integers")
+    only_sets = [number for number, steps in enumerate(groups) if any(name == "whole" for name, _ in steps)]
+    if (np.isin(group_of, only_sets) & ~np.isin(trees.mode, _SETS)).any():
+        raise NotUnderstoodError("a threshold over categories")
+    for place in np.unique(trees.column[member]):
+        steps = groups[group_of[np.flatnonzero(trees.column == place)[0]]]
+        if not gives_whole(steps, coded=innermost(columns[place].expression) == "Code"):
+            raise NotUnderstoodError("category sets over numbers that may have fractions")
 
 
 def _grouped(trees: OnnxTrees, columns: Sequence[Column]) -> tuple[list[tuple[Step, ...]], Refs]:

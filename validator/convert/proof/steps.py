@@ -15,8 +15,10 @@ from validator.convert.proof.keys import INFINITY, Keys, before_rounding, floats
 _INFINITY = np.int64(INFINITY)
 
 Step = tuple[str, int]
-"""(name, key): "round" to float32, "negate", "truncate", "floor", "hide" |x| <= key as NaN, "at least" key, "at most"
-key; key is 0 where there is none"""
+"""(name, key): "round" to float32, "negate", "truncate", "floor", "whole", which makes every fraction the whole
+number of the key, "hide" |x| <= key as NaN, "at least" key, "at most" key; key is 0 where there is none"""
+
+_GIVE_WHOLE = frozenset({"truncate", "floor", "whole"})
 
 
 def steps_of(expression: Expression) -> tuple[Step, ...]:
@@ -42,9 +44,9 @@ def _outermost(expression: Expression) -> tuple[Step | None, Expression]:
     if op in ("Max", "Min"):
         return _clamped(op, *operands)
     if op == "Where":
-        hidden = _hidden(*operands)
-        if hidden is not None:
-            return hidden
+        found = _hidden(*operands) or _whole(*operands)
+        if found is not None:
+            return found
     raise NotUnderstoodError(f"{op} of a feature before the trees")
 
 
@@ -77,6 +79,26 @@ def _hidden(condition: Expression, then: Expression, otherwise: Expression) -> t
     return ("hide", int(keys(edge[1]))), otherwise
 
 
+def _whole(condition: Expression, then: Expression, otherwise: Expression) -> tuple[Step, Expression] | None:
+    """A constant where x has a fraction, else x."""
+    if condition != ("Greater", otherwise, ("Floor", otherwise)) or then[0] != "Constant":
+        return None
+    return (("whole", int(keys(then[1]))), otherwise) if then[1] == np.rint(then[1]) else None
+
+
+def gives_whole(steps: tuple[Step, ...], *, coded: bool) -> bool:
+    """Whether a column made by these steps, the last one first, holds nothing but whole numbers and NaN.
+
+    `coded` where they start from codes. Infinities count as whole.
+    """
+    for name, _ in steps:
+        if name in _GIVE_WHOLE:
+            return True
+        if name not in ("negate", "hide", "round"):
+            return False
+    return coded
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cuts:
     """Cut tests of some nodes: see `Walk`. `swapped` where first and second child have changed places."""
@@ -87,7 +109,7 @@ class Cuts:
 
 
 def cuts_before(cuts: Cuts, step: Step) -> Cuts:
-    """The same tests, asked of the value before the step."""
+    """The same tests, asked of the value before the step; no numeric test is asked after "whole"."""
     name, edge = step
     if name == "negate":
         return replace(cuts, cut=-cuts.cut - 1, swapped=~cuts.swapped)
@@ -101,6 +123,8 @@ def cuts_before(cuts: Cuts, step: Step) -> Cuts:
         return replace(cuts, cut=np.where(cuts.cut < edge, -_INFINITY - 1, cuts.cut))
     if name == "at most":
         return replace(cuts, cut=np.where(cuts.cut >= edge, _INFINITY, cuts.cut))
+    if name == "whole":
+        return cuts
     return replace(cuts, cut=_last_with_whole(cuts.cut, truncate=name == "truncate"))
 
 
@@ -118,6 +142,9 @@ def intervals_before(intervals: Keys, zone: int, step: Step) -> tuple[Keys, int]
     _no_zone(np.array([zone]), name)
     if name in ("at least", "at most"):
         return _unclamped(intervals, name, edge), zone
+    if name == "whole":
+        _only_whole_points(intervals, edge)
+        return intervals, zone
     truncate = name == "truncate"
     # {x: whole(x) >= low} is what is left of {x: whole(x) <= the value below low}.
     below = _last_with_whole(low - 1, truncate=truncate)
@@ -133,6 +160,14 @@ def _unclamped(intervals: Keys, name: str, edge: int) -> Keys:
         reached = low <= edge
         high = np.where(high >= edge, _INFINITY, high)
     return np.stack([low[reached], high[reached]], axis=1)
+
+
+def _only_whole_points(intervals: Keys, other: int) -> None:
+    """Raise NotUnderstoodError unless the set is of whole numbers, and `other` is not among them."""
+    low, high = intervals[:, 0], intervals[:, 1]
+    values = floats(low)
+    if (low != high).any() or (low == other).any() or (values != np.rint(values)).any():
+        raise NotUnderstoodError("categories that are not whole, or one that stands for all fractions")
 
 
 def _last_with_whole(cut: Keys, *, truncate: bool) -> Keys:
