@@ -11,6 +11,7 @@ from validator.report.escape import log_line
 from validator.results import Layer
 from validator.runtimes.process import Limits, Workshop
 from validator.settings import Settings
+from validator.stages.imports import SCANNING, TOOLS
 
 _MIB = 2**20
 _SHOWN = 40
@@ -40,6 +41,7 @@ def inspect_file(path: str, settings: Settings) -> Inspection:
     data = read_verified(file.loadable)
     limits = Limits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
     with Workshop(limits=limits) as workshop:
+        workshop.zygote(TOOLS).preload(SCANNING)
         options = {"format": file.loadable.format, "allow": list(settings.allow)}
         worker = workshop.start("scan", options=options)
         reply = worker.call("scan", [data])

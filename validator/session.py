@@ -13,11 +13,10 @@ from validator.model.file import ModelFile, identify, read_verified
 from validator.results import ModelInfo
 from validator.runtimes.process import Limits, Workshop
 from validator.settings import Settings
-from validator.stages.context import SERVING, TOOLS, Context
+from validator.stages.context import Context
+from validator.stages.imports import RUNNING, SCANNING, SERVING, TOOLS
 
 _MIB = 2**20
-_TOOL_MODULES = ("numpy", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "onnx")
-_SERVING_MODULES = ("numpy", "onnxruntime")
 
 
 def begin(settings: Settings, path: str, progress: Progress) -> tuple[ModelFile, Draft]:
@@ -52,8 +51,8 @@ def workers(
     """
     opened = shared.lease(limits_of(settings)) if shared else Workshop(limits=limits_of(settings))
     with opened as workshop:
-        workshop.zygote(TOOLS).preload(_TOOL_MODULES)
-        workshop.zygote(SERVING).preload(_SERVING_MODULES)
+        workshop.zygote(TOOLS).preload(SCANNING)
+        workshop.zygote(SERVING).preload(RUNNING)
         yield Context(
             settings=settings,
             file=file,

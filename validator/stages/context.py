@@ -12,9 +12,8 @@ from validator.draft import Draft
 from validator.model.file import ModelFile
 from validator.runtimes.process import Worker, Workshop
 from validator.settings import Settings
+from validator.stages.imports import NATIVE, SERVING, TOOLS
 
-#: Zygotes by what they have imported. The native one may run under another interpreter.
-NATIVE, SERVING, TOOLS = "native", "serving", "tools"
 _JOB_ZYGOTES = {
     "export": NATIVE,
     "native": NATIVE,

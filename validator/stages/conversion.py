@@ -12,6 +12,7 @@ from validator.results import Conversion, Hazard
 from validator.runtimes.process import Reply, Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.context import Context
+from validator.stages.imports import FALLING_BACK, TOOLS
 from validator.stages.inspection import scan
 from validator.stages.loading import Columns, Native, onnx_runtime
 from validator.suites.common import Finding, failed, passed, result, seen, warned
@@ -94,6 +95,8 @@ def _given(context: Context) -> bytes:
 
 
 def _made(context: Context, export: Export, columns: Columns) -> bytes:
+    if not export.has_trees:
+        context.workshop.zygote(TOOLS).preload(FALLING_BACK)
     worker = context.start("convert")
     reply = _converted(context, worker, export, columns)
     onnx = bytes(reply.arrays[0])

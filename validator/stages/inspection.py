@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from validator.errors import UnsafeModelError
 from validator.model.safety import SafetyReport
 from validator.results import Evidence
 from validator.runtimes.process import Worker
 from validator.settings import Settings
-from validator.stages.context import NATIVE, Context
+from validator.stages.context import Context
+from validator.stages.imports import NATIVE, READING, TOOLS, for_the_model
 from validator.suites.common import Finding, failed, passed, result, seen, warned
 
 _SHOWN = 10
@@ -31,20 +30,17 @@ def inspect(context: Context) -> SafetyReport:
     )
     with draft.stage("scan"), draft.guarding("load.safety"):
         worker = _scanner(context, context.format)
+        context.workshop.zygote(TOOLS).preload(READING)
         report = SafetyReport.from_dict(worker.call("scan", [context.data]).result)
         finding = _judge(report, context, worker)
         worker.close()
     if finding.status in ("fail", "error"):
         draft.block("load.safety", finding)
     draft.add(result("load.safety", "", finding))
-    context.workshop.zygote(NATIVE, context.python).preload(preloadable(report, context.settings.allow))
+    context.workshop.zygote(NATIVE, context.python).preload(
+        for_the_model(report.preload, context.settings.allow)
+    )
     return report
-
-
-def preloadable(report: SafetyReport, allow: Sequence[str]) -> list[str]:
-    """The modules that the native model's zygote may import: never the user's own, which run locked down only."""
-    own = {pattern.split(".", 1)[0] for pattern in allow}
-    return [name for name in report.preload if name.split(".", 1)[0] not in own]
 
 
 def _scanner(context: Context, format: str) -> Worker:

@@ -14,6 +14,7 @@ from validator.runtimes.process import Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.runtimes.sample import Sample, split
 from validator.stages.context import Context
+from validator.stages.imports import JUDGING, MEASURING, TOOLS
 from validator.stages.versions import judge_versions
 from validator.suites.common import Subject, passed, result, seen, warned
 
@@ -65,6 +66,7 @@ def open_sample(context: Context) -> Sample:
     with context.draft.stage("sample"):
         sample = Sample.open(context.workshop, path)
         context.note_isolation(sample.worker)
+        context.workshop.zygote(TOOLS).preload((*JUDGING, *(MEASURING if context.settings.target else ())))
         return sample
 
 
