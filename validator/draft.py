@@ -23,6 +23,7 @@ from validator.results import (
 from validator.suites.common import Finding, failed, result
 
 Progress = Callable[[str], None]
+_NOT_COMPARED = "Nothing was compared, because an earlier step failed."
 #: Errors of whoever runs the command: they end the run without a verdict.
 _NOT_JUDGED = (UsageError, SettingsError, SampleError)
 
@@ -42,7 +43,7 @@ class Draft:
     runtimes: tuple[RuntimeName, ...] = ("native", "onnx", "deployment")
     contract: Contract | None = None
     conversion: Conversion = field(default_factory=lambda: Conversion(method="none", reason="not reached"))
-    parity: Parity = field(default_factory=lambda: Parity(level="none", reason="not reached"))
+    parity: Parity = field(default_factory=lambda: Parity(level="none", reason=_NOT_COMPARED))
     latency: Latency = field(default_factory=Latency)
     quality: tuple[MetricResult, ...] = ()
     change: Change | None = None

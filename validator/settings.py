@@ -34,9 +34,16 @@ def _split(value: object) -> object:
     return value
 
 
+def _split_each(value: object) -> object:
+    """A list of numbers, whose items may be lists themselves: a flag that is repeated, and given with commas."""
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in (_split(item) if isinstance(item, str) else [item])]  # type: ignore[attr-defined]
+    return _split(value)
+
+
 def _pairs(value: object) -> object:
     """`name=number` items as a mapping."""
-    items = _split(value)
+    items = _split_each(value)
     if isinstance(items, (list, tuple)):
         found: dict[str, str] = {}
         for item in items:
@@ -49,7 +56,7 @@ def _pairs(value: object) -> object:
 
 
 Items = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...], BeforeValidator(_split)]
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...], BeforeValidator(_split_each)]
 Limits = Annotated[dict[str, float], BeforeValidator(_pairs)]
 
 

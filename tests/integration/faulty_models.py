@@ -34,7 +34,7 @@ class GivesNaN(Sound):
     """Divides by a feature that is zero now and then."""
 
     def changed(self, probabilities, matrix):
-        probabilities[matrix[:, 0] < np.median(matrix[:, 0])] = np.nan
+        probabilities[matrix[:, 0] < 0] = np.nan
         return probabilities
 
 
@@ -65,7 +65,7 @@ class Random(Sound):
 
     def changed(self, probabilities, matrix):
         shift = np.random.default_rng().uniform(-1e-3, 1e-3)
-        return np.clip(probabilities + [[shift, -shift]], 0, 1)
+        return np.clip(probabilities + np.array([shift, -shift]), 0, 1)
 
 
 class BatchDependent(Sound):

@@ -98,6 +98,12 @@ def test_lists_and_limits_come_as_text_too(tmp_path):
     assert found.model == ("a.pkl", "b.pkl")
 
 
+def test_numbers_in_a_repeated_flag_may_be_separated_by_commas_too(tmp_path):
+    found = resolve({"batch_sizes": ["1,10", "500"], "quality": ["auc=0.6,f1=0.5"]}, {}, tmp_path)
+    assert found.batch_sizes == (1, 10, 500)
+    assert found.quality == {"auc": 0.6, "f1": 0.5}
+
+
 def test_a_waiver_has_a_date(tmp_path):
     write(
         tmp_path, "[[waivers]]\ncheck = 'smoke.range'\nreason = 'known and harmless'\nexpires = 2030-01-01\n"

@@ -75,9 +75,9 @@ def _shown(answer: Outputs) -> list[Any]:
 
 def _batch(runtime: Runtime, rows: Table) -> Finding:
     answer = runtime.predict(rows)
-    wrong = {name: len(array) for name, array in answer.present.items() if len(array) != len(rows)}
+    wrong = [f"{len(array)} {name}" for name, array in answer.present.items() if len(array) != len(rows)]
     if wrong:
-        return failed(f"{len(rows)} rows gave {wrong} answers")
+        return failed(f"{len(rows)} rows gave {', '.join(wrong)}")
     return passed(f"{len(rows)} rows gave {len(rows)} answers")
 
 
