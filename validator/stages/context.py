@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from validator.draft import Draft
+from validator.errors import UsageError
 from validator.model.file import ModelFile
 from validator.runtimes.process import Worker, Workshop
 from validator.settings import Settings
@@ -73,9 +74,10 @@ class Context:
 def own_packages(allow: Sequence[str], folder: Path | None = None) -> dict[str, str]:
     """The user's own packages among the allowed names, from name to absolute path.
 
-    They are looked for in the working directory and its `src`; what is installed needs no path.
+    They are looked for in the working directory and its `src`; what is installed needs no path. Raises UsageError
+    for one that is reached through a symbolic link: a worker may read whatever such a path leads to.
     """
-    base = folder or Path.cwd()
+    base = (folder or Path.cwd()).resolve()
     found: dict[str, str] = {}
     for pattern in allow:
         name = pattern.split(".", 1)[0]
@@ -83,6 +85,12 @@ def own_packages(allow: Sequence[str], folder: Path | None = None) -> dict[str, 
             continue
         places = [root / leaf for root in (base, base / "src") for leaf in (name, f"{name}.py")]
         place = next((place for place in places if place.exists()), None)
-        if place is not None:
-            found[name] = str(place.resolve())
+        if place is None:
+            continue
+        if place.resolve() != place:
+            raise UsageError(
+                f"the package {name} that `allow` names is reached through a symbolic link, {place}",
+                hint="put the package itself there: what a link leads to would be open to the model's code",
+            )
+        found[name] = str(place)
     return found

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from validator.errors import ConversionError
+from validator.errors import ConversionError, WorkerError
 from validator.model.file import identify, read_verified
 from validator.results import Conversion, Hazard
+from validator.runtimes import replies
 from validator.runtimes.process import Reply, Worker
 from validator.runtimes.runtime import WorkerRuntime
+from validator.runtimes.worker import REPLY_BYTES
 from validator.stages.context import Context
 from validator.stages.imports import FALLING_BACK, TOOLS
 from validator.stages.inspection import scan
@@ -45,14 +47,18 @@ class Converted:
     input_dtype: str
 
 
-def export_trees(native: Native) -> Export:
-    reply = native.exporter.call("export")
+def export_trees(native: Native, model_bytes: int) -> Export:
+    reply = native.exporter.call("export", most_bytes=_most_bytes(model_bytes))
     native.exporter.close()
-    return Export(
-        header=dict(reply.result["header"]),
-        names=[str(name) for name in reply.result["names"]],
-        arrays=reply.arrays,
-    )
+    told = replies.read(replies.ExportedTrees, reply.result, "export")
+    if len(told.names) != len(reply.arrays):
+        raise WorkerError("the export worker sent arrays without names", hint="do not ship this model")
+    return Export(header=told.header, names=list(told.names), arrays=reply.arrays)
+
+
+def _most_bytes(model_bytes: int) -> int:
+    """What trees and ONNX files of a model may come to: compressed files are a tenth of what is in them."""
+    return REPLY_BYTES + 20 * model_bytes
 
 
 def convert(context: Context, native: Native, columns: Columns) -> Converted:
@@ -62,7 +68,7 @@ def convert(context: Context, native: Native, columns: Columns) -> Converted:
     """
     draft = context.draft
     with draft.stage("convert"), draft.guarding("convert.onnx"):
-        export = export_trees(native)
+        export = export_trees(native, len(context.data))
         onnx = _given(context) if context.settings.onnx else _made(context, export, columns)
     context.onnx = onnx
     draft.add(result("convert.onnx", "", _judge_method(draft.conversion, len(context.data))))
@@ -98,29 +104,44 @@ def _made(context: Context, export: Export, columns: Columns) -> bytes:
     if not export.has_trees:
         context.workshop.zygote(TOOLS).preload(FALLING_BACK)
     worker = context.start("convert")
-    reply = _converted(context, worker, export, columns)
+    reply, told = _from_trees(context, worker, export) if export.has_trees else (None, None)
+    if reply is None or told is None or not told.converted:
+        reply, told = _from_estimator(context, worker, columns)
+    if not told.converted or len(reply.arrays) != 1:
+        raise WorkerError("the convert worker sent no ONNX file", hint="do not ship this model")
     onnx = bytes(reply.arrays[0])
     worker.close()
+    if told.method == "skl2onnx":
+        scan(context, onnx, "onnx")  # a process that had loaded the model made it
     context.draft.conversion = Conversion(
-        method=reply.result["method"],
+        method=told.method,
         seconds=reply.seconds,
         onnx_sha256=sha256(onnx).hexdigest(),
         onnx_bytes=len(onnx),
-        hazards=tuple(Hazard.model_validate(hazard) for hazard in reply.result["hazards"]),
+        hazards=told.hazards,
     )
     return onnx
 
 
-def _converted(context: Context, worker: Worker, export: Export, columns: Columns) -> Reply:
-    """Exactly from the trees, or from the model itself. Raises what the converter raises."""
-    settings = context.settings
-    common: dict[str, Any] = {"input_dtype": settings.input_dtype, "metadata": _metadata(context)}
-    if export.has_trees:
-        reply = worker.call("trees", export.arrays, **export.args(), **common)
-        if reply.result["converted"]:
-            return reply
+def _from_trees(context: Context, worker: Worker, export: Export) -> tuple[Reply, replies.Conversion]:
+    """Exactly, by a worker that never meets the model. Raises what the converter raises."""
+    most = _most_bytes(len(context.data))
+    reply = worker.call("trees", export.arrays, most_bytes=most, **export.args(), **_common(context))
+    return reply, replies.read(replies.Conversion, reply.result, "convert")
+
+
+def _from_estimator(context: Context, worker: Worker, columns: Columns) -> tuple[Reply, replies.Conversion]:
+    """From the model itself. Raises what the converter raises."""
     named = [list(column) for column in columns]
-    return worker.call("estimator", [context.data], columns=named, **context.load_options(), **common)
+    most = _most_bytes(len(context.data))
+    options = {**context.load_options(), **_common(context)}
+    reply = worker.call("estimator", [context.data], most_bytes=most, columns=named, **options)
+    told = replies.read(replies.Conversion, reply.result, "convert")
+    return reply, told.model_copy(update={"method": "skl2onnx"})  # whatever it says of itself
+
+
+def _common(context: Context) -> dict[str, Any]:
+    return {"input_dtype": context.settings.input_dtype, "metadata": _metadata(context)}
 
 
 def _metadata(context: Context) -> dict[str, str]:

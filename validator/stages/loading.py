@@ -10,6 +10,7 @@ from validator.errors import UsageError
 from validator.model import contract as contracts
 from validator.model.safety import SafetyReport
 from validator.results import Contract, Task
+from validator.runtimes import replies
 from validator.runtimes.process import Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.runtimes.sample import Sample, split
@@ -80,9 +81,11 @@ def load_native(context: Context, report: SafetyReport) -> Native:
             runtime = native_runtime(context)
             exporter = context.start("export", options=context.load_options())
             exporter.call("load", [context.data])
-            facts = {**exporter.call("describe").result, **runtime.facts}
+            described = exporter.call("describe").result
+            told = {**(described if isinstance(described, dict) else {}), **runtime.facts}
+            facts = replies.read(replies.NativeFacts, told, "native").model_dump()
     loaded = passed(
-        f"{facts.get('model_class', 'the model')} loads in its own library",
+        f"{facts['model_class']} loads in its own library",
         seen("class", facts["model_class"]),
     )
     draft.add(result("load.model", "native", loaded))
