@@ -46,13 +46,8 @@ def posted(api: Fetch) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The comments and statuses that the API holds; nobody has sent it anything that GitHub would refuse."""
     assert json.loads(api("/_fake/problems")) == []
     state = json.loads(api("/_fake/state"))
-    comments = [item for item in flat(state["comments"]) if "model-preflight" in str(item.get("body"))]
-    return comments, flat(state["statuses"])
-
-
-def flat(value: Any) -> list[dict[str, Any]]:
-    items = value.values() if isinstance(value, dict) else value
-    return [found for item in items for found in (item if isinstance(item, list) else [item])]
+    comments = [item for item in state["comment"] if "model-preflight" in str(item.get("body"))]
+    return comments, state["status"]
 
 
 def test_a_model_that_passes(
