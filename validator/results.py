@@ -97,6 +97,7 @@ class Contract(Value):
     task: Task
     classes: Annotated[tuple[Scalar, ...], Field(max_length=10_000)] = ()
     n_outputs: int = 1
+    probabilities_sum_to_one: bool = True
     output_minimum: float | None = None
     output_maximum: float | None = None
     allow_missing: bool = False
@@ -139,7 +140,11 @@ class Parity(Value):
 
 
 class RuntimeLatency(Value):
-    """Single-row latency of one runtime, in milliseconds, and the figures beside it."""
+    """Single-row latency of one runtime, in milliseconds, and the figures beside it.
+
+    The time that other processes took from `interrupted` of the calls is left out. `p99_low_ms` and `p99_high_ms`
+    are the bounds of the p99 at the set confidence; the upper one is missing where the calls are too few.
+    """
 
     mean_ms: float
     p50_ms: float
@@ -147,6 +152,9 @@ class RuntimeLatency(Value):
     p99_ms: float
     max_ms: float
     samples: int
+    p99_low_ms: float | None = None
+    p99_high_ms: float | None = None
+    interrupted: int = 0
     load_ms: float | None = None
     first_call_ms: float | None = None
     peak_memory_bytes: int | None = None
@@ -159,6 +167,9 @@ class BatchLatency(Value):
     p95_ms: float
     samples: int
     rows_per_second: float
+    mean_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
 
 
 class Ratio(Value):
@@ -174,6 +185,8 @@ class Latency(Value):
     native: RuntimeLatency | None = None
     onnx: RuntimeLatency | None = None
     deployment: RuntimeLatency | None = None
+    custom: RuntimeLatency | None = None
+    base: RuntimeLatency | None = None
     speedup: Ratio | None = None
     against_base: Ratio | None = None
     batches: Annotated[tuple[BatchLatency, ...], Field(max_length=100)] = ()

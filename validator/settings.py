@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -171,10 +171,14 @@ class Settings(_Table):
     )
     batch_sizes: Sizes = _field((1, 100, 10_000), "Latency", "rows in the measured batches")
     latency_budget_s: float = _field(6.0, "Latency", "longest time spent measuring latency", gt=0)
+    latency_confidence: float = _field(
+        0.95, "Latency", "how sure a latency verdict must be, as a fraction", ge=0.5, lt=1
+    )
     inconclusive: Literal["estimate", "fail", "warn"] = _field(
         "estimate",
         "Latency",
-        "an absolute limit that noise leaves undecided: judged by its estimate, failed, or warned of",
+        "a latency limit that noise leaves undecided: an absolute one judged by its estimate and a relative one "
+        "warned of (estimate), or both failed or warned of",
     )
 
     baseline: str | None = _field(
@@ -223,12 +227,14 @@ class Settings(_Table):
         (), "Environment", "requirements (a file or a list) of the environment for the native model"
     )
     deployment: str | None = _field(
-        None, "Environment", "your own wrapper to test as a third runtime: file.py:Class or module:attr"
+        None,
+        "Environment",
+        "your own wrapper to test as a further runtime: file.py:Class, module:attribute, or mlflow:folder",
     )
     deployment_methods: Items = _field(
-        ("load_model", "predict", "predict_single", "batch_predict"),
+        ("load_model", "predict", "predict_single", "batch_predict", "latency_stats", "metadata"),
         "Environment",
-        "names of your wrapper's methods: load, predict, single, batch",
+        "names of your wrapper's methods, a dash for none: load, predict, single, batch, latency, metadata",
     )
 
     waivers: tuple[Waiver, ...] = _field((), "Policy", "failures accepted for a time", file_only=True)
@@ -402,8 +408,8 @@ def _anchored(values: dict[str, Any], base: Path, folder: Path) -> dict[str, Any
     for name in ("data", "python"):
         if isinstance(values.get(name), str) and (name != "python" or "/" in values[name]):
             anchored[name] = moved(values[name])
-    if isinstance(values.get("deployment"), str) and ".py:" in values["deployment"]:
-        anchored["deployment"] = moved(values["deployment"])
+    if isinstance(values.get("deployment"), str):
+        anchored["deployment"] = _anchored_wrapper(values["deployment"], moved)
     if "model" in values:
         anchored["model"] = [moved(item) for item in _strings(_split(values["model"]))]
     if "requirements" in values:
@@ -419,6 +425,14 @@ def _anchored(values: dict[str, Any], base: Path, folder: Path) -> dict[str, Any
             for entry in values["models"]
         ]
     return anchored
+
+
+def _anchored_wrapper(target: str, moved: Callable[[str], str]) -> str:
+    """The path in `file.py:Class` or `mlflow:folder` moved; a module's name as it is."""
+    place, _, rest = target.rpartition(":")
+    if place == "mlflow":
+        return f"mlflow:{moved(rest)}"
+    return f"{moved(place)}:{rest}" if place.endswith(".py") else target
 
 
 def _strings(items: object) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,23 +10,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from validator.errors import WorkerError
 from validator.outputs import NAMES, Outputs
 from validator.results import RuntimeName
-from validator.runtimes.process import Reply, Worker
+from validator.runtimes.accounting import peak_bytes, queued_ns
+from validator.runtimes.process import Raised, Reply, Worker
+from validator.runtimes.timing import Prepared, Timing
 from validator.table import Table
 from validator.worker import wire
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: A slow channel: what lies between the worker's figure for loading and ours may be no more than that.
+_TRANSFER_MS = 500.0
+_TRANSFER_BYTES_PER_MS = 100_000
 _HINT = "the model interferes with its worker, or its library is broken; do not ship it"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Nanoseconds of each call [calls], by the worker's clock, and the whole block's by the supervisor's."""
-
-    spans_ns: NDArray[Any]
-    wall_ns: int
-    peak_bytes: int
 
 
 class Runtime(Protocol):
@@ -37,8 +34,12 @@ class Runtime(Protocol):
     @property
     def load_ms(self) -> float: ...
 
-    def predict(self, table: Table) -> Outputs:
-        """The outputs for the table's rows; checked to be one answer a row, in numeric or text dtypes."""
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that answer rows, where there are several to choose from; none for a raw runtime."""
+
+    def predict(self, table: Table, method: str = "") -> Outputs:
+        """The outputs for the table's rows, by that method or the usual one; in numeric or text dtypes."""
 
     def predict_array(self, array: NDArray[Any]) -> Outputs:
         """The outputs for a bare array of any rank and dtype: for what happens when someone passes one."""
@@ -46,8 +47,16 @@ class Runtime(Protocol):
     def from_threads(self, tables: Sequence[Table]) -> list[Outputs]:
         """The outputs for each table (all of one height), asked for by as many threads at once."""
 
-    def prepare(self, table: Table, rows_per_call: int) -> int:
-        """Make ready the inputs of timed calls; returns how many distinct ones there are."""
+    @property
+    def first_call_ms(self) -> float | None: ...
+
+    def crowd(self, table: Table, threads: int) -> tuple[Outputs, list[str]]:
+        """The rows shared out among threads that ask at once, beside as many that leave a column out: the rows' outputs
+        in their order, and the types of the others' errors, empty where an answer came.
+        """
+
+    def prepare(self, table: Table, rows_per_call: int) -> Prepared:
+        """Make ready the inputs of timed calls."""
 
     def run(self, start: int, calls: int) -> Timing:
         """Time that many calls on the prepared inputs from `start` on, cyclically."""
@@ -61,6 +70,7 @@ class WorkerRuntime:
     worker: Worker
     facts: dict[str, Any]
     load_ms: float
+    first_call_ms: float | None = None
 
     @classmethod
     def load(cls, name: RuntimeName, worker: Worker, parts: list[Any], **args: Any) -> WorkerRuntime:
@@ -68,15 +78,19 @@ class WorkerRuntime:
         reply = worker.call("load", parts, **args)
         if not isinstance(reply.result, dict):
             raise WorkerError(f"the {name} worker told nothing of its model", hint=_HINT)
-        # The worker's figure leaves out the transfer; it is believed only up to what our clock saw.
-        load_ms = min(
-            float(reply.result.get("load_ms", reply.wall_seconds * 1000)), reply.wall_seconds * 1000
-        )
+        load_ms = _believed_ms(reply, sum(memoryview(part).nbytes for part in parts))
         return cls(name=name, worker=worker, facts=reply.result, load_ms=load_ms)
 
-    def predict(self, table: Table) -> Outputs:
-        self.post(table)
-        return self.answer(len(table))
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return tuple(str(name) for name in self.facts.get("methods", ()))
+
+    def predict(self, table: Table, method: str = "") -> Outputs:
+        if not method:
+            self.post(table)
+            return self.answer(len(table))
+        meta, arrays = wire.pack_table(table)
+        return self._outputs(self.worker.call("predict", arrays, table=meta, method=method), len(table))
 
     def post(self, table: Table) -> None:
         """Ask for the table's rows without waiting: `answer` follows. Lets two runtimes work at the same time."""
@@ -104,19 +118,41 @@ class WorkerRuntime:
             for i, table in enumerate(tables)
         ]
 
-    def prepare(self, table: Table, rows_per_call: int) -> int:
+    def crowd(self, table: Table, threads: int) -> tuple[Outputs, list[str]]:
+        meta, arrays = wire.pack_table(table)
+        reply = self.worker.call("crowd", arrays, table=meta, threads=threads)
+        errors = reply.result.get("errors") if isinstance(reply.result, dict) else None
+        if not isinstance(errors, list):
+            raise WorkerError(f"the {self.name} worker lost answers of its threads", hint=_HINT)
+        return self._outputs(reply, len(table)), [str(error)[:200] for error in errors]
+
+    def first_call(self, table: Table) -> None:
+        """Time the first call after loading, on the table's first row. Where it fails, a check will say so later."""
+        with contextlib.suppress(Raised, WorkerError):
+            self.prepare(table.take(slice(0, 1)), 1)
+            self.first_call_ms = float(self.run(0, 1).own_ns[0]) / 1e6
+
+    def prepare(self, table: Table, rows_per_call: int) -> Prepared:
         meta, arrays = wire.pack_table(table)
         reply = self.worker.call("prepare", arrays, table=meta, rows_per_call=rows_per_call)
-        return int(reply.result["inputs"])
+        return Prepared(
+            inputs=int(_number(reply, "inputs", 0)), resolution_ns=int(_number(reply, "resolution_ns", 0))
+        )
 
     def run(self, start: int, calls: int) -> Timing:
+        pid = self.worker.pid
+        queued, own_queued = queued_ns(pid), queued_ns("thread-self")
         reply = self.worker.call("run", start=start, calls=calls)
-        if len(reply.arrays) != 1 or reply.arrays[0].dtype.kind != "i" or reply.arrays[0].shape != (calls,):
+        if len(reply.arrays) != 2 or any(a.dtype.kind != "i" or a.shape != (calls,) for a in reply.arrays):
             raise WorkerError(f"the {self.name} worker sent no proper times", hint=_HINT)
+        spans, lost = (array.astype("int64") for array in reply.arrays)
         return Timing(
-            spans_ns=reply.arrays[0],
+            spans_ns=spans,
+            lost_ns=lost,
             wall_ns=int(reply.wall_seconds * 1e9),
-            peak_bytes=int(reply.result.get("peak_bytes", 0)),
+            queued_ns=_passed_ns(queued, queued_ns(pid)),
+            own_queued_ns=_passed_ns(own_queued, queued_ns("thread-self")),
+            peak_bytes=peak_bytes(pid) or int(_number(reply, "peak_bytes", 0)),
         )
 
     def _names(self, reply: Reply) -> list[str]:
@@ -143,3 +179,22 @@ class WorkerRuntime:
                     f"the {self.name} worker sent {len(array)} answers for {rows} rows", hint=_HINT
                 )
         return Outputs(**dict(zip(names, arrays, strict=True)))
+
+
+def _believed_ms(reply: Reply, sent_bytes: int) -> float:
+    """The worker's figure for loading, which leaves out the transfer; our clock's, where they are too far apart."""
+    wall_ms = reply.wall_seconds * 1000
+    claimed_ms = _number(reply, "load_ms", wall_ms)
+    transfer_ms = _TRANSFER_MS + sent_bytes / _TRANSFER_BYTES_PER_MS
+    honest = 0 <= claimed_ms <= wall_ms <= 2 * claimed_ms + transfer_ms
+    return claimed_ms if honest else wall_ms
+
+
+def _number(reply: Reply, key: str, otherwise: float) -> float:
+    """A number that the worker sent; `otherwise` where it sent none."""
+    value = reply.result.get(key) if isinstance(reply.result, dict) else None
+    return value if isinstance(value, (int, float)) and abs(value) < 2**63 else otherwise
+
+
+def _passed_ns(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from functools import partial
 
 from validator.artifact.write import artifact_files
-from validator.errors import PreflightError
 from validator.results import RuntimeName
-from validator.runtimes.process import Raised
 from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.conclusion import provisional
 from validator.stages.context import Context
@@ -52,7 +48,7 @@ def run_suites(
         }
         draft.add(*errors.run(candidates, subject))
         runtimes |= {name: candidate.runtime for name, candidate in candidates.items()}
-    with draft.stage("latency"), _dead_runtimes_end_here():
+    with draft.stage("latency"):
         checks, draft.latency = latency.run(
             runtimes,
             subject,
@@ -62,18 +58,12 @@ def run_suites(
                 memory_bytes=settings.max_memory_mb * _MIB,
                 budget_s=settings.latency_budget_s,
                 batch_sizes=settings.batch_sizes,
+                max_slowdown=settings.max_slowdown,
+                confidence=settings.latency_confidence,
+                inconclusive=settings.inconclusive,
             ),
         )
         draft.add(*checks)
-
-
-@contextlib.contextmanager
-def _dead_runtimes_end_here() -> Iterator[None]:
-    """A runtime that fails while it is timed leaves its latency checks without a result: the checklist blocks."""
-    try:
-        yield
-    except (Raised, PreflightError):
-        return
 
 
 def revive(context: Context, name: RuntimeName, artifact: dict[str, bytes]) -> WorkerRuntime:

@@ -6,9 +6,9 @@ import resource
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
-from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple, cast
 
-from validator.outputs import Outputs
+from validator.outputs import Outputs, concatenate
 from validator.table import Table
 from validator.worker import wire
 from validator.worker.timing import clock_resolution_ns, time_calls
@@ -28,6 +28,12 @@ class Served(Protocol):
     def predict(self, given: Any) -> Outputs: ...
 
 
+class Wrapped(Served, Protocol):
+    """One that is asked in several ways: by methods for tables, for one row, for a list of rows."""
+
+    def inputs_by(self, method: str, table: Table) -> Any: ...
+
+
 class ServingJob:
     """Operations `predict`, `predict_array`, `from_threads`, and `prepare` and `run` to time calls."""
 
@@ -41,9 +47,12 @@ class ServingJob:
             raise RuntimeError("no model is loaded")
         return self._model
 
-    def predict(self, arrays: wire.Arrays, table: Any) -> Answer:
+    def predict(self, arrays: wire.Arrays, table: Any, method: str = "") -> Answer:
+        """All outputs for the rows, by the method of that name where the model has several."""
         model = self._loaded
-        return pack_outputs(model.predict(model.inputs(wire.unpack_table(table, arrays))))
+        rows = wire.unpack_table(table, arrays)
+        given = cast(Wrapped, model).inputs_by(method, rows) if method else model.inputs(rows)
+        return pack_outputs(model.predict(given))
 
     def predict_array(self, arrays: wire.Arrays) -> Answer:
         """A bare array of any rank and dtype, as someone would pass it by mistake."""
@@ -61,6 +70,21 @@ class ServingJob:
         flat = [array for outputs in results for array in outputs.present.values()]
         return {"outputs": list(results[0].present)}, flat
 
+    def crowd(self, arrays: wire.Arrays, table: Any, threads: int) -> Answer:
+        """Threads that ask at once, every second one without the last column: for each of these the error's type, empty
+        where an answer came; for each of the others its share of the rows' outputs, in the order of the rows.
+        """
+        model = self._loaded
+        rows = wire.unpack_table(table, arrays)
+        lacking = Table(rows.columns[:-1], len(rows))
+        share = max(1, len(rows) // threads)
+        parts = [rows.take(slice(i * share, (i + 1) * share)) for i in range(threads)]
+        asked = [call for part in parts for call in (partial(_ask, model, part), partial(_try, model, lacking))]
+        results = at_once(asked)
+        outputs = concatenate(results[::2])
+        meta, flat = pack_outputs(outputs)
+        return {**meta, "errors": [str(error) for error in results[1::2]]}, flat
+
     def prepare(self, arrays: wire.Arrays, table: Any, rows_per_call: int) -> Answer:
         """Cut the table into the inputs of coming calls, untimed; `run` then only calls."""
         model = self._loaded
@@ -70,11 +94,27 @@ class ServingJob:
         return {"inputs": len(self._prepared), "resolution_ns": clock_resolution_ns()}, []
 
     def run(self, arrays: wire.Arrays, start: int, calls: int) -> Answer:
-        """Time that many calls on the prepared inputs from `start` on, cyclically: nanoseconds [calls]."""
+        """Time that many calls on the prepared inputs from `start` on, cyclically.
+
+        Nanoseconds [calls] by the clock, and those of them that other processes took.
+        """
         model = self._loaded
         chosen = [self._prepared[(start + i) % len(self._prepared)] for i in range(calls)]
-        spans, _ = time_calls(model.call, chosen)
-        return {"peak_bytes": peak_bytes()}, [spans]
+        spans = time_calls(model.call, chosen)
+        return {"peak_bytes": peak_bytes()}, [spans.wall, spans.lost]
+
+
+def _ask(model: Served, rows: Table) -> Outputs:
+    return model.predict(model.inputs(rows))
+
+
+def _try(model: Served, rows: Table) -> str:
+    """The type of the error that these rows lead to, empty for none."""
+    try:
+        _ask(model, rows)
+    except Exception as error:  # a model may raise anything
+        return type(error).__name__
+    return ""
 
 
 def pack_outputs(outputs: Outputs) -> Answer:
@@ -83,11 +123,11 @@ def pack_outputs(outputs: Outputs) -> Answer:
     return {"outputs": list(present)}, list(present.values())
 
 
-def at_once(calls: Sequence[Callable[[], Outputs]]) -> List[Outputs]:
+def at_once(calls: Sequence[Callable[[], Any]]) -> List[Any]:
     """Every call in a thread of its own, at the same moment. The first exception of any thread is raised here."""
     barrier = Barrier(len(calls))
 
-    def together(call: Callable[[], Outputs]) -> Outputs:
+    def together(call: Callable[[], Any]) -> Any:
         barrier.wait(timeout=60)
         return call()
 

@@ -10,7 +10,7 @@ import pytest
 
 from validator.outputs import Outputs
 from validator.results import Contract, FeatureSpec
-from validator.runtimes.runtime import Timing
+from validator.runtimes.timing import Prepared, Timing
 from validator.suites.common import Subject
 from validator.table import Column, Table
 
@@ -36,6 +36,7 @@ class FakeRuntime:
     duration_ns: Callable[[int], int] = lambda call: 100_000
     wall_factor: float = 1.0
     load_ms: float = 5.0
+    first_call_ms: float | None = None
     peak_bytes: int = 100 * 2**20
     calls: int = field(default=0)
 
@@ -50,8 +51,8 @@ class FakeRuntime:
         one = self.thread_answer or (lambda table, _: self.answer(table))
         return [one(table, i) for i, table in enumerate(tables)]
 
-    def prepare(self, table: Table, rows_per_call: int) -> int:
-        return len(table) // rows_per_call
+    def prepare(self, table: Table, rows_per_call: int) -> Prepared:
+        return Prepared(inputs=len(table) // rows_per_call)
 
     def run(self, start: int, calls: int) -> Timing:
         spans = np.array([self.duration_ns(start + i) for i in range(calls)], dtype=np.int64)

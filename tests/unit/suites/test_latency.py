@@ -24,7 +24,7 @@ def test_quick_runtimes_pass(subject):
     checks, figures = run(subject=subject)
     assert not failing(checks)
     assert figures.native.p50_ms == pytest.approx(0.1)
-    assert figures.native.samples >= 1_000
+    assert figures.native.samples >= 410  # fewer tell nothing of a p99 at 95 %
     assert {batch.rows for batch in figures.batches} == {1, 100}
 
 
