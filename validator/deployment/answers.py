@@ -24,8 +24,8 @@ class AnswerCheck:
 
     def __init__(self, contract: ServedContract) -> None:
         self._contract = contract
-        self._width = len(contract.classes) if contract.sums_to_one and contract.classes else None
-        self.classes: dict[Any, Any] = _labels(contract.classes) if contract.sums_to_one else {}
+        self._width = len(contract.classes) if contract.is_classifier and contract.classes else None
+        self.classes: dict[Any, Any] = _labels(contract.classes) if contract.is_classifier else {}
         kinds = {type(value) for value in contract.classes}
         self._as_given = kinds == {int}
         self._label_dtype: Any = kinds.pop() if kinds in ({int}, {bool}, {float}) else object

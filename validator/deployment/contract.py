@@ -50,15 +50,21 @@ class ServedContract:
     n_outputs: int
     output_minimum: float | None
     output_maximum: float | None
+    probabilities_sum_to_one: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features)
 
     @property
+    def is_classifier(self) -> bool:
+        """Whether each row has one of the classes, and a probability for each of them."""
+        return self.task in _CLASSIFIERS
+
+    @property
     def sums_to_one(self) -> bool:
         """Whether each row of probabilities is one distribution over the classes."""
-        return self.task in _CLASSIFIERS
+        return self.is_classifier and self.probabilities_sum_to_one
 
 
 def parse_contract(document: Mapping[str, Any]) -> ServedContract:
@@ -84,6 +90,10 @@ def parse_contract(document: Mapping[str, Any]) -> ServedContract:
         n_outputs=n_outputs,
         output_minimum=_number(document, "output_minimum"),
         output_maximum=_number(document, "output_maximum"),
+        # Artifacts from before this was written hold models whose probabilities do.
+        probabilities_sum_to_one=_boolean(
+            {"probabilities_sum_to_one": True, **document}, "probabilities_sum_to_one"
+        ),
     )
 
 

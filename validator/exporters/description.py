@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Optional, Tuple
 
+from validator.exporters.categories import categories_of
 from validator.exporters.plain import (
     Header,
     NotExpressible,
@@ -46,6 +47,8 @@ def describe(model: Any) -> Header:
         "feature_names": names_of(model),
         "takes_names": names_of(model) is not None,
         "n_outputs": _outputs(last),
+        "sums_to_one": _sums_to_one(last),
+        **categories_of(model),
         "steps": [{"name": name, "class": class_name(step)} for name, step in steps],
         "libraries": _libraries(steps),
         "knees": [knee for name, step in steps for knee in knees(name, step)],
@@ -121,6 +124,17 @@ def _outputs(model: Any) -> int:
         if isinstance(found, int):
             return found
     return 1
+
+
+def _sums_to_one(model: Any) -> bool:
+    """Whether a classifier's probabilities are one distribution; some train each class apart and leave it at that."""
+    library = library_of(model)
+    if library == "lightgbm":
+        booster = getattr(model, "booster_", model)
+        return "\nobjective=multiclassova" not in booster.model_to_string(num_iteration=1)
+    if library == "catboost":
+        return "MultiClassOneVsAll" not in str((model.get_all_params() or {}).get("loss_function"))
+    return True
 
 
 def _libraries(steps: List[Tuple[str, Any]]) -> Header:

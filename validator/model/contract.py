@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from validator.errors import SampleError
@@ -54,6 +55,15 @@ def choose_features(
     return tuple(known)
 
 
+def respelt(known: Sequence[str] | None, sample_columns: Sequence[str]) -> Sequence[str] | None:
+    """The model's names as the sample spells them: LightGBM writes an underscore for each blank of a column's name."""
+    if known is None:
+        return None
+    spelt = {re.sub(r"\s", "_", column): column for column in sample_columns}
+    unambiguous = len(spelt) == len(sample_columns)
+    return [spelt.get(name, name) if unambiguous and name not in sample_columns else name for name in known]
+
+
 def _by_position(given: Sequence[str], n_features: int | None, where: str) -> tuple[str, ...]:
     if n_features is not None and len(given) != n_features:
         raise SampleError(
@@ -73,12 +83,15 @@ def _suggestion(name: str, extra: Sequence[str]) -> str:
     return f" (is {close[0]!r} meant?)" if close else ""
 
 
-def check_types(table: Table, *, library: str, categorical: bool, where: str) -> None:
-    """Text or dates where the model can only take numbers. Raises SampleError naming a value and its row."""
-    if categorical or library not in _NUMERIC_ONLY:
+def check_types(table: Table, *, library: str, categorical: Collection[str], where: str) -> None:
+    """Text or dates where the model can only take numbers: anywhere but in the columns that it takes as categories.
+
+    Raises SampleError naming a value and its row.
+    """
+    if library not in _NUMERIC_ONLY:
         return
     for column in table.columns:
-        if column.is_numeric:
+        if column.is_numeric or column.name in categorical:
             continue
         values = column.decoded()
         row = next((i for i, value in enumerate(values) if _is_text(value)), 0)
@@ -177,6 +190,7 @@ def make_contract(
     task: Task,
     classes: Sequence[Scalar],
     n_outputs: int,
+    sums_to_one: bool = True,
     fixed: Mapping[str, Any] | None = None,
 ) -> Contract:
     """The contract from what was seen; what the user has fixed replaces it, feature by feature."""
@@ -193,6 +207,7 @@ def make_contract(
         task=fixed.get("task") or task,
         classes=tuple(fixed.get("classes") or classes),
         n_outputs=n_outputs,
+        probabilities_sum_to_one=sums_to_one,
         output_minimum=fixed.get("output_minimum"),
         output_maximum=fixed.get("output_maximum"),
         allow_missing=any(feature.missing for feature in features),

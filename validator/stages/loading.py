@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from validator.errors import UsageError
+from validator.errors import ModelError, PreflightError, UsageError
 from validator.model import contract as contracts
+from validator.model.categories import Categories, as_categories, category_names, recorded_categories
 from validator.model.safety import SafetyReport
 from validator.results import Contract, Task
 from validator.runtimes import replies
@@ -15,6 +17,7 @@ from validator.runtimes.process import Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.runtimes.sample import Sample, split
 from validator.stages.context import Context
+from validator.stages.environment import installed
 from validator.stages.imports import JUDGING, MEASURING, TOOLS
 from validator.stages.versions import judge_versions
 from validator.suites.common import Subject, passed, result, seen, warned
@@ -38,10 +41,14 @@ class Native:
 
 @dataclass(kw_only=True)
 class Data:
-    """The sample, which of its columns are features, and what was seen of them so far."""
+    """The sample, which of its columns are features, and what was seen of them so far.
+
+    `categories` are the values that the model recorded for its category columns.
+    """
 
     sample: Sample
     features: tuple[str, ...]
+    categories: Categories
     observer: contracts.Observer
     subject: Subject
 
@@ -53,7 +60,7 @@ class Data:
         """Tables of features and arrays of true answers (None without a target), batch by batch."""
         for table in self.sample.batches(limit=limit):
             rows, answers = split(table, self.features, target)
-            yield table, rows, answers
+            yield table, as_categories(rows, self.categories), answers
 
 
 def open_sample(context: Context) -> Sample:
@@ -75,9 +82,9 @@ def load_native(context: Context, report: SafetyReport) -> Native:
     """Check `load.model` on native, and `load.versions`. Blocks when the library refuses the file."""
     draft = context.draft
     with draft.stage("load native"):
-        failed_imports = context.workshop.zygote("native", context.python).settle()
-        draft.packages |= judge_versions(context, report, failed_imports)
-        with draft.guarding("load.model", "native"):
+        with draft.guarding("load.versions"):
+            apart = judge_versions(context, report, installed(context, report))
+        with draft.guarding("load.model", "native"), _explained_by(apart):
             runtime = native_runtime(context)
             exporter = context.start("export", options=context.load_options())
             exporter.call("load", [context.data])
@@ -99,6 +106,20 @@ def load_native(context: Context, report: SafetyReport) -> Native:
         }
     )
     return Native(runtime=runtime, exporter=exporter, facts=facts)
+
+
+@contextmanager
+def _explained_by(mismatch: str) -> Iterator[None]:
+    """A model that its library refuses although the versions differ is refused because of them."""
+    try:
+        yield
+    except PreflightError as error:
+        if not mismatch:
+            raise
+        raise ModelError(
+            f"{mismatch}, and does not load with that: {error.message}",
+            hint="load it with the versions it was saved with, as `load.versions` says",
+        ) from error
 
 
 def native_runtime(context: Context) -> WorkerRuntime:
@@ -124,7 +145,7 @@ def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
     """Check `load.sample`: the sample's columns against the model's. Raises SampleError when they do not fit."""
     settings, draft = context.settings, context.draft
     fixed = [feature.name for feature in settings.contract.features]
-    known = facts.get("feature_names") or fixed or None
+    known = contracts.respelt(facts.get("feature_names") or fixed or None, sample.names)
     features = contracts.choose_features(
         sample.names,
         known=known,
@@ -135,8 +156,13 @@ def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
     )
     head = sample.head(_SUBJECT_ROWS)
     rows, _ = split(head, features, None)
+    categories = recorded_categories(facts, rows)
+    rows = as_categories(rows, categories)
     contracts.check_types(
-        rows, library=str(facts.get("library")), categorical=bool(facts.get("categorical")), where=sample.path
+        rows,
+        library=str(facts.get("library")),
+        categorical=categories.keys() | category_names(facts, features),
+        where=sample.path,
     )
     observer = contracts.Observer()
     observer.observe(rows)
@@ -159,6 +185,7 @@ def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
     return Data(
         sample=sample,
         features=features,
+        categories=categories,
         observer=observer,
         subject=Subject(contract=draft.contract, rows=rows),
     )
@@ -172,5 +199,6 @@ def infer_contract(context: Context, observer: contracts.Observer, facts: dict[s
         task=context.draft.model.task,
         classes=tuple(facts.get("classes") or ()),
         n_outputs=int(facts.get("n_outputs") or 1),
+        sums_to_one=facts.get("sums_to_one") is not False,
         fixed=fixed,
     )

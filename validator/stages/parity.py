@@ -43,6 +43,7 @@ class Answers:
     truth: list[Any] = field(default_factory=list)
     label: list[Any] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
+    n_outputs: int | None = None
 
     def add(self, truth: Any, onnx: Outputs) -> None:
         self.truth.append(truth)
@@ -68,6 +69,7 @@ def judge_parity(context: Context, native: Native, converted: Converted, judge: 
     with draft.stage("sample parity"):
         check = run_check("parity.sample", "", lambda: _on_sample(context, pair, data, comparisons, answers))
         draft.add(check)
+        native.facts["n_outputs"] = answers.n_outputs or native.facts.get("n_outputs")
         draft.contract = infer_contract(context, data.observer, native.facts)
         data.subject = Subject(contract=draft.contract, rows=data.subject.rows)
     with draft.stage("boundary parity"):
@@ -99,7 +101,9 @@ def _on_sample(
             truths.append(truth)
             yield rows
 
-    def sink(_rows: Table, _native: Outputs, onnx: Outputs) -> None:
+    def sink(_rows: Table, native: Outputs, onnx: Outputs) -> None:
+        if native.prediction is not None:
+            answers.n_outputs = native.prediction.shape[1] if native.prediction.ndim == 2 else 1
         if target is not None and onnx.present.keys() - {"label"}:
             answers.add(truths[-1], onnx)
         truths[:-1] = []

@@ -150,7 +150,7 @@ def _shape(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
 def _range(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
     answer = runtime.predict(rows)
     if answer.probabilities is not None:
-        return _probability_range(answer.probabilities)
+        return _probability_range(answer.probabilities, contract.probabilities_sum_to_one)
     name, values = answer.numeric if answer.present.keys() - {"label"} else ("label", None)
     low, high = contract.output_minimum, contract.output_maximum
     if values is None:
@@ -166,7 +166,7 @@ def _range(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
     return passed(f"{name} within {low} to {high}", seen("least", least), seen("most", most))
 
 
-def _probability_range(probabilities: Any) -> Finding:
+def _probability_range(probabilities: Any, sum_to_one: bool) -> Finding:
     import numpy as np
 
     if probabilities.dtype.kind != "f":
@@ -180,6 +180,8 @@ def _probability_range(probabilities: Any) -> Finding:
             seen("least", float(np.nanmin(probabilities)), ">= 0"),
             seen("most", float(np.nanmax(probabilities)), "<= 1"),
         )
+    if not sum_to_one:
+        return passed("all probabilities in [0, 1]; each class has its own, so that rows need not sum to one")
     if probabilities.ndim == 2:
         gaps = np.abs(probabilities.sum(axis=1) - 1)
         worst = float(np.nanmax(gaps, initial=0))

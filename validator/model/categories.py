@@ -1,0 +1,80 @@
+"""Category columns: the sample's values as the categories that the model recorded in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from validator.results import Scalar
+from validator.table import Column, Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Categories = Mapping[str, tuple[Scalar, ...]]
+
+
+def recorded_categories(facts: Mapping[str, Any], rows: Table) -> Categories:
+    """Feature name -> the values behind its codes, for the columns that the model takes as categories.
+
+    LightGBM does not name those columns: they are the sample's only columns that hold no numbers, where their count
+    fits, else those that the model declares. Empty where that leaves a doubt, and for models that record nothing.
+    """
+    values, declared = _lists(facts.get("categories")), facts.get("category_columns")
+    if not values:
+        return {}
+    shown = [i for i, column in enumerate(rows.columns) if not column.is_numeric]
+    columns = shown if len(shown) == len(values) else declared
+    if not _fits(columns, len(values), len(rows.columns)):
+        return {}
+    return {rows.columns[i].name: known for i, known in zip(columns or (), values, strict=True)}
+
+
+def category_names(facts: Mapping[str, Any], features: Sequence[str]) -> frozenset[str]:
+    """The features that the model says are categories or text, whether it records their values or not."""
+    columns = facts.get("category_columns")
+    return frozenset(features[i] for i in columns) if _fits(columns, None, len(features)) else frozenset()
+
+
+def _fits(columns: Any, count: int | None, width: int) -> bool:
+    """Whether these are column numbers: they come from a worker that met the model."""
+    if not isinstance(columns, list) or not all(type(i) is int and 0 <= i < width for i in columns):
+        return False
+    return count is None or len(columns) == count
+
+
+def _lists(found: Any) -> list[tuple[Scalar, ...]]:
+    if not isinstance(found, list) or not all(isinstance(values, list) for values in found):
+        return []
+    scalar = (bool, int, float, str)
+    if not all(isinstance(value, scalar) for values in found for value in values):
+        return []
+    return [tuple(values) for values in found]
+
+
+def as_categories(table: Table, known: Categories) -> Table:
+    """The table with those columns as codes into the model's categories; values that it never saw come after them."""
+    for name, values in known.items():
+        table = table.replace(_coded(table.column(name), values))
+    return table
+
+
+def _coded(column: Column, known: tuple[Scalar, ...]) -> Column:
+    import numpy as np
+
+    place: dict[Any, int] = {value: code for code, value in enumerate(known)}
+    codes = np.full(len(column.values), -1, dtype=np.int32)
+    for row, value in enumerate(column.decoded().tolist()):
+        if value is not None and value == value:  # None and NaN are missing
+            codes[row] = place.setdefault(value, len(place))
+    return Column(column.name, codes, _array(list(place)))
+
+
+def _array(values: list[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    if values and all(type(value) is int or type(value) is float for value in values):
+        return np.array(values)
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
