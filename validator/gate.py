@@ -63,12 +63,15 @@ def _run_stages(context: Context) -> None:
     sample = open_sample(context)
     native = load_native(context, report)
     data = fit_sample(context, sample, native.facts)
+    native.runtime.first_call(data.subject.rows)
     runtimes: dict[RuntimeName, WorkerRuntime] = {"native": native.runtime}
     artifact: dict[str, bytes] = {}
     with suppress(Blocked):
         converted = convert(context, native, data.columns)
+        converted.runtime.first_call(data.subject.rows)
         judge = prove(context, native.runtime, converted, data.features)
         judge_parity(context, native, converted, judge, data)
         runtimes, artifact = deploy(context, native.runtime, converted)
+        runtimes["deployment"].first_call(data.subject.rows)
     # Without an ONNX file the native model is judged all the same: its own faults are worth knowing.
     run_suites(context, runtimes, data.subject, artifact)
