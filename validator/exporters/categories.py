@@ -59,7 +59,7 @@ def _xgboost_values(encoding: Any) -> Optional[List[Any]]:
         return [plain(value) for value in values] or None
     offsets = encoding["offsets"]
     data = bytes(value & 0xFF for value in values)
-    return [data[a:b].decode("utf-8", "replace") for a, b in zip(offsets, offsets[1:])] or None
+    return [data[a:b].decode("utf-8", "replace") for a, b in zip(offsets, offsets[1:])] or None  # noqa: RUF007 - Python 3.9
 
 
 def _catboost(model: Any) -> Header:

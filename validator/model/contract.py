@@ -56,7 +56,7 @@ def choose_features(
 
 
 def respelt(known: Sequence[str] | None, sample_columns: Sequence[str]) -> Sequence[str] | None:
-    """The model's names as the sample spells them: LightGBM writes an underscore for each blank of a column's name."""
+    """The model's names as the sample spells them: LightGBM writes underscores for the blanks of a column's name."""
     if known is None:
         return None
     spelt = {re.sub(r"\s", "_", column): column for column in sample_columns}

@@ -18,7 +18,7 @@ from validator.model import formats
 
 FORMATS = (
     "pickle", "joblib", "lightgbm-text", "lightgbm-json", "xgboost-json", "xgboost-ubj",
-    "catboost-cbm", "onnx", "skops", "mlflow",
+    "catboost-cbm", "catboost-json", "onnx", "skops", "mlflow",
 )  # fmt: skip
 _BLOCK = 1 << 20
 _MOST_FILES = 10_000
@@ -27,7 +27,7 @@ _MLMODEL_BYTES = 1 << 20
 _FLAVOURS = ("onnx", "lightgbm", "xgboost", "catboost", "sklearn")
 _FILE_KEYS = ("pickled_model", "data", "model_path")
 _SUPPORTED = (
-    "a pickle or joblib file, LightGBM text or JSON, XGBoost JSON or UBJ, CatBoost cbm, ONNX, skops, "
+    "a pickle or joblib file, LightGBM text or JSON, XGBoost JSON or UBJ, CatBoost cbm or JSON, ONNX, skops, "
     "or an MLflow folder"
 )
 

@@ -17,6 +17,7 @@ _JOBLIB_MARK = b"joblib.numpy_pickle"
 _LFS = re.compile(rb"version https://(git-lfs\.github|hawser\.github)\.com/spec/")
 _LIGHTGBM_TEXT = re.compile(rb"tree\r?\nversion=v\d")
 _LIGHTGBM_JSON = re.compile(rb"\s*\{\s*\"name\"\s*:\s*\"tree\"")
+_CATBOOST_JSON = re.compile(rb"\s*\{\s*\"(ctr_data|features_info)\"\s*:\s*\{")
 _XGBOOST_JSON = re.compile(rb"\s*\{\s*(\"version\"\s*:\s*\[[\d,\s]*\]\s*,\s*)?\"learner\"\s*:\s*\{")
 _XGBOOST_UBJ = re.compile(rb"\{(\$\S#)?(L\0{7}|l\0{3}|I\0|[iU])(\x07learner|\x07version)", re.DOTALL)
 
@@ -72,6 +73,7 @@ def format_of(stream: BinaryIO, size: int) -> tuple[str, str]:
         (_LIGHTGBM_TEXT, "lightgbm-text"),
         (_LIGHTGBM_JSON, "lightgbm-json"),
         (_XGBOOST_JSON, "xgboost-json"),
+        (_CATBOOST_JSON, "catboost-json"),
         (_XGBOOST_UBJ, "xgboost-ubj"),
     ):
         if pattern.match(head):

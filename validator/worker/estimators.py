@@ -91,7 +91,7 @@ class Adapter:
         import numpy as np
 
         if self.is_booster:
-            return self._booster_classify(np.asarray(self.model.predict(given)))
+            return self._booster_classify(given)
         label = np.asarray(self.model.predict(given)).reshape(-1)
         label = label.astype(object) if label.dtype.kind in "OUS" else label.astype(np.int64)
         if hasattr(self.model, "predict_proba"):
@@ -100,10 +100,20 @@ class Adapter:
             return Outputs(label=label, score=np.asarray(self.model.decision_function(given)))
         return Outputs(label=label)
 
-    def _booster_classify(self, answer: Any) -> Outputs:
-        """Boosters give probabilities alone; their label is the most probable class, the first on a tie."""
+    def _booster_classify(self, given: Any) -> Outputs:
+        """Boosters give probabilities alone; their label is the most probable class, the first on a tie.
+
+        XGBoost's multi:softmax gives the label alone; its probabilities are the softmax of its margins.
+        """
         import numpy as np
 
+        answer = np.asarray(self.model.predict(given))
+        if self.task == "multiclass" and answer.ndim == 1:
+            margin = np.asarray(self.model.predict(given, output_margin=True))
+            weight = np.exp(margin - margin.max(axis=1, keepdims=True))
+            return Outputs(
+                label=answer.astype(np.int64), probabilities=weight / weight.sum(axis=1, keepdims=True)
+            )
         probabilities = answer if answer.ndim == 2 else np.column_stack([1.0 - answer, answer])
         return Outputs(label=probabilities.argmax(axis=1).astype(np.int64), probabilities=probabilities)
 
@@ -127,7 +137,7 @@ class Adapter:
         if hasattr(last, "fit_predict") and hasattr(last, "offset_"):
             return "outlier"
         classes = getattr(model, "classes_", None)
-        if classes is None:
+        if classes is None or not len(classes):  # CatBoost's regressors have an empty list
             return "regression"
         if isinstance(classes, list):
             return "multilabel"
@@ -146,7 +156,7 @@ class Adapter:
         objective = self._objective()
         if objective in _LIGHTGBM_RANKING or objective.startswith("rank:"):
             return "ranking"
-        if objective in ("binary:logistic", "multi:softprob"):
+        if objective in ("binary:logistic", "multi:softprob", "multi:softmax"):
             return "binary" if objective.startswith("binary") else "multiclass"
         return _LIGHTGBM_CLASS_TASKS.get(objective, "regression")
 

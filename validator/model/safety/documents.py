@@ -27,16 +27,16 @@ class DocumentError(Exception):
     """The document is broken or too large; the text says which and where."""
 
 
-def read_json(data: bytes, *, nodes: int) -> Any:
-    """The document's value. Raises DocumentError past `nodes` values or MOST_DEPTH levels, or where it is broken."""
+def read_json(data: bytes, *, nodes: int, depth: int = MOST_DEPTH) -> Any:
+    """The document's value. Raises DocumentError past `nodes` values or `depth` levels, or where it is broken."""
     bare = _STRINGS.sub(b'"', data)
     if bare.count(b",") + bare.count(b":") > nodes * 4:
         raise DocumentError(f"it holds more than {nodes * 4:,} values")
-    depth = 0
+    level = 0
     for found in _BRACKETS.finditer(bare):
-        depth += 1 if found[0] in b"[{" else -1
-        if depth > MOST_DEPTH:
-            raise DocumentError(f"it is nested more than {MOST_DEPTH} deep")
+        level += 1 if found[0] in b"[{" else -1
+        if level > depth:
+            raise DocumentError(f"it is nested more than {depth} deep")
     try:
         return json.loads(data, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:

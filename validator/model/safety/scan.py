@@ -15,6 +15,8 @@ from validator.model.safety.skops_file import scan_skops
 from validator.model.safety.versions import catboost_version
 from validator.model.safety.xgboost_model import scan_xgboost
 
+_TREE_DEPTH = 500
+"""Trees grown leaf by leaf are written as deep as they are, one level of braces for each split."""
 _VERSION = re.compile(r"v?\d[\w.]{0,20}\Z")
 
 
@@ -42,12 +44,14 @@ def _onnx(data: bytes, limits: Limits) -> SafetyReport:
 
 def _lightgbm_json(data: bytes, limits: Limits) -> SafetyReport:
     try:
-        document = read_json(data, nodes=limits.nodes)
+        document = read_json(data, nodes=limits.nodes, depth=_TREE_DEPTH)
     except DocumentError as error:
         return refused("lightgbm-json", "lightgbm json", str(error), "Write the file again.")
     version = str(document.get("version", ""))
     found = (("lightgbm model text", version),) if _VERSION.match(version) else ()
-    return SafetyReport("lightgbm-json", SAFE, versions=found, model_class="lightgbm.basic.Booster")
+    return SafetyReport(
+        "lightgbm-json", SAFE, versions=found, model_class="lightgbm.basic.Booster", preload=("lightgbm",)
+    )
 
 
 def _catboost(data: bytes, _limits: Limits) -> SafetyReport:
@@ -66,11 +70,30 @@ def _catboost(data: bytes, _limits: Limits) -> SafetyReport:
     )
 
 
+def _catboost_json(data: bytes, limits: Limits) -> SafetyReport:
+    try:
+        document = read_json(data, nodes=limits.nodes, depth=_TREE_DEPTH)
+    except DocumentError as error:
+        return refused("catboost-json", "catboost json", str(error), "Write the file again.")
+    facts = document.get("model_info") if isinstance(document, dict) else None
+    version = catboost_version(
+        str(facts.get("catboost_version_info", "")).encode() if isinstance(facts, dict) else b""
+    )
+    return SafetyReport(
+        "catboost-json",
+        SAFE,
+        versions=(("catboost", version),) if version else (),
+        model_class="catboost.core.CatBoost",
+        preload=("catboost",),
+    )
+
+
 _SCANNERS: dict[str, Callable[[bytes, Limits], SafetyReport]] = {
     "lightgbm-text": lambda data, limits: scan_lightgbm_text(data, limits=limits),
     "lightgbm-json": _lightgbm_json,
     "xgboost-json": lambda data, limits: scan_xgboost(data, ubj=False, limits=limits),
     "xgboost-ubj": lambda data, limits: scan_xgboost(data, ubj=True, limits=limits),
     "catboost-cbm": _catboost,
+    "catboost-json": _catboost_json,
     "onnx": _onnx,
 }
