@@ -14,6 +14,7 @@ from validator.results import ModelInfo
 from validator.runtimes.process import Limits, Workshop
 from validator.settings import Settings
 from validator.stages.context import Context
+from validator.stages.environment import choose_python
 from validator.stages.imports import RUNNING, SCANNING, SERVING, TOOLS
 
 _MIB = 2**20
@@ -50,6 +51,7 @@ def workers(
     From a `shared` workshop every worker is gone too, but the libraries stay imported for the next model.
     """
     opened = shared.lease(limits_of(settings)) if shared else Workshop(limits=limits_of(settings))
+    python = choose_python(settings, file, draft, environ)
     with opened as workshop:
         workshop.zygote(TOOLS).preload(SCANNING)
         workshop.zygote(SERVING).preload(RUNNING)
@@ -60,6 +62,7 @@ def workers(
             workshop=workshop,
             draft=draft,
             in_ci=environ.get("CI") == "true",
+            python=python,
         )
 
 

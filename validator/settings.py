@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,8 +23,15 @@ from validator.results import Scalar, Task
 
 CONFIG_NAME = "preflight.toml"
 ENV_PREFIX = "PREFLIGHT_"
+_IS_VERSION = re.compile(r"3(\.\d+){0,2}\Z")
 #: Settings that a checked-out file must not decide: whoever opens the pull request can edit that file.
-NOT_FROM_FILE = frozenset({"config", "github_token"})
+NOT_FROM_FILE = frozenset({"config", "github_token", "environment_cache"})
+#: Settings by which a file lets further code run, or loosens what holds it.
+_LETS_CODE_RUN = frozenset({"allow", "deployment", "isolation", "python", "requirements", "trust_pickle"})
+#: Events that start the base branch's workflow, with its token and secrets, on whatever somebody else wrote.
+_PRIVILEGED_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_comment", "issues"})
+#: Commas that end a requirement rather than stand in its version range or extras.
+_BETWEEN_REQUIREMENTS = re.compile(r",(?![^\[]*\])(?!\s*(?:[<>=!~]|$))")
 
 
 def _split(value: object) -> object:
@@ -55,7 +63,15 @@ def _pairs(value: object) -> object:
     return items
 
 
+def _requirements(value: object) -> object:
+    """As `_split`, but a comma within one requirement (`numpy>=1.20,<2`, `pandas[excel,aws]`) does not separate."""
+    if isinstance(value, str) and "\n" not in value:
+        return [item.strip() for item in _BETWEEN_REQUIREMENTS.split(value) if item.strip()]
+    return _split(value)
+
+
 Items = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Requirements = Annotated[tuple[str, ...], BeforeValidator(_requirements)]
 Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...], BeforeValidator(_split_each)]
 Limits = Annotated[dict[str, float], BeforeValidator(_pairs)]
 
@@ -104,6 +120,8 @@ class ModelEntry(_Table):
     target: str | None = None
     contract: ContractSettings | None = None
     max_latency_ms: float | None = None
+    python: str | None = None
+    requirements: Requirements | None = None
 
 
 def _field(default: Any, group: str, description: str, **extra: Any) -> Any:
@@ -221,10 +239,17 @@ class Settings(_Table):
     worker_timeout_s: float = _field(300.0, "Safety", "longest time that one step in a worker may take", gt=0)
 
     python: str | None = _field(
-        None, "Environment", "interpreter with the libraries the model was trained with"
+        None,
+        "Environment",
+        "interpreter with the libraries the model was trained with, or the version (3.9) to install them for",
     )
-    requirements: Items = _field(
-        (), "Environment", "requirements (a file or a list) of the environment for the native model"
+    requirements: Requirements = _field(
+        (),
+        "Environment",
+        "what the model was trained with, to be installed for it: a file, a list, or mlflow for the folder's own",
+    )
+    environment_cache: Path | None = _field(
+        None, "Environment", "folder to keep such environments in; the user's cache by default", metavar="DIR"
     )
     deployment: str | None = _field(
         None,
@@ -362,7 +387,9 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) 
     path = _config_path(given, folder)
     file_values: dict[str, Any] = {}
     if path is not None:
-        file_values = _anchored(from_file(path), path.parent, folder)
+        file_values = from_file(path)
+        _refuse_code(file_values, path, environ)
+        file_values = _anchored(file_values, path.parent, folder)
         sources = {name: f"{path.name}: {name}" for name in file_values} | sources
     try:
         return Settings.model_validate({**file_values, **given})
@@ -377,6 +404,34 @@ def for_publishing(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
         return Settings.model_validate({k: v for k, v in values.items() if group_of(k) == "GitHub"})
     except (SettingsError, ValidationError):
         return Settings()
+
+
+def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> None:
+    """Raise SettingsError for what a file of a pull request may not decide.
+
+    In a job that a pull request starts, `python` from a file is a version only: a path could lead to a program in the
+    same pull request, and an interpreter is no worker that could be locked down. Where the job holds the base
+    branch's token, nothing that lets further code run may come from a file.
+    """
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return
+    event = environ.get("GITHUB_EVENT_NAME", "")
+    entries = values.get("models")
+    tables = [values, *(entry for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, dict))]
+    for table in tables:
+        named = sorted(name for name in table if name.replace("-", "_") in _LETS_CODE_RUN)
+        if named and event in _PRIVILEGED_EVENTS:
+            raise SettingsError(
+                f"{path} may not set {named[0]!r} in a {event} run, which holds the base branch's token while "
+                "somebody else may have written that file",
+                hint=f"give it as the action input {flag_of(named[0])!r} in the workflow",
+            )
+        python = table.get("python")
+        if isinstance(python, str) and not _IS_VERSION.match(python):
+            raise SettingsError(
+                f"{path} may set 'python' to a version only, such as 3.9, in a GitHub job: got {python!r:.200}",
+                hint="give a path as the action input 'python' in the workflow",
+            )
 
 
 def _config_path(given: Mapping[str, Any], folder: Path) -> Path | None:
@@ -405,26 +460,35 @@ def _anchored(values: dict[str, Any], base: Path, folder: Path) -> dict[str, Any
         return str(found.relative_to(folder)) if found.is_relative_to(folder) else str(found)
 
     anchored = dict(values)
-    for name in ("data", "python"):
-        if isinstance(values.get(name), str) and (name != "python" or "/" in values[name]):
-            anchored[name] = moved(values[name])
+    if isinstance(values.get("data"), str):
+        anchored["data"] = moved(values["data"])
+    anchored |= _anchored_environment(values, base, moved)
     if isinstance(values.get("deployment"), str):
         anchored["deployment"] = _anchored_wrapper(values["deployment"], moved)
     if "model" in values:
         anchored["model"] = [moved(item) for item in _strings(_split(values["model"]))]
-    if "requirements" in values:
-        anchored["requirements"] = [
-            moved(item) if (base / item).is_file() else item
-            for item in _strings(_split(values["requirements"]))
-        ]
     if isinstance(values.get("models"), list):
         anchored["models"] = [
             {k: moved(v) if k in ("model", "data") and isinstance(v, str) else v for k, v in entry.items()}
+            | _anchored_environment(entry, base, moved)
             if isinstance(entry, dict)
             else entry
             for entry in values["models"]
         ]
     return anchored
+
+
+def _anchored_environment(
+    values: Mapping[str, Any], base: Path, moved: Callable[[str], str]
+) -> dict[str, Any]:
+    """The paths among `python` and `requirements` moved, versions and requirements themselves as they are."""
+    found: dict[str, Any] = {}
+    if isinstance(values.get("python"), str) and "/" in values["python"]:
+        found["python"] = moved(values["python"])
+    if "requirements" in values:
+        items = _strings(_requirements(values["requirements"]))
+        found["requirements"] = [moved(item) if (base / item).is_file() else item for item in items]
+    return found
 
 
 def _anchored_wrapper(target: str, moved: Callable[[str], str]) -> str:

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from validator.environments.interpreter import Interpreter, own
 from validator.errors import WorkerError
 from validator.runtimes.worker import Limits, Raised, Reply, Worker
 from validator.runtimes.zygote import Zygote
@@ -47,9 +47,10 @@ class Workshop:
     ) -> None:
         self.close()
 
-    def zygote(self, role: str, python: str = sys.executable) -> Zygote:
+    def zygote(self, role: str, python: Interpreter | None = None) -> Zygote:
         """The zygote of that interpreter for that role (what it has imported), started at first use."""
-        key = (role, python)
+        python = python or own()
+        key = (role, python.path)
         if key not in self._zygotes:
             self._zygotes[key] = Zygote.start(python, self._environ())
         return self._zygotes[key]
@@ -59,18 +60,21 @@ class Workshop:
         job: str,
         *,
         role: str = "tools",
-        python: str = sys.executable,
+        python: Interpreter | None = None,
         options: Mapping[str, Any] | None = None,
         files: Sequence[int] = (),
         packages: Mapping[str, str] | None = None,
+        readable: Sequence[str] = (),
         limits: Limits | None = None,
     ) -> Worker:
         """Fork a locked-down worker for `job`.
 
-        `files` are descriptors that it may read; `packages` the user's own, from name to path, that it may import.
+        `files` are descriptors that it may read; `packages` the user's own, from name to path, that it may import;
+        `readable` further paths that it may read.
 
         Raises WorkerError when it does not come up.
         """
+        python = python or own()
         zygote = self.zygote(role, python)
         limits = limits or self.limits
         scratch = Path(tempfile.mkdtemp(prefix=f"{job}-", dir=self._folder))
@@ -78,15 +82,17 @@ class Workshop:
         with theirs:
             policy = Policy(
                 scratch=str(scratch),
-                readable=tuple((packages or {}).values()),
+                readable=(*(packages or {}).values(), *readable, *python.readable),
                 memory_bytes=limits.memory_bytes,
                 cpu_seconds=limits.cpu_seconds,
-                writable_scratch=job in _WRITERS or _runs_own_code(options, packages),
+                # Libraries that are imported behind the lockdown may expect a folder for temporary files.
+                writable_scratch=python.foreign or job in _WRITERS or _runs_own_code(options, packages),
             )
             order = {
                 "job": job,
                 "options": dict(options or {}),
                 "packages": dict(packages or {}),
+                "site": python.foreign,
                 "policy": asdict(policy),
                 "fds": 1 + len(files),
             }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import validator
+from validator.environments.interpreter import Interpreter
 from validator.errors import UsageError, WorkerError
 
 _BOOTSTRAP = Path(validator.__file__).parent / "worker" / "bootstrap.py"
@@ -29,13 +30,17 @@ class Zygote:
     python: str = ""
 
     @classmethod
-    def start(cls, python: str, environ: Mapping[str, str]) -> Zygote:
-        """Raises UsageError when the interpreter cannot be run."""
+    def start(cls, python: Interpreter, environ: Mapping[str, str]) -> Zygote:
+        """Raises UsageError when the interpreter cannot be run.
+
+        A foreign one starts without `site`, so that nothing that is installed in it runs outside of the lockdown.
+        """
+        flags = ("-I", "-B", "-S") if python.foreign else ("-I", "-B")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
                 process = subprocess.Popen(
-                    [python, "-I", "-B", str(_BOOTSTRAP), str(theirs.fileno()), str(os.getpid())],
+                    [python.path, *flags, str(_BOOTSTRAP), str(theirs.fileno()), str(os.getpid())],
                     env=dict(environ),
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
@@ -43,7 +48,7 @@ class Zygote:
                     cwd="/",
                 )
             except OSError as error:
-                raise UsageError(f"cannot run {python}: {error.strerror}", hint="check --python") from error
+                raise UsageError(f"cannot run {python.path}: {error.strerror}", hint="check --python") from error
         ours.settimeout(_START_TIMEOUT_S)
         return cls(process=process, control=ours)
 
@@ -106,5 +111,5 @@ class Zygote:
         status = self.process.poll()
         return WorkerError(
             f"the process that starts workers ended unexpectedly (status {status})",
-            hint="is the interpreter at least Python 3.9 with numpy installed?",
+            hint="is the interpreter whole? Run it with `-I -c 0`",
         )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from validator.draft import Draft
+from validator.environments.interpreter import Interpreter, own
 from validator.errors import UsageError
 from validator.model.file import ModelFile
 from validator.runtimes.process import Worker, Workshop
 from validator.settings import Settings
 from validator.stages.imports import NATIVE, SERVING, TOOLS
+from validator.stages.wrapper import Wrapper
 
 _JOB_ZYGOTES = {
     "export": NATIVE,
     "native": NATIVE,
     "custom": NATIVE,
+    "environment": NATIVE,
     "onnx": SERVING,
     "deployment": SERVING,
 }
@@ -26,7 +28,12 @@ _JOB_ZYGOTES = {
 
 @dataclass(kw_only=True)
 class Context:
-    """One run. `data` are the model file's bytes, read once and hashed; `in_ci` says whether this is a CI job."""
+    """One run.
+
+    `data` are the model file's bytes, read once and hashed; `in_ci` says whether this is a CI job; `python` is what
+    the native model's workers run under, and `looking` the worker that tries a foreign one's imports; `wrapper` is the
+    user's own, if it is to be judged.
+    """
 
     settings: Settings
     file: ModelFile
@@ -34,8 +41,10 @@ class Context:
     workshop: Workshop
     draft: Draft
     in_ci: bool
-    python: str = sys.executable
+    python: Interpreter = field(default_factory=own)
     onnx: bytes | None = None
+    looking: Worker | None = None
+    wrapper: Wrapper | None = None
 
     @property
     def format(self) -> str:
@@ -48,12 +57,17 @@ class Context:
         worker = self.workshop.start(
             job,
             role=role,
-            python=self.python if foreign else sys.executable,
+            python=self.python if foreign else None,
             options=options,
-            packages=own_packages(self.settings.allow) if foreign or job == "convert" else None,
+            packages=self._packages(job) if foreign or job == "convert" else None,
+            readable=self.wrapper.readable if self.wrapper and job == "custom" else (),
         )
         self.note_isolation(worker)
         return worker
+
+    def _packages(self, job: str) -> dict[str, str]:
+        wrapped = self.wrapper.packages if self.wrapper and job == "custom" else {}
+        return {**wrapped, **own_packages(self.settings.allow)}
 
     def note_isolation(self, worker: Worker) -> None:
         """Keep the weakest state of each layer over all workers."""

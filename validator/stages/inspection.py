@@ -8,7 +8,8 @@ from validator.results import Evidence
 from validator.runtimes.process import Worker
 from validator.settings import Settings
 from validator.stages.context import Context
-from validator.stages.imports import NATIVE, READING, TOOLS, for_the_model
+from validator.stages.environment import begin_imports
+from validator.stages.imports import READING, TOOLS
 from validator.suites.common import Finding, failed, passed, result, seen, warned
 
 _SHOWN = 10
@@ -37,9 +38,7 @@ def inspect(context: Context) -> SafetyReport:
     if finding.status in ("fail", "error"):
         draft.block("load.safety", finding)
     draft.add(result("load.safety", "", finding))
-    context.workshop.zygote(NATIVE, context.python).preload(
-        for_the_model(report.preload, context.settings.allow)
-    )
+    begin_imports(context, report)
     return report
 
 

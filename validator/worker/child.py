@@ -14,7 +14,19 @@ from validator.worker.own_code import adopt
 #: Job name -> module; each has a class `Job` whose public methods are the operations.
 JOBS = {
     name: f"validator.worker.jobs.{name}"
-    for name in ("scan", "sample", "export", "native", "convert", "onnx", "judge", "deployment", "custom")
+    for name in (
+        "scan",
+        "sample",
+        "export",
+        "native",
+        "convert",
+        "onnx",
+        "judge",
+        "measure",
+        "deployment",
+        "custom",
+        "environment",
+    )
 }
 
 
@@ -23,6 +35,8 @@ def run(channel: int, order: Dict[str, Any], zygote: int) -> None:
     try:
         module = importlib.import_module(JOBS[order["job"]])
         report = _lock_down(order, channel, zygote)
+        if order["site"]:
+            _find_packages()
         adopt(order["packages"])
         job = module.Job(**order["options"])
         wire.send(channel, {"ready": True, "lockdown": report})
@@ -50,6 +64,13 @@ def _lock_down(order: Dict[str, Any], channel: int, zygote: int) -> Any:
     policy["keep_fds"] = tuple(range(channel, channel + order["fds"]))
     os.environ["TMPDIR"] = policy["scratch"]
     return apply(Policy(**policy)).to_json()
+
+
+def _find_packages() -> None:
+    """What `site` does at the start of an interpreter, its .pth files and sitecustomize included: now locked down."""
+    import site
+
+    site.main()
 
 
 def _answer(job: Any, request: wire.Meta, arrays: wire.Arrays) -> Tuple[wire.Meta, List[Any]]:

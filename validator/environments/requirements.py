@@ -1,0 +1,229 @@
+"""What a model's environment is to hold: a requirements file or list, held to what installs without running code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from validator.environments import mlflow
+from validator.errors import UsageError
+
+#: As a value of `requirements`: what the MLflow folder itself records.
+MLFLOW = "mlflow"
+_MOST_BYTES = 1 << 20
+_MOST_NESTED = 10
+#: Options with an address, which must not be read in plain text or from this machine's disk.
+_INDEXES = {"-i": "--index-url", "--index-url": "--index-url", "--extra-index-url": "--extra-index-url",
+            "-f": "--find-links", "--find-links": "--find-links"}  # fmt: skip
+#: Options that say what is done in any case, or nothing about what is installed.
+_KEPT_SWITCHES = frozenset({"--pre", "--no-index"})
+_IGNORED = frozenset({"--prefer-binary", "--require-hashes"})
+_ONLY_WHEELS = "only wheels are installed, because building a package runs its code: name a released version"
+#: The first releases that work with NumPy 2. Older ones allow any version and break when they are imported.
+_NUMPY_2 = {"scikit-learn": "1.4.2", "pandas": "2.2.2", "scipy": "1.13.0", "lightgbm": "4.4.0",
+            "xgboost": "2.1.0", "catboost": "1.2.8"}  # fmt: skip
+#: MLflow logs itself; a model is loaded by its own library, without it.
+_NOT_NEEDED = frozenset({"mlflow", "mlflow-skinny"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirements:
+    """Checked requirements. `lines` are options, then one requirement each; `python` is a version if one is named."""
+
+    lines: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    hashed: bool = False
+    python: str = ""
+    source: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(f"{line}\n" for line in self.lines)
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """Exact versions by normalised distribution name."""
+        return dict(pin for line in self.lines if (pin := _pin(line)) is not None)
+
+
+def read(items: Sequence[str], model: Path | None = None) -> Requirements:
+    """Requirements from the setting's items: files, requirements themselves, or `mlflow` for the folder `model`.
+
+    Raises UsageError for a missing file, and for a line that is wrong or would run code when it is installed.
+    """
+    lines: list[str] = []
+    python = ""
+    for item in items:
+        found, named = _expand(item, model)
+        lines += found
+        python = python or named
+    if not any(not line.startswith("-") for line in lines):
+        raise UsageError(
+            f"requirements name no package ({', '.join(items)[:200]})",
+            hint="name at least the model's library, such as scikit-learn==1.2.2",
+        )
+    lines = list(dict.fromkeys(lines))
+    hashed = any("--hash" in line for line in lines)
+    if not hashed and "numpy" not in _names(lines):
+        lines.append("numpy")
+    return Requirements(
+        lines=tuple(sorted(lines, key=lambda line: not line.startswith("-"))),
+        constraints=() if hashed else tuple(_constraints(lines)),
+        hashed=hashed,
+        python=python,
+        source=", ".join(items)[:200],
+    )
+
+
+def _expand(item: str, model: Path | None) -> tuple[list[str], str]:
+    """The checked lines of one item, and the Python version that stands beside them."""
+    if item == MLFLOW:
+        if model is None or not model.is_dir():
+            raise UsageError(
+                "requirements = mlflow, but the model is no MLflow folder", hint="name a file or a list"
+            )
+        file = mlflow.requirements_file(model)
+        lines, python = _read_file(file)
+        return [line for line in lines if _name(line) not in _NOT_NEEDED], python
+    path = Path(item)
+    if path.is_file():
+        return _read_file(path)
+    if item.endswith((".txt", ".in", ".lock", ".yaml", ".yml")) or item.startswith((".", "/")):
+        raise UsageError(f"there is no requirements file {item}", hint="check the path")
+    return list(_checked([item], Path(), "requirements", depth=0)), ""
+
+
+def _read_file(path: Path) -> tuple[list[str], str]:
+    text = _text(path)
+    if path.suffix in (".yaml", ".yml"):
+        lines, python = mlflow.from_conda(text)
+        nested = [line for line in lines if line]
+        if not nested:
+            raise UsageError(f"{path} names no pip packages", hint="give a requirements file")
+        return list(_checked(nested, path.parent, str(path), depth=0)), python
+    return list(_checked(_joined(text), path.parent, str(path), depth=0)), mlflow.python_beside(path)
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{path} is larger than a mebibyte", hint="give a requirements file")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", hint="give a requirements file") from error
+
+
+def _joined(text: str) -> Iterator[str]:
+    """Lines without comments, those that a backslash continues joined."""
+    held = ""
+    for raw in text.splitlines():
+        line = "" if raw.lstrip().startswith("#") else re.sub(r"\s#.*", "", raw)
+        if line.rstrip().endswith("\\"):
+            held += line.rstrip()[:-1] + " "
+            continue
+        if (held + line).strip():
+            yield (held + line).strip()
+        held = ""
+    if held.strip():
+        yield held.strip()
+
+
+def _checked(lines: Iterable[str], folder: Path, where: str, *, depth: int) -> Iterator[str]:
+    for line in lines:
+        if "${" in line:
+            raise _wrong(where, line, "variables are not expanded", "write the value itself")
+        if not line.startswith("-"):
+            yield _requirement(line, where)
+            continue
+        option, value = _option(line)
+        if option in ("-r", "--requirement"):
+            yield from _nested(folder, value, where, depth)
+        elif option in _INDEXES:
+            if not value.startswith("https://"):
+                raise _wrong(where, line, "an index must be an https address", "use https")
+            yield f"{_INDEXES[option]} {value}"
+        elif option in _KEPT_SWITCHES:
+            yield option
+        elif option == "--only-binary" or option in _IGNORED:
+            continue
+        else:
+            raise _wrong(where, line, f"{option} is not taken here", _ONLY_WHEELS)
+
+
+def _option(line: str) -> tuple[str, str]:
+    match = re.match(r"(--?[A-Za-z][\w-]*)(?:[=\s]\s*(.*))?$", line)
+    if match is None:
+        return line, ""
+    return match[1], (match[2] or "").strip()
+
+
+def _nested(folder: Path, name: str, where: str, depth: int) -> Iterator[str]:
+    path = folder / name
+    if depth >= _MOST_NESTED or not path.resolve().is_relative_to(folder.resolve()):
+        raise _wrong(
+            where, f"-r {name}", "it leads out of the folder, or round in a circle", "list the lines"
+        )
+    if not path.is_file():
+        raise _wrong(where, f"-r {name}", "there is no such file", "check the path")
+    yield from _checked(_joined(_text(path)), path.parent, str(path), depth=depth + 1)
+
+
+def _requirement(line: str, where: str) -> str:
+    text, _, hashes = line.partition(" --hash")
+    options = shlex.split(f"--hash{hashes}") if hashes else []
+    if any(not re.fullmatch(r"--hash=sha(256|384|512):[0-9a-fA-F]+", option) for option in options):
+        raise _wrong(
+            where, line, "an option that is not taken here", "keep the name, version and hashes only"
+        )
+    try:
+        found = Requirement(text.strip())
+    except InvalidRequirement as error:
+        reason = str(error).splitlines()[0]
+        raise _wrong(where, line, f"this is no requirement ({reason})", _ONLY_WHEELS) from error
+    if found.url and not re.match(r"https://[^\s]+\.whl(#|$)", found.url):
+        raise _wrong(where, line, "an address must be https and that of a wheel", _ONLY_WHEELS)
+    return " ".join([str(found), *options])
+
+
+def _wrong(where: str, line: str, reason: str, hint: str) -> UsageError:
+    return UsageError(f"{where}: {line[:120]!r}: {reason}", hint=hint)
+
+
+def _parsed(line: str) -> Requirement | None:
+    return None if line.startswith("-") else Requirement(line.partition(" --hash")[0])
+
+
+def _name(line: str) -> str:
+    found = _parsed(line)
+    return "" if found is None else canonicalize_name(found.name)
+
+
+def _names(lines: Iterable[str]) -> set[str]:
+    return {_name(line) for line in lines}
+
+
+def _pin(line: str) -> tuple[str, str] | None:
+    found = _parsed(line)
+    if found is None:
+        return None
+    exact = [part.version for part in found.specifier if part.operator in ("==", "===")]
+    return (canonicalize_name(found.name), exact[0]) if exact and "*" not in exact[0] else None
+
+
+def _constraints(lines: Iterable[str]) -> Iterator[str]:
+    """What old releases need and do not say themselves."""
+    found = [requirement for line in lines if (requirement := _parsed(line)) is not None]
+    bounded = {canonicalize_name(one.name) for one in found if len(one.specifier)}
+    old = any(
+        len(one.specifier) and not one.specifier.contains(first) and not one.specifier.contains("99999")
+        for one in found
+        if (first := _NUMPY_2.get(canonicalize_name(one.name)))
+    )
+    if old and "numpy" not in bounded:
+        yield "numpy<2"
