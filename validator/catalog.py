@@ -13,7 +13,10 @@ from validator.results import Category, RuntimeName
 
 ONCE: tuple[RuntimeName, ...] = ("",)
 BOTH: tuple[RuntimeName, ...] = ("native", "onnx")
-ALL: tuple[RuntimeName, ...] = ("native", "onnx", "deployment")
+LOADED: tuple[RuntimeName, ...] = (*BOTH, "custom")
+WRAPPED: tuple[RuntimeName, ...] = ("deployment", "custom")
+ALL: tuple[RuntimeName, ...] = (*BOTH, *WRAPPED)
+CUSTOM: tuple[RuntimeName, ...] = ("custom",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,9 @@ SPECS: tuple[CheckSpec, ...] = (
         "commit the model itself, fetched with Git LFS if it is there",
     ),
     _spec("load.safety", "Safe to load", ONCE, "save the model again without the names that were refused"),
-    _spec("load.model", "Model loads", BOTH, "save it again with the library versions named in requirements"),
+    _spec(
+        "load.model", "Model loads", LOADED, "save it again with the library versions named in requirements"
+    ),
     _spec(
         "load.versions", "Library versions match", ONCE, "name the training environment with `requirements`"
     ),
@@ -74,6 +79,12 @@ SPECS: tuple[CheckSpec, ...] = (
         "Same answers at the model's own thresholds",
         ONCE,
         "do not ship this ONNX file: a threshold moved or was rounded",
+    ),
+    _spec(
+        "parity.leaves",
+        "Same leaves, same raw scores",
+        ONCE,
+        "do not ship this ONNX file: it sends the row that is shown down another branch than the model does",
     ),
     _spec(
         "parity.missing",
@@ -117,6 +128,12 @@ SPECS: tuple[CheckSpec, ...] = (
         "keep no mutable state that calls share, or give each thread a model of its own",
     ),
     _spec(
+        "smoke.methods",
+        "Every method gives the same answers",
+        WRAPPED,
+        "let all methods go the same way to the answer",
+    ),
+    _spec(
         "smoke.latency",
         "One row within the latency limit",
         ALL,
@@ -124,17 +141,50 @@ SPECS: tuple[CheckSpec, ...] = (
     ),
     _spec("errors.missing_file", "Missing model file", ALL, "raise FileNotFoundError that names the path"),
     _spec("errors.truncated_file", "Truncated model file", ALL, "check the file's hash before loading it"),
+    _spec(
+        "errors.corrupted_file",
+        "Model file with a flipped bit",
+        ALL,
+        "check the file's hash before loading it, or tell the hash of what was loaded in the metadata",
+    ),
     _spec("errors.wrong_names", "Wrong feature names", ALL, _RAW_INPUT),
     _spec("errors.missing_features", "Missing features", ALL, _RAW_INPUT),
+    _spec(
+        "errors.misspelt_name",
+        "A misspelt feature name",
+        ALL,
+        "match features by name, and name the one that is missing in the error",
+    ),
     _spec("errors.extra_features", "Extra features", ALL, _RAW_INPUT),
     _spec("errors.reordered_features", "Reordered features", ALL, _RAW_INPUT),
     _spec("errors.nan", "NaN in a feature", ALL, _RAW_INPUT),
     _spec("errors.inf", "Inf in a feature", ALL, _RAW_INPUT),
+    _spec("errors.none", "None in a feature", ALL, _RAW_INPUT),
     _spec("errors.wrong_dtype", "Wrong dtype", ALL, _RAW_INPUT),
     _spec("errors.text", "Text where a number belongs", ALL, _RAW_INPUT),
+    _spec("errors.huge_integer", "An integer that the input cannot hold", ALL, _RAW_INPUT),
     _spec("errors.empty_batch", "Empty batch", ALL, _RAW_INPUT),
     _spec("errors.wrong_rank", "Wrong rank", ALL, _RAW_INPUT),
     _spec("errors.unseen_category", "Unseen category", ALL, _RAW_INPUT),
+    _spec("errors.odd_category", "Negative and fractional categories", ALL, _RAW_INPUT),
+    _spec(
+        "errors.large_batch",
+        "One very large batch",
+        ALL,
+        "answer large batches as small ones, or refuse them by name",
+    ),
+    _spec(
+        "errors.many_threads",
+        "Right and wrong calls from many threads",
+        ALL,
+        "do not share mutable state between calls",
+    ),
+    _spec(
+        "errors.wrong_answer",
+        "The model answers nonsense",
+        CUSTOM,
+        "check in the wrapper what the model answers: finite, probabilities in [0, 1], one answer a row",
+    ),
     _spec(
         "latency.single", "Single-row p99 within the limit", ALL, "prune the model, or raise max_latency_ms"
     ),
@@ -165,7 +215,19 @@ SPECS: tuple[CheckSpec, ...] = (
         "train a better model, or lower the limit knowingly",
     ),
     _spec("quality.base", "Quality not worse than the base version's", ONCE, "keep the base version"),
+    _spec(
+        "latency.tracking",
+        "Every call is timed",
+        CUSTOM,
+        "offer latency_stats with the count of calls and percentiles, or name your method in deployment_methods",
+    ),
     _spec("version.recorded", "Hash and timestamp recorded", ONCE, "report this; it should not happen"),
+    _spec(
+        "version.metadata",
+        "Tells which model it runs",
+        CUSTOM,
+        "offer metadata with the model file's SHA-256 and a time, or name your method in deployment_methods",
+    ),
     _spec("version.artifact", "Artifact complete", ONCE, "see the error; is the disk full?"),
 )
 

@@ -124,18 +124,32 @@ class Conversion(Value):
 
 
 class Parity(Value):
-    """How alike native and ONNX are. `bound` is the proved bound on the raw score's difference over all inputs."""
+    """How alike native and ONNX are.
+
+    `bound` is the proved bound on the raw score's difference over all inputs. `leaf_mismatches` counts rows that
+    were seen to meet another leaf, of `leaf_rows` that were run; None where leaves cannot be told.
+    `passing_tolerance` is the tolerance that would have passed, `worst` the row that needs it. `cast_changes` counts
+    rows of the sample whose native answer the cast to a float32 input changes; None where nothing is cast.
+    """
 
     level: ParityLevel
     rows: int = 0
     boundary_rows: int = 0
     max_abs_diff: float | None = None
     max_ulp_diff: float | None = None
+    max_raw_diff: float | None = None
+    max_raw_ulps: float | None = None
     label_flips: int = 0
     leaf_mismatches: int | None = None
+    leaf_rows: int = 0
     bound: float | None = None
     splits: int | None = None
     tolerance: float | None = None
+    tolerance_reason: Text = ""
+    passing_tolerance: float | None = None
+    worst: Text = ""
+    cast_changes: int | None = None
+    cast_examples: tuple[Text, ...] = ()
     reason: Text = ""
 
 
@@ -217,10 +231,13 @@ class Change(Value):
 
     base: Name
     base_version: Name = ""
-    status: Literal["compared", "none", "unavailable"]
+    origin: Name = ""
+    status: Literal["compared", "identical", "none", "unavailable"]
     reason: Text = ""
     rows: int = 0
     label_changes: int | None = None
+    score: Name = ""
+    score_changes: int | None = None
     score_quantiles: dict[str, float] = {}
     worst_rows: Annotated[tuple[RowChange, ...], Field(max_length=100)] = ()
     contract_changes: Annotated[tuple[Text, ...], Field(max_length=1_000)] = ()

@@ -13,78 +13,72 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.convert.ensemble import TreeEnsemble
+from validator.convert.onnx_reading import trees5
+from validator.convert.onnx_reading.graph import parse
+from validator.convert.onnx_reading.model import read
+from validator.convert.onnx_reading.trees import OnnxTrees
+from validator.convert.proof.surroundings import raw_tensor
 from validator.errors import ConversionError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-OUTPUT = "fingerprint"
+OUTPUT = "score"
 _FEWEST_BITS = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fingerprinted:
-    """An ONNX file whose only output, `fingerprint` [N, 1], is the sum of the met leaves' numbers."""
+    """An ONNX file whose only output, `score` [N, 1], is the sum of the met leaves' numbers."""
 
     data: bytes
     values: Floats
-    """float64 [L']: the whole numbers of the file's leaves"""
-
-    def expected(self, ensemble: TreeEnsemble, leaves: npt.NDArray[np.integer[Any]]) -> Floats:
-        """The fingerprints [N] of rows that meet `leaves` [N, T] of the native ensemble.
-
-        The file's leaves are the ensemble's, in its order, after those of trees that only hold the base score.
-        """
-        extra = len(self.values) - ensemble.n_leaves
-        if extra < 0:
-            raise ConversionError(
-                f"the ONNX file has {len(self.values)} leaves, the model {ensemble.n_leaves}",
-                hint="fingerprint the file that was converted from this model",
-            )
-        met = self.values[extra:][leaves].sum(axis=1) + self.values[:extra].sum()
-        return np.asarray(met, dtype=np.float64)
+    """float64 [L]: the whole numbers of the file's leaves, tree by tree, in each tree in the order of the leaves"""
+    starts: Ints
+    """int64 [T + 1]: the leaves of tree t are values[starts[t]:starts[t + 1]]"""
 
 
 def fingerprint_onnx(onnx_bytes: bytes, *, seed: int) -> Fingerprinted:
     """Put whole numbers for leaf values and drop what comes after the trees.
 
-    Raises ConversionError where the file has not one TreeEnsemble operator, or more trees than sums can hold.
+    Raises ConversionError where the file has not one TreeEnsemble operator, or more trees than sums can hold;
+    NotUnderstoodError where its graph cannot be read.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     model = onnx.load_model_from_string(onnx_bytes)
     node = _tree_node(model)
+    tree = _tree_of_leaf(trees5.read(parse(onnx_bytes).maker[node.output[0]]))
     attributes = {attribute.name: attribute for attribute in node.attribute}
     weights = numpy_helper.to_array(attributes["leaf_weights"].t)
-    values = _numbers(len(weights), len(attributes["tree_roots"].ints), seed, weights.dtype)
+    values = _numbers(len(weights), int(tree.max(initial=-1)) + 1, seed, weights.dtype)
     attributes["leaf_weights"].t.CopyFrom(numpy_helper.from_array(values.astype(weights.dtype)))
     attributes["leaf_targetids"].CopyFrom(helper.make_attribute("leaf_targetids", [0] * len(weights)))
     attributes["n_targets"].i = 1
-    node.output[0] = OUTPUT
-    _keep_only(model.graph, node)
     kind = TensorProto.FLOAT if weights.dtype == np.float32 else TensorProto.DOUBLE
-    del model.graph.output[:]
-    model.graph.output.append(helper.make_tensor_value_info(OUTPUT, kind, ["N", 1]))
-    return Fingerprinted(data=bytes(model.SerializeToString()), values=values)
-
-
-def leaves_of_library(ensemble: TreeEnsemble, numbers: npt.NDArray[np.integer[Any]]) -> Ints:
-    """The ensemble's leaves [N, T] for the library's own leaf numbers [N, T], as of LightGBM's `pred_leaf`.
-
-    The n-th leaf of a tree, in the order of the ensemble's arrays, is taken for the library's leaf n: so the readers
-    lay them out. Raises ConversionError for a number that its tree does not have.
-    """
-    tree = _tree_of_leaf(ensemble)
+    _keep_only(model.graph, node)
+    _put_output(model.graph, node.output[0], kind, ["N", 1])
     order = np.argsort(tree, kind="stable")
-    starts = np.searchsorted(tree[order], np.arange(ensemble.n_trees + 1))
-    given = np.asarray(numbers, dtype=np.int64).reshape(-1, ensemble.n_trees)
-    if (given < 0).any() or (given >= np.diff(starts)[None, :]).any():
-        raise ConversionError(
-            "the library met a leaf that its tree does not have",
-            hint="the model was changed between reading and predicting",
-        )
-    return np.asarray(order[starts[:-1][None, :] + given], dtype=np.int64)
+    starts = np.searchsorted(tree[order], np.arange(int(tree.max(initial=-1)) + 2))
+    return Fingerprinted(data=bytes(model.SerializeToString()), values=values[order], starts=starts)
+
+
+def raw_scores_onnx(onnx_bytes: bytes, native: TreeEnsemble) -> bytes:
+    """The same model up to its raw scores: its only output is `score` [N, K].
+
+    Raises NotUnderstoodError where the graph is not of the form that the native model asks for.
+    """
+    import onnx
+    from onnx import TensorProto
+
+    model = onnx.load_model_from_string(onnx_bytes)
+    name = raw_tensor(read(onnx_bytes), native)
+    node = next(node for node in model.graph.node if name in node.output)
+    kind = TensorProto.FLOAT if native.transform.dtype == "float32" else TensorProto.DOUBLE
+    _keep_only(model.graph, node)
+    _put_output(model.graph, name, kind, ["N", native.n_targets])
+    return bytes(model.SerializeToString())
 
 
 def _numbers(leaves: int, trees: int, seed: int, dtype: np.dtype[Any]) -> Floats:
@@ -98,14 +92,14 @@ def _numbers(leaves: int, trees: int, seed: int, dtype: np.dtype[Any]) -> Floats
     return np.random.default_rng(seed).integers(0, 1 << bits, size=leaves).astype(np.float64)
 
 
-def _tree_of_leaf(ensemble: TreeEnsemble) -> Ints:
-    tree = np.zeros(ensemble.n_leaves, dtype=np.int64)
-    at, of = ensemble.roots, np.arange(ensemble.n_trees, dtype=np.int64)
+def _tree_of_leaf(trees: OnnxTrees) -> Ints:
+    tree = np.zeros(len(trees.leaf_value), dtype=np.int64)
+    at, of = trees.roots, np.arange(len(trees.roots), dtype=np.int64)
     while len(at):
         leaf = at < 0
         tree[~at[leaf]] = of[leaf]
         nodes, of = at[~leaf], of[~leaf]
-        at = np.concatenate([ensemble.true_child[nodes], ensemble.false_child[nodes]])
+        at = np.concatenate([trees.true_child[nodes], trees.false_child[nodes]])
         of = np.concatenate([of, of])
     return tree
 
@@ -118,6 +112,21 @@ def _tree_node(model: Any) -> Any:
             hint="only files of exact conversions can be fingerprinted",
         )
     return nodes[0]
+
+
+def _put_output(graph: Any, name: str, kind: int, shape: list[Any]) -> None:
+    """Make one tensor the graph's only output, under the name OUTPUT."""
+    from onnx import helper
+
+    graph.node.append(helper.make_node("Identity", [name], [OUTPUT]))
+    for node in graph.node[:-1]:
+        if OUTPUT in (*node.output, *node.input):
+            for names in (node.input, node.output):
+                names[:] = [f"{OUTPUT}_before" if used == OUTPUT else used for used in names]
+    if name == OUTPUT:
+        graph.node[-1].input[0] = f"{OUTPUT}_before"
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, kind, shape))
 
 
 def _keep_only(graph: Any, last: Any) -> None:

@@ -53,7 +53,12 @@ def _overview_row(model: ModelView, *, volatile: bool) -> tuple[str, ...]:
 
 
 def latency_table(latency: Latency) -> Table:
-    runtimes = (("Native", latency.native), ("ONNX", latency.onnx), ("Deployment", latency.deployment))
+    runtimes = (
+        ("Native", latency.native),
+        ("ONNX", latency.onnx),
+        ("Deployment", latency.deployment),
+        ("Your wrapper", latency.custom),
+    )
     ms = figures.milliseconds
     return Table(
         head=("", "mean", "p50", "p95", "p99", "max", "calls", "load", "peak memory"),
@@ -98,8 +103,11 @@ def parity_table(parity: Parity) -> Table:
         ("Largest difference", parity.max_abs_diff),
         ("Largest difference in ulp", parity.max_ulp_diff),
         ("Allowed difference", parity.tolerance),
+        ("Would have passed", parity.passing_tolerance),
+        ("Raw scores differ by", parity.max_raw_diff),
         ("Labels that flip", parity.label_flips),
         ("Leaf mismatches", parity.leaf_mismatches),
+        ("Rows the cast to float32 changes", parity.cast_changes),
     )
     known = [(name, figures.number(value)) for name, value in found if value is not None]
     if parity.level == "none":

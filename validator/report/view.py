@@ -147,14 +147,29 @@ def parity_sentence(parity: Parity) -> str:
         return parity.reason or "Nothing shows that ONNX and the native model agree."
     rows = f"{figures.count(parity.rows, 'sample row')} and {figures.count(parity.boundary_rows, 'boundary row')}"
     if parity.level == "measured":
-        return f"Measured on {rows}. A measurement, not a proof. {parity.reason}".strip()
+        told = f"Measured on {rows}. A measurement, not a proof. {parity.reason}".strip()
+        return f"{told}{_allowed(parity)}"
     bound = "" if parity.bound is None else f" raw scores differ by at most {figures.number(parity.bound)}."
     splits = "" if parity.splits is None else f" all {figures.count(parity.splits, 'split')}"
     return (
         f"Proved for every input: the ONNX file was read back and compared with the model, node by node,"
         f" over{splits or ' every split'};{bound or ' each row reaches the same leaves.'}"
         f" Confirmed on {rows}. {parity.reason}"
-    ).strip()
+    ).strip() + _allowed(parity)
+
+
+def _allowed(parity: Parity) -> str:
+    """The tolerance and its reason, the row that came nearest to it, and what a cast to float32 changes."""
+    found = []
+    if parity.tolerance is not None and parity.tolerance_reason:
+        found.append(f"Allowed are {figures.number(parity.tolerance)} ({parity.tolerance_reason}).")
+    if parity.worst:
+        found.append(f"The worst is {parity.worst}.")
+    if parity.cast_changes:
+        rows = figures.count(parity.cast_changes, "row")
+        shown = "; ".join(parity.cast_examples)
+        found.append(f"The cast of the sample to float32 changes {rows}: {shown}.")
+    return "".join(f" {sentence}" for sentence in found)
 
 
 def method_sentence(conversion: Conversion) -> str:

@@ -2,125 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
-from validator.outputs import Outputs
-from validator.results import MetricResult, Parity
+from validator.results import Parity
+from validator.stages.baseline import BaseVersion, Companion, NoVersion
 from validator.stages.context import Context
 from validator.stages.conversion import Converted
-from validator.stages.loading import Data, Native, infer_contract
+from validator.stages.loading import Data, Native, infer_contract, onnx_runtime
 from validator.stages.proving import Judge
+from validator.stages.quality import Measuring, judge_quality
+from validator.stages.reading import Reading
 from validator.suites import parity
-from validator.suites.common import Subject, not_applicable, result, run_check
+from validator.suites.casting import CastEffect
+from validator.suites.common import Subject, not_applicable, run_check
 from validator.suites.compare import Comparison
-from validator.suites.quality import judge_limits, needs_answers
-from validator.table import Column, Table
+from validator.suites.inside import Inside, compare_inside, judge_inside, marked_from
+from validator.suites.tolerances import Tolerance, tolerance_for
+from validator.table import Table
 from validator.worker import wire
 
-#: Largest relative difference of an output by how it was computed, and why.
-_TOLERANCES = {
-    ("exact", "float64"): 1e-9,  # the same sums in double; the transform's exp may differ by some ulps
-    ("exact", "float32"): 1e-5,  # sums of float32 leaves, in another order
-    ("none", "float64"): 1e-7,  # made elsewhere
-    ("none", "float32"): 1e-4,
-    ("skl2onnx", "float64"): 1e-7,  # matrix products in double, in another order
-    ("skl2onnx", "float32"): 1e-4,  # as before, in float32
-}
 _BATCH_ROWS = 16_384
+_INSIDE_ROWS = 4_000
+"""rows of the sample whose leaves are compared, before the boundary rows"""
 
 
-def tolerance_for(converted: Converted, chosen: float | None) -> float:
-    """The user's tolerance, else the one for this kind of conversion."""
-    return chosen or _TOLERANCES.get((converted.method, converted.input_dtype), 1e-4)
+def judge_parity(
+    context: Context,
+    native: Native,
+    converted: Converted,
+    judge: Judge,
+    data: Data,
+    base: BaseVersion | NoVersion | None = None,
+) -> None:
+    """Checks `parity.*` but the proof, and `quality.*`; completes the contract with the whole sample's ranges.
 
-
-@dataclass(kw_only=True)
-class Answers:
-    """What quality is measured on: true answers, labels and numbers of the sample's rows, from the ONNX model."""
-
-    truth: list[Any] = field(default_factory=list)
-    label: list[Any] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
-    n_outputs: int | None = None
-
-    def add(self, truth: Any, onnx: Outputs) -> None:
-        self.truth.append(truth)
-        if onnx.label is not None:
-            self.label.append(onnx.label)
-        self.values.append(onnx.numeric[1])
-
-    def arrays(self) -> list[Any]:
-        import numpy as np
-
-        parts = [self.truth, self.values, self.label] if self.label else [self.truth, self.values]
-        return [np.concatenate(part) for part in parts]
-
-
-def judge_parity(context: Context, native: Native, converted: Converted, judge: Judge, data: Data) -> None:
-    """Checks `parity.*` but the proof, and `quality.*`; completes the contract with the whole sample's ranges."""
+    The base version, if there is one, is asked the same rows, and `draft.change` told what that showed.
+    """
     draft, settings = context.draft, context.settings
-    pair = parity.Pair(
-        native=native.runtime, onnx=converted.runtime, tolerance=tolerance_for(converted, settings.tolerance)
-    )
+    tolerance = tolerance_for(converted.method, converted.input_dtype, settings.tolerance)
+    pair = parity.Pair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
+    single = converted.input_dtype == "float32"
+    cast = CastEffect(native=native.runtime, tolerance=tolerance.value) if single else None
     comparisons: list[Comparison] = []
-    answers = Answers()
+    base = base or NoVersion(reason="no base version to compare with")
+    reading = _reading(context, data, base, cast)
     with draft.stage("sample parity"):
-        check = run_check("parity.sample", "", lambda: _on_sample(context, pair, data, comparisons, answers))
+        check = run_check("parity.sample", "", lambda: _on_sample(context, pair, reading, comparisons))
         draft.add(check)
-        native.facts["n_outputs"] = answers.n_outputs or native.facts.get("n_outputs")
+        native.facts["n_outputs"] = reading.n_outputs or native.facts.get("n_outputs")
         draft.contract = infer_contract(context, data.observer, native.facts)
         data.subject = Subject(contract=draft.contract, rows=data.subject.rows)
     with draft.stage("boundary parity"):
         knees = native.facts.get("knees") or []
+        edges: list[Table] = []
         draft.add(
             run_check(
-                "parity.boundary", "", lambda: _on_boundary(context, pair, judge, knees, data, comparisons)
+                "parity.boundary",
+                "",
+                lambda: _on_boundary(context, pair, judge, knees, data, comparisons, edges),
             )
+        )
+        inside = Inside(tolerance=tolerance.value)
+        tables = [data.subject.head(_INSIDE_ROWS), *edges]
+        draft.add(
+            run_check("parity.leaves", "", lambda: _inside(context, pair, converted, judge, tables, inside))
         )
         for special in (parity.missing_values, parity.unseen_categories):
             outcome, comparison = special(pair, data.subject)
             draft.add(outcome)
             comparisons += [comparison] if comparison is not None else []
     draft.add(parity.labels(comparisons, draft.model.task in ("binary", "multiclass", "outlier")))
-    draft.parity = _summed(comparisons, judge, pair.tolerance)
+    draft.parity = _summed(comparisons, judge, tolerance, inside, cast)
     with draft.stage("quality"):
-        _judge_quality(context, judge, answers)
+        if reading.companion is not None and draft.change is not None:
+            draft.change = reading.companion.tell(draft.change)
+        judge_quality(context, reading.measuring, base, reading.companion)
 
 
-def _on_sample(
-    context: Context, pair: parity.Pair, data: Data, kept: list[Comparison], answers: Answers
-) -> Any:
-    target = context.settings.target
-    truths: list[Any] = []
+def _reading(
+    context: Context, data: Data, base: BaseVersion | NoVersion, cast: CastEffect | None
+) -> Reading:
+    contract = context.draft.contract
+    companion = (
+        Companion.of(base, contract) if isinstance(base, BaseVersion) and contract is not None else None
+    )
+    return Reading(data=data, measuring=Measuring.begin(context, base), companion=companion, cast=cast)
 
-    def tables() -> Iterator[Table]:
-        for _, rows, truth in data.batches(context.settings.sample_rows, target):
-            data.observer.observe(rows)
-            truths.append(truth)
-            yield rows
 
-    def sink(_rows: Table, native: Outputs, onnx: Outputs) -> None:
-        if native.prediction is not None:
-            answers.n_outputs = native.prediction.shape[1] if native.prediction.ndim == 2 else 1
-        if target is not None and onnx.present.keys() - {"label"}:
-            answers.add(truths[-1], onnx)
-        truths[:-1] = []
-
-    comparison = pair.compare(tables(), sink)
+def _on_sample(context: Context, pair: parity.Pair, reading: Reading, kept: list[Comparison]) -> Any:
+    tables = reading.tables(context.settings.sample_rows, context.settings.target)
+    # The effect of casts is measured by asking native again, which cannot be while it works on the next batch.
+    comparison = pair.compare(tables, reading.take, overlap=reading.cast is None)
     kept.append(comparison)
-    return parity.judge(comparison, "sample rows")
+    finding = parity.judge(comparison, "sample rows")
+    cast = reading.cast
+    return finding if cast is None else replace(finding, evidence=(*finding.evidence, *cast.evidence))
 
 
 def _on_boundary(
-    context: Context, pair: parity.Pair, judge: Judge, knees: list[Any], data: Data, kept: list[Comparison]
+    context: Context,
+    pair: parity.Pair,
+    judge: Judge,
+    knees: list[Any],
+    data: Data,
+    kept: list[Comparison],
+    edges: list[Table],
 ) -> Any:
-    """Rows at the model's own thresholds if it has trees, else at its knees and across its features' ranges."""
-    rows = data.subject.rows
-    if not rows.is_numeric:
-        return not_applicable("the model takes text or categories: see missing values and unseen categories")
-    meta, arrays = wire.pack_table(rows)
+    """Rows at the model's own thresholds if it has trees, else at its knees and across its features' ranges.
+
+    Text and category columns keep values that they have in the sample or in the model. `edges` gets the rows.
+    """
+    meta, arrays = wire.pack_table(data.subject.rows)
     reply = judge.worker.call(
         "boundary",
         arrays,
@@ -129,58 +122,55 @@ def _on_boundary(
         knees=knees,
         input_dtype=pair.onnx.facts["input_dtype"],
     )
-    matrix = reply.arrays[0]
-    if not len(matrix):
+    rows = wire.unpack_table(reply.result["table"], reply.arrays)
+    if not len(rows):
         return not_applicable("the model has no thresholds")
-    comparison = pair.compare(_as_tables(matrix, rows))
+    edges += [rows.take(slice(start, start + _BATCH_ROWS)) for start in range(0, len(rows), _BATCH_ROWS)]
+    comparison = pair.compare(edges)
     kept.append(comparison)
     return parity.judge(comparison, "boundary rows")
 
 
-def _as_tables(matrix: Any, like: Table) -> Iterator[Table]:
-    """Float columns named as the sample's; integer and boolean features become floats, as a model's user may pass."""
-    for start in range(0, len(matrix), _BATCH_ROWS):
-        part = matrix[start : start + _BATCH_ROWS]
-        yield Table(
-            tuple(Column(column.name, part[:, i]) for i, column in enumerate(like.columns)), len(part)
-        )
+def _inside(
+    context: Context,
+    pair: parity.Pair,
+    converted: Converted,
+    judge: Judge,
+    tables: list[Table],
+    found: Inside,
+) -> Any:
+    """Leaves and raw scores on rows of the sample and at the thresholds. `found` gets what was seen."""
+    reply = judge.worker.call("marked", [converted.onnx])
+    marked = marked_from(reply, lambda data: onnx_runtime(context, data))
+    compare_inside(pair.native, judge.worker, marked, tables, found)
+    return judge_inside(found)
 
 
-def _summed(comparisons: list[Comparison], judge: Judge, tolerance: float) -> Parity:
+def _summed(
+    comparisons: list[Comparison], judge: Judge, tolerance: Tolerance, inside: Inside, cast: CastEffect | None
+) -> Parity:
     proof = judge.proof
     proved = proof is not None and proof.proved
     rows = sum(comparison.rows for comparison in comparisons)
+    worst = max(comparisons, key=lambda comparison: comparison.max_relative, default=None)
     return Parity(
         level="proved" if proved else "measured",
         rows=comparisons[0].rows if comparisons else 0,
         boundary_rows=rows - (comparisons[0].rows if comparisons else 0),
         max_abs_diff=max((comparison.max_abs_diff for comparison in comparisons), default=None),
         max_ulp_diff=max((comparison.max_ulp_diff for comparison in comparisons), default=None),
+        max_raw_diff=inside.max_raw_diff,
+        max_raw_ulps=inside.max_raw_ulps,
         label_flips=sum(comparison.label_flips for comparison in comparisons),
-        leaf_mismatches=0 if proved else None,
+        leaf_mismatches=inside.leaf_mismatches,
+        leaf_rows=inside.rows if inside.leaf_mismatches is not None else 0,
         bound=proof.bound if proof else None,
         splits=proof.splits if proof else None,
-        tolerance=tolerance,
+        tolerance=tolerance.value,
+        tolerance_reason=tolerance.reason,
+        passing_tolerance=None if worst is None else worst.max_relative,
+        worst="" if worst is None or worst.worst is None else worst.worst.text,
+        cast_changes=None if cast is None else cast.changed,
+        cast_examples=() if cast is None else tuple(cast.examples),
         reason="" if proved or proof is None else proof.reason,
     )
-
-
-def _judge_quality(context: Context, judge: Judge, answers: Answers) -> None:
-    draft, settings = context.draft, context.settings
-    unable = needs_answers(settings.target, draft.model.task, bool(answers.truth))
-    if unable is not None:
-        finding = unable if not settings.quality else judge_limits({}, settings.quality)
-        draft.add(result("quality.limits", "", finding))
-        draft.add(result("quality.base", "", not_applicable("nothing to compare with")))
-        return
-    arrays = answers.arrays()
-    with draft.guarding("quality.limits"):
-        contract = draft.contract
-        classes = list(contract.classes) if contract else []
-        measured = judge.worker.call("quality", arrays, task=draft.model.task, classes=classes).result
-    metrics = {str(name): value for name, value in measured.items()}
-    draft.quality = tuple(
-        MetricResult(name=name, rows=len(arrays[0]), value=value) for name, value in metrics.items()
-    )
-    draft.add(result("quality.limits", "", judge_limits(metrics, settings.quality)))
-    draft.add(result("quality.base", "", not_applicable("no base version to compare with")))

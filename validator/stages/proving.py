@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 from validator.results import Evidence
 from validator.runtimes.process import Raised, Worker
@@ -12,10 +11,9 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.context import Context
 from validator.stages.conversion import Converted
 from validator.suites.common import Finding, failed, not_applicable, passed, result, run_check, seen
+from validator.suites.compare import Comparison
 from validator.table import Table
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from validator.worker import wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +21,7 @@ class Proof:
     """What the judging worker found: `proved`, `different` or `unproved`.
 
     `bound` is on raw scores and `output_bound` on outputs, over all inputs; None where rounding has no bound.
-    `row` [F] is an input on which the two differ, where they do.
+    `row`, a table of one row, is an input on which the two differ, where they do.
     """
 
     status: str
@@ -32,7 +30,7 @@ class Proof:
     bound: float | None
     output_bound: float | None
     labels_exact: bool
-    row: NDArray[Any] | None = None
+    row: Table | None = None
 
     @property
     def proved(self) -> bool:
@@ -59,15 +57,15 @@ def prove(context: Context, native: WorkerRuntime, converted: Converted, names: 
 
     def check() -> Finding:
         worker.call("trees", export.arrays, **export.args())
-        reply = worker.call("prove", [converted.onnx])
-        proof = Proof(**reply.result, row=reply.arrays[0] if reply.arrays else None)
+        reply = worker.call("prove", [converted.onnx], names=list(names))
+        told = dict(reply.result)
+        row = told.pop("row")
+        proof = Proof(**told, row=None if row is None else wire.unpack_table(row, reply.arrays))
         kept.append(proof)
         finding = _judge(proof, given=converted.method == "none")
         if proof.row is None:
             return finding
-        return replace(
-            finding, evidence=(*finding.evidence, *_shown(proof.row, native, converted.runtime, names))
-        )
+        return replace(finding, evidence=(*finding.evidence, *_shown(proof.row, native, converted.runtime)))
 
     with draft.stage("prove"):
         draft.add(run_check("parity.proof", "", check))
@@ -93,19 +91,22 @@ def _judge(proof: Proof, *, given: bool) -> Finding:
     return failed(proof.reason)
 
 
-def _shown(
-    row: NDArray[Any], native: WorkerRuntime, onnx: WorkerRuntime, names: Sequence[str]
-) -> list[Evidence]:
-    """The counter-example, and what both runtimes answer to it."""
-    table = Table.from_matrix(row.reshape(1, -1), names)
-    values = ", ".join(f"{name}={value!r}" for name, value in zip(names, row.tolist(), strict=True))
+def _shown(row: Table, native: WorkerRuntime, onnx: WorkerRuntime) -> list[Evidence]:
+    """The counter-example, what both runtimes answer to it, and how far apart that is."""
+    values = ", ".join(f"{column.name}={column.decoded().tolist()[0]!r}" for column in row.columns)
     evidence = [seen("counter-example", values[:5_000])]
+    answers = []
     for runtime in (native, onnx):
         try:
-            answer = {
-                name: array.reshape(-1).tolist() for name, array in runtime.predict(table).present.items()
-            }
-            evidence.append(seen(f"{runtime.name} answers", str(answer)[:1_000]))
+            answers.append(runtime.predict(row))
         except Raised as error:
             evidence.append(seen(f"{runtime.name} answers", f"{error.kind}: {error.message}"[:1_000]))
+            continue
+        told = {name: array.reshape(-1).tolist() for name, array in answers[-1].present.items()}
+        evidence.append(seen(f"{runtime.name} answers", str(told)[:1_000]))
+    if len(answers) == 2:
+        comparison = Comparison(tolerance=0.0)
+        comparison.add(answers[0], answers[1], 1)
+        evidence.append(seen("difference", comparison.max_abs_diff, "0"))
+        evidence.append(seen("label flips", comparison.label_flips, "0"))
     return evidence

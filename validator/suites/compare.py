@@ -19,6 +19,10 @@ class Worst:
     native: float
     onnx: float
 
+    @property
+    def text(self) -> str:
+        return f"row {self.row}: native {self.native!r}, ONNX {self.onnx!r}"
+
 
 @dataclass(kw_only=True)
 class Comparison:
@@ -85,11 +89,7 @@ class Comparison:
             return
         if np.array_equal(a, b):
             return
-        equal = (a == b) | (np.isnan(a) & np.isnan(b))
-        with np.errstate(invalid="ignore", over="ignore"):
-            gap = np.where(equal, 0.0, np.abs(a - b))
-        gap = np.where(np.isnan(gap), np.inf, gap)
-        relative = gap / np.maximum(1.0, np.abs(np.where(np.isfinite(a), a, 1.0)))
+        gap, relative = _gaps(a, b)
         self.beyond += int((relative > self.tolerance).any(axis=1).sum())
         self.max_abs_diff = max(self.max_abs_diff, float(gap.max()))
         self.max_ulp_diff = max(self.max_ulp_diff, _ulps(a, gap, native.dtype))
@@ -97,6 +97,32 @@ class Comparison:
             self.max_relative = float(relative.max())
             row, column = np.unravel_index(int(relative.argmax()), relative.shape)
             self.worst = Worst(row=start + int(row), native=float(a[row, column]), onnx=float(b[row, column]))
+
+
+def differing(first: Outputs, second: Outputs, tolerance: float) -> NDArray[Any]:
+    """Which rows have other labels, or numbers farther apart than the tolerance: bool [N]."""
+    import numpy as np
+
+    found = np.zeros(len(first), dtype=bool)
+    for name in first.present.keys() & second.present.keys():
+        a, b = first.present[name], second.present[name]
+        if name == "label":
+            found |= a.astype(str) != b.astype(str)
+        else:
+            a, b = (array.reshape(len(array), -1).astype(np.float64) for array in (a, b))
+            found |= (_gaps(a, b)[1] > tolerance).any(axis=1)
+    return found
+
+
+def _gaps(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Absolute differences, and relative to the size of `a`, at least 1; NaN equals NaN, and is far from the rest."""
+    import numpy as np
+
+    equal = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.where(equal, 0.0, np.abs(a - b))
+    gap = np.where(np.isnan(gap), np.inf, gap)
+    return gap, gap / np.maximum(1.0, np.abs(np.where(np.isfinite(a), a, 1.0)))
 
 
 def _ulps(a: NDArray[Any], gap: NDArray[Any], dtype: Any) -> float:

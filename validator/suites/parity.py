@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from validator.errors import WorkerError
 from validator.outputs import Outputs
 from validator.results import CheckResult
 from validator.runtimes.process import Raised
@@ -29,30 +31,67 @@ class Pair:
 
     def ask(self, rows: Table) -> tuple[Outputs, Outputs]:
         """Both runtimes' answers; they work at the same time."""
+        self._post(rows)
+        return self._answers(rows)
+
+    def _post(self, rows: Table) -> None:
         self.native.post(rows)
         try:
             self.onnx.post(rows)
-            onnx_error: Raised | None = None
-            try:
-                onnx = self.onnx.answer(len(rows))
-            except Raised as error:
-                onnx_error = error
+        except WorkerError:
+            self.native.answer(len(rows))
+            raise
+
+    def _answers(self, rows: Table) -> tuple[Outputs, Outputs]:
+        """What was asked for last. Where both fail, native's error counts, and neither is left with an answer."""
+        onnx_error: Raised | None = None
+        try:
+            onnx = self.onnx.answer(len(rows))
+        except Raised as error:
+            onnx_error = error
         finally:
             native = self.native.answer(len(rows))
         if onnx_error is not None:
             raise onnx_error
         return native, onnx
 
-    def compare(self, tables: Iterable[Table], sink: Sink | None = None) -> Comparison:
-        """All tables, one after the other; `sink` sees each with both answers."""
+    def compare(
+        self, tables: Iterable[Table], sink: Sink | None = None, *, overlap: bool = True
+    ) -> Comparison:
+        """All tables, one after the other; `sink` sees each with both answers.
+
+        With `overlap` the runtimes already work on the next table while the answers to one are looked at: `sink` must
+        not ask them for anything then.
+        """
         comparison = Comparison(tolerance=self.tolerance)
-        for rows in tables:
-            native, onnx = self.ask(rows)
+        for rows, native, onnx in self._overlapping(tables) if overlap else self._in_turn(tables):
             comparison.add(native, onnx, len(rows))
             if sink is not None:
                 sink(rows, native, onnx)
         return comparison
 
+    def _in_turn(self, tables: Iterable[Table]) -> Iterator[tuple[Table, Outputs, Outputs]]:
+        for rows in tables:
+            yield rows, *self.ask(rows)
+
+    def _overlapping(self, tables: Iterable[Table]) -> Iterator[tuple[Table, Outputs, Outputs]]:
+        """Each table with both answers, the next one being asked for already."""
+        asked: Table | None = None
+        try:
+            for rows in tables:
+                ready = None if asked is None else (asked, *self._answers(asked))
+                asked = None
+                self._post(rows)
+                asked = rows
+                if ready is not None:
+                    yield ready
+            if asked is not None:
+                last, asked = asked, None
+                yield last, *self._answers(last)
+        finally:
+            if asked is not None:  # whoever looks at the answers broke off
+                with contextlib.suppress(Raised, WorkerError):
+                    self._answers(asked)
 
 def judge(comparison: Comparison, what: str) -> Finding:
     """A comparison as a finding: the differences, what was allowed, and the worst row."""
@@ -64,7 +103,7 @@ def judge(comparison: Comparison, what: str) -> Finding:
     ]
     worst = comparison.worst
     if worst is not None:
-        evidence.append(seen("worst row", f"row {worst.row}: native {worst.native!r}, ONNX {worst.onnx!r}"))
+        evidence.append(seen("worst row", worst.text))
     if comparison.problems:
         return failed("; ".join(comparison.problems), *evidence)
     if comparison.beyond:

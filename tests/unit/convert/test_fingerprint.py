@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from validator.convert.boundary import boundary_rows
-from validator.convert.fingerprint import fingerprint_onnx, leaves_of_library
+from validator.convert.fingerprint import fingerprint_onnx, raw_scores_onnx
 from validator.convert.readers.lightgbm import read
 from validator.convert.writer import write
 from validator.errors import ConversionError
+from validator.worker.inner import sums_of
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -32,9 +33,10 @@ def outputs(data: bytes, rows: np.ndarray) -> np.ndarray:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(["fingerprint"], {"features": rows})[0])[:, 0]
+    return np.asarray(session.run(["score"], {"features": rows})[0])[:, 0]
 
 
 @pytest.mark.parametrize(
@@ -47,20 +49,28 @@ def test_every_leaf_is_the_librarys(params: dict[str, object]) -> None:
     ensemble = read(booster.model_to_string())
     rows = boundary_rows(ensemble, input_dtype="float64", limit=4000)
     marked = fingerprint_onnx(write(ensemble, input_dtype="float64"), seed=1)
-    leaves = leaves_of_library(ensemble, booster.predict(rows, pred_leaf=True))
-    np.testing.assert_array_equal(outputs(marked.data, rows), marked.expected(ensemble, leaves))
+    leaves = booster.predict(rows, pred_leaf=True).reshape(len(rows), -1).astype(int)
+    np.testing.assert_array_equal(outputs(marked.data, rows), sums_of(marked.values, marked.starts, leaves))
+
+
+@pytest.mark.parametrize("objective", ["regression", "binary", "cross_entropy_lambda", "tweedie"])
+def test_raw_scores_are_the_librarys_bit_for_bit(objective: str) -> None:
+    booster = trained(objective)
+    ensemble = read(booster.model_to_string())
+    rows = boundary_rows(ensemble, input_dtype="float64", limit=2000)
+    cut = raw_scores_onnx(write(ensemble, input_dtype="float64"), ensemble)
+    np.testing.assert_array_equal(outputs(cut, rows), booster.predict(rows, raw_score=True))
 
 
 def test_another_leaf_changes_the_number() -> None:
-    ensemble = read(trained("regression").model_to_string())
+    booster = trained("regression")
+    ensemble = read(booster.model_to_string())
     rows = boundary_rows(ensemble, input_dtype="float64", limit=500)
     marked = fingerprint_onnx(write(ensemble, input_dtype="float64"), seed=1)
-    from validator.convert.walk import leaf_indices
-
-    leaves = leaf_indices(ensemble, rows).astype(np.int64)
-    np.testing.assert_array_equal(outputs(marked.data, rows), marked.expected(ensemble, leaves))
-    leaves[7, 3] = leaves[7, 3] + 1 if leaves[7, 3] + 1 < ensemble.n_leaves else leaves[7, 3] - 1
-    assert np.flatnonzero(outputs(marked.data, rows) != marked.expected(ensemble, leaves)).tolist() == [7]
+    leaves = booster.predict(rows, pred_leaf=True).reshape(len(rows), -1).astype(int)
+    leaves[7, 3] += 1 if leaves[7, 3] == 0 else -1
+    expected = sums_of(marked.values, marked.starts, leaves)
+    assert np.flatnonzero(outputs(marked.data, rows) != expected).tolist() == [7]
 
 
 def test_files_without_trees_are_refused() -> None:
@@ -78,5 +88,8 @@ def test_files_without_trees_are_refused() -> None:
 
 def test_a_leaf_that_does_not_exist_is_refused() -> None:
     ensemble = read(trained("regression").model_to_string())
-    with pytest.raises(ConversionError, match="does not have"):
-        leaves_of_library(ensemble, np.full((1, ensemble.n_trees), 99))
+    marked = fingerprint_onnx(write(ensemble, input_dtype="float64"), seed=1)
+    with pytest.raises(ValueError, match="does not have"):
+        sums_of(marked.values, marked.starts, np.full((1, ensemble.n_trees), 99))
+    with pytest.raises(ValueError, match="trees"):
+        sums_of(marked.values, marked.starts, np.zeros((1, ensemble.n_trees + 1), dtype=int))

@@ -46,6 +46,15 @@ def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
     return Surroundings(constants=found.constants, differences=tuple(_differences(native, found.constants)))
 
 
+def raw_tensor(model: OnnxTreeModel, native: TreeEnsemble) -> str:
+    """The tensor that holds the raw scores. Raises NotUnderstoodError where the graph is not of the expected form."""
+    found = Found()
+    for name, pattern in expected.outputs(native).items():
+        match(model.graph, name, pattern, found)
+    match(model.graph, found.tensors["answer"], expected.answer(native.transform), found)
+    return found.tensors["raw"]
+
+
 def _older(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
     """Regressors of other converters, whose answer is what the tree operator gives."""
     graph, name = model.graph, model.graph.outputs[0]

@@ -1,4 +1,4 @@
-"""Proves native trees and ONNX trees the same, makes rows that would tell them apart, and measures quality.
+"""Proves native trees and ONNX trees the same, and makes rows that would tell them apart.
 
 It knows the model's serialised trees and the ONNX file, and has met neither the pickle nor a runtime.
 """
@@ -12,7 +12,7 @@ from validator.worker.serving import Answer
 
 
 class Job:
-    """Operations `trees`, then `prove`; `boundary`; `quality`."""
+    """Operations `trees`, then `prove`; `boundary`."""
 
     def __init__(self) -> None:
         self._ensemble: Optional[Any] = None
@@ -23,16 +23,22 @@ class Job:
         self._ensemble = read(header, dict(zip(names, arrays)))
         return {}, []
 
-    def prove(self, arrays: wire.Arrays) -> Answer:
-        """The ONNX file in, the proof or the counter-example out."""
+    def prove(self, arrays: wire.Arrays, names: List[str]) -> Answer:
+        """The ONNX file in, the proof or the counter-example out: a table of one row, its columns named `names`."""
+        from validator.convert.coding import coding_of_names, decode
         from validator.convert.proof import prove
 
         if self._ensemble is None:
             raise RuntimeError("no trees were given")
         proof = prove(self._ensemble, arrays[0])
         difference, bounds = proof.difference, proof.bounds
-        row = [] if difference is None or difference.row is None else [difference.row]
+        table: Optional[wire.Meta] = None
+        row: wire.Arrays = []
+        if difference is not None and difference.row is not None:
+            coding = coding_of_names(names, self._ensemble.feature_categories)
+            table, row = wire.pack_table(decode(difference.row.reshape(1, -1), coding))
         return {
+            "row": table,
             "status": str(proof.status),
             "reason": proof.reason,
             "splits": proof.nodes,
@@ -49,20 +55,75 @@ class Job:
         knees: List[Dict[str, Any]],
         input_dtype: str,
     ) -> Answer:
-        """Rows [B, F] at the model's own thresholds, or across its features' ranges where it has none."""
+        """A table at the model's own thresholds, or across its features' ranges where it has none."""
         from validator.convert.boundary import boundary_rows, covering_rows
+        from validator.convert.coding import coding_of, decode, encode
 
-        sample = wire.unpack_table(table, arrays).matrix()
+        rows = wire.unpack_table(table, arrays)
+        listed = {} if self._ensemble is None else self._ensemble.feature_categories
+        coding = coding_of(rows, listed=listed, also=[knee["values"] for knee in knees])
+        sample = encode(rows, coding)
         if self._ensemble is not None:
-            return {}, [boundary_rows(self._ensemble, sample, limit=limit, input_dtype=input_dtype)]
-        return {}, [covering_rows(sample, knees=knees, limit=limit)]
+            made = boundary_rows(self._ensemble, sample, limit=limit, input_dtype=input_dtype)
+        else:
+            made = covering_rows(sample, knees=knees, limit=limit)
+        meta, packed = wire.pack_table(decode(made, coding))
+        return {"table": meta}, packed
 
-    def quality(self, arrays: wire.Arrays, task: str, classes: List[Any]) -> Answer:
-        """True answers [N], numbers [N, K] and, of classifiers, labels [N] in; metrics by name out."""
-        from validator.worker.quality import measure
+    def marked(self, arrays: wire.Arrays) -> Answer:
+        """The ONNX file in; what tells its leaves apart and what gives its raw scores out, where they can be had.
 
-        label = arrays[2] if len(arrays) > 2 else None
-        return measure(task, arrays[0], label, arrays[1], classes), []
+        `parts` names what follows: "leaves" an ONNX file, the leaves' values and where each tree's start; "raw" an
+        ONNX file. `trees` is how many there are.
+        """
+        from validator.convert.fingerprint import fingerprint_onnx, raw_scores_onnx
+        from validator.convert.onnx_reading.graph import NotUnderstoodError
+        from validator.errors import ConversionError
+
+        onnx = bytes(arrays[0])
+        parts: List[str] = []
+        packed: wire.Arrays = []
+        trees = 0
+        try:
+            marked = fingerprint_onnx(onnx, seed=len(onnx))
+            trees = len(marked.starts) - 1
+            packed += [_bytes(marked.data), marked.values, marked.starts]
+            parts.append("leaves")
+            # LightGBM's random forests give raw scores that are not divided by the number of trees.
+            if self._ensemble is not None and self._ensemble.divisor == 1:
+                packed.append(_bytes(raw_scores_onnx(onnx, self._ensemble)))
+                parts.append("raw")
+        except (ConversionError, NotUnderstoodError):
+            # A file of another form: what it has inside is then not compared.
+            pass
+        return {"parts": parts, "trees": trees}, packed
+
+    def met(self, arrays: wire.Arrays, table: Any, columns: int) -> Answer:
+        """The fingerprints [N] of rows by the model's own trees, for libraries that do not tell their leaves."""
+        import numpy as np
+
+        from validator.convert.coding import coding_of, encode
+        from validator.convert.leaf_nodes import tree_of_leaf
+        from validator.convert.walk import leaf_indices
+        from validator.worker.inner import sums_of
+
+        ensemble = self._ensemble
+        if ensemble is None:
+            return {"told": []}, []
+        rows = wire.unpack_table(table, arrays[:columns])
+        values, starts = arrays[columns:]
+        tree = tree_of_leaf(ensemble)
+        order = np.argsort(tree, kind="stable")
+        number = np.empty(len(tree), dtype=np.int64)
+        number[order] = np.arange(len(tree)) - np.searchsorted(tree[order], tree[order])
+        leaves = leaf_indices(ensemble, encode(rows, coding_of(rows, listed=ensemble.feature_categories)))
+        return {"told": ["leaves"]}, [sums_of(values, starts, number[leaves])]
+
+
+def _bytes(data: bytes) -> Any:
+    import numpy as np
+
+    return np.frombuffer(data, dtype=np.uint8)
 
 
 def _finite(value: float) -> Optional[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Sequence
+from typing import Any, Sequence
 
 from validator.worker import wire
 from validator.worker.estimators import Adapter
@@ -35,6 +35,26 @@ class Job(ServingJob):
             "library": adapter.library,
             "model_class": f"{type(model).__module__}.{type(model).__qualname__}",
         }, []
+
+    def inside(self, arrays: wire.Arrays, table: Any, columns: int) -> Answer:
+        """Rows, then the values and starts of leaf fingerprints in; the rows' fingerprints and raw scores out.
+
+        `columns` is the count of the table's arrays. What the library does not tell is left out: `told` names the
+        rest, in the order of the arrays.
+        """
+        from validator.worker import inner
+
+        adapter = self._loaded
+        assert isinstance(adapter, Adapter)  # noqa: S101 (load has put it there)
+        rows = wire.unpack_table(table, arrays[:columns])
+        values, starts = arrays[columns:]
+        model, given = inner.final_and_given(adapter.model, adapter.inputs(rows))
+        found = {"raw": inner.raw_scores(model, given)} if model is adapter.model else {}
+        if len(starts):
+            met = inner.leaves(model, given)
+            found["leaves"] = None if met is None else inner.sums_of(values, starts, met)
+        told = {name: array for name, array in found.items() if array is not None}
+        return {"told": list(told)}, list(told.values())
 
     def load_missing(self, arrays: wire.Arrays) -> Answer:
         """Load a file that is not there. Raises what the library raises."""
