@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from validator.baseline.base import Base, NoBase
+from validator.baseline.find import find_base
 from validator.draft import Blocked, Progress
 from validator.errors import WorkerError
 from validator.results import GateResult, RuntimeName
@@ -16,6 +18,7 @@ from validator.session import begin, workers
 from validator.settings import Settings
 from validator.stages import conclusion
 from validator.stages.context import Context
+from validator.stages.wrapper import wrapper_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +41,15 @@ def validate(settings: Settings, model: str, world: Surroundings) -> GateResult:
     a failed check in the result.
     """
     file, draft = begin(settings, model, world.progress)
+    base = find_base(settings.baseline, model, world.environ)
     conclusion.prepare_folder(settings.out)
+    wrapper = wrapper_of(settings, file)
+    if wrapper is not None:
+        draft.runtimes = (*draft.runtimes, "custom")
     with workers(settings, file, draft, world.environ, world.workshop) as context:
+        context.wrapper = wrapper
         try:
-            _run_stages(context)
+            _run_stages(context, base)
         except Blocked:
             pass
         except WorkerError as error:
@@ -51,8 +59,11 @@ def validate(settings: Settings, model: str, world: Surroundings) -> GateResult:
         return conclusion.write(settings.out, found, context.onnx)
 
 
-def _run_stages(context: Context) -> None:
+def _run_stages(context: Context, found: Base | NoBase) -> None:
+    from validator.stages.baseline import open_base
     from validator.stages.conversion import convert
+    from validator.stages.cost import as_shipped
+    from validator.stages.custom import wrap
     from validator.stages.inspection import inspect
     from validator.stages.loading import fit_sample, load_native, open_sample
     from validator.stages.parity import judge_parity
@@ -64,14 +75,16 @@ def _run_stages(context: Context) -> None:
     native = load_native(context, report)
     data = fit_sample(context, sample, native.facts)
     native.runtime.first_call(data.subject.rows)
+    base = open_base(context, found, data, native)
     runtimes: dict[RuntimeName, WorkerRuntime] = {"native": native.runtime}
     artifact: dict[str, bytes] = {}
     with suppress(Blocked):
         converted = convert(context, native, data.columns)
         converted.runtime.first_call(data.subject.rows)
         judge = prove(context, native.runtime, converted, data.features)
-        judge_parity(context, native, converted, judge, data)
+        judge_parity(context, native, converted, judge, data, base)
         runtimes, artifact = deploy(context, native.runtime, converted)
         runtimes["deployment"].first_call(data.subject.rows)
+    runtimes |= wrap(context, data.subject.rows)
     # Without an ONNX file the native model is judged all the same: its own faults are worth knowing.
-    run_suites(context, runtimes, data.subject, artifact)
+    run_suites(context, runtimes, data.subject, artifact, as_shipped(context, base, data, runtimes))

@@ -6,7 +6,7 @@ Runs on Python 3.9 with numpy alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +46,14 @@ class Outputs:
     def take(self, rows: Any) -> Outputs:
         """The answers for the rows that an index array, mask or slice selects."""
         return Outputs(**{name: array[rows] for name, array in self.present.items()})
+
+
+def concatenate(parts: Sequence[Outputs]) -> Outputs:
+    """Answers for one batch of rows after the other, of the outputs that all of them give; none for no parts."""
+    import numpy as np
+
+    names = [name for name in NAMES if parts and all(name in part.present for part in parts)]
+    return Outputs(**{name: np.concatenate([part.present[name] for part in parts]) for name in names})
 
 
 def same(first: Outputs, second: Outputs) -> bool:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from validator.catalog import SPECS
 from validator.settings import Settings, flag_of, is_file_only
 
-_RUNTIMES = {"": "once", "native": "native", "onnx": "ONNX", "deployment": "deployment"}
+_RUNTIMES = {"": "once", "native": "native", "onnx": "ONNX", "deployment": "deployment", "custom": "wrapper"}
 
 
 def settings_table() -> str:

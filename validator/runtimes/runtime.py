@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: A slow channel: what lies between the worker's figure for loading and ours may be no more than that.
 _TRANSFER_MS = 500.0
 _TRANSFER_BYTES_PER_MS = 100_000
+#: What the methods of a deployment or wrapper are for: a table, one row, a list of rows.
+ROLES = ("predict", "single", "batch")
 _HINT = "the model interferes with its worker, or its library is broken; do not ship it"
 
 
@@ -35,8 +37,10 @@ class Runtime(Protocol):
     def load_ms(self) -> float: ...
 
     @property
-    def methods(self) -> tuple[str, ...]:
-        """The methods that answer rows, where there are several to choose from; none for a raw runtime."""
+    def methods(self) -> Mapping[str, str]:
+        """The methods of a deployment or wrapper that answer rows: `predict`, `single` and `batch`, each with its name.
+        None for a raw runtime.
+        """
 
     def predict(self, table: Table, method: str = "") -> Outputs:
         """The outputs for the table's rows, by that method or the usual one; in numeric or text dtypes."""
@@ -82,8 +86,10 @@ class WorkerRuntime:
         return cls(name=name, worker=worker, facts=reply.result, load_ms=load_ms)
 
     @property
-    def methods(self) -> tuple[str, ...]:
-        return tuple(str(name) for name in self.facts.get("methods", ()))
+    def methods(self) -> Mapping[str, str]:
+        told = self.facts.get("methods")
+        found = told if isinstance(told, dict) else {}
+        return {role: str(found[role])[:200] for role in ROLES if role in found}
 
     def predict(self, table: Table, method: str = "") -> Outputs:
         if not method:

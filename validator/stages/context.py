@@ -31,7 +31,7 @@ class Context:
     """One run.
 
     `data` are the model file's bytes, read once and hashed; `in_ci` says whether this is a CI job; `python` is what
-    the native model's workers run under, and `looking` the worker that tries a foreign one's imports; `wrapper` is the
+    the native model's workers run under, `looking` the worker that tries a foreign one's imports, and `wrapper` the
     user's own, if it is to be judged.
     """
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from validator.artifact.write import artifact_files
 from validator.results import RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
+from validator.stages.broken import load_broken
 from validator.stages.conclusion import provisional
 from validator.stages.context import Context
 from validator.stages.conversion import Converted
+from validator.stages.cost import Costed, begin_timing, tell_costs
+from validator.stages.custom import custom_runtime
 from validator.stages.loading import native_runtime, onnx_runtime
-from validator.suites import errors, latency, smoke
+from validator.suites import errors, latency, service, smoke
 from validator.suites.common import Subject
 
 _MIB = 2**20
-_SHORTEST = 16
+#: Seconds after which a wrong input counts as hung.
+_HANG_S = 60.0
 
 
 def deploy(
@@ -30,24 +35,35 @@ def deploy(
 
 
 def run_suites(
-    context: Context, runtimes: dict[RuntimeName, WorkerRuntime], subject: Subject, artifact: dict[str, bytes]
+    context: Context,
+    runtimes: dict[RuntimeName, WorkerRuntime],
+    subject: Subject,
+    artifact: dict[str, bytes],
+    costed: Costed | str,
 ) -> None:
-    """Smoke, error and latency checks on all runtimes. `artifact` is what the deployment loads, by file name."""
+    """Smoke, error and latency checks on all runtimes.
+
+    `artifact` is what the deployment loads, by file name; `costed` the base version to time beside them, or why not.
+    """
     draft, settings = context.draft, context.settings
+    subject = replace(subject, input_dtype=draft.conversion.input_dtype or subject.input_dtype)
     with draft.stage("smoke"):
         for runtime in runtimes.values():
             draft.add(*smoke.run(runtime, subject, max_latency_ms=settings.max_latency_ms))
     with draft.stage("errors"):
         candidates = {
             name: errors.Candidate(
-                runtime=runtime,
-                revive=partial(revive, context, name, artifact),
-                broken=partial(load_broken, context, name, artifact),
+                runtime=_hurried(runtime),
+                revive=partial(_revived, context, name, artifact),
+                broken=partial(load_broken, context, name, artifact, subject),
             )
             for name, runtime in runtimes.items()
         }
         draft.add(*errors.run(candidates, subject))
         runtimes |= {name: candidate.runtime for name, candidate in candidates.items()}
+    if "custom" in runtimes:
+        with draft.stage("service"):
+            draft.add(*service.run(runtimes["custom"], subject, sha256=draft.model.sha256))
     with draft.stage("latency"):
         checks, draft.latency = latency.run(
             runtimes,
@@ -62,8 +78,21 @@ def run_suites(
                 confidence=settings.latency_confidence,
                 inconclusive=settings.inconclusive,
             ),
+            begin_timing(context, costed),
         )
         draft.add(*checks)
+        tell_costs(context, costed)
+
+
+def _hurried(runtime: WorkerRuntime) -> WorkerRuntime:
+    """A wrong input has less time than a whole step: many are tried, and each may hang."""
+    limits = runtime.worker.limits
+    runtime.worker.limits = replace(limits, timeout_s=min(limits.timeout_s, _HANG_S))
+    return runtime
+
+
+def _revived(context: Context, name: RuntimeName, artifact: dict[str, bytes]) -> WorkerRuntime:
+    return _hurried(revive(context, name, artifact))
 
 
 def revive(context: Context, name: RuntimeName, artifact: dict[str, bytes]) -> WorkerRuntime:
@@ -72,6 +101,8 @@ def revive(context: Context, name: RuntimeName, artifact: dict[str, bytes]) -> W
         return native_runtime(context)
     if name == "onnx":
         return onnx_runtime(context, artifact["model.onnx"])
+    if name == "custom":
+        return custom_runtime(context)
     return deployment_runtime(context, artifact)
 
 
@@ -79,24 +110,3 @@ def deployment_runtime(context: Context, artifact: dict[str, bytes]) -> WorkerRu
     """A fresh worker with the shipped Deployment around the artifact's files."""
     worker = context.start("deployment")
     return WorkerRuntime.load("deployment", worker, list(artifact.values()), names=list(artifact))
-
-
-def load_broken(context: Context, name: RuntimeName, artifact: dict[str, bytes], how: str) -> None:
-    """Load a missing or truncated copy of the model, in a worker of its own. Raises what the runtime raises."""
-    options = context.load_options() if name == "native" else None
-    worker = context.start(name, options=options)
-    try:
-        if how == "missing":
-            worker.call("load_missing")
-        elif name == "deployment":
-            files = {**artifact, "model.onnx": _cut(artifact["model.onnx"])}
-            worker.call("load_folder", list(files.values()), names=list(files))
-        else:
-            whole = context.data if name == "native" else artifact["model.onnx"]
-            worker.call("load", [_cut(whole)])
-    finally:
-        worker.close()
-
-
-def _cut(data: bytes) -> bytes:
-    return data[: max(_SHORTEST, len(data) // 2)]

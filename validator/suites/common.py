@@ -15,10 +15,14 @@ from validator.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is judged: the contract, and rows of the sample with the model's columns in the model's order."""
+    """What is judged: the contract, and rows of the sample with the model's columns in the model's order.
+
+    `input_dtype` is the float type that the model compares in.
+    """
 
     contract: Contract
     rows: Table
+    input_dtype: str = "float64"
 
     def head(self, rows: int) -> Table:
         return self.rows.take(slice(0, rows))

@@ -1,8 +1,9 @@
 """The error suite: what happens when production gives the model what training never did.
 
-Each scenario ends in one of four outcomes: a *named error*, a *declared result* (what the contract says happens),
-*silent acceptance* of a wrong input, or a *crash*. The deployment must end in the first two. A raw runtime that
-accepts silently is warned of where the deployment catches the same scenario, and fails where it does not. Where
+Each scenario ends in a *named error* or a *declared result* (what the contract says happens), which pass; or in
+*silent acceptance* of a wrong input, a *wrong answer*, or a *crash* or hang, which fail. The deployment and the
+user's own wrapper must besides say what is wrong: an error that only shows where code stumbled is *unnamed*. A raw
+runtime that fails is warned of where the deployment passes the same scenario, and fails where it does not. Where
 there is no deployment, because an earlier step failed, that is not known: it blocks, but is no fault of its own.
 """
 
@@ -11,19 +12,34 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 from validator.errors import WorkerError
-from validator.outputs import Outputs, same
 from validator.results import CheckResult, RuntimeName
 from validator.runtimes.process import Raised
 from validator.runtimes.runtime import WorkerRuntime
+from validator.suites.cases import Case, Ending, OutcomeKind
 from validator.suites.common import Finding, Subject, failed, not_applicable, passed, result, seen, warned
-from validator.suites.scenarios import SCENARIOS, Case, Scenario
+from validator.suites.scenarios import SCENARIOS, Scenario
 
-OutcomeKind = Literal["named", "declared", "silent", "crash", "inapplicable"]
 #: Exceptions that say nothing about the input: a library that stumbled rather than refused.
 _STUMBLES = ("SystemError", "SystemExit", "KeyboardInterrupt", "RecursionError", "MemoryError")
+#: Those of a wrapper that never looked: it promises to say what is wrong.
+_SLIPS = (
+    "AttributeError",
+    "IndexError",
+    "NameError",
+    "UnboundLocalError",
+    "ZeroDivisionError",
+    "AssertionError",
+)
+_GOOD = ("named", "declared")
+_WHAT = {
+    "crash": "crashed",
+    "wrong": "answered wrongly",
+    "silent": "accepted silently",
+    "unnamed": "refused without saying what is wrong",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +53,13 @@ class Outcome:
 
 @dataclass(kw_only=True)
 class Candidate:
-    """One runtime under test. `revive` starts it anew after a crash; `broken` loads a broken copy of the model."""
+    """One runtime under test. `revive` starts it anew after a crash; `broken` loads a broken copy of the model, and
+    says why that is right where it is.
+    """
 
     runtime: WorkerRuntime
     revive: Callable[[], WorkerRuntime]
-    broken: Callable[[str], None]
+    broken: Callable[[str], str]
 
 
 def run(candidates: Mapping[RuntimeName, Candidate], subject: Subject) -> list[CheckResult]:
@@ -64,11 +82,10 @@ def _judge(outcome: Outcome, *, caught_by: Outcome | None) -> Finding:
     evidence = seen("outcome", outcome.kind)
     if outcome.kind == "inapplicable":
         return not_applicable(outcome.text)
-    if outcome.kind in ("named", "declared"):
+    if outcome.kind in _GOOD:
         return passed(outcome.text, evidence)
-    what = "accepted silently" if outcome.kind == "silent" else "crashed"
-    message = f"{what}: {outcome.text}"
-    if caught_by is not None and caught_by.kind in ("named", "declared"):
+    message = f"{_WHAT[outcome.kind]}: {outcome.text}"
+    if caught_by is not None and caught_by.kind in _GOOD:
         return warned(
             f"{message}. The deployment catches it",
             evidence,
@@ -92,54 +109,80 @@ def _outcome(candidate: Candidate, scenario: Scenario, subject: Subject) -> Outc
     return Outcome(kind=kind, text=text, seconds=time.perf_counter() - started)
 
 
-def _tried(candidate: Candidate, scenario: Scenario, subject: Subject) -> tuple[OutcomeKind, str]:
+def _tried(candidate: Candidate, scenario: Scenario, subject: Subject) -> Ending:
+    if scenario.broken:
+        return _try_broken(candidate, scenario.broken)
+    if scenario.trial is not None:
+        trial = scenario.trial
+        return _surviving(candidate, lambda: trial(subject, candidate.runtime))
+    cases = scenario.cases(subject, candidate.runtime)
+    if isinstance(cases, str):
+        return "inapplicable", cases
+    endings: list[Ending] = []
+    for case in cases:
+        endings.append(_surviving(candidate, lambda case=case: _try_case(candidate.runtime, case)))
+        if endings[-1][0] == "crash":
+            break  # the runtime had to be started anew, and may have hung for long
+    return _worst(endings)
+
+
+def _try_broken(candidate: Candidate, how: str) -> Ending:
     try:
-        if scenario.broken:
-            candidate.broken(scenario.broken)
-            return "silent", f"the model loads although its file is {scenario.broken}"
-        cases = scenario.cases(subject, candidate.runtime.name)
-        if isinstance(cases, str):
-            return "inapplicable", cases
-        return _worst([_try_case(candidate, case) for case in cases])
+        declared = candidate.broken(how)
     except Raised as error:
-        return _named(error)
+        return _named(error, candidate.runtime, ("missing",) if how == "missing" else ())
     except WorkerError as error:
         return "crash", error.message
+    return ("declared", declared) if declared else ("silent", f"the model loads although its file is {how}")
 
 
-def _worst(outcomes: Sequence[tuple[OutcomeKind, str]]) -> tuple[OutcomeKind, str]:
-    """Of several cases of a scenario the worst counts."""
-    order: tuple[OutcomeKind, ...] = ("crash", "silent", "declared", "named")
-    return min(outcomes, key=lambda outcome: order.index(outcome[0]))
-
-
-def _try_case(candidate: Candidate, case: Case) -> tuple[OutcomeKind, str]:
+def _surviving(candidate: Candidate, trial: Callable[[], Ending]) -> Ending:
+    """A crash or hang is an ending too; the runtime is then started anew."""
     try:
-        answer = case.ask(candidate.runtime)
+        return trial()
     except Raised as error:
-        return _named(error)
+        return "wrong", f"fails on right rows: {error.kind}: {error.message[:300]}"
     except WorkerError as error:
         candidate.runtime = candidate.revive()
         return "crash", error.message
-    return _accepted(case, answer, candidate.runtime)
 
 
-def _named(error: Raised) -> tuple[OutcomeKind, str]:
-    if error.kind in _STUMBLES:
-        return "crash", f"{error.kind}: {error.message[:300]}"
+def _try_case(runtime: WorkerRuntime, case: Case) -> Ending:
+    try:
+        answer = case.ask(runtime)
+    except Raised as error:
+        return _by(runtime, case, _named(error, runtime, case.mentions))
+    return _by(runtime, case, case.rule(answer, lambda table: runtime.predict(table, case.method)))
+
+
+def _by(runtime: WorkerRuntime, case: Case, ending: Ending) -> Ending:
+    """With the method's name before what went wrong, where there are several."""
+    kind, text = ending
+    if kind in _GOOD or len(runtime.methods) < 2 or not case.method:
+        return ending
+    return kind, f"{runtime.methods[case.method]} {text}"
+
+
+def _worst(endings: Sequence[Ending]) -> Ending:
+    """Of several cases of a scenario the first of the worst kind counts; how many more there are is told."""
+    order = get_args(OutcomeKind)
+    kind, text = min(endings, key=lambda ending: order.index(ending[0]))
+    more = sum(ending[0] == kind for ending in endings) - 1
+    return (
+        kind,
+        text if kind in _GOOD or not more else f"{text} (and {more} more of {len(endings)} such calls)",
+    )
+
+
+def _named(error: Raised, runtime: WorkerRuntime, mentions: Sequence[str]) -> Ending:
     first_line = error.message.strip().splitlines()[0] if error.message.strip() else "(no message)"
-    return "named", f"{error.kind}: {first_line[:300]}"
-
-
-def _accepted(case: Case, answer: Outputs, runtime: WorkerRuntime) -> tuple[OutcomeKind, str]:
-    """An answer came. It is fine only when the case declares which answers are."""
-    import numpy as np
-
-    if case.expected_rows is not None and len(answer) == case.expected_rows:
-        return "declared", f"{case.expected_rows} rows in, {case.expected_rows} answers out"
-    if case.same_as is not None and same(answer, runtime.predict(case.same_as)):
-        return "declared", case.declared
-    finite = all(np.isfinite(array).all() for array in answer.present.values() if array.dtype.kind == "f")
-    if case.finite_is_declared and finite:
-        return "declared", case.declared
-    return "silent", case.wrong if finite else f"{case.wrong}, and the answer holds NaN or Inf"
+    text = f"{error.kind}: {first_line[:300]}"
+    if error.kind in _STUMBLES:
+        return "crash", text
+    if not runtime.methods:
+        return "named", text
+    if error.kind in _SLIPS:
+        return "unnamed", text
+    if mentions and not any(word in error.message or word in error.hint for word in mentions):
+        return "unnamed", f"{text} (it does not name {mentions[0]!r})"
+    return "named", text

@@ -4,222 +4,164 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from validator.outputs import Outputs
-from validator.results import RuntimeName
+from validator.outputs import concatenate, same
+from validator.runtimes.process import Raised
 from validator.runtimes.runtime import Runtime
+from validator.suites import scenario_values as values
+from validator.suites.cases import Case, Ending, array_case, by_each_method, never, repeated, rows, same_as
 from validator.suites.common import Subject
-from validator.suites.parity import with_unseen
 from validator.table import Column, Table
 
 _ROWS = 5
-_MAX_FEATURES = 200
+_THREADS = 8
+_CROWD_ROWS = 64
+_SMALL_ROWS = 1_000
+_LARGE_ROWS = 50_000
+_LARGE_VALUES = 2_000_000
 
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One wrong input. `wrong` says what was accepted if an answer comes and none of the three rules excuses it:
-    `expected_rows` answers, the same answers as for `same_as`, or any finite answer when `finite_is_declared`.
-    """
-
-    ask: Callable[[Runtime], Outputs]
-    wrong: str
-    declared: str = ""
-    expected_rows: int | None = None
-    same_as: Table | None = None
-    finite_is_declared: bool = False
-
-
-Maker = Callable[[Subject, RuntimeName], "Sequence[Case] | str"]
+Maker = Callable[[Subject, Runtime], "Sequence[Case] | str"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """`cases` makes the inputs, or says why the scenario has no meaning; `broken` names a broken model file."""
+    """`cases` makes the inputs, or says why the scenario has no meaning; `broken` names a broken model file; `trial`
+    is tried as a whole.
+    """
 
     id: str
     cases: Maker = lambda subject, runtime: ()
     broken: str = ""
+    trial: Callable[[Subject, Runtime], Ending] | None = None
 
 
-def _table_case(table: Table, wrong: str, **rules: Any) -> Case:
-    return Case(ask=lambda runtime: runtime.predict(table), wrong=wrong, **rules)
+def _wrong_names(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+    few = subject.head(_ROWS)
+    wrong = Table(tuple(c.renamed(f"wrong_{i}") for i, c in enumerate(few.columns)), len(few))
+    rule = never("answers rows in which no feature has its name")
+    return by_each_method(runtime, wrong, rule, mentions=few.names)
 
 
-def _array_case(array: Any, wrong: str, **rules: Any) -> Case:
-    return Case(ask=lambda runtime: runtime.predict_array(array), wrong=wrong, **rules)
+def _misspelt_name(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+    few = subject.head(_ROWS)
+    right = few.columns[0]
+    misspelt = Table((right.renamed(misspell(right.name, few.names)), *few.columns[1:]), len(few))
+    rule = never(f"answers rows in which {right.name!r} is misspelt")
+    return by_each_method(runtime, misspelt, rule, mentions=(right.name,))
 
 
-def _wrong_names(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    rows = subject.head(_ROWS)
-    all_wrong = Table(tuple(c.renamed(f"wrong_{i}") for i, c in enumerate(rows.columns)), len(rows))
-    first = rows.columns[0]
-    misspelt = Table((first.renamed(first.name + "_"), *rows.columns[1:]), len(rows))
-    return [
-        _table_case(all_wrong, "answers rows in which no feature has its name"),
-        _table_case(misspelt, f"answers rows in which {first.name!r} is misspelt"),
-    ]
+def misspell(name: str, taken: Sequence[str]) -> str:
+    """The name without its middle letter, or with one more where that is too short or another feature's."""
+    middle = len(name) // 2
+    wrong = name[:middle] + name[middle + 1 :] if len(name) > 3 else f"{name}_"
+    while wrong in taken:
+        wrong += "_"
+    return wrong
 
 
-def _missing_features(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    rows = subject.head(_ROWS)
-    if len(rows.columns) < 2:
+def _missing_features(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+    few = subject.head(_ROWS)
+    if len(few.columns) < 2:
         return "the model has one feature only"
-    lacking = Table(rows.columns[:-1], len(rows))
-    return [_table_case(lacking, f"answers rows without {rows.columns[-1].name!r}")]
+    name = few.columns[-1].name
+    lacking = Table(few.columns[:-1], len(few))
+    return by_each_method(runtime, lacking, never(f"answers rows without {name!r}"), mentions=(name,))
 
 
-def _extra_features(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
+def _extra_features(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     import numpy as np
 
-    rows = subject.head(_ROWS)
-    surplus = Table((*rows.columns, Column("preflight_extra", np.zeros(len(rows)))), len(rows))
-    return [
-        _table_case(
-            surplus,
-            "answers rows with a feature too many, and differently",
-            same_as=rows,
-            declared="the surplus column is left out by name",
-        )
-    ]
+    few = subject.head(_ROWS)
+    surplus = Table((*few.columns, Column("preflight_extra", np.zeros(len(few)))), len(few))
+    rule = same_as(
+        [few],
+        "the surplus column is left out by name",
+        "answers rows with a feature too many, and differently",
+    )
+    return by_each_method(runtime, surplus, rule)
 
 
-def _reordered(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    rows = subject.head(_ROWS)
-    if len(rows.columns) < 2:
+def _reordered(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+    few = subject.head(_ROWS)
+    if len(few.columns) < 2:
         return "the model has one feature only"
-    backwards = Table(tuple(reversed(rows.columns)), len(rows))
-    return [
-        _table_case(
-            backwards,
-            "takes the columns by position, so that reordered columns give other answers",
-            same_as=rows,
-            declared="columns are taken by name, whatever their order",
-        )
-    ]
+    backwards = Table(tuple(reversed(few.columns)), len(few))
+    rule = same_as(
+        [few],
+        "columns are taken by name, whatever their order",
+        "takes the columns by position, so that reordered columns give other answers",
+    )
+    return by_each_method(runtime, backwards, rule)
 
 
-def _in_each_feature(subject: Subject, value: float) -> Table | None:
-    """Row i holds the value in feature i. None when no feature is a floating number."""
-    import numpy as np
-
-    floats = [i for i, column in enumerate(subject.rows.columns) if column.values.dtype.kind == "f"][
-        :_MAX_FEATURES
-    ]
-    if not floats:
-        return None
-    rows = subject.rows.take(np.zeros(len(floats), dtype=int))
-    columns = list(rows.columns)
-    for row, index in enumerate(floats):
-        values = columns[index].values.copy()
-        values[row] = value
-        columns[index] = Column(columns[index].name, values)
-    return Table(tuple(columns), len(floats))
+def _empty(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+    if list(runtime.methods) == ["single"]:
+        return "the wrapper takes one row at a time"
+    return by_each_method(
+        runtime, subject.head(0), rows(0, "answers rows that nobody gave"), without="single"
+    )
 
 
-def _nan(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    table = _in_each_feature(subject, float("nan"))
-    if table is None:
-        return "no feature is a floating number"
-    allowed = subject.contract.allow_missing
-    return [
-        _table_case(
-            table,
-            "answers NaN as if training had seen it",
-            finite_is_declared=allowed,
-            declared="the contract declares missing values, and the answer is finite",
-        )
-    ]
-
-
-def _inf(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    cases = []
-    for value in (float("inf"), float("-inf")):
-        table = _in_each_feature(subject, value)
-        if table is None:
-            return "no feature is a floating number"
-        cases.append(
-            _table_case(
-                table,
-                f"answers {value} as if training had seen it",
-                finite_is_declared=subject.contract.allow_infinite,
-                declared="the contract declares infinite values, and the answer is finite",
-            )
-        )
-    return cases
-
-
-def _wrong_dtype(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    """Dates where numbers belong; for a bare matrix, an integer type that the input does not have."""
-    import numpy as np
-
-    rows = subject.head(_ROWS)
-    if runtime == "onnx":
-        return [
-            _array_case(np.ones((len(rows), len(rows.columns)), dtype=np.int16), "answers an int16 matrix")
-        ]
-    first = next((column for column in rows.columns if column.is_numeric), None)
-    if first is None:
-        return "the model has no numeric column"
-    dates = np.datetime64("2024-01-01", "ns") + np.arange(len(rows)).astype("timedelta64[D]")
-    return [_table_case(rows.replace(Column(first.name, dates)), f"answers dates in {first.name!r}")]
-
-
-def _text(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    import numpy as np
-
-    rows = subject.head(_ROWS)
-    first = next((column for column in rows.columns if column.is_numeric), None)
-    if first is None:
-        return "the model has no numeric column"
-    words = np.array(["abc"] * len(rows), dtype=object)
-    if runtime == "onnx":
-        return [_array_case(np.array([["abc"] * len(rows.columns)], dtype=object), "answers text")]
-    return [_table_case(rows.replace(Column(first.name, words)), f"answers text in {first.name!r}")]
-
-
-def _empty(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    return [_table_case(subject.head(0), "answers rows that nobody gave", expected_rows=0)]
-
-
-def _wrong_rank(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
+def _wrong_rank(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     import numpy as np
 
     count = len(subject.rows.columns)
     kind = subject.rows.matrix().dtype if subject.rows.is_numeric else np.dtype(np.float64)
     return [
-        _array_case(np.zeros(count, dtype=kind), "answers a vector where a matrix belongs"),
-        _array_case(np.zeros((2, count, 2), dtype=kind), "answers an array of rank three"),
+        array_case(np.zeros(count, dtype=kind), never("answers a vector where a matrix belongs")),
+        array_case(np.zeros((2, count, 2), dtype=kind), never("answers an array of rank three")),
     ]
 
 
-def _unseen(subject: Subject, runtime: RuntimeName) -> Sequence[Case] | str:
-    rows = subject.head(_ROWS)
-    columns = [column for column in rows.columns if not column.is_numeric]
-    if not columns:
-        return "the model has no text or category column"
-    return [
-        _table_case(
-            rows.replace(with_unseen(column)),
-            f"answers a value of {column.name!r} that training never saw",
-        )
-        for column in columns
-    ]
+def _large_batch(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+    import numpy as np
+
+    small = subject.head(_SMALL_ROWS)
+    count = min(_LARGE_ROWS, max(_SMALL_ROWS, _LARGE_VALUES // max(1, len(small.columns))))
+    large = small.take(np.arange(count) % len(small))
+    return [Case(given=large, rule=repeated(small, count))]
+
+
+def _many_threads(subject: Subject, runtime: Runtime) -> Ending:
+    """Right calls from as many threads as wrong ones: each must be answered as if it were alone."""
+    import numpy as np
+
+    if len(subject.rows.columns) < 2:
+        return "inapplicable", "the model has one feature only"
+    crowd = subject.rows.take(np.arange(_CROWD_ROWS) % len(subject.rows))
+    share = _CROWD_ROWS // _THREADS
+    shares = [crowd.take(slice(at, at + share)) for at in range(0, _CROWD_ROWS, share)]
+    alone = concatenate([runtime.predict(part) for part in shares])
+    try:
+        together, errors = runtime.crowd(crowd, _THREADS)
+    except Raised as error:
+        return "wrong", f"a right call beside wrong ones fails: {error.kind}: {error.message[:200]}"
+    if not same(alone, together):
+        return "wrong", "a right call beside wrong ones is answered otherwise than alone"
+    if not all(errors):
+        return "silent", f"answers rows without {crowd.names[-1]!r} beside right ones"
+    return "named", f"{_THREADS} right calls are answered as alone, {_THREADS} wrong ones end in {errors[0]}"
 
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(id="errors.missing_file", broken="missing"),
     Scenario(id="errors.truncated_file", broken="truncated"),
+    Scenario(id="errors.corrupted_file", broken="corrupted"),
     Scenario(id="errors.wrong_names", cases=_wrong_names),
     Scenario(id="errors.missing_features", cases=_missing_features),
+    Scenario(id="errors.misspelt_name", cases=_misspelt_name),
     Scenario(id="errors.extra_features", cases=_extra_features),
     Scenario(id="errors.reordered_features", cases=_reordered),
-    Scenario(id="errors.nan", cases=_nan),
-    Scenario(id="errors.inf", cases=_inf),
-    Scenario(id="errors.wrong_dtype", cases=_wrong_dtype),
-    Scenario(id="errors.text", cases=_text),
+    Scenario(id="errors.nan", cases=values.nan),
+    Scenario(id="errors.inf", cases=values.inf),
+    Scenario(id="errors.none", cases=values.none),
+    Scenario(id="errors.wrong_dtype", cases=values.wrong_dtype),
+    Scenario(id="errors.text", cases=values.text),
+    Scenario(id="errors.huge_integer", cases=values.huge_integer),
     Scenario(id="errors.empty_batch", cases=_empty),
     Scenario(id="errors.wrong_rank", cases=_wrong_rank),
-    Scenario(id="errors.unseen_category", cases=_unseen),
+    Scenario(id="errors.unseen_category", cases=values.unseen_category),
+    Scenario(id="errors.odd_category", cases=values.odd_category),
+    Scenario(id="errors.large_batch", cases=_large_batch),
+    Scenario(id="errors.many_threads", trial=_many_threads),
 )

@@ -29,7 +29,7 @@ class Served(Protocol):
 
 
 class Wrapped(Served, Protocol):
-    """One that is asked in several ways: by methods for tables, for one row, for a list of rows."""
+    """One that is asked in several ways: `predict` a table, a `single` row, a `batch` of rows."""
 
     def inputs_by(self, method: str, table: Table) -> Any: ...
 
@@ -48,7 +48,7 @@ class ServingJob:
         return self._model
 
     def predict(self, arrays: wire.Arrays, table: Any, method: str = "") -> Answer:
-        """All outputs for the rows, by the method of that name where the model has several."""
+        """All outputs for the rows, by the method for `method` where the model has several."""
         model = self._loaded
         rows = wire.unpack_table(table, arrays)
         given = cast(Wrapped, model).inputs_by(method, rows) if method else model.inputs(rows)
@@ -71,15 +71,17 @@ class ServingJob:
         return {"outputs": list(results[0].present)}, flat
 
     def crowd(self, arrays: wire.Arrays, table: Any, threads: int) -> Answer:
-        """Threads that ask at once, every second one without the last column: for each of these the error's type, empty
-        where an answer came; for each of the others its share of the rows' outputs, in the order of the rows.
+        """Threads that ask at once, every second one without the last column: for each of these the error's type,
+        empty where an answer came; for each of the others its share of the rows' outputs, in the order of the rows.
         """
         model = self._loaded
         rows = wire.unpack_table(table, arrays)
         lacking = Table(rows.columns[:-1], len(rows))
         share = max(1, len(rows) // threads)
         parts = [rows.take(slice(i * share, (i + 1) * share)) for i in range(threads)]
-        asked = [call for part in parts for call in (partial(_ask, model, part), partial(_try, model, lacking))]
+        asked = [
+            call for part in parts for call in (partial(_ask, model, part), partial(_try, model, lacking))
+        ]
         results = at_once(asked)
         outputs = concatenate(results[::2])
         meta, flat = pack_outputs(outputs)

@@ -5,48 +5,66 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any, List, Tuple
+from typing import Any, ClassVar, Dict, List, Tuple
 
-from validator.outputs import NAMES, Outputs
+from validator.outputs import NAMES, Outputs, concatenate
 from validator.table import Table
 from validator.worker import wire
+from validator.worker.rows import columns, mappings
 from validator.worker.serving import Answer, ServingJob
+
+#: The bound method, and what it is given.
+Given = Tuple[Any, Any]
 
 
 class DeploymentModel:
     """A Deployment behind the interface of every served model. One row goes through `predict_single`."""
 
+    methods: ClassVar[Dict[str, str]] = {
+        "predict": "predict",
+        "single": "predict_single",
+        "batch": "predict_batch",
+    }
+
     def __init__(self, deployment: Any) -> None:
         self._deployment = deployment
 
-    def inputs(self, table: Table) -> Tuple[Any, Any]:
-        """The method that production would call, and what it would pass: a mapping, or a dictionary of columns."""
-        columns = {column.name: column.decoded() for column in table.columns}
-        if len(table) == 1:
-            return self._deployment.predict_single, {
-                name: _plain(values[0]) for name, values in columns.items()
-            }
-        return self._deployment.predict, columns
+    def inputs(self, table: Table) -> Given:
+        """The method that production would call for so many rows, and what it would pass."""
+        return self.inputs_by("single" if len(table) == 1 else "predict", table)
 
-    def from_array(self, array: Any) -> Tuple[Any, Any]:
+    def inputs_by(self, method: str, table: Table) -> Given:
+        """What that method is given for these rows: columns, a list of mappings, or one mapping after the other."""
+        if method == "predict":
+            return self._deployment.predict, columns(table)
+        rows = mappings(table)
+        if method == "batch":
+            return self._deployment.predict_batch, rows
+        return self._deployment.predict_single, rows[0] if len(rows) == 1 else rows
+
+    def from_array(self, array: Any) -> Given:
         return self._deployment.predict, array
 
-    def call(self, given: Tuple[Any, Any]) -> Any:
+    def call(self, given: Given) -> Any:
         method, argument = given
+        if method == self._deployment.predict_single and isinstance(argument, list):
+            return [method(row) for row in argument]
         return method(argument)
 
-    def predict(self, given: Tuple[Any, Any]) -> Outputs:
+    def predict(self, given: Given) -> Outputs:
         import numpy as np
 
         answer = self.call(given)
-        single = given[0] == self._deployment.predict_single
-        present = {name: getattr(answer, name) for name in NAMES if getattr(answer, name) is not None}
-        return Outputs(**{name: np.asarray([value] if single else value) for name, value in present.items()})
+        if given[0] != self._deployment.predict_single:
+            return Outputs(**{name: np.asarray(value) for name, value in _present(answer).items()})
+        singles = answer if isinstance(given[1], list) else [answer]
+        return concatenate(
+            [Outputs(**{k: np.asarray([value]) for k, value in _present(one).items()}) for one in singles]
+        )
 
 
-def _plain(value: Any) -> Any:
-    """A numpy scalar as the Python value that a request would hold."""
-    return value.item() if hasattr(value, "item") and value.dtype.kind != "M" else value
+def _present(answer: Any) -> Dict[str, Any]:
+    return {name: getattr(answer, name) for name in NAMES if getattr(answer, name) is not None}
 
 
 class Job(ServingJob):
@@ -63,7 +81,7 @@ class Job(ServingJob):
         )
         elapsed = (time.perf_counter() - started) * 1000
         self._model = DeploymentModel(deployment)
-        return {"load_ms": elapsed}, []
+        return {"load_ms": elapsed, "methods": DeploymentModel.methods}, []
 
     def load_folder(self, arrays: wire.Arrays, names: List[str]) -> Answer:
         """The files as an artifact folder, verified as in production. Raises what the Deployment raises."""

@@ -1,0 +1,101 @@
+"""The user's own wrapper as a runtime: loaded in its worker, from a whole model file and from broken ones."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from validator.errors import ModelError, PreflightError
+from validator.results import RuntimeName
+from validator.runtimes.runtime import WorkerRuntime
+from validator.runtimes.worker import Worker
+from validator.stages.context import Context
+from validator.suites.common import failed, passed, result, seen
+from validator.table import Table
+from validator.worker import wire
+
+_NAME: RuntimeName = "custom"
+
+
+def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
+    """Check `load.model` on the wrapper. No runtime where there is no wrapper, or it does not load."""
+    if context.wrapper is None:
+        return {}
+    draft = context.draft
+    with draft.stage("load wrapper"):
+        try:
+            runtime = custom_runtime(context)
+            runtime.first_call(rows)
+        except PreflightError as error:
+            finding = failed(error.message, hint=error.hint)
+            draft.add(result("load.model", _NAME, finding))
+            return {}
+    absent = [str(name) for name in runtime.facts.get("absent", ())]
+    methods = ", ".join(runtime.methods.values())
+    draft.add(
+        result(
+            "load.model",
+            _NAME,
+            passed(
+                f"{context.wrapper.target} loads the model and answers by {methods}"
+                + (f"; it has no {', '.join(absent)}" if absent else ""),
+                seen("class", str(runtime.facts.get("wrapper"))[:1_000]),
+            ),
+        )
+    )
+    return {_NAME: runtime}
+
+
+def custom_runtime(context: Context) -> WorkerRuntime:
+    """A fresh worker with the wrapper and its model in it."""
+    worker = _start(context)
+    return WorkerRuntime.load(_NAME, worker, [context.data], file_name=_file_name(context))
+
+
+def load_broken_wrapped(context: Context, how: str, model: bytes | None, row: Table) -> str:
+    """Let the wrapper load a broken model, or None for a missing one, and answer a row with it.
+
+    Returns why that is right all the same, else nothing. Raises what the wrapper raises.
+    """
+    worker = _start(context)
+    meta, arrays = wire.pack_table(row)
+    name = f"missing-{_file_name(context)}" if model is None else _file_name(context)
+    given = [*arrays, *([] if model is None else [model])]
+    try:
+        reply = worker.call("load_broken", given, file_name=name, table=meta, row=len(arrays))
+    finally:
+        worker.close()
+    told = reply.result.get("metadata") if isinstance(reply.result, dict) else None
+    if model is None or not isinstance(told, dict) or not _tells(told, sha256(model).hexdigest()):
+        return ""
+    return f"it loads a file that is {how}, and its metadata tells that it is another one"
+
+
+def _tells(metadata: dict[str, Any], digest: str) -> bool:
+    return any(digest[:8] in str(text) for text in metadata.values())
+
+
+def _start(context: Context) -> Worker:
+    """Raises ModelError where isolation is asked for and incomplete: the wrapper is anybody's code."""
+    wrapper, contract = context.wrapper, context.draft.contract
+    options = {} if wrapper is None else wrapper.options
+    classes = list(contract.classes) if contract else []
+    worker = context.start(_NAME, options={**options, "task": context.draft.model.task, "classes": classes})
+    if not worker.contained and _insists_on_isolation(context):
+        missing = ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
+        raise ModelError(
+            f"this machine lacks layers of isolation ({missing}), and the wrapper may not run without them",
+            hint="run on Linux 6.7 or later, or set isolation = reduced if the wrapper's author is trusted",
+        )
+    return worker
+
+
+def _insists_on_isolation(context: Context) -> bool:
+    isolation = context.settings.isolation
+    return isolation == "require" or (isolation == "auto" and context.in_ci)
+
+
+def _file_name(context: Context) -> str:
+    """The model file's own name: some libraries go by its ending."""
+    return Path(context.file.loadable.path).name

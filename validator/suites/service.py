@@ -1,0 +1,184 @@
+"""What a wrapper owes beyond answers: to look at what its model answers, to time every call, to tell what it runs.
+
+The wrapper itself says what its figures and metadata are; what it does with a model's nonsense is tried.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from validator.errors import WorkerError
+from validator.results import CheckResult
+from validator.runtimes.runtime import WorkerRuntime
+from validator.suites.common import Finding, Subject, failed, not_applicable, passed, run_check, seen
+from validator.worker import wire
+
+_ROWS = 3
+_SHOWN = 12
+_COUNTS = ("count", "calls", "n", "samples", "requests")
+_TIMES = re.compile(r"mean|avg|average|p\d\d|median|max|quantile|percentile")
+_MOMENT = re.compile(r"\d{4}-?[01]\d-?[0-3]\d")
+
+_Text = Annotated[str, Field(max_length=2_000)]
+_Figures = Annotated[dict[_Text, float], Field(max_length=200)]
+
+
+class _Told(BaseModel):
+    """A worker that runs somebody's code may answer anything: this holds it to a form."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Growth(_Told):
+    """Latency figures before and after one call to each method, by role."""
+
+    tracked: bool
+    growth: Annotated[dict[_Text, tuple[_Figures | None, _Figures | None]], Field(max_length=10)] = {}
+
+
+class _Metadata(_Told):
+    metadata: Annotated[dict[_Text, _Text], Field(max_length=1_000)] | None = None
+
+
+class _Trial(_Told):
+    """What one method did while its model answered `what`."""
+
+    method: _Text
+    what: _Text
+    error: _Text | None = None
+    message: _Text = ""
+    unmoved: bool = False
+    sound: bool = False
+
+
+class _Sabotage(_Told):
+    models: Annotated[tuple[_Text, ...], Field(max_length=100)] = ()
+    trials: Annotated[tuple[_Trial, ...], Field(max_length=100)] = ()
+
+
+_T = TypeVar("_T", bound=_Told)
+
+
+def run(runtime: WorkerRuntime, subject: Subject, *, sha256: str) -> list[CheckResult]:
+    """Checks `errors.wrong_answer`, `latency.tracking` and `version.metadata` on the user's wrapper."""
+    return [
+        run_check("errors.wrong_answer", runtime.name, lambda: _wrong_answer(runtime, subject)),
+        run_check("latency.tracking", runtime.name, lambda: _tracking(runtime, subject)),
+        run_check("version.metadata", runtime.name, lambda: _metadata(runtime, sha256)),
+    ]
+
+
+def _asked(runtime: WorkerRuntime, kind: type[_T], op: str, subject: Subject | None = None) -> _T:
+    """Raises WorkerError where the worker answers in another form."""
+    meta, arrays = wire.pack_table(subject.head(_ROWS)) if subject else ({}, [])
+    told = runtime.worker.call(op, arrays, **({"table": meta} if subject else {})).result
+    try:
+        return kind.model_validate(told)
+    except ValidationError as error:
+        raise WorkerError(
+            f"the {runtime.name} worker sent a malformed answer to {op}",
+            hint="the wrapper interferes with its worker; do not ship it",
+        ) from error
+
+
+def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> Finding:
+    """The library is made to answer NaN, then what is no probability: the wrapper must not pass that on."""
+    told = _asked(runtime, _Sabotage, "sabotage", subject)
+    trials = [trial for trial in told.trials if _applies(trial, subject)]
+    names = runtime.methods
+    passed_on = [trial for trial in trials if trial.error is None and not trial.unmoved and not trial.sound]
+    if passed_on:
+        said = ", ".join(
+            f"{names.get(trial.method, trial.method)} passes on {trial.what}" for trial in passed_on
+        )
+        return failed(
+            f"no output validation: {said} when the model answers so",
+            seen("models made to answer nonsense", ", ".join(told.models)[:1_000]),
+        )
+    unmoved = [trial for trial in trials if trial.error is None and trial.unmoved]
+    if unmoved or not trials:
+        return failed(
+            "whether answers are checked cannot be seen: no model was found in the wrapper that could be made to "
+            "answer nonsense",
+            hint="keep the model in an attribute of the wrapper, or waive this check with a reason",
+        )
+    errors = sorted({trial.error or "a fallback" for trial in trials})
+    return passed(
+        f"nonsense from the model ends in {', '.join(errors)}",
+        *(
+            seen(f"{names.get(one.method, one.method)}, {one.what}", _shown(one.error, one.message))
+            for one in trials[:_SHOWN]
+        ),
+    )
+
+
+def _shown(error: str | None, message: str) -> str:
+    return f"{error}: {message}" if error else "a sound answer"
+
+
+def _applies(trial: _Trial, subject: Subject) -> bool:
+    """1.5 is nonsense where probabilities belong; a regression may well answer it."""
+    return trial.what == "NaN" or subject.contract.task in ("binary", "multiclass")
+
+
+def _tracking(runtime: WorkerRuntime, subject: Subject) -> Finding:
+    if runtime.facts.get("mlflow") is True:
+        return not_applicable("an MLflow model is timed by the server that runs it")
+    told = _asked(runtime, _Growth, "track", subject)
+    if not told.tracked:
+        return failed("no latency tracking: the wrapper tells no latency figures")
+    for role, (before, after) in told.growth.items():
+        name = runtime.methods.get(role, role)
+        if before is None or after is None or (count := _count_of(after)) is None:
+            return failed(f"the latency figures hold no count of calls: {', '.join(after or {}) or 'none'}")
+        if count <= (_count_of(before) or 0):
+            return failed(f"a call to {name} is not counted: {count:g} calls before and after")
+        if not any(_TIMES.search(key.lower()) for key in after):
+            return failed(f"the latency figures hold no times: {', '.join(after)}")
+    return passed(
+        "every method's calls are counted and timed",
+        *(seen(name, value, volatile=True) for name, value in _last(told).items()),
+    )
+
+
+def _last(told: _Growth) -> dict[str, float]:
+    last = [after for _, after in told.growth.values() if after]
+    return dict(list(last[-1].items())[:_SHOWN]) if last else {}
+
+
+def _count_of(figures: dict[str, float]) -> float | None:
+    return next((value for key, value in figures.items() if _words(key) & set(_COUNTS)), None)
+
+
+def _words(key: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", key.lower()))
+
+
+def _metadata(runtime: WorkerRuntime, sha256: str) -> Finding:
+    """The model's hash, or its first eight digits as in the version, and a time must be in it."""
+    told = _asked(runtime, _Metadata, "tell").metadata
+    if told is None:
+        return failed("no version tracking: the wrapper cannot say which model it runs")
+    lacking = [*_lacking(told, sha256)]
+    if lacking:
+        held = ", ".join(list(told)[:_SHOWN]) or "nothing"
+        return failed(f"the metadata holds no {' and no '.join(lacking)}: it holds {held}")
+    return passed(
+        "the metadata holds the model's hash and a time",
+        *(
+            seen(key, text[:500], volatile=bool(_MOMENT.search(text)))
+            for key, text in list(told.items())[:_SHOWN]
+        ),
+    )
+
+
+def _lacking(told: dict[str, str], sha256: str) -> Iterator[str]:
+    texts: list[Any] = list(told.values())
+    if not any(sha256[:8] in text for text in texts):
+        yield f"hash of the model file ({sha256[:8]}...)"
+    if not any(_MOMENT.search(text) for text in texts):
+        yield "time"

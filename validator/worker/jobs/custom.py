@@ -1,0 +1,209 @@
+"""The user's own wrapper, asked as its callers ask it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+from validator.outputs import Outputs, concatenate, same
+from validator.table import Table
+from validator.worker import wire
+from validator.worker.child import describe_error
+from validator.worker.rows import frame_or_columns, mappings
+from validator.worker.sabotage import SPOILT, models_in, sabotaged
+from validator.worker.serving import Answer, ServingJob
+from validator.worker.wrapper import Methods, absent, find, present, start
+from validator.worker.wrapper_answers import Reader
+
+#: Role of the method, the bound method, and what it is given.
+Given = Tuple[str, Any, Any]
+
+
+class WrapperModel:
+    """A wrapper behind the interface of every served model. One row goes through its method for one row."""
+
+    def __init__(self, wrapper: Any, names: Methods, reader: Reader) -> None:
+        self.wrapper = wrapper
+        self.names = names
+        self.methods = present(wrapper, names)
+        self._reader = reader
+
+    def inputs(self, table: Table) -> Given:
+        """The method that production would call for so many rows, and what it would pass."""
+        order = ("single", "predict", "batch") if len(table) == 1 else ("predict", "batch", "single")
+        return self.inputs_by(next(role for role in order if role in self.methods), table)
+
+    def inputs_by(self, method: str, table: Table) -> Given:
+        """What the method for `predict`, `single` or `batch` is given for these rows."""
+        bound = getattr(self.wrapper, self.methods[method])
+        if method == "predict":
+            return method, bound, frame_or_columns(table)
+        rows = mappings(table)
+        return method, bound, rows if method == "batch" or len(rows) != 1 else rows[0]
+
+    def from_array(self, array: Any) -> Given:
+        """A bare array to the method for tables, or for one row where there is no other."""
+        role = next(role for role in ("predict", "batch", "single") if role in self.methods)
+        return role, getattr(self.wrapper, self.methods[role]), array
+
+    def call(self, given: Given) -> Any:
+        role, method, argument = given
+        if role == "single" and isinstance(argument, list):
+            return [method(row) for row in argument]
+        return method(argument)
+
+    def predict(self, given: Given) -> Outputs:
+        role, _, argument = given
+        answer = self.call(given)
+        if role != "single":
+            return self._reader.read(answer)
+        rows = answer if isinstance(argument, list) else [answer]
+        return concatenate([self._reader.read(row, single=True) for row in rows])
+
+
+class Job(ServingJob):
+    """Operations `load` and `load_broken`, what a service owes beyond answers, and those of every serving job."""
+
+    def __init__(
+        self,
+        task: str,
+        classes: Sequence[Any] = (),
+        module: str = "",
+        attribute: str = "",
+        file: Optional[str] = None,
+        methods: Optional[Dict[str, str]] = None,
+        folder: str = "",
+        inside: str = "",
+    ) -> None:
+        super().__init__()
+        self._reader = Reader(task, classes)
+        self._code = (module, attribute, file)
+        self._names = Methods(**methods) if methods else Methods()
+        self._mlflow = (folder, inside)
+        self._held: Optional[WrapperModel] = None
+
+    @property
+    def _wrapped(self) -> WrapperModel:
+        if self._held is None:
+            raise RuntimeError("no wrapper is loaded")
+        return self._held
+
+    def load(self, arrays: wire.Arrays, file_name: str) -> Answer:
+        """The model's bytes in, for a file of that name; what the wrapper is, and how long it took to load, out."""
+        path = Path(file_name).resolve()
+        path.write_bytes(bytes(arrays[0]))
+        found = self._found()
+        started = time.perf_counter()
+        wrapper = start(found, str(path), self._names)
+        elapsed = (time.perf_counter() - started) * 1000
+        self._model = self._held = model = WrapperModel(wrapper, self._names, self._reader)
+        return {
+            "load_ms": elapsed,
+            "wrapper": f"{type(wrapper).__module__}.{type(wrapper).__qualname__}",
+            "methods": model.methods,
+            "absent": absent(wrapper, self._names),
+            "mlflow": bool(self._mlflow[0]),
+        }, []
+
+    def load_broken(self, arrays: wire.Arrays, file_name: str, table: Any, row: int) -> Answer:
+        """The same with a broken file, none where `row` arrays are all there are; then one row is asked for.
+
+        What the wrapper's metadata then tells comes out. Raises what the wrapper raises.
+        """
+        path = Path(file_name).resolve()
+        if len(arrays) > row:
+            path.write_bytes(bytes(arrays[row]))
+        wrapper = start(self._found(), str(path), self._names)
+        model = WrapperModel(wrapper, self._names, self._reader)
+        model.predict(model.inputs(wire.unpack_table(table, arrays[:row])))
+        return {"metadata": _texts(_asked(wrapper, self._names.metadata))}, []
+
+    def tell(self, arrays: wire.Arrays) -> Answer:
+        """What the wrapper's metadata tells, as texts; None where it has none."""
+        return {"metadata": _texts(_asked(self._wrapped.wrapper, self._names.metadata))}, []
+
+    def track(self, arrays: wire.Arrays, table: Any) -> Answer:
+        """One call to each method on these rows, and the wrapper's latency figures before and after."""
+        model = self._wrapped
+        rows = wire.unpack_table(table, arrays)
+        before = _figures(_asked(model.wrapper, self._names.latency))
+        growth = {}
+        for name in model.methods:
+            start_at = _figures(_asked(model.wrapper, self._names.latency))
+            model.predict(model.inputs_by(name, rows))
+            growth[name] = [start_at, _figures(_asked(model.wrapper, self._names.latency))]
+        return {"tracked": before is not None, "growth": growth}, []
+
+    def sabotage(self, arrays: wire.Arrays, table: Any) -> Answer:
+        """Each method's reaction to a model that answers nonsense: the error, or whether its answer is sound."""
+        model = self._wrapped
+        rows = wire.unpack_table(table, arrays)
+        models = models_in(model.wrapper)
+        trials = []
+        for method in model.methods:
+            clean = model.predict(model.inputs_by(method, rows))
+            for what, value in SPOILT.items():
+                with sabotaged(models, value):
+                    trials.append({"method": method, "what": what, **_trial(model, method, rows, clean)})
+        return {"models": sorted({type(held).__name__ for held in models})[:20], "trials": trials}, []
+
+    def _found(self) -> Any:
+        if self._mlflow[0]:
+            from validator.worker.pyfunc import Pyfunc
+
+            return Pyfunc(*self._mlflow)
+        return find(*self._code)
+
+
+def _trial(model: WrapperModel, method: str, rows: Table, clean: Outputs) -> Dict[str, Any]:
+    try:
+        answer = model.predict(model.inputs_by(method, rows))
+    except Exception as error:  # the wrapper may refuse with whatever it likes
+        return {"error": describe_error(error)["type"], "message": str(error)[:300]}
+    return {"error": None, "unmoved": same(answer, clean), "sound": _is_sound(answer)}
+
+
+def _is_sound(answer: Outputs) -> bool:
+    import numpy as np
+
+    floats = [array for array in answer.present.values() if array.dtype.kind == "f"]
+    if not all(np.isfinite(array).all() for array in floats):
+        return False
+    probabilities = answer.probabilities
+    return probabilities is None or bool(((probabilities >= 0) & (probabilities <= 1)).all())
+
+
+def _asked(wrapper: Any, name: str) -> Any:
+    """What a method without arguments, or an attribute, of that name holds; None where there is none."""
+    found = getattr(wrapper, name, None) if name else None
+    return found() if callable(found) else found
+
+
+def _texts(value: Any, depth: int = 3) -> Optional[Dict[str, str]]:
+    """A mapping, or an object's attributes, as texts by name; what is nested under its path."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        value = vars(value) if hasattr(value, "__dict__") else {"": value}
+    texts: Dict[str, str] = {}
+    for name, held in list(value.items())[:100]:
+        if isinstance(held, dict) and depth > 1:
+            texts.update({f"{name}.{inner}": text for inner, text in (_texts(held, depth - 1) or {}).items()})
+        else:
+            texts[str(name)[:100]] = str(held)[:500]
+    return texts
+
+
+def _figures(stats: Any) -> Optional[Dict[str, float]]:
+    """The numbers among latency figures, by name."""
+    if stats is None:
+        return None
+    if not isinstance(stats, dict):
+        slots = getattr(type(stats), "__slots__", ())
+        stats = getattr(stats, "__dict__", None) or {name: getattr(stats, name, None) for name in slots}
+    return {
+        str(name)[:100]: float(value)
+        for name, value in list(stats.items())[:100]
+        if isinstance(value, (int, float)) and value == value
+    }

@@ -1,0 +1,46 @@
+"""A table in the forms that callers of a service pass: a DataFrame, a dictionary of columns, mappings row by row."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from validator.table import Column, Table
+
+
+def frame(table: Table) -> Any:
+    """The table as a DataFrame, categories as categoricals."""
+    import pandas as pd
+
+    return pd.DataFrame({column.name: _series(column) for column in table.columns}, copy=False)
+
+
+def columns(table: Table) -> Dict[str, Any]:
+    """Arrays [N] by name, categories looked up."""
+    return {column.name: column.decoded() for column in table.columns}
+
+
+def frame_or_columns(table: Table) -> Any:
+    """A DataFrame where pandas is installed, else a dictionary of columns."""
+    try:
+        return frame(table)
+    except ImportError:
+        return columns(table)
+
+
+def mappings(table: Table) -> List[Dict[str, Any]]:
+    """One mapping from name to plain Python value a row, as a request would hold it."""
+    held = columns(table)
+    return [{name: plain(values[i]) for name, values in held.items()} for i in range(len(table))]
+
+
+def plain(value: Any) -> Any:
+    """A numpy scalar as the Python value that a request would hold; dates stay what they are."""
+    return value.item() if hasattr(value, "item") and value.dtype.kind != "M" else value
+
+
+def _series(column: Column) -> Any:
+    if column.categories is None:
+        return column.values
+    import pandas as pd
+
+    return pd.Categorical.from_codes(column.values, categories=list(column.categories))

@@ -1,0 +1,157 @@
+"""Makes the models that a wrapper holds answer nonsense, to see whether the wrapper looks at what they answer.
+
+The library's own methods are exchanged, on the class, for ones that spoil what they return: only the outermost call
+of a thread is spoilt, so that the library itself works on sound numbers.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, Dict, Iterator, List, Tuple
+
+_ANSWERING = ("predict", "predict_proba", "decision_function", "inplace_predict", "run", "predict_log_proba")
+_MAX_OBJECTS = 5_000
+_MAX_DEPTH = 5
+#: What a spoilt model answers: nothing that is a number, or what is no probability.
+SPOILT = {"NaN": float("nan"), "1.5": 1.5}
+
+
+def models_in(wrapper: Any) -> List[Any]:
+    """The models that the wrapper, or its module, holds: objects of a library that answer. Its own classes only where
+    there is nothing else; MLflow's shells never.
+    """
+    module = sys.modules.get(type(wrapper).__module__)
+    roots = [wrapper, [value for value in vars(module).values() if _is_plain_object(value)] if module else []]
+    found = [held for held in _walk(roots) if held is not wrapper and _answers(held) and not _is_shell(held)]
+    return [model for model in found if _is_library(type(model))] or found
+
+
+def _is_plain_object(value: Any) -> bool:
+    return not isinstance(value, (type, ModuleType)) and not callable(value)
+
+
+def _answers(held: Any) -> bool:
+    kind = type(held)
+    return any(callable(getattr(kind, name, None)) or name in vars(kind) for name in _ANSWERING)
+
+
+def _is_shell(held: Any) -> bool:
+    return type(held).__module__.split(".")[0] in ("mlflow", "validator")
+
+
+def _is_library(kind: type) -> bool:
+    file = str(getattr(sys.modules.get(kind.__module__.split(".")[0]), "__file__", "") or "")
+    return "site-packages" in file or "dist-packages" in file
+
+
+def _walk(roots: List[Any]) -> Iterator[Any]:
+    """The objects below, each once, breadth first and not too deep."""
+    seen = set()
+    level = list(roots)
+    for _ in range(_MAX_DEPTH):
+        following: List[Any] = []
+        for held in level:
+            if id(held) in seen or isinstance(held, (str, bytes, int, float, type, ModuleType)):
+                continue
+            seen.add(id(held))
+            if len(seen) > _MAX_OBJECTS:
+                return
+            yield held
+            following.extend(_parts(held))
+        level = following
+
+
+def _parts(held: Any) -> List[Any]:
+    if isinstance(held, dict):
+        return list(held.values())[:200]
+    if isinstance(held, (list, tuple, set)):
+        return list(held)[:200]
+    slots = [name for kind in type(held).__mro__ for name in getattr(kind, "__slots__", ())]
+    parts = list(getattr(held, "__dict__", {}).values())
+    return parts + [getattr(held, name) for name in slots if isinstance(name, str) and hasattr(held, name)]
+
+
+@contextmanager
+def sabotaged(models: List[Any], value: float) -> Iterator[None]:
+    """While this lasts, whatever these models answer is `value`."""
+    spoiler = _Spoiler(value)
+    changed: List[Tuple[type, str, Any]] = []
+    try:
+        for owner, name, original in _methods(models):
+            try:
+                setattr(owner, name, _Spoilt(original, spoiler))
+            except TypeError:  # a class of an extension module, whose methods are fixed
+                continue
+            changed.append((owner, name, original))
+        yield
+    finally:
+        for owner, name, original in changed:
+            setattr(owner, name, original)
+
+
+def _methods(models: List[Any]) -> Iterator[Tuple[type, str, Any]]:
+    found: Dict[Tuple[type, str], Any] = {}
+    for model in models:
+        for kind in type(model).__mro__:
+            for name in _ANSWERING:
+                if name in vars(kind):
+                    found.setdefault((kind, name), vars(kind)[name])
+    for (kind, name), original in found.items():
+        if hasattr(original, "__get__"):
+            yield kind, name, original
+
+
+class _Spoilt:
+    """A method whose answers are spoilt. Works through the original's own descriptor."""
+
+    def __init__(self, original: Any, spoiler: _Spoiler) -> None:
+        self._original = original
+        self._spoiler = spoiler
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        bound = self._original.__get__(owner, kind)
+        return lambda *args, **kwargs: self._spoiler.call(bound, args, kwargs)
+
+
+class _Spoiler:
+    def __init__(self, value: float) -> None:
+        self._value = value
+        self._depth = threading.local()
+
+    def call(self, bound: Any, args: Any, kwargs: Any) -> Any:
+        depth = getattr(self._depth, "now", 0)
+        self._depth.now = depth + 1
+        try:
+            answer = bound(*args, **kwargs)
+        finally:
+            self._depth.now = depth
+        return answer if depth else self._spoil(answer)
+
+    def _spoil(self, answer: Any) -> Any:
+        import numpy as np
+
+        if isinstance(answer, (list, tuple)) and any(isinstance(item, np.ndarray) for item in answer):
+            return type(answer)([self._spoil(item) if _is_float(item) else item for item in answer])
+        array = np.asarray(answer)
+        if array.dtype.kind not in "fiub":
+            return answer
+        spoilt = np.full(
+            array.shape, self._value, dtype=array.dtype if array.dtype.kind == "f" else np.float64
+        )
+        return _like(answer, spoilt)
+
+
+def _is_float(item: Any) -> bool:
+    return bool(getattr(getattr(item, "dtype", None), "kind", "") == "f")
+
+
+def _like(answer: Any, spoilt: Any) -> Any:
+    """In the pandas type of the answer, if it has one."""
+    if hasattr(answer, "columns") and hasattr(answer, "index"):
+        return type(answer)(spoilt, index=answer.index, columns=answer.columns)
+    if hasattr(answer, "index") and hasattr(answer, "to_numpy"):
+        return type(answer)(spoilt, index=answer.index)
+    return spoilt

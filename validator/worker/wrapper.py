@@ -1,0 +1,138 @@
+"""A user's own wrapper brought to life: found by name, constructed, its model loaded from a path."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional
+
+
+class WrapperError(TypeError):
+    """The wrapper is not what the settings say it is."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint or "see docs/deployment.md for what a wrapper looks like"
+
+
+@dataclass(frozen=True)
+class Methods:
+    """The names of a wrapper's methods; empty where the user says that there is none."""
+
+    load: str = "load_model"
+    predict: str = "predict"
+    single: str = "predict_single"
+    batch: str = "batch_predict"
+    latency: str = "latency_stats"
+    metadata: str = "metadata"
+
+    @property
+    def answering(self) -> Dict[str, str]:
+        """Names by role of those that answer rows."""
+        found = {"predict": self.predict, "single": self.single, "batch": self.batch}
+        return {role: name for role, name in found.items() if name}
+
+
+def find(module: str, attribute: str, file: Optional[str] = None) -> Any:
+    """The class, factory or object `attribute` of a module, which `file` holds if it is given.
+
+    Raises WrapperError when it is not there, and whatever the module raises while it is imported.
+    """
+    found: Any = _load_file(module, file) if file else importlib.import_module(module)
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            offered = [other for other in vars(found) if not other.startswith("_")]
+            close = difflib.get_close_matches(name, offered, n=1)
+            raise WrapperError(
+                f"{module} has no {attribute}", f"did you mean {close[0]}?" if close else "check --deployment"
+            )
+        found = getattr(found, name)
+    return found
+
+
+def _load_file(module: str, file: str) -> Any:
+    spec = importlib.util.spec_from_file_location(module, file)
+    if spec is None or spec.loader is None:
+        raise WrapperError(f"{file} is no Python module")
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[module] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+def start(found: Any, path: str, names: Methods) -> Any:
+    """The wrapper with its model loaded: through its load method, or by a constructor that takes the path.
+
+    Raises WrapperError when it can be made in neither way or has no method that answers, and what it raises itself.
+    """
+    wrapper = _loaded(found, path, names)
+    if not present(wrapper, names):
+        public = [
+            name for name in dir(wrapper) if not name.startswith("_") and callable(getattr(wrapper, name))
+        ]
+        raise WrapperError(
+            f"{type(wrapper).__name__} has none of the methods {', '.join(names.answering.values())}; "
+            f"it has {', '.join(public[:12]) or 'no public method'}",
+            "name its own with deployment_methods",
+        )
+    return wrapper
+
+
+def present(wrapper: Any, names: Methods) -> Dict[str, str]:
+    """By role, the names of the methods that answer rows and are there."""
+    return {role: name for role, name in names.answering.items() if callable(getattr(wrapper, name, None))}
+
+
+def absent(wrapper: Any, names: Methods) -> List[str]:
+    """The names of optional methods that are not there."""
+    wanted = [*names.answering.values(), names.latency, names.metadata]
+    return [name for name in wanted if name and not hasattr(wrapper, name)]
+
+
+def _loaded(found: Any, path: str, names: Methods) -> Any:
+    load = inspect.getattr_static(found, names.load, None) if names.load else None
+    if isinstance(load, (classmethod, staticmethod)):
+        return _made(getattr(found, names.load)(path), names.load)
+    is_ready = not inspect.isclass(found) and bool(present(found, names))
+    wrapper = found if is_ready else _constructed(found, path, names.load)
+    method = getattr(wrapper, names.load, None) if names.load else None
+    if not callable(method):
+        return wrapper
+    given = method(path) if accepts(method, path) else method()
+    return given if present(given, names) and not present(wrapper, names) else wrapper
+
+
+def _constructed(found: Any, path: str, load: str) -> Any:
+    if not callable(found):
+        raise WrapperError(f"a {type(found).__name__} is neither a class, nor a function, nor a wrapper")
+    loads_later = bool(load) and callable(getattr(found, load, None))
+    for arguments in ((), (path,)) if loads_later else ((path,), ()):
+        if accepts(found, *arguments):
+            return _made(found(*arguments), getattr(found, "__name__", "the factory"))
+    raise WrapperError(
+        f"{getattr(found, '__name__', found)} can be made neither without arguments nor from a path alone",
+        "give a class or function that needs at most the model's path",
+    )
+
+
+def _made(wrapper: Any, maker: str) -> Any:
+    if wrapper is None:
+        raise WrapperError(f"{maker} returned nothing", "return the wrapper")
+    return wrapper
+
+
+def accepts(function: Any, *arguments: Any) -> bool:
+    """Whether a call with these arguments fits the signature; where there is none to see, it is tried."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True

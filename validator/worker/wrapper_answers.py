@@ -1,0 +1,131 @@
+"""What a user's wrapper returns, read as the outputs that every runtime gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Dict, Optional, Sequence
+
+from validator.outputs import Outputs
+
+#: Names under which answers come in a mapping or as attributes, by ours.
+_NAMES = {
+    "label": ("label", "labels", "predicted_class"),
+    "probabilities": ("probabilities", "probability", "proba"),
+    "prediction": ("prediction", "predictions"),
+    "score": ("score", "scores"),
+}
+_CLASSIFIERS = ("binary", "multiclass")
+_HINT = "return an array, or a mapping with label, probabilities, prediction or score"
+
+
+class AnswerError(TypeError):
+    """The wrapper returned something that is no answer."""
+
+    hint = _HINT
+
+
+class Reader:
+    """Reads answers for one task. A classifier's answer may be labels, probabilities [N, C], or those of the second
+    of two classes alone [N].
+    """
+
+    def __init__(self, task: str, classes: Sequence[Any]) -> None:
+        self._task = task
+        self._classes = list(classes)
+
+    def read(self, answer: Any, *, single: bool = False) -> Outputs:
+        """The outputs; of one row where `single`. Raises AnswerError for what holds none."""
+        if answer is None:
+            raise AnswerError("the answer is None")
+        named = _named(answer)
+        if named is None:
+            return self._by_shape(_array(answer, single))
+        arrays = {ours: _array(value, single) for ours, value in named.items()}
+        if set(arrays) == {"prediction"} and self._task != "regression":
+            return self._by_shape(arrays["prediction"])
+        if "probabilities" in arrays:
+            arrays["probabilities"] = self._both(arrays["probabilities"])
+        if self._task in _CLASSIFIERS and "prediction" in arrays:
+            arrays.setdefault("label", arrays.pop("prediction"))
+        return Outputs(**arrays)
+
+    def _by_shape(self, array: Any) -> Outputs:
+        import numpy as np
+
+        if self._task in _CLASSIFIERS:
+            if array.dtype.kind == "b":
+                array = array.astype(np.int64)
+            if array.dtype.kind in "iuO" and array.ndim == 1:
+                return Outputs(label=array)
+            if array.ndim == 1 and self._task == "multiclass":
+                return Outputs(label=array)
+            return Outputs(probabilities=self._both(array))
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if self._task == "outlier" and array.dtype.kind in "iu":
+            return Outputs(label=array)
+        return Outputs(score=array) if self._task in ("ranking", "outlier") else Outputs(prediction=array)
+
+    def _both(self, array: Any) -> Any:
+        """Probabilities of both classes [N, 2] where only the second's were given."""
+        import numpy as np
+
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim != 1 or self._task != "binary":
+            return array
+        return np.column_stack([1 - array, array])
+
+
+def _named(answer: Any) -> Optional[Dict[str, Any]]:
+    """Values by our names, from a mapping, a list of mappings, a DataFrame or an object's attributes."""
+    if isinstance(answer, (list, tuple)) and answer and all(isinstance(row, Mapping) for row in answer):
+        rows = [_from_mapping(row) for row in answer]
+        return {name: [row[name] for row in rows] for name in rows[0] if all(name in row for row in rows)}
+    if isinstance(answer, Mapping):
+        return _from_mapping(answer)
+    if hasattr(answer, "columns") and hasattr(answer, "to_numpy"):
+        found = {str(name): answer[name].to_numpy() for name in answer.columns}
+        return _known(found) or None
+    if isinstance(answer, (list, tuple)) or hasattr(answer, "__array__"):
+        return None
+    return _known({name: getattr(answer, name, None) for names in _NAMES.values() for name in names}) or None
+
+
+def _from_mapping(answer: Any) -> Dict[str, Any]:
+    found = _known(answer)
+    if not found:
+        raise AnswerError(f"the answer is a mapping of {', '.join(map(str, list(answer)[:8])) or 'nothing'}")
+    return found
+
+
+def _known(values: Any) -> Dict[str, Any]:
+    found = {}
+    for ours, names in _NAMES.items():
+        value = next((values[name] for name in names if values.get(name) is not None), None)
+        if value is not None:
+            found[ours] = list(value.values()) if isinstance(value, Mapping) else value
+    return found
+
+
+def _array(value: Any, single: bool) -> Any:
+    """Numbers, or text as objects, with the rows first. Raises AnswerError for anything else."""
+    import numpy as np
+
+    try:
+        array = np.asarray(value)
+        if array.dtype == object and not _is_text(array):
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise AnswerError(f"the answer is a {type(value).__name__} that is no array: {error}") from error
+    if array.dtype.kind in "US":
+        array = array.astype(object)
+    if array.dtype.kind not in "fiubO":
+        raise AnswerError(f"the answer is an array of {array.dtype}")
+    if array.ndim == 0 or (single and array.ndim == 1 and len(array) != 1):
+        array = array[None]
+    return array
+
+
+def _is_text(array: Any) -> bool:
+    return all(isinstance(item, str) for item in array.reshape(-1))
