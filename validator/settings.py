@@ -55,7 +55,7 @@ def _pairs(value: object) -> object:
     if isinstance(items, (list, tuple)):
         found: dict[str, str] = {}
         for item in items:
-            name, equals, number = str(item).partition("=")
+            name, equals, number = str(item).rpartition("=")  # a slice's name holds one: auc[region=north]
             if not equals:
                 raise ValueError(f"expected name=number, got {item!r}")
             found[name.strip()] = number.strip()
@@ -202,12 +202,13 @@ class Settings(_Table):
     baseline: str | None = _field(
         None,
         "Comparison",
-        "version to compare with: artifact folder, result.json, model file, or git ref; none to switch off",
+        "version to compare with: artifact folder, result.json, model file or git ref; none to switch off. "
+        "On a pull request the base branch by default",
     )
     quality: Limits = _field(
         {},
         "Comparison",
-        "metric limits such as auc=0.6 (at least) or rmse=2.5 (at most)",
+        "metric limits such as auc=0.6 (at least) or rmse=2.5 (at most); of a slice as auc[region=north]=0.6",
         metavar="METRIC=LIMIT",
     )
     max_quality_loss: Limits = _field(
@@ -219,6 +220,9 @@ class Settings(_Table):
     ignore: Items = _field((), "Model", "columns of the sample that are no features", metavar="COLUMN")
     slices: Items = _field(
         (), "Comparison", "columns by whose values quality is shown apart", metavar="COLUMN"
+    )
+    group: str | None = _field(
+        None, "Comparison", "the column that tells a ranker's queries apart, to measure NDCG", metavar="COLUMN"
     )
 
     trust_pickle: str | None = _field(
@@ -462,6 +466,8 @@ def _anchored(values: dict[str, Any], base: Path, folder: Path) -> dict[str, Any
     anchored = dict(values)
     if isinstance(values.get("data"), str):
         anchored["data"] = moved(values["data"])
+    if isinstance(values.get("baseline"), str) and (base / values["baseline"]).exists():
+        anchored["baseline"] = moved(values["baseline"])
     anchored |= _anchored_environment(values, base, moved)
     if isinstance(values.get("deployment"), str):
         anchored["deployment"] = _anchored_wrapper(values["deployment"], moved)

@@ -30,7 +30,7 @@ JUDGING = (
     "validator.worker.jobs.convert",
     "validator.worker.jobs.judge",
 )
-MEASURING = ("sklearn.metrics", "validator.worker.quality")
+MEASURING = ("sklearn.metrics", "validator.worker.jobs.measure", "validator.worker.quality.comparison")
 FALLING_BACK = ("onnxruntime", "skl2onnx", "validator.convert.fallback")
 RUNNING = (
     "difflib",

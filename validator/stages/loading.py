@@ -146,12 +146,13 @@ def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
     settings, draft = context.settings, context.draft
     fixed = [feature.name for feature in settings.contract.features]
     known = contracts.respelt(facts.get("feature_names") or fixed or None, sample.names)
+    apart = [*settings.slices, *([settings.group] if settings.group else [])]
     features = contracts.choose_features(
         sample.names,
         known=known,
         n_features=facts.get("n_features"),
         target=settings.target,
-        ignored=(*settings.ignore, *(name for name in settings.slices if name not in (known or ()))),
+        ignored=(*settings.ignore, *(name for name in apart if name not in (known or ()))),
         where=sample.path,
     )
     head = sample.head(_SUBJECT_ROWS)

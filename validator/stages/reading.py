@@ -1,0 +1,53 @@
+"""One pass over the sample: all that is asked and gathered of each batch besides what native and ONNX answer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from validator.outputs import Outputs
+from validator.stages.baseline import Companion
+from validator.stages.loading import Data
+from validator.stages.quality import Measuring
+from validator.suites.casting import CastEffect
+from validator.table import Table
+
+
+@dataclass(kw_only=True)
+class Reading:
+    """`tables` is read by the comparison of native and ONNX, which hands their answers to `take`, batch by batch.
+
+    A batch may be read before the one before it was taken: the runtimes work on it meanwhile.
+    """
+
+    data: Data
+    measuring: Measuring
+    companion: Companion | None = None
+    cast: CastEffect | None = None
+    n_outputs: int | None = None
+    _open: deque[tuple[Table, Any]] = field(default_factory=deque)
+
+    def tables(self, limit: int, target: str | None) -> Iterator[Table]:
+        """The model's columns of every batch. The base version is asked for it at the same time."""
+        for table, rows, truth in self.data.batches(limit, target):
+            self.data.observer.observe(rows)
+            if self.companion is not None:
+                self.companion.ask(table)
+            self._open.append((table, truth))
+            yield rows
+
+    def take(self, rows: Table, native: Outputs, onnx: Outputs) -> None:
+        """Both answers to the oldest batch that was read."""
+        table, truth = self._open.popleft()
+        if self.cast is not None:
+            self.cast.add(rows, native)
+        if native.prediction is not None:
+            self.n_outputs = native.prediction.shape[1] if native.prediction.ndim == 2 else 1
+        base = None
+        if self.companion is not None:
+            alike = native if self.companion.version.kind == "native" else onnx
+            base = self.companion.answer(alike, len(rows))
+        if truth is not None:
+            self.measuring.add(table, truth, onnx, base)
