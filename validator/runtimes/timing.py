@@ -38,33 +38,37 @@ class Timing:
     own_queued_ns: int | None = None
 
     @property
+    def excused_ns(self) -> NDArray[Any]:
+        """The time that each call lost to other processes, in all no more than the kernel bears out [calls]."""
+        import numpy as np
+
+        if self.lost_ns is None or self.queued_ns is None:
+            return np.zeros_like(self.spans_ns)
+        lost = np.clip(self.lost_ns, 0, self.spans_ns)
+        total, most = int(lost.sum()), self.queued_ns + _SLACK_NS
+        excused: NDArray[Any] = lost if total <= most else (lost * (most / total)).astype(np.int64)
+        return excused
+
+    @property
     def own_ns(self) -> NDArray[Any]:
-        """Each call without the time that it lost to other processes, where the kernel bears that out [calls]."""
-        if self.lost_ns is None or not self._lost_is_borne_out:
-            return self.spans_ns
-        own: NDArray[Any] = self.spans_ns - self.lost_ns
+        """Each call without the time that it lost to other processes [calls]."""
+        own: NDArray[Any] = self.spans_ns - self.excused_ns
         return own
 
     @property
     def interrupted(self) -> int:
-        """How many calls lost time to other processes, as far as that is borne out."""
-        return int((self.lost_ns > 0).sum()) if self.lost_ns is not None and self._lost_is_borne_out else 0
+        """How many calls lost time to other processes."""
+        return int((self.excused_ns > 0).sum())
 
     @property
     def unexplained_ns(self) -> int:
         """The part of the block that neither the claimed calls nor the kernel nor a channel's cost explains."""
-        queued = (self.queued_ns or 0) + (self.own_queued_ns or 0)
-        if self._lost_is_borne_out and self.lost_ns is not None:
-            queued -= int(self.lost_ns.sum())  # that part of the queue is inside the claimed calls
-        explained = int(self.spans_ns.sum()) + max(queued, 0) + _CHANNEL_NS + _LOOP_NS * len(self.spans_ns)
+        queued_outside = max((self.queued_ns or 0) - int(self.excused_ns.sum()), 0) + (
+            self.own_queued_ns or 0
+        )
+        calls = len(self.spans_ns)
+        explained = int(self.spans_ns.sum()) + queued_outside + _CHANNEL_NS + _LOOP_NS * calls
         return max(self.wall_ns - explained, 0)
-
-    @property
-    def _lost_is_borne_out(self) -> bool:
-        if self.lost_ns is None or self.queued_ns is None:
-            return False
-        plausible = bool((self.lost_ns >= 0).all() and (self.lost_ns <= self.spans_ns).all())
-        return plausible and int(self.lost_ns.sum()) <= self.queued_ns + _SLACK_NS
 
 
 @dataclass(frozen=True, kw_only=True)

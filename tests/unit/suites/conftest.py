@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -34,7 +35,9 @@ class FakeRuntime:
     array_answer: Callable[[np.ndarray], Outputs] | None = None
     thread_answer: Callable[[Table, int], Outputs] | None = None
     duration_ns: Callable[[int], int] = lambda call: 100_000
+    hidden_ns: Callable[[int], int] = lambda call: 0
     wall_factor: float = 1.0
+    pause_s: float = 0.0
     load_ms: float = 5.0
     first_call_ms: float | None = None
     peak_bytes: int = 100 * 2**20
@@ -56,7 +59,10 @@ class FakeRuntime:
 
     def run(self, start: int, calls: int) -> Timing:
         spans = np.array([self.duration_ns(start + i) for i in range(calls)], dtype=np.int64)
-        return Timing(spans_ns=spans, wall_ns=int(spans.sum() * self.wall_factor), peak_bytes=self.peak_bytes)
+        hidden = sum(self.hidden_ns(start + i) for i in range(calls))
+        time.sleep(self.pause_s)
+        wall_ns = int(spans.sum() * self.wall_factor) + hidden
+        return Timing(spans_ns=spans, wall_ns=wall_ns, peak_bytes=self.peak_bytes)
 
 
 @pytest.fixture

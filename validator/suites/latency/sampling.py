@@ -14,6 +14,7 @@ from validator.errors import PreflightError, WorkerError
 from validator.results import Ratio
 from validator.runtimes.process import Raised
 from validator.runtimes.runtime import Runtime
+from validator.runtimes.timing import Timing
 from validator.suites.latency.series import Series
 from validator.suites.latency.statistics import paired_ratio, read_limit
 from validator.table import Table
@@ -117,18 +118,21 @@ def sample(
 
 def _make_ready(arm: Arm, rows_per_call: int, budget_s: float, found: Sampled) -> int:
     """Prepare inputs and warm up; returns the calls of one block, fewer for a slow model."""
-    import numpy as np
-
     runtime, size = arm.runtime, rows_per_call
     runtime.prepare(_repeated(arm.rows, _WARM_UP_CALLS if size == 1 else size, size), size)
-    first_ns = float(runtime.run(0, 1).own_ns[0])
-    affordable = int(budget_s * 1e9 * _WARM_UP_SHARE / max(first_ns, 1.0))
-    warm = runtime.run(1, min(_WARM_UP_CALLS, max(affordable, 1)))
-    typical_ns = max(float(np.median(warm.own_ns)), 1.0)
+    affordable = int(budget_s * 1e9 * _WARM_UP_SHARE / _typical_ns(runtime.run(0, 1)))
+    typical_ns = _typical_ns(runtime.run(1, min(_WARM_UP_CALLS, max(affordable, 1))))
     distinct = _DISTINCT_ROWS if typical_ns < _SLOW_NS else _DISTINCT_ROWS_OF_SLOW
     rows = _repeated(arm.rows, distinct if size == 1 else size * _DISTINCT_BATCHES, size)
     found.resolution_ns = max(found.resolution_ns, runtime.prepare(rows, size).resolution_ns)
     return max(1, min(_BLOCK_CALLS, int(_BLOCK_NS / typical_ns)))
+
+
+def _typical_ns(timing: Timing) -> float:
+    """A typical call, at least 1 ns; by our clock where the worker claims much less."""
+    import numpy as np
+
+    return max(float(np.median(timing.own_ns)), timing.unexplained_ns / len(timing.own_ns), 1.0)
 
 
 def _repeated(rows: Table, wanted: int, size: int) -> Table:
