@@ -36,6 +36,11 @@ def number(value: float | None) -> str:
     return f"{value:.1e}"
 
 
+def signed(value: float | None) -> str:
+    """A difference: as `number`, with its sign."""
+    return f"+{number(value)}" if value is not None and value > 0 else number(value)
+
+
 def count(value: int, word: str) -> str:
     """`1 check`, `2 checks`."""
     plural = word[:-1] + "ies" if word.endswith("y") else word + "s"

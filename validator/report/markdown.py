@@ -21,7 +21,7 @@ from validator.report.escape import (
     summary_words,
 )
 from validator.report.tables import Code, Table
-from validator.report.view import ModelView, PageView, page
+from validator.report.view import ModelView, PageView, page, quality_changes
 from validator.results import GateResult
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ def _model_sections(model: ModelView, limits: dict[str, int], *, demote: int | N
         found.append(Section(name=name, rank=rank - (demote or 0), text=text, group=folded))
 
     add("single verdicts", _NEVER if alone else 500, "verdict")
+    _add_change(add, model, limits["rows"])
     add("checklist", 90, "checklist")
     for category in model.checklist.categories:
         name = f"checks of {category.title.lower()}"
@@ -148,17 +149,23 @@ def _model_sections(model: ModelView, limits: dict[str, int], *, demote: int | N
     return found
 
 
+def _add_change(add: Callable[..., None], model: ModelView, most: int) -> None:
+    """What the change does to the model, the first thing after the verdict."""
+    change = model.result.change
+    if change is None:
+        return
+    shown = [tables.quantile_table(change), tables.quality_change_table(quality_changes(model.result))]
+    shown += [tables.cost_table(change)] if model.volatile else []
+    rows = tables.changed_rows_table(change, most=most)
+    add("change", 88, "change", tables=[table for table in shown if table], rows=rows)
+
+
 def _add_figures(add: Callable[..., None], model: ModelView, most: int) -> None:
     result, environment = model.result, model.result.environment
     speeds = tables.latency_table(result.latency)
     if speeds and model.volatile:
         add("latency", 85, "latency", table=speeds, batches=tables.batch_table(result.latency))
     add("parity", 84, "parity", table=tables.parity_table(result.parity))
-    if result.change is not None:
-        figures_of_change = [tables.quantile_table(result.change)]
-        figures_of_change += [tables.cost_table(result.change)] if model.volatile else []
-        rows = tables.changed_rows_table(result.change, most=most)
-        add("change", 75, "change", tables=[table for table in figures_of_change if table], rows=rows)
     if result.quality:
         add("quality", 70, "quality", table=tables.quality_table(result.quality, most=most))
     identity = tables.identity_table(result, method=model.method, volatile=model.volatile)

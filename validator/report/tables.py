@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from validator.report import figures
@@ -116,28 +116,67 @@ def parity_table(parity: Parity) -> Table:
 
 
 def quantile_table(change: Change) -> Table:
+    """The distribution of the change in score over the compared rows."""
     values = change.score_quantiles
-    rows = (("Difference of the score", *map(figures.number, values.values())),) if values else ()
+    rows = (
+        ((f"Change of the {change.score or 'score'}", *map(figures.signed, values.values())),)
+        if values
+        else ()
+    )
     return Table(head=("", *values), rows=rows, words=1)
 
 
-def cost_table(change: Change) -> Table:
+def quality_change_table(metrics: Sequence[MetricResult]) -> Table:
+    """The metrics of both versions over all rows."""
     return Table(
-        head=("Cost", Code(change.base), "this version"),
-        rows=tuple((name, *map(figures.number, pair)) for name, pair in change.costs.items()),
+        head=("Quality", "base", "this version", "difference", "95 % interval"),
+        rows=tuple(
+            (
+                metric.name,
+                figures.number(metric.base),
+                figures.number(metric.value),
+                _NONE
+                if metric.value is None or metric.base is None
+                else figures.signed(metric.value - metric.base),
+                _NONE
+                if metric.difference_low is None
+                else f"{figures.signed(metric.difference_low)} to {figures.signed(metric.difference_high)}",
+            )
+            for metric in metrics
+        ),
         words=1,
     )
 
 
+def cost_table(change: Change) -> Table:
+    return Table(
+        head=("Cost", "base", "this version", "ratio"),
+        rows=tuple(_cost_row(name, base, ours) for name, (base, ours) in change.costs.items()),
+        words=1,
+    )
+
+
+def _cost_row(name: str, base: float | None, ours: float | None) -> tuple[str, ...]:
+    """The unit is what stands behind the name's last comma: bytes, ms."""
+    what, _, unit = name.rpartition(", ")
+    shown: Callable[[float | None], str] = figures.number
+    if unit == "bytes":
+        shown = lambda value: figures.size(None if value is None else round(value))  # noqa: E731
+    elif unit == "ms":
+        shown = figures.milliseconds
+    ratio = figures.factor(ours / base) if base and ours is not None else _NONE
+    return what if unit == "bytes" else name, shown(base), shown(ours), ratio
+
+
 def changed_rows_table(change: Change, *, most: int) -> Table:
     return Table(
-        head=("Row", Code(change.base), "this version", "difference"),
+        head=("Row", "base", "this version", "difference"),
         rows=tuple(
             (
                 figures.number(row.row),
                 Code(figures.scalar(row.base)),
                 Code(figures.scalar(row.candidate)),
-                figures.number(row.difference),
+                figures.signed(row.difference),
             )
             for row in change.worst_rows[:most]
         ),
@@ -158,7 +197,7 @@ def quality_table(metrics: Sequence[MetricResult], *, most: int) -> Table:
                 figures.number(metric.base),
                 _NONE
                 if metric.difference_low is None
-                else f"{figures.number(metric.difference_low)} to {figures.number(metric.difference_high)}",
+                else f"{figures.signed(metric.difference_low)} to {figures.signed(metric.difference_high)}",
             )
             for metric in metrics[:most]
         ),

@@ -107,6 +107,9 @@ def _model(model: ModelView, width: int) -> Iterator[Line]:
         yield from _wrapped(
             f"! A refused pickle was loaded all the same, because: {trust}", width, kind="warn"
         )
+    if model.change:
+        yield Line("")
+        yield from _wrapped(f"Change: {model.change}", width)
     yield Line("")
     yield from _grid(("Checklist", *model.checklist.columns), model.checklist.rows, width)
     speeds = tables.latency_table(model.result.latency)
@@ -116,8 +119,6 @@ def _model(model: ModelView, width: int) -> Iterator[Line]:
         yield from _columns(("Latency, ms for one row", *speeds.head[1:7]), rows, width)
     yield Line("")
     yield from _wrapped(f"Parity: {model.parity}", width)
-    if model.change:
-        yield from _wrapped(f"Change: {model.change}", width)
     if model.result.artifact is not None:
         yield from _wrapped(f"Artifact: {model.result.artifact.path}", width)
 
@@ -135,11 +136,22 @@ def _finding(finding: Finding, symbol: str, kind: str, width: int) -> Iterator[L
 
 
 def _grid(head: tuple[str, ...], rows: Sequence[tuple[str, tuple[Cell, ...]]], width: int) -> Iterator[Line]:
-    shown = tuple(
+    shown = [
         (title, *(f"{c.mark.plain} {c.words}".replace(" of ", "/").strip() for c in cells))
         for title, cells in rows
-    )
+    ]
+    if _room((head, *shown)) > width:
+        shown = [tuple(_shortened(text) for text in row) for row in shown]
     yield from _columns(head, shown, width, right=False)
+
+
+def _shortened(text: str) -> str:
+    return text.replace("warning", "warn").replace("skipped", "skip")
+
+
+def _room(lines: Sequence[tuple[str, ...]]) -> int:
+    """The columns that aligned cells take."""
+    return sum(2 + max(_width(line[i]) for line in lines) for i in range(len(lines[0])))
 
 
 def _columns(

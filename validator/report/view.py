@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from validator.checklist import blocks, causes_first
 from validator.report import figures
 from validator.report.checklist_view import ChecklistView, Finding, checklist, findings, merged
-from validator.results import Change, Conversion, GateResult, Latency, Parity, Ratio, VerdictName
+from validator.results import (
+    Change,
+    Conversion,
+    GateResult,
+    Latency,
+    MetricResult,
+    Parity,
+    Ratio,
+    VerdictName,
+)
 
 METHODS = {
     "exact": "exact: written tree by tree from the model's own thresholds and leaf values",
@@ -199,15 +208,41 @@ def _compared(ratio: Ratio, other: str) -> str:
 
 
 def change_sentence(change: Change | None) -> str:
-    """In words how many answers change, or why that is not known."""
+    """In words what becomes of the answers, or why that is not known."""
     if change is None:
         return ""
-    if change.status != "compared":
+    version = f" ({change.origin})" if change.origin else ""
+    base = f"The base version is `{change.base_version}`{version}." if change.base_version else ""
+    if change.status == "identical":
+        said = ["The model is the same file as the base version, byte for byte: nothing changes."]
+    elif change.status == "compared":
+        said = _behaviour(change)
+    elif base:
+        reason = change.reason.rstrip(".") or "no reason is given"
+        return f"Answers were not compared: {reason}. {base}"
+    else:
         return change.reason or "Not compared."
+    return " ".join([*said, base, change.reason]).strip()
+
+
+def _behaviour(change: Change) -> list[str]:
     rows = figures.count(change.rows, "row")
     said = [f"Compared on {rows}."]
     if change.label_changes is not None:
         said = [f"{change.label_changes:,} of {rows} get another label."]
-    if change.base_version:
-        said.append(f"The base version is `{change.base_version}`.")
-    return " ".join([*said, change.reason]).strip()
+    values, score = change.score_quantiles, change.score or "score"
+    if change.score_changes == 0:
+        said.append("No score changes.")
+    elif change.score_changes is not None and {"min", "p50", "max"} <= values.keys():
+        low, middle, high = (figures.signed(values[name]) for name in ("min", "p50", "max"))
+        said.append(
+            f"The {score} changes on {change.score_changes:,} of them, by {low} to {high} (median {middle})."
+        )
+    return said
+
+
+def quality_changes(result: GateResult) -> tuple[MetricResult, ...]:
+    """The metrics over all rows that the base version has too."""
+    if result.change is None or result.change.status != "compared":
+        return ()
+    return tuple(metric for metric in result.quality if not metric.slice and metric.base is not None)

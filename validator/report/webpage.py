@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from validator.report import figures, tables
 from validator.report.escape import PROSE_LIMIT, clean
 from validator.report.tables import Code, Table
-from validator.report.view import ModelView, page
+from validator.report.view import ModelView, page, quality_changes
 from validator.results import GateResult
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def render_html(results: Sequence[GateResult], *, volatile: bool = True) -> str:
 def _tables(model: ModelView) -> dict[str, Table | list[Table] | None]:
     result, change, contract = model.result, model.result.change, model.result.contract
     changes = [] if change is None else [tables.quantile_table(change)]
+    changes += [tables.quality_change_table(quality_changes(result))]
     changes += [tables.cost_table(change)] if change is not None and model.volatile else []
     around = [tables.package_table(result.environment)]
     if model.volatile:

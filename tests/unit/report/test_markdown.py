@@ -24,6 +24,7 @@ FREE = {
     "message", "hint", "title", "seen", "allowed", "waived", "reason", "path", "format", "framework",
     "framework_version", "model_class", "dtype", "input_dtype", "base", "base_version", "candidate", "slice",
     "stopped", "version", "created_at", "tool_version", "python", "platform", "git_commit", "trust_reason", "name",
+    "origin", "score",
 }  # fmt: skip
 KEYED = {"packages", "timings", "score_quantiles", "costs"}
 
