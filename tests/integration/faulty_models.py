@@ -109,5 +109,5 @@ class InfiniteRegressor(BaseEstimator):
 
     def predict(self, X):
         answers = self.inner.predict_proba(X)[:, 1]
-        answers[answers > np.median(answers)] = np.inf
+        answers[answers > 0.55] = np.inf
         return answers

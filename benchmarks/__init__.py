@@ -1,0 +1,1 @@
+"""What Model Preflight costs and what it gains, measured: `python -m benchmarks`, or one of them by its name."""
