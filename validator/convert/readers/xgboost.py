@@ -1,6 +1,6 @@
 """XGBoost: JSON or UBJSON of any release since 1.0, boosters gbtree and dart.
 
-Semantics of XGBoost 1.0 to 3.2, found by comparing bit for bit with the library: x is cast to float32 and goes
+Semantics of XGBoost 1.0 to 3.4, found by comparing bit for bit with the library: x is cast to float32 and goes
 left where x < split_condition; a category in a node's set goes right; a margin starts from the base score, itself
 brought to margin space in float32, and the trees' leaves are added to it one after the other in float32.
 """
@@ -93,13 +93,14 @@ def _tree_range(model: Model, best_iteration: Any) -> int:
 def _leaf_values(model: Model, forest: Forest, margin: Floats, header: told.Header) -> Floats:
     """float64 [L, W] of float32 values; dart's weights applied as the library applies them, each step rounded.
 
-    Wrappers predict in place, where dart takes the base score out of each tree's margin again before it is weighted.
+    Wrappers predict in place, where dart until 3.3 takes the base score out of each tree's margin again before it
+    is weighted.
     """
     if model.tree_weights is None:
         return forest.leaf_value.astype(np.float64)
     value = forest.leaf_value
     weight = model.tree_weights[forest.tree_of_leaf][:, None]
-    if header.get("inplace"):
+    if header.get("inplace") and not model.weighs_alike:
         base = margin.astype(np.float32)[forest.leaf_target][:, None]
         value = (value + base) - base
     return (value * weight).astype(np.float64)

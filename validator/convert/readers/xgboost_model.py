@@ -33,6 +33,8 @@ class Model:
     """int64 [T]: the target each tree adds to"""
     tree_weights: npt.NDArray[np.float32] | None
     """float32 [T] for dart"""
+    weighs_alike: bool
+    """whether predicting in place weighs dart's trees as predicting from a DMatrix does: since 3.4"""
     iteration_bounds: npt.NDArray[np.int64]
     """int64 [iterations + 1]: the first tree of each iteration, and the end"""
     feature_names: list[str]
@@ -74,14 +76,15 @@ def _model(learner: Mapping[str, Any]) -> Model:
             f"the XGBoost model's booster is {str(name)[:20]}, which is not made of trees",
             hint="train with booster='gbtree'; or serve a linear model from scikit-learn",
         )
-    inner = booster["gbtree"]["model"] if name == "dart" else booster["model"]
+    inner = booster["gbtree"]["model"] if "gbtree" in booster else booster["model"]
+    _refuse_unknown(learner, booster, inner)
     parameters = learner["learner_model_param"]
     n_classes, n_outputs = int(parameters["num_class"]), int(parameters.get("num_target", 1))
     n_targets, n_features = max(1, n_classes, n_outputs), int(parameters["num_feature"])
     trees = inner["trees"]
     if n_targets > MAX_TARGETS or n_features > MAX_FEATURES or not isinstance(trees, list) or not trees:
         raise malformed(_LIBRARY, f"{n_targets} targets, {n_features} features, {len(trees)} trees")
-    weights = np.asarray(booster["weight_drop"], dtype=np.float32) if name == "dart" else None
+    weights = _tree_weights(booster, inner)
     info = np.asarray(inner["tree_info"], dtype=np.int64)
     if len(info) != len(trees) or (weights is not None and len(weights) != len(trees)):
         raise malformed(_LIBRARY, f"{len(info)} targets or weights for {len(trees)} trees")
@@ -93,10 +96,37 @@ def _model(learner: Mapping[str, Any]) -> Model:
         trees=trees,
         tree_info=info,
         tree_weights=weights,
+        weighs_alike="weight_drop" in inner,
         iteration_bounds=_iterations(inner, trees, n_targets),
         feature_names=[str(item) for item in learner.get("feature_names") or []],
         category_encodings=(inner.get("cats") or {}).get("enc") or [],
     )
+
+
+#: What learners, boosters and their models hold, in the releases whose semantics are known.
+_KNOWN = (
+    {"attributes", "feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective"},
+    {"gbtree", "model", "name", "weight_drop"},
+    {"cats", "gbtree_model_param", "iteration_indptr", "tree_info", "trees", "weight_drop"},
+)
+
+
+def _refuse_unknown(*parts: Mapping[str, Any]) -> None:
+    """A part that a later release added may change every answer: 3.4 moved dart's weights."""
+    unknown = sorted(set().union(*(part.keys() - known for part, known in zip(parts, _KNOWN, strict=True))))
+    if unknown:
+        raise ConversionError(
+            f"the XGBoost model holds {unknown[0][:40]!r}, which is not known here",
+            hint="a later release of XGBoost wrote it: update Model Preflight, or train with an earlier one",
+        )
+
+
+def _tree_weights(booster: Mapping[str, Any], inner: Mapping[str, Any]) -> npt.NDArray[np.float32] | None:
+    """Dart's weights: beside the trees until 3.3, among them since, where their presence makes the booster dart."""
+    found = booster.get("weight_drop") or inner.get("weight_drop") or []
+    if booster.get("name") == "dart" and not found:
+        raise malformed(_LIBRARY, "its booster is dart, but there are no tree weights")
+    return np.asarray(found, dtype=np.float32) if found else None
 
 
 def _base_score(text: str, n_targets: int) -> npt.NDArray[np.float32]:

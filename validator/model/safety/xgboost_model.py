@@ -69,7 +69,7 @@ def check_model(document: Any, limits: Limits) -> dict[str, str]:
             f"it has {len(weights):,} weights for {n_features:,} features",
         )
         return facts
-    inner = booster["gbtree"] if kind == "dart" else booster
+    inner = booster.get("gbtree", booster)
     trees = inner["model"]["trees"]
     _need(
         len(trees) == int(inner["model"]["gbtree_model_param"]["num_trees"]),
@@ -77,8 +77,12 @@ def check_model(document: Any, limits: Limits) -> dict[str, str]:
     )
     _need(len(inner["model"]["tree_info"]) == len(trees), "it has not as many tree groups as trees")
     _check_groups(learner, inner["model"], trees)
-    if kind == "dart":
-        _need(len(booster["weight_drop"]) == len(trees), "it has not as many tree weights as trees")
+    # Beside the trees until XGBoost 3.3, among them since.
+    weights = booster.get("weight_drop") or inner["model"].get("weight_drop") or []
+    _need(
+        len(weights) == len(trees) or (kind != "dart" and not weights),
+        "it has not as many tree weights as trees",
+    )
     nodes = 0
     for number, tree in enumerate(trees):
         nodes += _check_tree(tree, number, n_features)
