@@ -38,7 +38,8 @@ class Runtime(Protocol):
 
     @property
     def methods(self) -> Mapping[str, str]:
-        """The methods of a deployment or wrapper that answer rows: `predict`, `single` and `batch`, each with its name.
+        """The methods of a deployment or wrapper that answer rows, from what they are for (ROLES) to their names.
+
         None for a raw runtime.
         """
 
@@ -55,8 +56,9 @@ class Runtime(Protocol):
     def first_call_ms(self) -> float | None: ...
 
     def crowd(self, table: Table, threads: int) -> tuple[Outputs, list[str]]:
-        """The rows shared out among threads that ask at once, beside as many that leave a column out: the rows' outputs
-        in their order, and the types of the others' errors, empty where an answer came.
+        """The rows shared out among threads that ask at once, beside as many that leave a column out.
+
+        Returns the rows' outputs in their order, and the types of the others' errors, empty where an answer came.
         """
 
     def prepare(self, table: Table, rows_per_call: int) -> Prepared:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ _HEADER_BYTES = 8 * 2**20
 REPLY_BYTES = 512 * 2**20
 #: Seconds for a worker that closed its channel to end by itself, so that its own end is what is reported.
 _GRACE_S = 2.0
+#: An object's address, as Python shows it.
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}\b")
 _TAMPERED = "the model interferes with its worker; do not ship it"
 
 
@@ -81,7 +84,7 @@ class Worker:
         """Wait until the worker has locked itself down. Raises WorkerError when it does not come up."""
         meta, _ = self._receive(_START_TIMEOUT_S, REPLY_BYTES)
         if "error" in meta:
-            raise _raised(meta["error"])
+            raise _raised(meta["error"], self.scratch)
         report = meta["lockdown"]
         self.contained = report["contained"] is True
         self.isolation = tuple(
@@ -122,7 +125,7 @@ class Worker:
         meta, arrays = self._receive(self.limits.timeout_s if timeout_s is None else timeout_s, most_bytes)
         wall = time.perf_counter() - self._sent_at
         if "error" in meta:
-            raise _raised(meta["error"])
+            raise _raised(meta["error"], self.scratch)
         return Reply(
             result=meta.get("result"),
             arrays=arrays,
@@ -194,13 +197,14 @@ def believable(claimed: Any, most: float) -> float:
     return min(max(claimed, 0.0), most) if known else most
 
 
-def _raised(error: Any) -> PreflightError:
+def _raised(error: Any, scratch: Path) -> PreflightError:
+    """The worker's error, without what differs from run to run: where its scratch lies, where its objects are."""
     if not isinstance(error, dict):
         return WorkerError("a worker sent a malformed error", hint=_TAMPERED)
     bases = error.get("bases")
     return Raised(
         str(error.get("type"))[:200],
         tuple(str(base)[:200] for base in bases[:20]) if isinstance(bases, list) else (),
-        str(error.get("message"))[:20_000],
+        _ADDRESS.sub("0x...", str(error.get("message"))[:20_000].replace(f"{scratch}/", "")),
         str(error.get("hint") or "")[:5_000] or "see the message",
     )

@@ -9,6 +9,7 @@ there is no deployment, because an earlier step failed, that is not known: it bl
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,7 +161,8 @@ def _by(runtime: WorkerRuntime, case: Case, ending: Ending) -> Ending:
     kind, text = ending
     if kind in _GOOD or len(runtime.methods) < 2 or not case.method:
         return ending
-    return kind, f"{runtime.methods[case.method]} {text}"
+    name = runtime.methods[case.method]
+    return kind, f"{name} {text}" if kind == "silent" else f"{name}: {text}"
 
 
 def _worst(endings: Sequence[Ending]) -> Ending:
@@ -183,6 +185,11 @@ def _named(error: Raised, runtime: WorkerRuntime, mentions: Sequence[str]) -> En
         return "named", text
     if error.kind in _SLIPS:
         return "unnamed", text
-    if mentions and not any(word in error.message or word in error.hint for word in mentions):
+    if mentions and not any(_holds(f"{error.message} {error.hint}", name) for name in mentions):
         return "unnamed", f"{text} (it does not name {mentions[0]!r})"
     return "named", text
+
+
+def _holds(text: str, name: str) -> bool:
+    """Whether the name stands there as a word of its own."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None

@@ -17,7 +17,7 @@ _ROWS = 5
 _THREADS = 8
 _CROWD_ROWS = 64
 _SMALL_ROWS = 1_000
-_LARGE_ROWS = 50_000
+_LARGE_ROWS = 20_000
 _LARGE_VALUES = 2_000_000
 
 Maker = Callable[[Subject, Runtime], "Sequence[Case] | str"]

@@ -92,11 +92,10 @@ def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> Finding:
     names = runtime.methods
     passed_on = [trial for trial in trials if trial.error is None and not trial.unmoved and not trial.sound]
     if passed_on:
-        said = ", ".join(
-            f"{names.get(trial.method, trial.method)} passes on {trial.what}" for trial in passed_on
-        )
+        methods = ", ".join(dict.fromkeys(names.get(trial.method, trial.method) for trial in passed_on))
+        nonsense = " and ".join(dict.fromkeys(trial.what for trial in passed_on))
         return failed(
-            f"no output validation: {said} when the model answers so",
+            f"no output validation: what the model answers is passed on even where it is {nonsense} ({methods})",
             seen("models made to answer nonsense", ", ".join(told.models)[:1_000]),
         )
     unmoved = [trial for trial in trials if trial.error is None and trial.unmoved]

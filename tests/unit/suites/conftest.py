@@ -11,6 +11,7 @@ import pytest
 
 from validator.outputs import Outputs
 from validator.results import Contract, FeatureSpec
+from validator.runtimes.process import Raised
 from validator.runtimes.timing import Prepared, Timing
 from validator.suites.common import Subject
 from validator.table import Column, Table
@@ -41,10 +42,25 @@ class FakeRuntime:
     load_ms: float = 5.0
     first_call_ms: float | None = None
     peak_bytes: int = 100 * 2**20
+    methods: dict[str, str] | None = None
+    single_answer: Callable[[Table], Outputs] | None = None
     calls: int = field(default=0)
 
-    def predict(self, table: Table) -> Outputs:
+    def __post_init__(self) -> None:
+        if self.methods is None:
+            self.methods = {"predict": "predict"} if self.name in ("deployment", "custom") else {}
+
+    def predict(self, table: Table, method: str = "") -> Outputs:
+        if method == "single" and self.single_answer is not None:
+            return self.single_answer(table)
         return self.answer(table)
+
+    def crowd(self, table: Table, threads: int) -> tuple[Outputs, list[str]]:
+        try:
+            self.answer(Table(table.columns[:-1], len(table)))
+        except Raised as error:
+            return self.answer(table), [error.kind] * threads
+        return self.answer(table), [""] * threads
 
     def predict_array(self, array: np.ndarray) -> Outputs:
         assert self.array_answer is not None

@@ -110,3 +110,29 @@ def test_a_regressor_is_held_to_the_contracts_output_limits(subject):
 def test_labels_alone_are_no_answer_for_a_classifier(subject):
     labels = FakeRuntime(answer=lambda table: Outputs(label=sensible(table).label))
     assert statuses(labels, subject)["smoke.shape"] == "fail"
+
+
+def test_every_method_must_give_the_same_answers(subject):
+    def other(table):
+        return Outputs(probabilities=sensible(table).probabilities[:, ::-1])
+
+    def labels(table):
+        return Outputs(label=sensible(table).label)
+
+    def scores(table):
+        return Outputs(score=np.zeros(len(table)))
+
+    methods = {"predict": "predict", "single": "predict_one"}
+    for single, status, told in (
+        (sensible, "pass", "predict, predict_one agree on 20 rows"),
+        (labels, "pass", "agree"),
+        (other, "fail", "predict_one answers other probabilities than predict"),
+        (scores, "fail", "predict_one gives score, predict label, probabilities"),
+    ):
+        runtime = FakeRuntime(name="custom", methods=methods, single_answer=single)
+        found = {check.id: check for check in smoke.run(runtime, subject, max_latency_ms=LIMIT_MS)}
+        assert found["smoke.methods"].status == status
+        assert told in found["smoke.methods"].message
+    alone = smoke.run(FakeRuntime(name="custom"), subject, max_latency_ms=LIMIT_MS)
+    assert "predict is the only method" in next(c.message for c in alone if c.id == "smoke.methods")
+    assert "smoke.methods" not in {c.id for c in smoke.run(FakeRuntime(), subject, max_latency_ms=LIMIT_MS)}
