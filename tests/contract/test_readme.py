@@ -59,3 +59,10 @@ def test_links_to_files_lead_somewhere():
 
 def test_the_table_has_no_line_break_in_a_cell():
     assert all(row.count("|") >= 4 for row in settings_table().splitlines())
+
+
+def test_the_outputs_are_those_of_the_action():
+    yaml = pytest.importorskip("yaml")
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    rows = "\n".join(f"| `{name}` | {about['description']} |" for name, about in action["outputs"].items())
+    assert f"|---|---|\n{rows}\n<!-- /outputs -->" in README, rows
