@@ -221,7 +221,12 @@ SPECS: tuple[CheckSpec, ...] = (
         CUSTOM,
         "offer latency_stats with the count of calls and percentiles, or name your method in deployment_methods",
     ),
-    _spec("version.recorded", "Hash and timestamp recorded", ONCE, "report this; it should not happen"),
+    _spec(
+        "version.recorded",
+        "Hash and timestamp recorded",
+        ONCE,
+        "let nothing rewrite the model while it is judged, and set the clock",
+    ),
     _spec(
         "version.metadata",
         "Tells which model it runs",

@@ -7,7 +7,7 @@ import os
 import platform
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import validator
@@ -16,32 +16,49 @@ from validator.artifact.write import write_artifact
 from validator.checklist import Verdict, decide
 from validator.draft import Draft
 from validator.errors import PreflightError, UsageError
+from validator.model.file import identify
 from validator.results import Environment, GateResult
 from validator.settings import Settings
-from validator.suites.common import passed, result, seen
+from validator.suites.common import Finding, failed, passed, result, seen
+
+#: How far clocks of honest machines may be apart, time zones mistaken for UTC included.
+_AHEAD = timedelta(days=1)
 
 
 def conclude(draft: Draft, settings: Settings, environ: Mapping[str, str], now: datetime) -> GateResult:
-    """The verdict on what the draft holds, as a result without its artifact. Pure but for reading Git."""
+    """The verdict on what the draft holds, as a result without its artifact. Reads Git, and the model file again."""
     commit = head_commit(Path(draft.model.path))
     moment = choose_moment(
         source_date_epoch=environ.get("SOURCE_DATE_EPOCH"), commit=commit, now=lambda: now.astimezone(UTC)
     )
     version = make_version(moment=moment, model_sha256=draft.model.sha256)
-    draft.add(
-        result(
-            "version.recorded",
-            "",
-            passed(
-                f"{version}, time from the {moment.source.replace('_', ' ')}",
-                seen("sha256", draft.model.sha256),
-                seen("time", moment.iso),
-            ),
-        )
-    )
+    draft.add(result("version.recorded", "", _judge_record(draft, version, moment, now)))
     draft.add(result("version.artifact", "", passed("written with its checksums")))
     verdict = decide(draft.checks, runtimes=draft.runtimes, waivers=settings.waivers, today=now.date())
     return _assembled(draft, verdict, version, moment.iso, commit.sha if commit else "", settings)
+
+
+def _judge_record(draft: Draft, version: str, moment: Moment, now: datetime) -> Finding:
+    """Whether hash and time say what was judged: the file is still the one that was read, and no time lies ahead."""
+    evidence = (seen("sha256", draft.model.sha256), seen("time", moment.iso))
+    source = moment.source.replace("_", " ")
+    try:
+        sha256 = identify(draft.model.path).sha256
+    except PreflightError as error:
+        sha256 = error.message
+    if sha256 != draft.model.sha256:
+        return failed(
+            f"the model file changed while it was judged: it was {draft.model.sha256[:8]}, now it is {sha256[:200]}",
+            *evidence,
+            hint="let nothing write the model file while it is judged, then run again",
+        )
+    if moment.time > now + _AHEAD:
+        return failed(
+            f"the version's time {moment.iso}, from the {source}, lies ahead of this machine's clock",
+            *evidence,
+            hint="correct the clock, the commit's time or SOURCE_DATE_EPOCH",
+        )
+    return passed(f"{version}, time from the {source}", *evidence)
 
 
 def provisional(draft: Draft, settings: Settings) -> GateResult:
