@@ -20,6 +20,7 @@ from validator.results import (
     Parity,
     RuntimeName,
 )
+from validator.runtimes.process import Raised
 from validator.suites.common import Finding, failed, result
 
 Progress = Callable[[str], None]
@@ -71,7 +72,8 @@ class Draft:
         except _NOT_JUDGED:
             raise
         except PreflightError as error:
-            self.block(id, failed(error.message, hint=error.hint), runtime)
+            message = error.said if isinstance(error, Raised) else error.message
+            self.block(id, failed(message, hint=error.hint), runtime)
 
     def block(self, id: str, finding: Finding, runtime: RuntimeName = "") -> None:
         """Record a failure that nothing can follow. Raises Blocked."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from validator import errors
 from validator.errors import PreflightError, WorkerError
 from validator.results import Layer
 from validator.runtimes.zygote import Zygote
@@ -43,6 +44,12 @@ class Raised(PreflightError):  # noqa: N818 - it is the worker's error, told aga
         super().__init__(message, hint=hint)
         self.kind = kind
         self.bases = bases
+
+    @property
+    def said(self) -> str:
+        """The message, after the error's class unless the error is one of ours, which speaks for itself."""
+        ours = isinstance(getattr(errors, self.kind, None), type)
+        return self.message if ours else f"{self.kind}: {self.message}"
 
 
 @dataclass(frozen=True, kw_only=True)
