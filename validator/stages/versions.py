@@ -92,6 +92,9 @@ def _own_version(distribution: str) -> str:
 def _judge(
     context: Context, recorded: Mapping[str, str], found: Mapping[str, str], installed: Installed, apart: str
 ) -> Finding:
+    if installed.failed and apart:
+        name, why = next(iter(installed.failed.items()))
+        return failed(f"{apart}, where {name} cannot be imported: {why}", hint=_remedy(context, recorded))
     if installed.failed:
         return _missing(context, installed)
     evidence = [
@@ -114,6 +117,11 @@ def _judge(
 def _missing(context: Context, installed: Installed) -> Finding:
     name, why = next(iter(installed.failed.items()))
     package = name.split(".")[0]
+    if package == "validator":
+        return failed(
+            f"Model Preflight's own {name} cannot be imported: {why}",
+            hint="this is a fault: please report it",
+        )
     broken = bool(installed.version(package))
     where = (
         f"under {context.python.path} (Python {context.python.release})" if context.python.foreign else "here"
@@ -121,7 +129,7 @@ def _missing(context: Context, installed: Installed) -> Finding:
     if broken:
         return failed(
             f"{package} {installed.version(package)} is installed, but {name} cannot be imported {where}: {why}",
-            hint=f"{package} and what it is built on do not fit together: pin them as they were in training",
+            hint="pin its version, and those of what it is built on, as they were in training",
         )
     if context.settings.requirements:
         hint = f"add {_distribution(package)} to `requirements`"
