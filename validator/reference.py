@@ -1,7 +1,11 @@
-"""The reference tables of the README, made from the code. `python -m validator.reference README.md` renews them."""
+"""The README's reference tables and the inputs of action.yml, made from the code.
+
+`python -m validator.reference README.md action.yml` renews them.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +14,8 @@ from pydantic import BaseModel
 from validator.catalog import SPECS
 from validator.settings import Settings, flag_of, is_file_only
 
+#: What the console shows: no matter of an action.
+CONSOLE_ONLY = frozenset({"quiet", "json_output"})
 _RUNTIMES = {"": "once", "native": "native", "onnx": "ONNX", "deployment": "deployment", "custom": "wrapper"}
 
 
@@ -42,16 +48,41 @@ def checks_table() -> str:
     return "\n".join(rows)
 
 
+def action_inputs() -> str:
+    """The inputs of action.yml that are settings. Without defaults: one would win over preflight.toml."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        if is_file_only(name) or name in CONSOLE_ONLY:
+            continue
+        shown = "" if name == "github_token" else _input_default(field.default)
+        text = json.dumps(f"{field.description}{shown}", ensure_ascii=False)
+        lines += [f"  {flag_of(name)}:", f"    description: {text}"]
+        if name == "github_token":
+            lines.append("    default: ${{ github.token }}")
+    return "\n".join(lines)
+
+
+def _input_default(value: object) -> str:
+    if isinstance(value, bool):
+        return f" (default: {str(value).lower()})"
+    shown = _default(value).strip("`")
+    return f" (default: {shown})" if shown else ""
+
+
 TABLES = {"settings": settings_table, "checks": checks_table}
 
 
 def renewed(text: str) -> str:
-    """A document with the tables between its `<!-- NAME -->` and `<!-- /NAME -->` marks renewed."""
+    """A document with the tables between its `<!-- NAME -->` marks, or the inputs of an action, renewed."""
     for name, table in TABLES.items():
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if start in text and end in text:
             before, _, rest = text.partition(start)
             text = f"{before}{start}\n{table()}\n{end}{rest.partition(end)[2]}"
+    start, end = "\n    default: validate\n", "\n\noutputs:\n"
+    if start in text and end in text:
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}{action_inputs()}{end}{rest.partition(end)[2]}"
     return text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,10 @@ import pytest
 
 from validator.github.publication import PublishSettings
 from validator.github.wording import outputs
+from validator.reference import renewed
 from validator.settings import Settings, flag_of, is_file_only
 
 ROOT = Path(__file__).parents[2]
-#: What the console shows: no matter of an action.
-CONSOLE_ONLY = {"quiet", "json_output"}
 
 
 @pytest.fixture(scope="module")
@@ -23,32 +21,14 @@ def action() -> dict[str, Any]:
     return yaml.load((ROOT / "action.yml").read_text(encoding="utf-8"), yaml.BaseLoader)
 
 
-def described(name: str) -> str:
-    """A setting's description with its default, as action.yml words it."""
-    field = Settings.model_fields[name]
-    default: Any = field.default
-    if isinstance(default, bool):
-        default = str(default).lower()
-    elif isinstance(default, float):
-        default = f"{default:g}"
-    elif isinstance(default, tuple):
-        default = ", ".join(map(str, default))
-    shown = "" if default in (None, "", {}) or name == "github_token" else f" (default: {default})"
-    return f"{field.description}{shown}"
-
-
-def expected_inputs() -> dict[str, str]:
-    names = [n for n in Settings.model_fields if not is_file_only(n) and n not in CONSOLE_ONLY]
-    return {flag_of(name): described(name) for name in names}
-
-
 def test_every_setting_is_an_input_in_the_same_words(action):
-    block = "\n".join(
-        f"  {name}:\n    description: {json.dumps(text, ensure_ascii=False)}"
-        for name, text in expected_inputs().items()
-    )
-    found = {name: about["description"] for name, about in action["inputs"].items() if name != "command"}
-    assert found == expected_inputs(), f"action.yml should say:\n{block}"
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    assert renewed(text) == text, "run: python -m validator.reference action.yml"
+    settings = {flag_of(n) for n in Settings.model_fields if not is_file_only(n)} - {"quiet", "json"}
+    assert set(action["inputs"]) == settings | {"command"}
+    for name in settings - {"github-token"}:
+        field = Settings.model_fields[name.replace("-", "_")]
+        assert action["inputs"][name]["description"].startswith(field.description)
 
 
 def test_only_the_command_and_the_token_have_defaults(action):
