@@ -1,8 +1,8 @@
 """Pickles whose code runs in the gate's workers when `--trust-pickle` lets them, each built around an honest model.
 
-The code runs while the model is unpickled, with these names at hand: `honest()` makes the honest model; `model` is
-what the load gives, at first None; `fd`, the worker's channel; `job`, the worker's job; `world`, what a test put around the run; `tell(text)`, which ends the load with an
-error that carries the text, the only way out that a worker has.
+The code runs while the model is unpickled, with these names at hand: `honest()` makes the honest model, `model` is
+what the load gives (at first None), `fd` the worker's channel, `job` the worker's job, `world` what a test put around
+the run, and `tell(text)` ends the load with an error that carries the text: the only way out that a worker has.
 """
 
 from __future__ import annotations
