@@ -9,7 +9,17 @@ from validator.report import figures
 from validator.report.checklist_view import RUNTIME_TITLES, Finding
 from validator.report.escape import clean
 from validator.report.view import ModelView
-from validator.results import Change, Contract, Environment, GateResult, Hazard, Latency, MetricResult, Parity
+from validator.results import (
+    Change,
+    Contract,
+    Environment,
+    GateResult,
+    Hazard,
+    Latency,
+    MetricResult,
+    Parity,
+    RuntimeLatency,
+)
 
 _NONE = "\N{EN DASH}"
 
@@ -52,21 +62,28 @@ def _overview_row(model: ModelView, *, volatile: bool) -> tuple[str, ...]:
     return Code(model.name), verdict, why, model.result.parity.level, *speed, Code(model.result.version)
 
 
+#: What the terminal has no room for.
+_MORE_LATENCY = ("p99 between", "first call", "load", "peak memory")
+
+
 def latency_table(latency: Latency) -> Table:
     runtimes = (
         ("Native", latency.native),
         ("ONNX", latency.onnx),
         ("Deployment", latency.deployment),
         ("Your wrapper", latency.custom),
+        ("Base version", latency.base),
     )
     ms = figures.milliseconds
     return Table(
-        head=("", "mean", "p50", "p95", "p99", "max", "calls", "load", "peak memory"),
+        head=("", "mean", "p50", "p95", "p99", "max", "calls", *_MORE_LATENCY),
         rows=tuple(
             (
                 title,
                 *(ms(value) for value in (row.mean_ms, row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms)),
                 figures.number(row.samples),
+                _p99_interval(row),
+                ms(row.first_call_ms),
                 ms(row.load_ms),
                 figures.size(row.peak_memory_bytes),
             )
@@ -77,15 +94,26 @@ def latency_table(latency: Latency) -> Table:
     )
 
 
+def _p99_interval(row: RuntimeLatency) -> str:
+    """The bounds of the p99; without an upper one where the calls are too few to tell."""
+    if row.p99_low_ms is None:
+        return _NONE
+    low, high = figures.milliseconds(row.p99_low_ms), figures.milliseconds(row.p99_high_ms)
+    return f"at least {low}" if row.p99_high_ms is None else f"{low} to {high}"
+
+
 def batch_table(latency: Latency) -> Table:
+    ms = figures.milliseconds
     return Table(
-        head=("", "rows", "p50", "p95", "rows per second", "calls"),
+        head=("", "rows", "mean", "p50", "p95", "p99", "max", "rows per second", "calls"),
         rows=tuple(
             (
                 RUNTIME_TITLES[batch.runtime],
                 figures.number(batch.rows),
-                figures.milliseconds(batch.p50_ms),
-                figures.milliseconds(batch.p95_ms),
+                *(
+                    ms(each)
+                    for each in (batch.mean_ms, batch.p50_ms, batch.p95_ms, batch.p99_ms, batch.max_ms)
+                ),
                 figures.number(batch.rows_per_second),
                 figures.number(batch.samples),
             )

@@ -196,7 +196,9 @@ def speed_sentence(latency: Latency) -> str:
     if latency.against_base:
         said.append(f"This version is {_compared(latency.against_base, 'the base version')}.")
     if latency.stopped:
-        said.append(f"Measuring stopped early: {latency.stopped}")
+        said.append(f"Sampling ended when {latency.stopped}.")
+    if latency.clock:
+        said.append(f"Clock: {latency.clock}.")
     return " ".join(said)
 
 
