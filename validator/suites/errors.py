@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 from validator.errors import WorkerError
@@ -121,7 +122,7 @@ def _tried(candidate: Candidate, scenario: Scenario, subject: Subject) -> Ending
         return "inapplicable", cases
     endings: list[Ending] = []
     for case in cases:
-        endings.append(_surviving(candidate, lambda case=case: _try_case(candidate.runtime, case)))
+        endings.append(_surviving(candidate, partial(_try_case, candidate, case)))
         if endings[-1][0] == "crash":
             break  # the runtime had to be started anew, and may have hung for long
     return _worst(endings)
@@ -148,7 +149,8 @@ def _surviving(candidate: Candidate, trial: Callable[[], Ending]) -> Ending:
         return "crash", error.message
 
 
-def _try_case(runtime: WorkerRuntime, case: Case) -> Ending:
+def _try_case(candidate: Candidate, case: Case) -> Ending:
+    runtime = candidate.runtime
     try:
         answer = case.ask(runtime)
     except Raised as error:

@@ -74,8 +74,11 @@ def run(runtime: WorkerRuntime, subject: Subject, *, sha256: str) -> list[CheckR
 
 def _asked(runtime: WorkerRuntime, kind: type[_T], op: str, subject: Subject | None = None) -> _T:
     """Raises WorkerError where the worker answers in another form."""
-    meta, arrays = wire.pack_table(subject.head(_ROWS)) if subject else ({}, [])
-    told = runtime.worker.call(op, arrays, **({"table": meta} if subject else {})).result
+    if subject is None:
+        told = runtime.worker.call(op).result
+    else:
+        meta, arrays = wire.pack_table(subject.head(_ROWS))
+        told = runtime.worker.call(op, arrays, table=meta).result
     try:
         return kind.model_validate(told)
     except ValidationError as error:

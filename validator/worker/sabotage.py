@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 _ANSWERING = ("predict", "predict_proba", "decision_function", "inplace_predict", "run", "predict_log_proba")
 _MAX_OBJECTS = 5_000
-_MAX_DEPTH = 5
+_MAX_DEPTH = 8
 #: What a spoilt model answers: nothing that is a number, or what is no probability.
 SPOILT = {"NaN": float("nan"), "1.5": 1.5}
 
@@ -23,14 +23,17 @@ def models_in(wrapper: Any) -> List[Any]:
     """The models that the wrapper, or its module, holds: objects of a library that answer. Its own classes only where
     there is nothing else; MLflow's shells never.
     """
-    module = sys.modules.get(type(wrapper).__module__)
-    roots = [wrapper, [value for value in vars(module).values() if _is_plain_object(value)] if module else []]
-    found = [held for held in _walk(roots) if held is not wrapper and _answers(held) and not _is_shell(held)]
+    held = [*_walk([wrapper]), *_globals_of(wrapper)]
+    found = [one for one in held if one is not wrapper and _answers(one) and not _is_shell(one)]
     return [model for model in found if _is_library(type(model))] or found
 
 
-def _is_plain_object(value: Any) -> bool:
-    return not isinstance(value, (type, ModuleType)) and not callable(value)
+def _globals_of(wrapper: Any) -> List[Any]:
+    """What the wrapper's module holds under its names, and in its lists and dictionaries."""
+    module = sys.modules.get(type(wrapper).__module__)
+    values = [one for one in vars(module).values() if not isinstance(one, (type, ModuleType))] if module else []
+    inner = [part for one in values if isinstance(one, (dict, list, tuple)) for part in _parts(one)]
+    return [one for one in (*values, *inner) if not callable(one) or hasattr(one, "predict")]
 
 
 def _answers(held: Any) -> bool:

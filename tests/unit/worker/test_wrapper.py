@@ -1,0 +1,272 @@
+"""How a user's wrapper is found and constructed, how its answers are read, and how its models are made to lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from validator.worker.sabotage import models_in, sabotaged
+from validator.worker.wrapper import Methods, WrapperError, absent, find, present, start
+from validator.worker.wrapper_answers import AnswerError, Reader
+
+NAMES = Methods()
+
+
+class Loads:
+    """The founding shape: made empty, loaded from a path."""
+
+    path = ""
+
+    def load_model(self, path: str) -> None:
+        self.path = path
+
+    def predict(self, table: Any) -> Any:
+        return table
+
+
+class TakesPath:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def predict(self, table: Any) -> Any:
+        return table
+
+
+class TakesPathAndLoads(TakesPath):
+    loaded = False
+
+    def load_model(self) -> None:
+        self.loaded = True
+
+
+class LoadsItself(TakesPath):
+    @classmethod
+    def load_model(cls, path: str) -> LoadsItself:
+        return cls(path)
+
+
+class Opener:
+    """A factory object whose load method gives the wrapper."""
+
+    def load_model(self, path: str) -> TakesPath:
+        return TakesPath(path)
+
+
+def make(path: str) -> TakesPath:
+    return TakesPath(path)
+
+
+def make_empty() -> Loads:
+    return Loads()
+
+
+@pytest.mark.parametrize(
+    "found", [Loads, TakesPath, TakesPathAndLoads, LoadsItself, Opener, make, make_empty, Loads()]
+)
+def test_every_way_to_be_made_ends_in_a_wrapper_with_its_model(found: Any) -> None:
+    wrapper = start(found, "model.pkl", NAMES)
+    assert wrapper.path == "model.pkl"
+    assert present(wrapper, NAMES) == {"predict": "predict"}
+    assert getattr(wrapper, "loaded", True)
+    assert absent(wrapper, NAMES) == ["predict_single", "batch_predict", "latency_stats", "metadata"]
+
+
+def test_other_names_and_none_at_all() -> None:
+    class Other:
+        def open(self, path: str) -> None:
+            self.path = path
+
+        def score(self, rows: Any) -> Any:
+            return rows
+
+    names = Methods(load="open", predict="", single="", batch="score", latency="", metadata="")
+    wrapper = start(Other, "x", names)
+    assert present(wrapper, names) == {"batch": "score"}
+    assert absent(wrapper, names) == []
+
+
+class Mute:
+    def load_model(self, path: str) -> None:
+        """Loads, but there is no method that answers rows."""
+
+    def answer(self) -> int:
+        return 1
+
+
+def returns_nothing(path: str) -> None:
+    """A factory that forgets its return."""
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (Mute, "it has answer, load_model"),
+        (returns_nothing, "returned nothing"),
+        (type("Needs", (), {"__init__": lambda self, a, b: None}), "neither without arguments nor from a path"),
+        (3, "a int is neither a class"),
+    ],
+)  # fmt: skip
+def test_what_is_no_wrapper_is_told(found: Any, message: str) -> None:
+    with pytest.raises(WrapperError, match=message) as caught:
+        start(found, "model.pkl", NAMES)
+    assert caught.value.hint
+
+
+def test_a_module_is_loaded_from_its_file_and_misspelt_classes_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "my_serving.py"
+    file.write_text("class Outer:\n    class Wrapper:\n        pass\n")
+    assert find("my_serving", "Outer.Wrapper", str(file)).__module__ == "my_serving"
+    with pytest.raises(WrapperError, match="my_serving has no Outr") as caught:
+        find("my_serving", "Outr", str(file))
+    assert caught.value.hint == "did you mean Outer?"
+    file.write_text("import nothing_of_that_name\n")
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"):
+        find("my_serving", "Outer", str(file))
+
+
+P = np.array([[0.25, 0.75], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        P,
+        P.tolist(),
+        P[:, 1],
+        P[:, 1:],
+        {"probabilities": P},
+        {"probability": P[:, 1]},
+        [{"proba": [0.25, 0.75]}, {"proba": [0.5, 0.5]}],
+        [{"probabilities": {"no": 0.25, "yes": 0.75}}, {"probabilities": {"no": 0.5, "yes": 0.5}}],
+        SimpleNamespace(probabilities=P),
+    ],
+)
+def test_probabilities_are_read_in_every_form(answer: Any) -> None:
+    found = Reader("binary", [0, 1]).read(answer)
+    assert found.probabilities is not None
+    assert np.array_equal(found.probabilities, P)
+
+
+def test_pandas_answers_are_read() -> None:
+    import pandas as pd
+
+    reader = Reader("binary", [0, 1])
+    assert np.array_equal(reader.read(pd.DataFrame(P)).present["probabilities"], P)
+    assert np.array_equal(reader.read(pd.Series(P[:, 1])).present["probabilities"], P)
+    assert reader.read(pd.DataFrame({"label": ["a", "b"]})).present["label"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("task", "answer", "single", "expected"),
+    [
+        ("binary", [0.25, 0.75], True, {"probabilities": [[0.25, 0.75]]}),
+        ("binary", [[0.25, 0.75]], True, {"probabilities": [[0.25, 0.75]]}),
+        ("binary", 0.75, True, {"probabilities": [[0.25, 0.75]]}),
+        ("binary", 1, True, {"label": [1]}),
+        ("binary", True, True, {"label": [1]}),
+        ("binary", "up", True, {"label": ["up"]}),
+        ("binary", {"prediction": "up", "proba": 0.75}, True, {"label": ["up"], "probabilities": [[0.25, 0.75]]}),
+        ("binary", {"prediction": 1}, True, {"label": [1]}),
+        ("multiclass", [0.2, 0.3, 0.5], True, {"probabilities": [[0.2, 0.3, 0.5]]}),
+        ("multiclass", [2.0, 0.0], False, {"label": [2.0, 0.0]}),
+        ("regression", [[1.5], [2.5]], False, {"prediction": [1.5, 2.5]}),
+        ("regression", 1.5, True, {"prediction": [1.5]}),
+        ("regression", [1.5, 2.5], True, {"prediction": [[1.5, 2.5]]}),
+        ("regression", {"prediction": 1.5, "latency_ms": 3}, True, {"prediction": [1.5]}),
+        ("ranking", [1.5, 2.5], False, {"score": [1.5, 2.5]}),
+        ("outlier", [1, -1], False, {"label": [1, -1]}),
+        ("outlier", [0.5, -0.5], False, {"score": [0.5, -0.5]}),
+    ],
+)  # fmt: skip
+def test_answers_are_read_by_task_and_shape(
+    task: str, answer: Any, single: bool, expected: dict[str, Any]
+) -> None:
+    found = Reader(task, [0, 1]).read(answer, single=single)
+    assert {name: array.tolist() for name, array in found.present.items()} == expected
+
+
+@pytest.mark.parametrize("answer", [None, {"status": "ok"}, {}, {1, 2}, object(), [[1], [1, 2]]])
+def test_what_is_no_answer_is_told(answer: Any) -> None:
+    with pytest.raises(AnswerError) as caught:
+        Reader("regression", []).read(answer)
+    assert caught.value.hint
+
+
+@pytest.fixture(scope="module")
+def lightgbm_model() -> Any:
+    import lightgbm
+
+    rows = np.random.default_rng(0).normal(size=(200, 3))
+    return lightgbm.LGBMClassifier(n_estimators=2, verbosity=-1).fit(rows, rows[:, 0] > 0)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = np.random.default_rng(0).normal(size=(200, 3))
+    return make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, rows[:, 0] > 0)
+
+
+class Holder:
+    def __init__(self, model: Any, ask: Callable[[Any, Any], Any]) -> None:
+        self._held = {"models": [model]}
+        self._ask = ask
+
+    def predict(self, rows: Any) -> Any:
+        return self._ask(self._held["models"][0], rows)
+
+
+ROWS = np.zeros((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("lightgbm_model", lambda model, rows: model.predict_proba(rows)),
+        ("lightgbm_model", lambda model, rows: model.booster_.predict(rows)),
+        ("pipeline", lambda model, rows: model.predict_proba(rows)),
+        ("pipeline", lambda model, rows: model[-1].decision_function(model[:-1].transform(rows))),
+    ],
+)
+@pytest.mark.parametrize("value", [float("nan"), 1.5])
+def test_whatever_a_wrapper_asks_of_its_model_is_spoilt_and_then_mended(
+    name: str, ask: Any, value: float, request: pytest.FixtureRequest
+) -> None:
+    wrapper = Holder(request.getfixturevalue(name), ask)
+    clean = wrapper.predict(ROWS)
+    models = models_in(wrapper)
+    assert models
+    with sabotaged(models, value):
+        spoilt = wrapper.predict(ROWS)
+    assert np.array_equal(spoilt, np.full(clean.shape, value), equal_nan=True)
+    assert np.array_equal(wrapper.predict(ROWS), clean)
+
+
+def test_an_onnx_session_is_a_model_too(tmp_path: Path) -> None:
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    wrapper = Holder(session, lambda held, rows: held.run(None, {"x": rows.astype(np.float32)})[0])
+    with sabotaged(models_in(wrapper), float("nan")):
+        assert np.isnan(wrapper.predict(ROWS)).all()
+    assert (wrapper.predict(ROWS) == 0).all()
+
+
+def test_a_wrapper_without_a_model_has_none_to_spoil() -> None:
+    assert models_in(Holder(None, lambda model, rows: rows)) == []
