@@ -21,6 +21,8 @@ from validator.worker import wire
 from validator.worker.lockdown.outcome import explain
 from validator.worker.lockdown.policy import Policy
 
+#: The hint of an error that came without one.
+NO_HINT = "see the message"
 _START_TIMEOUT_S = 120.0
 #: An answer's header, and its arrays where the caller does not expect more.
 _HEADER_BYTES = 8 * 2**20
@@ -213,5 +215,5 @@ def _raised(error: Any, scratch: Path) -> PreflightError:
         str(error.get("type"))[:200],
         tuple(str(base)[:200] for base in bases[:20]) if isinstance(bases, list) else (),
         _ADDRESS.sub("0x...", str(error.get("message"))[:20_000].replace(f"{scratch}/", "")),
-        str(error.get("hint") or "")[:5_000] or "see the message",
+        str(error.get("hint") or "")[:5_000] or NO_HINT,
     )

@@ -10,7 +10,12 @@ from validator.catalog import BY_ID
 from validator.errors import PreflightError, WorkerError
 from validator.results import CheckResult, Contract, Evidence, RuntimeName, Scalar, Status
 from validator.runtimes.process import Raised
+from validator.runtimes.worker import NO_HINT
 from validator.table import Table
+
+_ERROR_REMEDY = (
+    "this error came instead of an answer: mend the call that it names, or report it if it is not yours"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +82,20 @@ def result(id: str, runtime: RuntimeName, finding: Finding, seconds: float = 0.0
     )
 
 
+def _remedy(id: str, error: Raised) -> str:
+    """For an error instead of an answer: what the catalogue says of wrong answers helps in smoke tests only."""
+    if error.hint != NO_HINT:
+        return error.hint
+    return "" if BY_ID[id].category == "smoke" else _ERROR_REMEDY
+
+
 def run_check(id: str, runtime: RuntimeName, check: Callable[[], Finding]) -> CheckResult:
     """Run one check. An error of the model's makes it fail; a dead or lying worker makes it an error."""
     started = time.perf_counter()
     try:
         finding = check()
     except Raised as error:
-        finding = failed(f"{error.kind}: {error.message}")
+        finding = failed(f"{error.kind}: {error.message}", hint=_remedy(id, error))
     except WorkerError as error:
         finding = Finding(status="error", message=error.message, hint=error.hint)
     except PreflightError as error:

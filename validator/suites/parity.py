@@ -79,8 +79,10 @@ class Pair:
         asked: Table | None = None
         try:
             for rows in tables:
-                ready = None if asked is None else (asked, *self._answers(asked))
-                asked = None
+                ready = None
+                if asked is not None:
+                    last, asked = asked, None
+                    ready = (last, *self._answers(last))
                 self._post(rows)
                 asked = rows
                 if ready is not None:
@@ -92,6 +94,7 @@ class Pair:
             if asked is not None:  # whoever looks at the answers broke off
                 with contextlib.suppress(Raised, WorkerError):
                     self._answers(asked)
+
 
 def judge(comparison: Comparison, what: str) -> Finding:
     """A comparison as a finding: the differences, what was allowed, and the worst row."""
