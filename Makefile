@@ -13,7 +13,7 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
 test-long: $(VENV)/.ready
-	$(BIN)/python -m pytest -n $(WORKERS) --timeout 3600
+	$(BIN)/python -m pytest -n $(WORKERS) --timeout 3600 --hypothesis-profile explore
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

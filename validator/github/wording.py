@@ -131,15 +131,25 @@ def _findings(result: GateResult) -> Iterator[Annotation]:
     stops = blocking(result)
     if not stops and verdict_of([result]) == "fail":
         yield _annotation("error", _name(result), result.reason or "the verdict is fail", path)
-    for check in stops:
-        yield _of_check(check, "error", result, path)
-    for check in result.checks:
-        if check.status in ("warn", "fail", "error") and check not in stops:
-            yield _of_check(check, "warning", result, path)
+    noted = [c for c in result.checks if c.status in ("warn", "fail", "error") and c not in stops]
+    levels: tuple[tuple[Level, list[CheckResult]], ...] = (("error", stops), ("warning", noted))
+    for level, checks in levels:
+        for alike in _alike(checks):
+            yield _of_checks(alike, level, result, path)
 
 
-def _of_check(check: CheckResult, level: Level, result: GateResult, path: str) -> Annotation:
-    where = f" [{check.runtime}]" if check.runtime else ""
+def _alike(checks: Sequence[CheckResult]) -> list[list[CheckResult]]:
+    """Checks that say the same of several runtimes, together."""
+    found: dict[tuple[str, str, str, str], list[CheckResult]] = {}
+    for check in checks:
+        found.setdefault((check.id, check.message, check.hint, check.waived), []).append(check)
+    return list(found.values())
+
+
+def _of_checks(alike: Sequence[CheckResult], level: Level, result: GateResult, path: str) -> Annotation:
+    check = alike[0]
+    runtimes = ", ".join(one.runtime for one in alike if one.runtime)
+    where = f" [{runtimes}]" if runtimes else ""
     waived = f"\nwaived: {check.waived}" if check.waived else ""
     hint = f"\n{check.hint}" if check.hint else ""
     return _annotation(level, f"{_name(result)}: {check.title}{where}", check.message + hint + waived, path)

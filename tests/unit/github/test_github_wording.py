@@ -108,3 +108,10 @@ def test_a_waived_failure_is_a_warning_that_says_so(make_result: Any, make_check
 def test_the_subject_is_the_set_of_models(make_result: Any):
     a, b = make_result(name="a"), make_result(name="b")
     assert subject_of([a, b]) == subject_of([b, a]) != subject_of([a])
+
+
+def test_runtimes_that_say_the_same_share_an_annotation(make_result: Any, make_check: Any):
+    checks = tuple(make_check("fail", runtime=name) for name in ("native", "onnx"))
+    other = make_check("fail", runtime="deployment", message="another cause")
+    found = annotations_of([make_result("fail", checks=(*checks, other))])
+    assert [a.title.partition("[")[2] for a in found] == ["native, onnx]", "deployment]"]
