@@ -4,8 +4,8 @@ A LightGBM model of 3,000 trees of 127 leaves over 50 features, trained on gener
 through `onnxmltools` and through ours, each in a process of its own: seconds and peak memory, both with the model
 already loaded; the file's size; the time of the proof; and single-row latency of both files, which take turns call by
 call over rows that never repeat. Then scikit-learn forests against `skl2onnx`, and growth with trees and features.
-`--large` adds 10,000 trees of 255 leaves. Trained models are kept in the user's cache. Prints Markdown, and whether the
-targets are met: a tenth of the time, half the memory and the bytes, a proof faster than the conversion, latency no
+`--large` adds 10,000 trees of 255 leaves. Trained models are kept in the cache of the user. Prints Markdown, and whether
+the targets are met: a tenth of the time, half the memory and the bytes, a proof faster than the conversion, latency no
 worse.
 """
 

@@ -11,10 +11,17 @@ import pandas as pd
 import pytest
 
 from validator.convert.boundary import plan_boundary
+from validator.convert.coding import coding_of_names, decode
+from validator.convert.fingerprint import fingerprint_onnx, raw_scores_onnx
 from validator.convert.proof import Status, prove
 from validator.convert.readers import read
 from validator.convert.writer import write
 from validator.exporters import export
+from validator.outputs import Outputs
+from validator.table import Table
+from validator.worker import inner
+from validator.worker.estimators import Adapter
+from validator.worker.onnx_session import OnnxModel
 
 ROWS = 200
 
@@ -142,3 +149,49 @@ def test_a_faithful_file_is_proved(maker: Callable[[], Any]) -> None:
             assert proof.labels_exact
         plan = plan_boundary(ensemble, input_dtype=dtype, limit=2000)
         assert plan.taken + plan.unreachable == plan.branches
+
+
+_SILENT = {_histogram, _isolation}
+"""their libraries do not tell which leaves a row meets"""
+_WITHOUT_RAW = {*_SILENT, _tree, _forest, _multi_output} - {_histogram}
+"""what they answer is no transform of a score"""
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
+def test_leaves_raw_scores_and_labels_are_the_librarys_on_every_boundary_row(
+    maker: Callable[[], Any],
+) -> None:
+    model = maker()
+    ensemble = read(*export(model))
+    assert ensemble is not None
+    names = list(ensemble.feature_names or [f"f{i}" for i in range(ensemble.n_features)])
+    dtype = ensemble.comparison_dtype
+    rows = plan_boundary(ensemble, _features(), input_dtype=dtype, limit=2000).rows
+    if not ensemble.admits_missing:
+        rows = rows[~np.isnan(rows).any(axis=1)]
+    table = decode(rows, coding_of_names(names, ensemble.feature_categories))
+    adapter = Adapter(model)
+    given = adapter.inputs(table)
+    data = write(ensemble, input_dtype=dtype)
+
+    met = inner.leaves(model, given)
+    assert (met is None) == (maker in _SILENT)
+    if met is not None:
+        marked = fingerprint_onnx(data, seed=1)
+        expected = inner.sums_of(marked.values, marked.starts, met)
+        np.testing.assert_array_equal(_answers(marked.data, table).score, expected)
+
+    native, onnx = adapter.predict(given), _answers(data, table)
+    if native.label is not None and maker is not _isolation:
+        np.testing.assert_array_equal(onnx.label, native.label)
+
+    raw = inner.raw_scores(model, given)
+    assert (raw is None) == (maker in _WITHOUT_RAW)
+    if raw is not None and maker is not _lightgbm_linear:
+        found = _answers(raw_scores_onnx(data, ensemble), table).score
+        np.testing.assert_array_equal(found, raw.reshape(found.shape))
+
+
+def _answers(data: bytes, table: Table) -> Outputs:
+    model = OnnxModel(data, 1)
+    return model.predict(model.inputs(table))
