@@ -17,6 +17,7 @@ from validator.results import Contract, GateResult
 
 _RESULT_BYTES = 256 * 2**20
 _OFF = "none"
+RESULT_FILE = "result.json"
 
 
 def find_base(baseline: str | None, model: str, environ: Mapping[str, str]) -> Base | NoBase:
@@ -56,6 +57,8 @@ def _default(model: str, environ: Mapping[str, str]) -> Base | NoBase:
 
 
 def _at_path(place: Path, name: str) -> Base:
+    if (place / RESULT_FILE).is_file():
+        return _of_result(place / RESULT_FILE, name)
     if place.is_dir() and not (place / "MLmodel").is_file():
         return _of_artifact(read_artifact(place), name)
     if place.is_dir() or not _is_result(place):

@@ -124,9 +124,12 @@ def _meant(repository: Repo, reference: str) -> tuple[Commit, str]:
 
 def _commit(repository: Repo, reference: str) -> Commit:
     from dulwich.objectspec import parse_commit
+    from dulwich.refs import check_ref_format
 
     match = _STEPS.fullmatch(reference)
     start, steps = (match["start"], match["steps"]) if match else (reference, "")
+    if not check_ref_format(f"refs/{start}".encode()):  # type: ignore[arg-type]
+        raise NotInGitError(f"{reference!r} can be no branch, tag or commit", hint="check --baseline")
     try:
         found = parse_commit(repository, start)
     except (KeyError, ValueError, AssertionError) as error:
