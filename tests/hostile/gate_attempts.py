@@ -52,7 +52,7 @@ attempt("resolve", lambda: socket.getaddrinfo("localhost", 80))
 
 for path in world["outside"]:
     attempt("write " + path, lambda: write(path))
-for path in ("/dev/shm/taken", "/tmp/taken", "/var/tmp/taken", "../taken"):
+for path in (*world["stray"], "../taken"):
     attempt("write " + path, lambda: write(path))
 attempt("link", lambda: os.symlink(world["canaries"][0], "link"))
 attempt("hard link", lambda: os.link(world["canaries"][0], "link"))

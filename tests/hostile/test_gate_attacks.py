@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,11 @@ class Scene:
     def workspace(self) -> Path:
         return self.root / "workspace"
 
+    @property
+    def stray(self) -> list[Path]:
+        """Files that nobody else makes, where anybody may write."""
+        return [Path(folder) / f"taken-{self.root.name}" for folder in ("/dev/shm", "/tmp", "/var/tmp")]
+
     def world(self) -> dict[str, Any]:
         work, root = self.workspace, self.root
         return {
@@ -60,6 +66,7 @@ class Scene:
             "workspace": str(self.workspace),
             "canaries": [str(path) for path in (work / "canary", root / "canary", work / ".git" / "config")],
             "outside": [str(path) for path in (work / "taken", root / "precious", work / "sample.csv")],
+            "stray": [str(path) for path in self.stray],
             "command": f"\n{_COMMAND}\n##[error]{_COMMAND}\n",
         }
 
@@ -109,9 +116,8 @@ class Scene:
             found.append("the bystander was signalled")
         if (self.root / "precious").read_text() != "precious" or (self.workspace / "taken").exists():
             found.append("a file outside was written")
-        stray = (Path("/tmp/taken"), Path("/dev/shm/taken"))
         written = (path for path in (self.workspace / "preflight").rglob("*") if path.is_file())
-        found += [f"{path} was written" for path in stray if path.exists()]
+        found += [f"{path} was written" for path in self.stray if path.exists()]
         found += [f"{path} gives it away" for path in written if _CANARY in path.read_text(errors="replace")]
         return found
 
@@ -171,24 +177,27 @@ def _as(who: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
     change = _as(getattr(request, "param", "as_is"))
-    workspace = tmp_path / "workspace"
+    with tempfile.TemporaryDirectory(prefix="scene-") as folder:
+        yield from _scene(Path(folder), change)
+
+
+def _scene(root: Path, change: dict[str, Any]) -> Iterator[Scene]:
+    workspace = root / "workspace"
     (workspace / ".git").mkdir(parents=True)
-    for canary in (workspace / "canary", tmp_path / "canary", workspace / ".git" / "config"):
+    for canary in (workspace / "canary", root / "canary", workspace / ".git" / "config"):
         canary.write_text(_CANARY)
-    (tmp_path / "precious").write_text("precious")
-    (tmp_path / "precious").chmod(0o666)
+    (root / "precious").write_text("precious")
+    (root / "precious").chmod(0o666)
     honest_rows().to_csv(workspace / "sample.csv", index=False)
     (workspace / "model.pkl").touch()
     if change:
-        for path in (*tmp_path.parents[:2], tmp_path):
-            path.chmod(path.stat().st_mode | 0o011)
-        for path in (tmp_path, *tmp_path.rglob("*")):
+        for path in (root, *root.rglob("*")):
             os.chown(path, _ANOTHER, _ANOTHER)
     server = socket.create_server(("127.0.0.1", 0))
     bystander = subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(600)"], **change)
-    found = Scene(tmp_path, server, bystander, change)
+    found = Scene(root, server, bystander, change)
     try:
         yield found
         assert found.harm() == []
@@ -245,12 +254,7 @@ def test_the_attempts_succeed_where_nothing_is_locked_down(scene: Scene) -> None
     }
     assert wanted | {"list processes", "link", "fifo", "socket pair", f"write {scene.root / 'own'}"} <= got
     scene.server.accept()[0].close()
-    for made in (
-        Path("/tmp/taken"),
-        Path("/dev/shm/taken"),
-        Path("/var/tmp/taken"),
-        scene.root.parent / "taken",
-    ):
+    for made in (*scene.stray, scene.root.parent / "taken"):
         made.unlink(missing_ok=True)
 
 
