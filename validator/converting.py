@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from validator.draft import Progress
+from validator.draft import Blocked, Progress
 from validator.errors import ConversionError, UsageError
 from validator.report.escape import log_line
 from validator.results import CheckResult, Conversion, Parity
 from validator.session import open_session
 from validator.settings import Settings
 from validator.stages.context import Context
-from validator.stages.conversion import convert
+from validator.stages.conversion import Converted, convert
 from validator.stages.inspection import inspect
 from validator.stages.loading import Columns, Native, fit_sample, load_native, open_sample
 from validator.stages.parity import judge_parity
 from validator.stages.proving import prove
+
+_GUESSED = "give --data with a few rows: without them every column is taken for a number"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,10 @@ class Outcome:
     def _parity_line(self) -> str:
         parity = self.parity
         if parity.level == "proved":
-            return f"proved equal: {parity.splits:,} splits, raw scores within {parity.bound:.3g} over all inputs"
+            bound = "" if parity.bound is None else f", raw scores within {parity.bound:.3g}"
+            rows = parity.rows + parity.boundary_rows
+            seen = f"; confirmed on {rows:,} rows" if rows else ""
+            return f"proved equal: {parity.splits:,} splits{bound} over all inputs{seen}"
         if parity.level == "measured":
             return (
                 f"measured equal on {parity.rows + parity.boundary_rows:,} rows within {parity.tolerance:g}; "
@@ -73,7 +78,7 @@ def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], p
         native = load_native(context, report)
         data = fit_sample(context, open_sample(context), native.facts) if settings.data else None
         columns = data.columns if data else _own_columns(native)
-        converted = convert(context, native, columns)
+        converted = _converted(context, native, columns, guessed=data is None)
         judge = prove(context, native.runtime, converted, [name for name, _ in columns])
         proved = judge.proof is not None and judge.proof.proved
         if proved and judge.proof is not None:
@@ -84,6 +89,17 @@ def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], p
     if outcome.ok:
         _write(output, converted.onnx)
     return outcome
+
+
+def _converted(context: Context, native: Native, columns: Columns, *, guessed: bool) -> Converted:
+    """Raises ConversionError, with a hint of its own, where the columns' types were only guessed."""
+    try:
+        return convert(context, native, columns)
+    except Blocked:
+        if not guessed:
+            raise
+        failed = context.draft.checks[-1]
+        raise ConversionError(f"{failed.title}: {failed.message}", hint=_GUESSED) from None
 
 
 def _own_columns(native: Native) -> Columns:
