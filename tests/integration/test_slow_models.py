@@ -230,6 +230,28 @@ def test_time_that_other_processes_took_is_no_fault_of_the_model(models, native)
     assert figures.p99_ms < 2
 
 
+@pytest.mark.parametrize("library", ["lightgbm", "catboost"])
+def test_a_model_that_asks_for_eight_threads_gets_one(library, native):
+    runtime = native(trained(library, threads=8))
+    tasks = Path(f"/proc/{runtime.worker.pid}/task")
+    rows = a_subject().rows
+    runtime.prepare(rows.take(np.arange(20_000) % ROWS), 20_000)
+    before = len(list(tasks.iterdir()))
+    runtime.run(0, 2)
+    assert len(list(tasks.iterdir())) == before
+
+
+def trained(library: str, threads: int) -> Any:
+    values = np.random.default_rng(0).normal(size=(2_000, 2))
+    answer = (values.sum(axis=1) > 0).astype(int)
+    module = pytest.importorskip(library)
+    if library == "lightgbm":
+        return module.LGBMClassifier(n_estimators=50, n_jobs=threads, verbosity=-1).fit(values, answer)
+    return module.CatBoostClassifier(
+        iterations=50, thread_count=threads, verbose=0, allow_writing_files=False
+    ).fit(values, answer)
+
+
 def _burn_on(core: int) -> None:
     os.sched_setaffinity(0, {core})
     _burn()

@@ -136,6 +136,7 @@ class Workshop:
             "LANG": "C.UTF-8",
             "TMPDIR": str(self._folder),
             "OMP_NUM_THREADS": threads,
+            "OMP_THREAD_LIMIT": threads,  # holds for models that ask for a number of their own
             "OPENBLAS_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
             "JOBLIB_MULTIPROCESSING": "0",

@@ -33,6 +33,8 @@ class Adapter:
         self.is_booster = type(model).__name__ == "Booster" and self.library in ("lightgbm", "xgboost")
         if not callable(getattr(model, "predict", None)):
             raise NotAModelError(_explain(model))
+        # CatBoost alone takes its threads from no variable.
+        self._pinned = {"thread_count": 1} if self.library == "catboost" else {}
         self.task = self._task()
         self.feature_names = self._feature_names()
         self.n_features = self._n_features()
@@ -63,10 +65,10 @@ class Adapter:
     def call(self, given: Any) -> Any:
         """The one call that is timed: probabilities of classifiers, else the prediction."""
         if self.task in ("binary", "multiclass") and hasattr(self.model, "predict_proba"):
-            return self.model.predict_proba(given)
+            return self.model.predict_proba(given, **self._pinned)
         if self.task == "outlier" and hasattr(self.model, "decision_function"):
             return self.model.decision_function(given)
-        return self.model.predict(given)
+        return self.model.predict(given, **self._pinned)
 
     def predict(self, given: Any) -> Outputs:
         """All outputs for inputs that `inputs` or `from_array` made."""
