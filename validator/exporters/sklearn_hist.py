@@ -43,7 +43,7 @@ def export(model: Any) -> Export:
         "categories": _categories(model),
         "category_rule": _category_rule(order is not None),
         "admits_missing": True,
-        "admits_infinity": True,
+        "admits_infinity": order is None,  # the encoder in front of categories refuses it
     }
     header.update(_regression_answers(model) if labels is None else _class_answers(model, n_targets))
     arrays = _nodes(flat, order)

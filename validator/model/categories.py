@@ -20,36 +20,17 @@ def recorded_categories(facts: Mapping[str, Any], rows: Table) -> Categories:
     LightGBM does not name those columns: they are the sample's only columns that hold no numbers, where their count
     fits, else those that the model declares. Empty where that leaves a doubt, and for models that record nothing.
     """
-    values, declared = _lists(facts.get("categories")), facts.get("category_columns")
-    if not values:
-        return {}
+    values, declared = facts.get("categories") or (), facts.get("category_columns") or ()
     shown = [i for i, column in enumerate(rows.columns) if not column.is_numeric]
     columns = shown if len(shown) == len(values) else declared
-    if not _fits(columns, len(values), len(rows.columns)):
+    if len(columns) != len(values) or not all(i < len(rows.columns) for i in columns):
         return {}
-    return {rows.columns[i].name: known for i, known in zip(columns or (), values, strict=True)}
+    return {rows.columns[i].name: known for i, known in zip(columns, values, strict=True)}
 
 
 def category_names(facts: Mapping[str, Any], features: Sequence[str]) -> frozenset[str]:
     """The features that the model says are categories or text, whether it records their values or not."""
-    columns = facts.get("category_columns")
-    return frozenset(features[i] for i in columns) if _fits(columns, None, len(features)) else frozenset()
-
-
-def _fits(columns: Any, count: int | None, width: int) -> bool:
-    """Whether these are column numbers: they come from a worker that met the model."""
-    if not isinstance(columns, list) or not all(type(i) is int and 0 <= i < width for i in columns):
-        return False
-    return count is None or len(columns) == count
-
-
-def _lists(found: Any) -> list[tuple[Scalar, ...]]:
-    if not isinstance(found, list) or not all(isinstance(values, list) for values in found):
-        return []
-    scalar = (bool, int, float, str)
-    if not all(isinstance(value, scalar) for values in found for value in values):
-        return []
-    return [tuple(values) for values in found]
+    return frozenset(features[i] for i in facts.get("category_columns") or () if i < len(features))
 
 
 def as_categories(table: Table, known: Categories) -> Table:

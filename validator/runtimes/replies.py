@@ -13,6 +13,8 @@ _HINT = "the model interferes with its worker; do not ship it"
 _Name = Annotated[str, Field(max_length=1_000)]
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
+_Values = Annotated[tuple[Scalar, ...], Field(max_length=1_000_000)]
+
 
 class _Told(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
@@ -37,7 +39,9 @@ class NativeFacts(_Told):
     feature_names: Annotated[tuple[_Name, ...], Field(max_length=1_000_000)] | None = None
     n_features: _Count | None = None
     n_outputs: _Count = 1
-    categorical: bool = False
+    sums_to_one: bool = True
+    category_columns: Annotated[tuple[_Count, ...], Field(max_length=1_000_000)] | None = ()
+    categories: Annotated[tuple[_Values, ...], Field(max_length=1_000_000)] = ()
     knees: Annotated[tuple[Knee, ...], Field(max_length=100_000)] = ()
 
 

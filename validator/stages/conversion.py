@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -69,6 +69,7 @@ def convert(context: Context, native: Native, columns: Columns) -> Converted:
     draft = context.draft
     with draft.stage("convert"), draft.guarding("convert.onnx"):
         export = export_trees(native, len(context.data))
+        export = _named(export, columns)
         onnx = _given(context) if context.settings.onnx else _made(context, export, columns)
     context.onnx = onnx
     draft.add(result("convert.onnx", "", _judge_method(draft.conversion, len(context.data))))
@@ -81,6 +82,15 @@ def convert(context: Context, native: Native, columns: Columns) -> Converted:
     return Converted(
         onnx=onnx, export=export, runtime=runtime, method=draft.conversion.method, input_dtype=input_dtype
     )
+
+
+def _named(export: Export, columns: Columns) -> Export:
+    """The columns by the sample's names, and which of them hold categories: LightGBM keeps neither faithfully."""
+    names = [name for name, _ in columns]
+    categorical = [i for i, (_, dtype) in enumerate(columns) if dtype == "category"]
+    if len(names) != export.header.get("n_features"):
+        return export
+    return replace(export, header={**export.header, "feature_names": names, "category_columns": categorical})
 
 
 def _given(context: Context) -> bytes:

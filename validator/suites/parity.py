@@ -18,7 +18,7 @@ from validator.table import Column, Table
 
 Sink = Callable[[Table, Outputs, Outputs], None]
 _MISSING_ROWS = 2_000
-UNSEEN = "\N{REPLACEMENT CHARACTER}unseen"
+UNSEEN = "preflight: never seen"
 
 
 @dataclass(frozen=True, kw_only=True)

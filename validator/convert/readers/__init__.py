@@ -42,10 +42,15 @@ def _read_lightgbm(header: told.Header, arrays: told.Arrays) -> TreeEnsemble:
     from validator.convert.readers import lightgbm
 
     classes: Any = told.labels(header, "LightGBM") if header.get("classes") is not None else None
-    iterations = header.get("num_iteration")
+    iterations, n_features = header.get("num_iteration"), told.count(header, "n_features", "LightGBM")
+    named = told.names(header, n_features, "LightGBM") or None
+    # Without a sample no column is known to hold categories: then the text itself has to tell.
+    categorical: Any = header.get("category_columns") or None
     return lightgbm.read(
         model_bytes(arrays, "LightGBM"),
         class_labels=classes,
+        feature_names=named if categorical else None,
+        categorical_columns=categorical,
         start_iteration=int(told.number(header, "start_iteration", 0, "LightGBM")),
         num_iteration=iterations if type(iterations) is int and iterations > 0 else None,
     )
