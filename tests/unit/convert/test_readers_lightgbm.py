@@ -289,12 +289,20 @@ def test_pandas_columns_that_cannot_be_told_are_asked_for() -> None:
         "ordered": pd.Categorical(rng.choice(list("abc"), ROWS), categories=list("abc"), ordered=True),
         "plain": pd.Categorical(rng.choice(list("xyz"), ROWS)),
     })  # fmt: skip
-    booster = lightgbm.train({"verbose": -1, "num_threads": 1}, lightgbm.Dataset(frame, rng.random(ROWS)), 2)
-    text = booster.model_to_string()
+    frame["age"], frame["height"] = rng.integers(20, 60, ROWS), rng.random(ROWS)
+    told = {0: ("a", "b", "c"), 1: ("x", "y", "z")}
+    assert read(_text_of(frame, rng)).feature_categories == told
+
+    frame["floors"] = rng.integers(0, 3, ROWS)
+    text = _text_of(frame, rng)
     with pytest.raises(ConversionError, match="which ones is unclear"):
         read(text)
-    ensemble = read(text, categorical_columns=[0, 1])
-    assert ensemble.feature_categories == {0: ("a", "b", "c"), 1: ("x", "y", "z")}
+    assert read(text, categorical_columns=[0, 1]).feature_categories == told
+
+
+def _text_of(frame: pd.DataFrame, rng: np.random.Generator) -> str:
+    data = lightgbm.Dataset(frame, rng.random(ROWS))
+    return str(lightgbm.train({"verbose": -1, "num_threads": 1}, data, 2).model_to_string())
 
 
 def test_classifier_without_probabilities_is_refused() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from validator.convert.ensemble import LabelRule, Task, Transform, TransformKind
 from validator.convert.readers.lightgbm_text import ModelText, refusal
 from validator.errors import ConversionError
+from validator.python39 import dataclass, pairs
 
 _IDENTITY = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "custom", "none")
 _EXP = ("poisson", "gamma", "tweedie")
@@ -109,9 +109,7 @@ def feature_categories(
             f"the LightGBM model was trained on {len(lists)} pandas category columns, and which ones is unclear",
             hint="give a data sample (--data) in which exactly those columns hold categories",
         )
-    return MappingProxyType(
-        {index: _plain(values, index) for index, values in zip(chosen, lists, strict=True)}
-    )
+    return MappingProxyType({index: _plain(values, index) for index, values in pairs(chosen, lists)})
 
 
 def _plain(values: list[object], index: int) -> tuple[str | float, ...]:
@@ -126,14 +124,34 @@ def _plain(values: list[object], index: int) -> tuple[str | float, ...]:
 
 
 def _inferred_columns(model: ModelText, n_features: int) -> list[int]:
-    """The declared categorical features, if no other feature could have been a pandas category column too."""
+    """The columns that the category lists belong to, if there is one possible answer; else none.
+
+    A list may belong to a declared categorical feature, or, where its categories are ordered, to any feature of whole
+    numbers. It must have a category for every code that was met in training, and lists keep the columns' order.
+    """
     declared_text = model.parameters.get(b"categorical_feature", b"")
-    if not re.fullmatch(rb"(\d+(,\d+)*)?", declared_text):
-        return []
-    declared = sorted({int(word) for word in declared_text.split(b",") if word})
     infos = model.header.get(b"feature_infos", b"").split(b" ")
-    if len(infos) != n_features:
+    if not re.fullmatch(rb"(\d+(,\d+)*)?", declared_text) or len(infos) != n_features:
         return []
-    codes_like = re.compile(rb"none|\[0:\d+\]")
-    others = [i for i, info in enumerate(infos) if i not in declared and codes_like.fullmatch(info)]
-    return [] if others else declared
+    declared = {int(word) for word in declared_text.split(b",") if word}
+    largest = {i: _largest_code(info) for i, info in enumerate(infos)}
+    candidates = [i for i in range(n_features) if i in declared or _CODES.fullmatch(infos[i])]
+    lists = model.pandas_categorical
+    # ways[k]: how often the first k lists fit the candidates so far; chosen[k]: one such choice.
+    ways = [1] + [0] * len(lists)
+    chosen: list[list[int]] = [[] for _ in range(len(lists) + 1)]
+    for column in candidates:
+        for k in range(len(lists), 0, -1):
+            if ways[k - 1] and largest[column] < len(lists[k - 1]):
+                ways[k] += ways[k - 1]
+                chosen[k] = [*chosen[k - 1], column]
+    return chosen[-1] if ways[-1] == 1 else []
+
+
+_CODES = re.compile(rb"none|\[\d+:\d+\]")
+
+
+def _largest_code(info: bytes) -> int:
+    """Of a feature's values in training, as `feature_infos` tells them: [least:largest], categories, or none."""
+    numbers = [int(word) for word in re.findall(rb"-?\d+", info)] if b"." not in info else []
+    return max(numbers, default=-1)
