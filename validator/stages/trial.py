@@ -63,7 +63,8 @@ def run_suites(
         runtimes |= {name: candidate.runtime for name, candidate in candidates.items()}
     if "custom" in runtimes:
         with draft.stage("service"):
-            draft.add(*service.run(runtimes["custom"], subject, sha256=draft.model.sha256))
+            hashes = (draft.model.sha256, context.file.loadable.sha256)
+            draft.add(*service.run(runtimes["custom"], subject, hashes=hashes))
     with draft.stage("latency"):
         checks, draft.latency = latency.run(
             runtimes,

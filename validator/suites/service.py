@@ -6,19 +6,21 @@ The wrapper itself says what its figures and metadata are; what it does with a m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from validator.errors import WorkerError
 from validator.results import CheckResult
 from validator.runtimes.runtime import WorkerRuntime
-from validator.suites.common import Finding, Subject, failed, not_applicable, passed, run_check, seen
+from validator.suites.common import Finding, Subject, failed, not_applicable, passed, run_check, seen, warned
 from validator.worker import wire
 
 _ROWS = 3
 _SHOWN = 12
+#: A flavour of MLflow's has no place to check answers in; its own Python model has.
+_FLAVOUR = "serve the model through the shipped Deployment, or log a PythonModel that checks what it answers"
 _COUNTS = ("count", "calls", "n", "samples", "requests")
 _TIMES = re.compile(r"mean|avg|average|p\d\d|median|max|quantile|percentile")
 _MOMENT = re.compile(r"\d{4}-?[01]\d-?[0-3]\d")
@@ -63,12 +65,15 @@ class _Sabotage(_Told):
 _T = TypeVar("_T", bound=_Told)
 
 
-def run(runtime: WorkerRuntime, subject: Subject, *, sha256: str) -> list[CheckResult]:
-    """Checks `errors.wrong_answer`, `latency.tracking` and `version.metadata` on the user's wrapper."""
+def run(runtime: WorkerRuntime, subject: Subject, *, hashes: Sequence[str]) -> list[CheckResult]:
+    """Checks `errors.wrong_answer`, `latency.tracking` and `version.metadata` on the user's wrapper.
+
+    `hashes` are the SHA-256 under which the model is known: that of its file, and of the folder around it.
+    """
     return [
         run_check("errors.wrong_answer", runtime.name, lambda: _wrong_answer(runtime, subject)),
         run_check("latency.tracking", runtime.name, lambda: _tracking(runtime, subject)),
-        run_check("version.metadata", runtime.name, lambda: _metadata(runtime, sha256)),
+        run_check("version.metadata", runtime.name, lambda: _metadata(runtime, hashes)),
     ]
 
 
@@ -97,10 +102,9 @@ def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> Finding:
     if passed_on:
         methods = ", ".join(dict.fromkeys(names.get(trial.method, trial.method) for trial in passed_on))
         nonsense = " and ".join(dict.fromkeys(trial.what for trial in passed_on))
-        return failed(
-            f"no output validation: what the model answers is passed on even where it is {nonsense} ({methods})",
-            seen("models made to answer nonsense", ", ".join(told.models)[:1_000]),
-        )
+        message = f"no output validation: what the model answers is passed on even where it is {nonsense} ({methods})"
+        evidence = seen("models made to answer nonsense", ", ".join(told.models)[:1_000])
+        return warned(message, evidence, hint=_FLAVOUR) if _is_mlflow(runtime) else failed(message, evidence)
     unmoved = [trial for trial in trials if trial.error is None and trial.unmoved]
     if unmoved or not trials:
         return failed(
@@ -122,13 +126,17 @@ def _shown(error: str | None, message: str) -> str:
     return f"{error}: {message}" if error else "a sound answer"
 
 
+def _is_mlflow(runtime: WorkerRuntime) -> bool:
+    return runtime.facts.get("mlflow") is True
+
+
 def _applies(trial: _Trial, subject: Subject) -> bool:
     """1.5 is nonsense where probabilities belong; a regression may well answer it."""
     return trial.what == "NaN" or subject.contract.task in ("binary", "multiclass")
 
 
 def _tracking(runtime: WorkerRuntime, subject: Subject) -> Finding:
-    if runtime.facts.get("mlflow") is True:
+    if _is_mlflow(runtime):
         return not_applicable("an MLflow model is timed by the server that runs it")
     told = _asked(runtime, _Growth, "track", subject)
     if not told.tracked:
@@ -160,12 +168,12 @@ def _words(key: str) -> set[str]:
     return set(re.split(r"[^a-z]+", key.lower()))
 
 
-def _metadata(runtime: WorkerRuntime, sha256: str) -> Finding:
+def _metadata(runtime: WorkerRuntime, hashes: Sequence[str]) -> Finding:
     """The model's hash, or its first eight digits as in the version, and a time must be in it."""
     told = _asked(runtime, _Metadata, "tell").metadata
     if told is None:
         return failed("no version tracking: the wrapper cannot say which model it runs")
-    lacking = [*_lacking(told, sha256)]
+    lacking = [*_lacking(told, hashes)]
     if lacking:
         held = ", ".join(list(told)[:_SHOWN]) or "nothing"
         return failed(f"the metadata holds no {' and no '.join(lacking)}: it holds {held}")
@@ -178,9 +186,9 @@ def _metadata(runtime: WorkerRuntime, sha256: str) -> Finding:
     )
 
 
-def _lacking(told: dict[str, str], sha256: str) -> Iterator[str]:
-    texts: list[Any] = list(told.values())
-    if not any(sha256[:8] in text for text in texts):
-        yield f"hash of the model file ({sha256[:8]}...)"
+def _lacking(told: dict[str, str], hashes: Sequence[str]) -> Iterator[str]:
+    texts = list(told.values())
+    if not any(digest[:8] in text for digest in hashes for text in texts):
+        yield f"hash of the model file ({hashes[0][:8]}...)"
     if not any(_MOMENT.search(text) for text in texts):
         yield "time"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any, Dict
 
@@ -50,10 +49,15 @@ class Pyfunc:
         given = model.read_bytes() if model.exists() else None
         if given == own.read_bytes():
             return self._folder
-        copy = Path("mlflow-model").resolve()
-        shutil.copytree(self._folder, copy)
-        if given is None:
-            (copy / self._inside).unlink()
-        else:
-            (copy / self._inside).write_bytes(given)
+        copy = Path("missing-model" if given is None else "broken-model").resolve()
+        for path in self._folder.rglob("*"):
+            if path.is_file() and path != own:
+                _write(copy / path.relative_to(self._folder), path.read_bytes())
+        if given is not None:
+            _write(copy / self._inside, given)
         return copy
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

@@ -49,7 +49,7 @@ class Telling:
 
 def judged(subject: Subject, facts: dict[str, Any] | None = None, **told: Any) -> dict[str, Any]:
     runtime = Telling({**GOOD, **told}, facts=facts or {})
-    return {check.id: check for check in service.run(runtime, subject, sha256=SHA)}
+    return {check.id: check for check in service.run(runtime, subject, hashes=("f" * 64, SHA))}
 
 
 def test_a_wrapper_that_keeps_its_promises_passes(subject):
@@ -99,7 +99,7 @@ BROKEN: list[tuple[str, str, Any, str]] = [
         "version.metadata",
         "tell",
         {"metadata": {"version": "1.2"}},
-        "no hash of the model file (01234567...) and no time",
+        "no hash of the model file (ffffffff...) and no time",
     ),
     ("version.metadata", "tell", {"metadata": {"sha256": SHA}}, "no time"),
     ("version.metadata", "tell", {"metadata": {"trained": "2026-01-02"}}, "no hash"),
@@ -122,9 +122,12 @@ def test_what_is_no_probability_may_be_a_regressions_answer(subject):
     assert judged(regression, sabotage=told)["errors.wrong_answer"].status == "pass"
 
 
-def test_an_mlflow_model_is_timed_elsewhere(subject):
+def test_an_mlflow_flavour_has_no_place_to_time_calls_or_check_answers(subject):
     found = judged(subject, facts={"mlflow": True}, track={"tracked": False})["latency.tracking"]
     assert (found.status, found.required) == ("skip", False)
+    told = {"models": ["X"], "trials": [silent()]}
+    found = judged(subject, facts={"mlflow": True}, sabotage=told)["errors.wrong_answer"]
+    assert (found.status, "PythonModel" in found.hint) == ("warn", True)
 
 
 @pytest.mark.parametrize(
