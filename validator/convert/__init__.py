@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from validator.python39 import dataclass
 
 if TYPE_CHECKING:
     from validator.convert.ensemble import TreeEnsemble

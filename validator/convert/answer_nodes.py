@@ -79,35 +79,32 @@ def _flat(graph: GraphBuilder, value: str) -> str:
 def _transformed(graph: GraphBuilder, raw: str, transform: Transform) -> str:
     dtype = transform.dtype
     one, factor = graph.constant(1, dtype) if transform.kind in _NEED_ONE else "", transform.factor
-    match transform.kind:
-        case TransformKind.IDENTITY:
-            return raw
-        case TransformKind.SIGMOID:
-            scaled = raw if factor == 1 else graph.add("Mul", raw, graph.constant(factor, dtype))
-            power = graph.add("Exp", graph.add("Neg", scaled))
-            return graph.add("Div", one, graph.add("Add", power, one))
-        case TransformKind.SOFTMAX:
-            return graph.add("Softmax", raw, axis=1)
-        case TransformKind.NORMALISED:
-            total = graph.add("ReduceSum", raw, graph.constant([1], "int64"), keepdims=1)
-            empty = graph.add("Equal", total, graph.constant(0, dtype))
-            return graph.add("Div", raw, graph.add("Where", empty, graph.constant(1, dtype), total))
-        case TransformKind.EXP:
-            return graph.add("Exp", raw)
-        case TransformKind.SIGNED_SQUARE:
-            return graph.add("Mul", graph.add("Abs", raw), raw)
-        case TransformKind.LOG1P_EXP:
-            return _log1p_exp(graph, raw, one)
-        case TransformKind.STEP:
-            positive = graph.add("Greater", raw, graph.constant(0, dtype))
-            return graph.cast(positive, dtype)
-        case TransformKind.ISOLATION:
-            power = graph.add(
-                "Pow",
-                graph.constant(2, dtype),
-                graph.add("Div", graph.add("Neg", raw), graph.constant(factor, dtype)),
-            )
-            return graph.add("Sub", graph.add("Neg", power), graph.constant(transform.offset, dtype))
+    kind = transform.kind
+    if kind == TransformKind.IDENTITY:
+        return raw
+    if kind == TransformKind.SIGMOID:
+        scaled = raw if factor == 1 else graph.add("Mul", raw, graph.constant(factor, dtype))
+        power = graph.add("Exp", graph.add("Neg", scaled))
+        return graph.add("Div", one, graph.add("Add", power, one))
+    if kind == TransformKind.SOFTMAX:
+        return graph.add("Softmax", raw, axis=1)
+    if kind == TransformKind.NORMALISED:
+        total = graph.add("ReduceSum", raw, graph.constant([1], "int64"), keepdims=1)
+        empty = graph.add("Equal", total, graph.constant(0, dtype))
+        return graph.add("Div", raw, graph.add("Where", empty, graph.constant(1, dtype), total))
+    if kind == TransformKind.EXP:
+        return graph.add("Exp", raw)
+    if kind == TransformKind.SIGNED_SQUARE:
+        return graph.add("Mul", graph.add("Abs", raw), raw)
+    if kind == TransformKind.LOG1P_EXP:
+        return _log1p_exp(graph, raw, one)
+    if kind == TransformKind.STEP:
+        positive = graph.add("Greater", raw, graph.constant(0, dtype))
+        return graph.cast(positive, dtype)
+    # What is left is TransformKind.ISOLATION.
+    depth = graph.add("Div", graph.add("Neg", raw), graph.constant(factor, dtype))
+    power = graph.add("Pow", graph.constant(2, dtype), depth)
+    return graph.add("Sub", graph.add("Neg", power), graph.constant(transform.offset, dtype))
 
 
 _NEED_ONE = (TransformKind.SIGMOID, TransformKind.LOG1P_EXP)

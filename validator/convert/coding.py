@@ -7,12 +7,12 @@ rows that are made of numbers, as boundary rows are, can be made of such columns
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from validator.python39 import dataclass
 from validator.table import Column, Table
 
 Values = npt.NDArray[Any]

@@ -16,14 +16,15 @@ referred to exactly once. A tree that is a single leaf has a leaf as root.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from dataclasses import field
+from enum import IntEnum
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from validator.errors import ConversionError
+from validator.python39 import StrEnum, dataclass
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from validator.convert.ensemble import LabelRule, Task, TransformKind, TreeEnsemble
 from validator.convert.walk import raw_scores
+from validator.python39 import dataclass
 
 Scores = npt.NDArray[np.floating[Any]]
 

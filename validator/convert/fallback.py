@@ -14,7 +14,7 @@ from validator.convert import ConvertedModel, hazards
 from validator.errors import ConversionError, PreflightError
 
 _NUMERIC = ("float", "int", "uint", "bool")
-_OPSETS = {"": 21, "ai.onnx.ml": 3}
+_OPSET, _ML_OPSET = 21, 3
 _HINT = (
     "build the model of estimators that skl2onnx knows, or give an ONNX file made by other means with --onnx"
 )
@@ -64,7 +64,7 @@ def is_numeric(dtype: str) -> bool:
 def _convert(
     model: Any, columns: Sequence[tuple[str, str]], dtype: str, metadata: Mapping[str, str]
 ) -> bytes:
-    from skl2onnx import convert_sklearn
+    from skl2onnx import __max_supported_opset__, convert_sklearn
 
     from validator.convert import pipeline_steps, signature
 
@@ -76,7 +76,7 @@ def _convert(
             model,
             name="model",
             initial_types=_initial_types(columns, dtype, together=together and not split),
-            target_opset=_OPSETS,
+            target_opset={"": min(_OPSET, __max_supported_opset__), "ai.onnx.ml": _ML_OPSET},
             options=_options(model),
         )
     signature.tidy(proto, model, join=[name for name, _ in columns] if split else None)
@@ -95,8 +95,14 @@ def _options(model: Any) -> dict[int, dict[str, Any]]:
 
 
 def _open(data: bytes) -> None:
-    """Fail here, where another type may be tried, on operators that ONNX Runtime does not have in this one."""
-    import onnxruntime
+    """Fail here, where another type may be tried, on operators that ONNX Runtime does not have in this one.
+
+    In the environment that a model was trained in there need be no ONNX Runtime: then whoever asked looks.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        return
 
     onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 

@@ -7,10 +7,10 @@ the answers of the model are the same after a repair, and parity is measured all
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from validator.errors import ConversionError
+from validator.python39 import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +207,7 @@ _NAMED = ("steps", "transformers_", "transformer_list", "named_estimators_")
 def _places(step: Any) -> Iterator[_Place]:
     """Where a fitted estimator keeps other fitted estimators."""
     for name in _SINGLE:
-        inner = getattr(step, name, None)
+        inner = getattr(step, "__dict__", {}).get(name)  # some releases have a property of that name, too
         if hasattr(inner, "get_params"):
             yield _Place(lambda inner=inner: inner, lambda new, name=name: setattr(step, name, new))  # type: ignore[misc]
     inner = getattr(step, "estimator", None)

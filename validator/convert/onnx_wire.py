@@ -7,11 +7,13 @@ attributes go from numpy arrays to packed protobuf fields in one step. The same 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import field
+from typing import Any, Union
 
 import numpy as np
 import numpy.typing as npt
+
+from validator.python39 import dataclass
 
 IR_VERSION = 10
 OPSET = 21
@@ -36,7 +38,7 @@ class PackedInts:
     values: npt.NDArray[np.integer | np.bool_]
 
 
-Attribute: TypeAlias = int | float | str | tuple[int, ...] | npt.NDArray[Any] | PackedInts
+Attribute = Union[int, float, str, tuple[int, ...], npt.NDArray[Any], PackedInts]  # noqa: UP007 - Python 3.9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

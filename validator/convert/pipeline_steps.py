@@ -12,6 +12,7 @@ import numpy as np
 from validator.convert.ensemble import Task, TreeEnsemble
 from validator.convert.onnx_wire import Graph, PackedInts
 from validator.errors import ConversionError
+from validator.python39 import pairs
 
 _SKLEARN_TREES = (
     ("sklearn.tree", "DecisionTree", ("Classifier", "Regressor")),
@@ -134,7 +135,7 @@ def _embed(scope: Any, container: Any, graph: Graph, given: str, operator: Any, 
             name=scope.get_unique_operator_name(node.op),
             **attributes,
         )
-    for value, variable in zip(graph.outputs, operator.outputs, strict=True):
+    for value, variable in pairs(graph.outputs, operator.outputs):
         inner = names[value.name]
         if value.dtype.startswith("float") and value.dtype != dtype:
             inner = _cast(scope, container, inner, dtype)

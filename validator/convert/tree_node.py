@@ -11,7 +11,7 @@ refuses a set without members.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from validator.convert.graph import GraphBuilder
 from validator.convert.mirror import mirrored, turned
 from validator.convert.onnx_wire import ML_DOMAIN, Attribute, PackedInts
 from validator.errors import ConversionError
+from validator.python39 import dataclass
 
 MAX_CATEGORY = 2**31 - 2
 """what is beyond 32 bits becomes the largest or the least integer of 32 bits, so that these can be no categories"""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from validator.errors import ConversionError
+from validator.python39 import dataclass
 
 MAX_NODES = 10_000
 """Graph nodes, not tree nodes."""

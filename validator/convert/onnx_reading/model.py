@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from validator.convert.onnx_reading import trees3, trees5
 from validator.convert.onnx_reading.columns import Column, trace
 from validator.convert.onnx_reading.graph import Array, Graph, Node, NotUnderstoodError, parse
 from validator.convert.onnx_reading.trees import OnnxTrees
+from validator.python39 import dataclass
 
 _ML = "ai.onnx.ml"
 _TREES = ("TreeEnsemble", "TreeEnsembleRegressor", "TreeEnsembleClassifier")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from validator.convert.onnx_reading.graph import Array, Graph, Node, NotUnderstoodError
+from validator.python39 import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
 from validator.convert.onnx_reading.graph import broken
+from validator.python39 import dataclass
 
 Ints = npt.NDArray[np.int64]
 Refs = npt.NDArray[np.int32]

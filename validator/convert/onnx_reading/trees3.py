@@ -6,13 +6,12 @@ nodes that are no leaves are ignored; only the value 1 of `nodes_missing_value_t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from validator.convert.onnx_reading.graph import Node, NotUnderstoodError, broken, decoded
 from validator.convert.onnx_reading.trees import Flags, Floats, Ints, Mode, OnnxTrees, Refs, checked
+from validator.python39 import dataclass
 
 _MODES = {
     b"BRANCH_LEQ": Mode.LEQ,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from validator.convert.ensemble import Flags, Floats, Ints, Refs
 from validator.convert.readers.layout import malformed
 from validator.errors import ConversionError
+from validator.python39 import dataclass
 
 _LIBRARY = "CatBoost"
 MAX_OBLIVIOUS_DEPTH = 16

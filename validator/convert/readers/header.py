@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from validator.convert.ensemble import LabelRule, Task, Transform, TransformKind
 from validator.convert.readers.layout import malformed
+from validator.python39 import StrEnum, pairs
 
 Header = Mapping[str, Any]
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -27,7 +27,7 @@ def array(
     found = arrays.get(name)
     if found is None or found.ndim != len(shape) or found.dtype.kind not in "fiub":
         raise malformed(library, f"no proper array {name!r}")
-    if any(wanted not in (-1, length) for wanted, length in zip(shape, found.shape, strict=True)):
+    if any(wanted not in (-1, length) for wanted, length in pairs(shape, found.shape)):
         raise malformed(library, f"the array {name!r} is {list(found.shape)}")
     return found.astype(dtype, copy=False)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from validator.convert.ensemble import MAX_DEPTH, Flags, Floats, Refs
 from validator.errors import ConversionError
+from validator.python39 import dataclass
 
 Indices = npt.NDArray[np.int64]
 

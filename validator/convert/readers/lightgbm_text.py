@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from validator.errors import ConversionError
+from validator.python39 import dataclass
 
 VERSIONS = (b"v3", b"v4")
 HINT = "save the model again with LightGBM 4 (booster.save_model); a text that was edited or cut short is not read"

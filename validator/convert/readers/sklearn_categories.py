@@ -13,7 +13,6 @@ which is not copied here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from validator.convert.ensemble import CategoryRule, Flags, Floats, Ints, Refs
 from validator.convert.readers.layout import malformed
+from validator.python39 import dataclass
 
 _LIBRARY = "scikit-learn"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from validator.convert.ensemble import Floats, LabelRule, Task, Transform, TransformKind
@@ -11,6 +9,7 @@ from validator.convert.readers import header as told
 from validator.convert.readers.layout import malformed
 from validator.convert.readers.xgboost_model import Model
 from validator.errors import ConversionError
+from validator.python39 import dataclass
 
 _LIBRARY = "XGBoost"
 _TRANSFORMS = {

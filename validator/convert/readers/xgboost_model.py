@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from validator.convert.readers import xgboost_ubj
 from validator.convert.readers.header import MAX_FEATURES
 from validator.convert.readers.layout import malformed
 from validator.errors import ConversionError
+from validator.python39 import dataclass, pairs
 
 _LIBRARY = "XGBoost"
 MAX_TARGETS = 100_000
@@ -113,7 +113,7 @@ _KNOWN = (
 
 def _refuse_unknown(*parts: Mapping[str, Any]) -> None:
     """A part that a later release added may change every answer: 3.4 moved dart's weights."""
-    unknown = sorted(set().union(*(part.keys() - known for part, known in zip(parts, _KNOWN, strict=True))))
+    unknown = sorted(set().union(*(part.keys() - known for part, known in pairs(parts, _KNOWN))))
     if unknown:
         raise ConversionError(
             f"the XGBoost model holds {unknown[0][:40]!r}, which is not known here",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from validator.convert.ensemble import Flags, Floats, Ints, Refs
 from validator.convert.readers.layout import Layout, covers, lay_out, malformed
 from validator.convert.readers.xgboost_model import Model
+from validator.python39 import dataclass, pairs
 
 _LIBRARY = "XGBoost"
 _CATEGORICAL = 1
@@ -98,7 +98,7 @@ class _Columns:
     def get(self, name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """One value a node."""
         parts = [np.asarray(tree[name]) for tree in self.trees]
-        if any(len(part) != count for part, count in zip(parts, self.counts, strict=True)):
+        if any(len(part) != count for part, count in pairs(parts, self.counts)):
             raise malformed(_LIBRARY, f"{name} has not one value for each node")
         return np.concatenate([part.astype(dtype) for part in parts])
 
