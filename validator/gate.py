@@ -11,6 +11,7 @@ from validator.baseline.base import Base, NoBase
 from validator.baseline.find import find_base
 from validator.draft import Blocked, Progress
 from validator.errors import WorkerError
+from validator.model.safety import SafetyReport
 from validator.results import GateResult, RuntimeName
 from validator.runtimes.process import Workshop
 from validator.runtimes.runtime import WorkerRuntime
@@ -71,6 +72,9 @@ def _run_stages(context: Context, found: Base | NoBase) -> None:
     from validator.stages.trial import deploy, run_suites
 
     report = inspect(context)
+    if context.format == "onnx":
+        _judge_alone(context, report, found)
+        return
     sample = open_sample(context)
     native = load_native(context, report)
     data = fit_sample(context, sample, native.facts)
@@ -83,8 +87,28 @@ def _run_stages(context: Context, found: Base | NoBase) -> None:
         converted.runtime.first_call(data.subject.rows)
         judge = prove(context, native.runtime, converted, data.features)
         judge_parity(context, native, converted, judge, data, base)
-        runtimes, artifact = deploy(context, native.runtime, converted)
+        runtimes, artifact = deploy(
+            context, {"native": native.runtime, "onnx": converted.runtime}, converted.onnx
+        )
         runtimes["deployment"].first_call(data.subject.rows)
     runtimes |= wrap(context, data.subject.rows)
     # Without an ONNX file the native model is judged all the same: its own faults are worth knowing.
+    run_suites(context, runtimes, data.subject, artifact, as_shipped(context, base, data, runtimes))
+
+
+def _judge_alone(context: Context, report: SafetyReport, found: Base | NoBase) -> None:
+    """An ONNX file without a native model."""
+    from validator.stages.alone import load_alone, read_alone
+    from validator.stages.baseline import open_base
+    from validator.stages.cost import as_shipped
+    from validator.stages.custom import wrap
+    from validator.stages.trial import deploy, run_suites
+
+    native, data = load_alone(context, report)
+    native.runtime.first_call(data.subject.rows)
+    base = open_base(context, found, data, native)
+    read_alone(context, native, data, base)
+    runtimes, artifact = deploy(context, {"onnx": native.runtime}, context.data)
+    runtimes["deployment"].first_call(data.subject.rows)
+    runtimes |= wrap(context, data.subject.rows)
     run_suites(context, runtimes, data.subject, artifact, as_shipped(context, base, data, runtimes))

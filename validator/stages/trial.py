@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +12,6 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.broken import load_broken
 from validator.stages.conclusion import provisional
 from validator.stages.context import Context
-from validator.stages.conversion import Converted
 from validator.stages.cost import Costed, begin_timing, tell_costs
 from validator.stages.custom import custom_runtime
 from validator.stages.loading import native_runtime, onnx_runtime
@@ -24,14 +24,14 @@ _HANG_S = 60.0
 
 
 def deploy(
-    context: Context, native: WorkerRuntime, converted: Converted
+    context: Context, runtimes: Mapping[RuntimeName, WorkerRuntime], onnx: bytes
 ) -> tuple[dict[RuntimeName, WorkerRuntime], dict[str, bytes]]:
-    """The runtimes under trial, the shipped Deployment among them, and the files that the Deployment loaded."""
+    """The runtimes under trial with the shipped Deployment among them, and the files that the Deployment loaded."""
     draft = context.draft
-    files = artifact_files(provisional(draft, context.settings), converted.onnx, "")
+    files = artifact_files(provisional(draft, context.settings), onnx, "")
     with draft.stage("load deployment"), draft.guarding("smoke.single", "deployment"):
         deployment = deployment_runtime(context, files)
-    return {"native": native, "onnx": converted.runtime, "deployment": deployment}, files
+    return {**runtimes, "deployment": deployment}, files
 
 
 def run_suites(
