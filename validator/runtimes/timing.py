@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: What a block costs besides its calls: the request, the reply, and a loop around the calls.
 _CHANNEL_NS = 1_000_000
+#: The same where nobody tells how long either side waited for a processor.
+_UNTOLD_NS = 30_000_000
 _LOOP_NS = 5_000
 #: How far the worker's account of lost time may exceed the kernel's, which is taken a moment later.
 _SLACK_NS = 200_000
@@ -66,8 +68,9 @@ class Timing:
         queued_outside = max((self.queued_ns or 0) - int(self.excused_ns.sum()), 0) + (
             self.own_queued_ns or 0
         )
-        calls = len(self.spans_ns)
-        explained = int(self.spans_ns.sum()) + queued_outside + _CHANNEL_NS + _LOOP_NS * calls
+        untold = self.queued_ns is None or self.own_queued_ns is None
+        overhead = (_UNTOLD_NS if untold else _CHANNEL_NS) + _LOOP_NS * len(self.spans_ns)
+        explained = int(self.spans_ns.sum()) + queued_outside + overhead
         return max(self.wall_ns - explained, 0)
 
 

@@ -48,6 +48,11 @@ def test_what_nothing_explains_is_said():
     assert block([MS, MS], wall_ns=60 * MS, own_queued_ns=57 * MS).unexplained_ns == 0
 
 
+def test_without_the_kernels_account_a_wait_on_a_busy_machine_is_no_lie_and_a_long_one_is_not_believed():
+    assert block([MS, MS], wall_ns=25 * MS, queued_ns=None).unexplained_ns == 0
+    assert block([MS, MS], wall_ns=250 * MS, queued_ns=None).unexplained_ns > 200 * MS
+
+
 def test_a_wait_inside_a_call_does_not_explain_time_outside():
     assert block([58 * MS], lost=[57 * MS], wall_ns=116 * MS, queued_ns=57 * MS).unexplained_ns > 55 * MS
 

@@ -48,7 +48,7 @@ def judge_single(figures: RuntimeLatency, limits: Limits, *, is_honest: bool, en
     reading = read_limit(low, high, limits.single_ms)
     if reading == "within":
         return passed(f"p99 below {limit}", *evidence)
-    span = f"{low:.3g} to {high:.3g} ms at {limits.confidence:.0%} confidence"
+    span = f"{_span(low, high)} ms at {limits.confidence:.0%} confidence"
     if reading == "over":
         return failed(f"p99 is {figures.p99_ms:.3g} ms ({span}), the limit is {limit}", *evidence)
     finding = failed if _fails(limits.inconclusive, figures.p99_ms >= limits.single_ms) else warned
@@ -65,6 +65,11 @@ def _bounds(figures: RuntimeLatency) -> tuple[float, float]:
     return figures.p99_low_ms or 0.0, high
 
 
+def _span(low: float, high: float) -> str:
+    """An interval in words; without an upper bound where the calls are too few to tell one."""
+    return f"at least {low:.3g}" if math.isinf(high) else f"{low:.3g} to {high:.3g}"
+
+
 def _single_evidence(figures: RuntimeLatency, limits: Limits, ended: str) -> list[Evidence]:
     low, high = _bounds(figures)
     return [
@@ -72,7 +77,7 @@ def _single_evidence(figures: RuntimeLatency, limits: Limits, ended: str) -> lis
         seen("p50_ms", round(figures.p50_ms, 4), volatile=True),
         seen("p95_ms", round(figures.p95_ms, 4), volatile=True),
         seen("p99_ms", round(figures.p99_ms, 4), f"< {limits.single_ms:g}", volatile=True),
-        seen("p99_ms, interval", f"{low:.4g} to {high:.4g} at {limits.confidence:.0%}", volatile=True),
+        seen("p99_ms, interval", f"{_span(low, high)} at {limits.confidence:.0%}", volatile=True),
         seen("max_ms", round(figures.max_ms, 4), volatile=True),
         seen("calls", figures.samples, volatile=True),
         seen("calls interrupted by other processes", figures.interrupted, volatile=True),

@@ -24,7 +24,7 @@ _BLOCK_CALLS = 100
 _WARM_UP_CALLS = 20
 _WARM_UP_SHARE = 0.1
 #: Rounds that are made whatever the budget, and rounds between two looks at the intervals.
-_LEAST_ROUNDS = 5
+_LEAST_ROUNDS = 3
 _LOOK_EVERY = 5
 #: One row again and again flatters every runtime: its branches and nodes stay cached. Slow models cost more to feed.
 _DISTINCT_ROWS, _DISTINCT_ROWS_OF_SLOW = 2_000, 500
@@ -104,7 +104,7 @@ def sample(
             found.ended = f"the intervals were narrow enough, after {seconds:.2f} s"
             break
         if done >= min(_LEAST_ROUNDS, effort.rounds) and seconds > effort.budget_s:
-            found.ended = f"the time budget of {effort.budget_s:.2g} s was spent"
+            found.ended = f"its {effort.budget_s:.2g} s of the time budget were spent"
             break
         for name in order.permutation(sorted(wanted)).tolist():
             try:
