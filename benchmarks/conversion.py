@@ -4,9 +4,9 @@ A LightGBM model of 3,000 trees of 127 leaves over 50 features, trained on gener
 through `onnxmltools` and through ours, each in a process of its own: seconds and peak memory, both with the model
 already loaded; the file's size; the time of the proof; and single-row latency of both files, which take turns call by
 call over rows that never repeat. Then scikit-learn forests against `skl2onnx`, and growth with trees and features.
-`--large` adds 10,000 trees of 255 leaves. Trained models are kept in the cache of the user. Prints Markdown, and whether
-the targets are met: a tenth of the time, half the memory and the bytes, a proof faster than the conversion, latency no
-worse.
+`--large` adds 10,000 trees of 255 leaves. Trained models are kept in the user's cache. Prints Markdown, and whether
+the targets are met: a tenth of the time, half the memory, half the bytes, a proof faster than the conversion, latency
+no worse. Times are of the processor, since a benchmark seldom has the machine to itself.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Size:
     leaves: int
     features: int
     rows: int = 8_000
+    bins: int = 255
 
     @property
     def name(self) -> str:
@@ -45,10 +46,10 @@ class Size:
 
 MAIN = Size(trees=3_000, leaves=127, features=50)
 QUICK = Size(trees=300, leaves=127, features=50, rows=5_000)
-LARGE = Size(trees=10_000, leaves=255, features=50, rows=8_000)
+LARGE = Size(trees=10_000, leaves=255, features=50, rows=4_000, bins=31)
 GROWTH = (
-    *(Size(trees=trees, leaves=31, features=50, rows=4_000) for trees in (100, 1_000, 10_000)),
-    *(Size(trees=200, leaves=31, features=features, rows=4_000) for features in (10, 100, 1_000)),
+    *(Size(trees=trees, leaves=31, features=50, rows=1_000, bins=31) for trees in (100, 1_000, 10_000)),
+    *(Size(trees=200, leaves=31, features=features, rows=1_000, bins=31) for features in (10, 100, 1_000)),
 )
 FORESTS = (100, 400)
 
@@ -66,7 +67,7 @@ def lightgbm_text(size: Size) -> Path:
         answer = np.nan_to_num(rows[:, 0] * rows[:, 1]) + random.normal(size=size.rows)
         params = {
             "objective": "regression", "num_leaves": size.leaves, "learning_rate": 0.02, "min_data_in_leaf": 5,
-            "feature_fraction": 0.5, "verbosity": -1, "seed": 1, "num_threads": 1,
+            "feature_fraction": 0.5, "verbosity": -1, "seed": 1, "num_threads": 1, "max_bin": size.bins,
         }  # fmt: skip
         booster = lgb.train(params, lgb.Dataset(rows, answer), size.trees)
         _keep(path, booster.save_model)
@@ -140,10 +141,8 @@ def _proof(model: str, onnx: str) -> Figures:
     if ensemble is None:
         raise SystemExit(f"{model} is no tree ensemble")
     data = Path(onnx).read_bytes()
-    started = time.perf_counter()
-    proof = prove(ensemble, data)
-    seconds = time.perf_counter() - started
-    return {"seconds": seconds, "peak": _peak(), "status": str(proof.status), "splits": proof.nodes}
+    proof, took = _timed(lambda: prove(ensemble, data))
+    return {**took, "peak": _peak(), "status": str(proof.status), "splits": proof.nodes}
 
 
 def _latency(ours: str, stock: str) -> Figures:
@@ -195,11 +194,16 @@ def _measured(convert: Callable[[], bytes], onnx: str) -> Figures:
     import onnx as _onnx  # noqa: F401 (both ways need it: its import is not measured)
 
     before = _peak()
-    started = time.perf_counter()
-    data = convert()
-    seconds = time.perf_counter() - started
+    data, took = _timed(convert)
     Path(onnx).write_bytes(data)
-    return {"seconds": seconds, "peak": _peak(), "loaded": before, "bytes": len(data)}
+    return {**took, "peak": _peak(), "loaded": before, "bytes": len(data)}
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, Figures]:
+    """Elapsed and processor seconds: the latter tell the work even where other processes want the cores."""
+    started, cpu = time.perf_counter(), time.process_time()
+    done = work()
+    return done, {"cpu": time.process_time() - cpu, "seconds": time.perf_counter() - started}
 
 
 def _peak() -> int:
@@ -207,6 +211,20 @@ def _peak() -> int:
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
+
+
+def command(model: Path, onnx: Path) -> Figures:
+    """The whole command, all its processes: seconds, and the largest one's peak memory."""
+    script = "import sys; from validator.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", script, "convert", str(model), "-o", str(onnx), "--quiet"]
+    started = time.perf_counter()
+    running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    if running.returncode:
+        raise RuntimeError(f"converting {model.name} ended with {running.returncode}")
+    seconds, cpu = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+    return {"seconds": seconds, "cpu": cpu, "peak": usage.ru_maxrss * 1024}
 
 
 CHILDREN: dict[str, Callable[[str, str], Figures]] = {
@@ -265,36 +283,38 @@ def against_stock(report: Report, size: Size, folder: Path) -> None:
     model, mine, theirs = lightgbm_text(size), folder / "ours.onnx", folder / "stock.onnx"
     ours, stock = child("ours", model, mine), child("stock", model, theirs)
     proof, latency = child("proof", model, mine), child("latency", mine, theirs)
-    report.figures[size.name] = {"ours": ours, "stock": stock, "proof": proof, "latency": latency}
+    whole = command(model, folder / "whole.onnx")
+    report.figures[size.name] = {
+        "ours": ours, "stock": stock, "proof": proof, "latency": latency, "command": whole,
+    }  # fmt: skip
     report.lines += ["", f"LightGBM, {size.name}: {proof['splits']:,} splits; proof: {proof['status']}"]
-    ratios = {key: ours[key] / stock[key] for key in ("seconds", "peak", "bytes")}
-    report.table(
-        ["", "onnxmltools", "ours", "ratio"],
-        [
-            [
-                "conversion, s",
-                f"{stock['seconds']:.2f}",
-                f"{ours['seconds']:.2f}",
-                f"{ratios['seconds']:.3f}",
-            ],
-            ["peak memory, MB", _mb(stock["peak"]), _mb(ours["peak"]), f"{ratios['peak']:.2f}"],
-            ["of it the loaded model, MB", _mb(stock["loaded"]), _mb(ours["loaded"]), ""],
-            ["ONNX file, MB", _mb(stock["bytes"]), _mb(ours["bytes"]), f"{ratios['bytes']:.2f}"],
-            [
-                "single row, µs",
-                f"{latency['stock']:.0f}",
-                f"{latency['ours']:.0f}",
-                f"{latency['ratio']:.2f}",
-            ],
-            ["proof, s", "none", f"{proof['seconds']:.2f}", ""],
-        ],
-    )
-    report.target("conversion in a tenth of the stock converter's time", ratios["seconds"] <= 0.1)
-    report.target("half its peak memory", ratios["peak"] <= 0.5)
-    report.target("half its file", ratios["bytes"] <= 0.5)
+    ratio = {key: ours[key] / stock[key] for key in ("cpu", "seconds", "peak", "bytes")}
+    cpu, peak = whole["cpu"] / stock["cpu"], whole["peak"] / stock["peak"]
+    rows = [
+        _compared("conversion, s of CPU", stock["cpu"], ours["cpu"], "{:.2f}", ratio["cpu"]),
+        _compared("conversion, s elapsed", stock["seconds"], ours["seconds"], "{:.2f}", ratio["seconds"]),
+        _compared("peak memory, MB", stock["peak"] / 1e6, ours["peak"] / 1e6, "{:,.0f}", ratio["peak"]),
+        _compared("of it the loaded model, MB", stock["loaded"] / 1e6, ours["loaded"] / 1e6, "{:,.0f}"),
+        _compared("ONNX file, MB", stock["bytes"] / 1e6, ours["bytes"] / 1e6, "{:.1f}", ratio["bytes"]),
+        _compared("single row, µs", latency["stock"], latency["ours"], "{:.0f}", latency["ratio"]),
+        _compared("proof, s of CPU", None, proof["cpu"], "{:.2f}"),
+        _compared("`convert` with its proof, all processes, s of CPU", None, whole["cpu"], "{:.2f}", cpu),
+        _compared("its largest process, MB", None, whole["peak"] / 1e6, "{:,.0f}", peak),
+    ]
+    report.table(["", "onnxmltools", "ours", "ratio"], rows)
+    report.target("conversion in a tenth of the stock converter's time", ratio["cpu"] <= 0.1)
+    report.target("half its peak memory", ratio["peak"] <= 0.5)
+    report.target("half its file", ratio["bytes"] <= 0.5)
     report.target("single-row latency no worse", latency["ratio"] <= 1.03)
-    report.target("the proof takes less time than the conversion", proof["seconds"] < ours["seconds"])
+    report.target("the proof takes less time than the conversion", proof["cpu"] < ours["cpu"])
     report.target("proved", proof["status"] == "proved")
+
+
+def _compared(
+    what: str, stock: float | None, ours: float, form: str, ratio: float | None = None
+) -> list[str]:
+    told = "" if stock is None else form.format(stock)
+    return [what, told, form.format(ours), "" if ratio is None else f"{ratio:.2f}"]
 
 
 def forests(report: Report, folder: Path) -> None:
@@ -311,16 +331,17 @@ def forests(report: Report, folder: Path) -> None:
         }
         rows.append(
             [f"{trees} trees, {proof['splits']:,} splits"]
-            + [f"{stock[key]:.2f} / {ours[key]:.2f}" for key in ("seconds",)]
+            + [f"{stock['cpu']:.2f} / {ours['cpu']:.2f}"]
             + [f"{_mb(stock[key])} / {_mb(ours[key])}" for key in ("peak", "bytes")]
             + [
                 f"{latency['stock']:.0f} / {latency['ours']:.0f}",
-                f"{proof['seconds']:.2f} ({proof['status']})",
+                f"{proof['cpu']:.2f} ({proof['status']})",
             ]
         )
     report.lines += ["", "scikit-learn random forests, skl2onnx / ours"]
     report.table(
-        ["", "conversion, s", "peak memory, MB", "ONNX file, MB", "single row, µs", "proof, s"], rows
+        ["", "conversion, s of CPU", "peak memory, MB", "ONNX file, MB", "single row, µs", "proof, s of CPU"],
+        rows,
     )
 
 
@@ -333,8 +354,8 @@ def growth(report: Report, sizes: Sequence[Size], folder: Path) -> None:
         each = 1e6 / proof["splits"]
         rows.append(
             [size.name, f"{proof['splits']:,}"]
-            + [f"{value:.2f}" for value in (ours["seconds"], proof["seconds"])]
-            + [f"{value * each:.1f}" for value in (ours["seconds"], proof["seconds"])]
+            + [f"{value:.2f}" for value in (ours["cpu"], proof["cpu"])]
+            + [f"{value * each:.1f}" for value in (ours["cpu"], proof["cpu"])]
             + [_mb(ours["peak"]), _mb(ours["bytes"]), proof["status"]]
         )
         if size == LARGE:
@@ -344,8 +365,8 @@ def growth(report: Report, sizes: Sequence[Size], folder: Path) -> None:
         [
             "LightGBM",
             "splits",
-            "conversion, s",
-            "proof, s",
+            "conversion, s of CPU",
+            "proof, s of CPU",
             "µs/split",
             "proof, µs/split",
             "peak, MB",
