@@ -12,6 +12,7 @@ from typing import Any, List, Optional
 
 from validator.outputs import Outputs
 from validator.table import Table
+from validator.worker import contents
 
 _AUTO_NAME = re.compile(r"(Column_|column_|f|x)\d+")
 _LIGHTGBM_CLASS_TASKS = {"binary": "binary", "multiclass": "multiclass", "multiclassova": "multiclass"}
@@ -19,9 +20,11 @@ _LIGHTGBM_RANKING = ("lambdarank", "rank_xendcg")
 
 
 class NotAModelError(TypeError):
-    """The object has no method to predict with."""
+    """The object has no method to predict with. Says what it is, and in `hint` what to save instead."""
 
-    hint = "save the fitted estimator itself: a LightGBM, XGBoost, CatBoost or scikit-learn model or pipeline"
+    def __init__(self, found: Any) -> None:
+        super().__init__(contents.describe(found))
+        self.hint = contents.remedy(found)
 
 
 class Adapter:
@@ -32,7 +35,7 @@ class Adapter:
         self.library = type(model).__module__.split(".")[0]
         self.is_booster = type(model).__name__ == "Booster" and self.library in ("lightgbm", "xgboost")
         if not callable(getattr(model, "predict", None)):
-            raise NotAModelError(_explain(model))
+            raise NotAModelError(model)
         # CatBoost alone takes its threads from no variable.
         self._pinned = {"thread_count": 1} if self.library == "catboost" else {}
         self.task = self._task()
@@ -199,17 +202,3 @@ def _series(column: Any) -> Any:
     import pandas as pd
 
     return pd.Categorical.from_codes(column.values, categories=list(column.categories))
-
-
-def _explain(model: Any) -> str:
-    """What the object is, for someone who saved the wrong thing."""
-    name = f"{type(model).__module__}.{type(model).__name__}"
-    if isinstance(model, dict):
-        held = ", ".join(
-            f"{str(key)[:40]!r}: {type(value).__name__}" for key, value in list(model.items())[:8]
-        )
-        return f"the file holds a dictionary ({held}), not a model"
-    if isinstance(model, (list, tuple)):
-        held = ", ".join(type(value).__name__ for value in model[:8])
-        return f"the file holds a {type(model).__name__} ({held}), not a model"
-    return f"the file holds a {name}, which has no predict method"
