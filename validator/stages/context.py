@@ -11,7 +11,7 @@ from validator.draft import Draft
 from validator.environments.interpreter import Interpreter, own
 from validator.errors import UsageError
 from validator.model.file import ModelFile
-from validator.runtimes.process import Worker, Workshop
+from validator.runtimes.process import Worker, Workshop, Zygote
 from validator.settings import Settings
 from validator.stages.imports import NATIVE, SERVING, TOOLS
 from validator.stages.wrapper import Wrapper
@@ -21,9 +21,12 @@ _JOB_ZYGOTES = {
     "native": NATIVE,
     "custom": NATIVE,
     "environment": NATIVE,
+    "estimator": NATIVE,
     "onnx": SERVING,
     "deployment": SERVING,
 }
+#: Jobs that hold the native model, and so may need packages of the user's own.
+_OWN_CODE = ("export", "native", "custom", "environment", "estimator", "convert")
 
 
 @dataclass(kw_only=True)
@@ -31,8 +34,8 @@ class Context:
     """One run.
 
     `data` are the model file's bytes, read once and hashed; `in_ci` says whether this is a CI job; `python` is what
-    the native model's workers run under, `looking` the worker that tries a foreign one's imports, and `wrapper` the
-    user's own, if it is to be judged.
+    the native model's workers run under, `looking` the worker that tries a foreign one's imports; `converts_there`
+    says that skl2onnx is there too; `wrapper` is the user's own, if it is to be judged.
     """
 
     settings: Settings
@@ -44,6 +47,7 @@ class Context:
     python: Interpreter = field(default_factory=own)
     onnx: bytes | None = None
     looking: Worker | None = None
+    converts_there: bool = False
     wrapper: Wrapper | None = None
 
     @property
@@ -52,18 +56,29 @@ class Context:
 
     def start(self, job: str, *, options: dict[str, Any] | None = None) -> Worker:
         """Start a worker for a job, and note which layers of isolation are around it."""
-        role = _JOB_ZYGOTES.get(job, TOOLS)
+        role = self._role(job)
         foreign = role == NATIVE
         worker = self.workshop.start(
             job,
             role=role,
             python=self.python if foreign else None,
             options=options,
-            packages=self._packages(job) if foreign or job == "convert" else None,
+            packages=self._packages(job) if job in _OWN_CODE else None,
             readable=self.wrapper.readable if self.wrapper and job == "custom" else (),
         )
         self.note_isolation(worker)
         return worker
+
+    def zygote_of(self, job: str) -> Zygote:
+        """Where a job's workers come from."""
+        role = self._role(job)
+        return self.workshop.zygote(role, self.python if role == NATIVE else None)
+
+    def _role(self, job: str) -> str:
+        """Quality is measured where scikit-learn is imported anyway, unless those are another environment's."""
+        if job == "measure":
+            return TOOLS if self.python.foreign else NATIVE
+        return _JOB_ZYGOTES.get(job, TOOLS)
 
     def _packages(self, job: str) -> dict[str, str]:
         wrapped = self.wrapper.packages if self.wrapper and job == "custom" else {}

@@ -11,14 +11,7 @@ from collections.abc import Sequence
 NATIVE, SERVING, TOOLS = "native", "serving", "tools"
 
 SCANNING = ("numpy", "validator.model.safety.scan", "validator.worker.jobs.scan")
-READING = (
-    "pandas",
-    "pyarrow.csv",
-    "pyarrow.ipc",
-    "pyarrow.pandas_compat",
-    "pyarrow.parquet",
-    "validator.worker.jobs.sample",
-)
+READING = ("pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet", "validator.worker.jobs.sample")
 JUDGING = (
     "numpy.random",
     "onnx",

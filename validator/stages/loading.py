@@ -74,7 +74,9 @@ def open_sample(context: Context) -> Sample:
     with context.draft.stage("sample"):
         sample = Sample.open(context.workshop, path)
         context.note_isolation(sample.worker)
-        context.workshop.zygote(TOOLS).preload((*JUDGING, *(MEASURING if context.settings.target else ())))
+        context.workshop.zygote(TOOLS).preload(JUDGING)
+        if context.settings.target:
+            context.zygote_of("measure").preload(MEASURING)
         return sample
 
 
@@ -83,7 +85,9 @@ def load_native(context: Context, report: SafetyReport) -> Native:
     draft = context.draft
     with draft.stage("load native"):
         with draft.guarding("load.versions"):
-            apart = judge_versions(context, report, installed(context, report))
+            there = installed(context, report)
+            context.converts_there = context.python.foreign and bool(there.version("skl2onnx"))
+            apart = judge_versions(context, report, there)
         with draft.guarding("load.model", "native"), _explained_by(apart):
             runtime = native_runtime(context)
             exporter = context.start("export", options=context.load_options())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import zipfile
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -13,6 +15,25 @@ from validator.worker import wire
 _FILE = 4  # the sample's descriptor, next after the channel
 _MAX_NPZ_BYTES = 4 * 2**30
 _BATCH_ROWS = 65_536
+
+
+class _NoPandas:
+    """Finds nothing where pandas is asked for."""
+
+    @staticmethod
+    def find_spec(name: str, *_: Any) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not needed here", name=name)
+
+
+@contextlib.contextmanager
+def _without_pandas() -> Iterator[None]:
+    """Arrow imports pandas before it makes its first numpy array, if it can: a third of a second for nothing."""
+    sys.meta_path.insert(0, _NoPandas)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_NoPandas)
 
 
 class Job:
@@ -54,7 +75,8 @@ class Job:
         if self._batches is None:
             return None
         try:
-            return next(self._batches, None)
+            with _without_pandas():
+                return next(self._batches, None)
         except SampleError:
             raise
         except (ValueError, OSError, KeyError, NotImplementedError, zipfile.BadZipFile) as error:
