@@ -129,7 +129,8 @@ class Parity(Value):
     `bound` is the proved bound on the raw score's difference over all inputs. `leaf_mismatches` counts rows that
     were seen to meet another leaf, of `leaf_rows` that were run; None where leaves cannot be told.
     `passing_tolerance` is the tolerance that would have passed, `worst` the row that needs it. `cast_changes` counts
-    rows of the sample whose native answer the cast to a float32 input changes; None where nothing is cast.
+    rows of the sample whose native answer the cast to a float32 input changes, of the first `cast_rows`; None where
+    nothing is cast.
     """
 
     level: ParityLevel
@@ -149,6 +150,7 @@ class Parity(Value):
     passing_tolerance: float | None = None
     worst: Text = ""
     cast_changes: int | None = None
+    cast_rows: int = 0
     cast_examples: tuple[Text, ...] = ()
     reason: Text = ""
 

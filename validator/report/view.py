@@ -177,7 +177,8 @@ def _allowed(parity: Parity) -> str:
     if parity.cast_changes:
         rows = figures.count(parity.cast_changes, "row")
         shown = "; ".join(parity.cast_examples)
-        found.append(f"The cast of the sample to float32 changes {rows}: {shown}.")
+        part = f" of the first {parity.cast_rows:,}" if 0 < parity.cast_rows < parity.rows else ""
+        found.append(f"The cast of the sample to float32 changes {rows}{part}: {shown}.")
     return "".join(f" {sentence}" for sentence in found)
 
 

@@ -80,9 +80,7 @@ def judge_parity(
         judge_quality(context, reading.measuring, base, reading.companion)
 
 
-def _reading(
-    context: Context, data: Data, base: BaseVersion | NoVersion, cast: CastEffect | None
-) -> Reading:
+def _reading(context: Context, data: Data, base: BaseVersion | NoVersion, cast: CastEffect | None) -> Reading:
     contract = context.draft.contract
     companion = (
         Companion.of(base, contract) if isinstance(base, BaseVersion) and contract is not None else None
@@ -92,8 +90,7 @@ def _reading(
 
 def _on_sample(context: Context, pair: parity.Pair, reading: Reading, kept: list[Comparison]) -> Any:
     tables = reading.tables(context.settings.sample_rows, context.settings.target)
-    # The effect of casts is measured by asking native again, which cannot be while it works on the next batch.
-    comparison = pair.compare(tables, reading.take, overlap=reading.cast is None)
+    comparison = pair.compare(tables, reading.take, is_asking=lambda: reading.asks_again)
     kept.append(comparison)
     finding = parity.judge(comparison, "sample rows")
     cast = reading.cast
@@ -171,6 +168,7 @@ def _summed(
         passing_tolerance=None if worst is None else worst.max_relative,
         worst="" if worst is None or worst.worst is None else worst.worst.text,
         cast_changes=None if cast is None else cast.changed,
+        cast_rows=0 if cast is None else cast.rows,
         cast_examples=() if cast is None else tuple(cast.examples),
         reason="" if proved or proof is None else proof.reason,
     )

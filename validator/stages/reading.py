@@ -15,6 +15,10 @@ from validator.suites.casting import CastEffect
 from validator.table import Table
 
 
+#: Rows on which the effect of a cast is looked at, for which native is asked once more.
+_CAST_ROWS = 500_000
+
+
 @dataclass(kw_only=True)
 class Reading:
     """`tables` is read by the comparison of native and ONNX, which hands their answers to `take`, batch by batch.
@@ -38,10 +42,15 @@ class Reading:
             self._open.append((table, truth))
             yield rows
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether `take` will ask native for something of its own: what a cast to float32 does to its answers."""
+        return self.cast is not None and self.cast.rows < _CAST_ROWS
+
     def take(self, rows: Table, native: Outputs, onnx: Outputs) -> None:
         """Both answers to the oldest batch that was read."""
         table, truth = self._open.popleft()
-        if self.cast is not None:
+        if self.cast is not None and self.asks_again:
             self.cast.add(rows, native)
         if native.prediction is not None:
             self.n_outputs = native.prediction.shape[1] if native.prediction.ndim == 2 else 1

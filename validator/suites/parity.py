@@ -56,26 +56,28 @@ class Pair:
         return native, onnx
 
     def compare(
-        self, tables: Iterable[Table], sink: Sink | None = None, *, overlap: bool = True
+        self,
+        tables: Iterable[Table],
+        sink: Sink | None = None,
+        *,
+        is_asking: Callable[[], bool] = lambda: False,
     ) -> Comparison:
         """All tables, one after the other; `sink` sees each with both answers.
 
-        With `overlap` the runtimes already work on the next table while the answers to one are looked at: `sink` must
-        not ask them for anything then.
+        The runtimes already work on the next table while the answers to one are looked at, except where `is_asking`
+        says that `sink` will ask them for something of its own.
         """
         comparison = Comparison(tolerance=self.tolerance)
-        for rows, native, onnx in self._overlapping(tables) if overlap else self._in_turn(tables):
+        for rows, native, onnx in self._answered(tables, is_asking):
             comparison.add(native, onnx, len(rows))
             if sink is not None:
                 sink(rows, native, onnx)
         return comparison
 
-    def _in_turn(self, tables: Iterable[Table]) -> Iterator[tuple[Table, Outputs, Outputs]]:
-        for rows in tables:
-            yield rows, *self.ask(rows)
-
-    def _overlapping(self, tables: Iterable[Table]) -> Iterator[tuple[Table, Outputs, Outputs]]:
-        """Each table with both answers, the next one being asked for already."""
+    def _answered(
+        self, tables: Iterable[Table], is_asking: Callable[[], bool]
+    ) -> Iterator[tuple[Table, Outputs, Outputs]]:
+        """Each table with both answers, the next one being asked for already where nobody else asks."""
         asked: Table | None = None
         try:
             for rows in tables:
@@ -87,6 +89,9 @@ class Pair:
                 asked = rows
                 if ready is not None:
                     yield ready
+                if is_asking():
+                    asked = None
+                    yield rows, *self._answers(rows)
             if asked is not None:
                 last, asked = asked, None
                 yield last, *self._answers(last)
