@@ -78,7 +78,9 @@ class FakeRuntime:
         hidden = sum(self.hidden_ns(start + i) for i in range(calls))
         time.sleep(self.pause_s)
         wall_ns = int(spans.sum() * self.wall_factor) + hidden
-        return Timing(spans_ns=spans, wall_ns=wall_ns, peak_bytes=self.peak_bytes)
+        return Timing(
+            spans_ns=spans, wall_ns=wall_ns, peak_bytes=self.peak_bytes, queued_ns=0, own_queued_ns=0
+        )
 
 
 @pytest.fixture
