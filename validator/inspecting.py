@@ -9,6 +9,7 @@ from validator.model.file import ModelFile, identify, read_verified
 from validator.model.safety import SafetyReport, gather
 from validator.report.escape import log_line
 from validator.results import Layer
+from validator.runtimes import replies
 from validator.runtimes.process import Limits, Workshop
 from validator.settings import Settings
 from validator.stages.imports import SCANNING, TOOLS
@@ -45,7 +46,9 @@ def inspect_file(path: str, settings: Settings) -> Inspection:
         options = {"format": file.loadable.format, "allow": list(settings.allow)}
         worker = workshop.start("scan", options=options)
         reply = worker.call("scan", [data])
-        return Inspection(file=file, report=SafetyReport.from_dict(reply.result), isolation=worker.isolation)
+        return Inspection(
+            file=file, report=replies.safety_report(reply.result, "scan"), isolation=worker.isolation
+        )
 
 
 def render(found: Inspection) -> str:

@@ -7,20 +7,24 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from validator.errors import WorkerError
+from validator.model.safety import SafetyReport
 from validator.results import Hazard, Scalar
 
 _HINT = "the model interferes with its worker; do not ship it"
 _Name = Annotated[str, Field(max_length=1_000)]
+_Figures = Annotated[dict[_Name, float], Field(max_length=200)]
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
 _Values = Annotated[tuple[Scalar, ...], Field(max_length=1_000_000)]
 
 
-class _Told(BaseModel):
+class Told(BaseModel):
+    """Whatever is told beyond the form is dropped."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
 
-class Knee(_Told):
+class Knee(Told):
     """Where a step's answer changes abruptly: the values at which it does, in the step's own column."""
 
     step: _Name
@@ -29,7 +33,7 @@ class Knee(_Told):
     values: Annotated[tuple[Scalar | tuple[Scalar, ...], ...], Field(max_length=2_000)]
 
 
-class NativeFacts(_Told):
+class NativeFacts(Told):
     """What the native model's worker and the exporting worker say. Everything else that they say is dropped."""
 
     library: _Name
@@ -45,14 +49,14 @@ class NativeFacts(_Told):
     knees: Annotated[tuple[Knee, ...], Field(max_length=100_000)] = ()
 
 
-class ExportedTrees(_Told):
+class ExportedTrees(Told):
     """A model's serialised trees: a header, and the names of the arrays that come with it."""
 
     header: dict[str, Any]
     names: tuple[_Name, ...]
 
 
-class Conversion(_Told):
+class Conversion(Told):
     """What the converting worker did."""
 
     converted: bool
@@ -61,7 +65,57 @@ class Conversion(_Told):
     hazards: Annotated[tuple[Hazard, ...], Field(max_length=1_000)] = ()
 
 
-_T = TypeVar("_T", bound=_Told)
+def safety_report(told: Any, worker: str) -> SafetyReport:
+    """A scan's report. Raises WorkerError where it is none."""
+    try:
+        return SafetyReport.from_dict(told)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise WorkerError(
+            f"the {worker} worker sent a malformed report: {error!r:.200}", hint=_HINT
+        ) from error
+
+
+class WrapperFacts(Told):
+    """What the user's wrapper is. `methods` are by what they are for, `absent` those that it could have and has not."""
+
+    wrapper: _Name = ""
+    methods: Annotated[dict[_Name, _Name], Field(max_length=10)] = {}
+    absent: Annotated[tuple[_Name, ...], Field(max_length=20)] = ()
+    mlflow: bool = False
+
+
+class WrapperMetadata(Told):
+    """What the wrapper tells of its model, as texts by name; None where it tells nothing."""
+
+    metadata: Annotated[dict[_Name, _Name], Field(max_length=1_000)] | None = None
+
+
+class LatencyGrowth(Told):
+    """The wrapper's latency figures before and after one call to each method, by what that is for."""
+
+    tracked: bool
+    growth: Annotated[dict[_Name, tuple[_Figures | None, _Figures | None]], Field(max_length=10)] = {}
+
+
+class Trial(Told):
+    """What the method for `method` did while its model answered `what`: the error, or how its answer was."""
+
+    method: _Name
+    what: _Name
+    error: _Name | None = None
+    message: _Name = ""
+    unmoved: bool = False
+    sound: bool = False
+
+
+class Sabotage(Told):
+    """Which models were made to answer nonsense, and what came of it."""
+
+    models: Annotated[tuple[_Name, ...], Field(max_length=100)] = ()
+    trials: Annotated[tuple[Trial, ...], Field(max_length=100)] = ()
+
+
+_T = TypeVar("_T", bound=Told)
 
 
 def read(kind: type[_T], told: Any, worker: str) -> _T:

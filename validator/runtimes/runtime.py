@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from validator.errors import WorkerError
@@ -77,6 +77,7 @@ class WorkerRuntime:
     facts: dict[str, Any]
     load_ms: float
     first_call_ms: float | None = None
+    _given: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, name: RuntimeName, worker: Worker, parts: list[Any], **args: Any) -> WorkerRuntime:
@@ -98,7 +99,9 @@ class WorkerRuntime:
             self.post(table)
             return self.answer(len(table))
         meta, arrays = wire.pack_table(table)
-        return self._outputs(self.worker.call("predict", arrays, table=meta, method=method), len(table))
+        most = _most_bytes(len(table))
+        reply = self.worker.call("predict", arrays, most_bytes=most, table=meta, method=method)
+        return self._outputs(reply, len(table))
 
     def post(self, table: Table) -> None:
         """Ask for the table's rows without waiting: `answer` follows. Lets two runtimes work at the same time."""
@@ -106,7 +109,7 @@ class WorkerRuntime:
         self.worker.post("predict", arrays, table=meta)
 
     def answer(self, rows: int) -> Outputs:
-        return self._outputs(self.worker.answer(), rows)
+        return self._outputs(self.worker.answer(most_bytes=_most_bytes(rows)), rows)
 
     def predict_array(self, array: NDArray[Any]) -> Outputs:
         return self._outputs(self.worker.call("predict_array", [array]), None)
@@ -151,13 +154,18 @@ class WorkerRuntime:
         pid = self.worker.pid
         queued, own_queued = queued_ns(pid), queued_ns("thread-self")
         reply = self.worker.call("run", start=start, calls=calls)
-        if len(reply.arrays) != 2 or any(a.dtype.kind != "i" or a.shape != (calls,) for a in reply.arrays):
+        if len(reply.arrays) != 2 or any(
+            getattr(a, "shape", None) != (calls,) or a.dtype.kind != "i" for a in reply.arrays
+        ):
             raise WorkerError(f"the {self.name} worker sent no proper times", hint=_HINT)
         spans, lost = (array.astype("int64") for array in reply.arrays)
+        wall_ns = int(reply.wall_seconds * 1e9)
+        if calls and not (spans.min() >= 0 and float(spans.sum(dtype=float)) <= wall_ns):
+            raise WorkerError(f"the {self.name} worker claims times that cannot have passed", hint=_HINT)
         return Timing(
             spans_ns=spans,
             lost_ns=lost,
-            wall_ns=int(reply.wall_seconds * 1e9),
+            wall_ns=wall_ns,
             queued_ns=_passed_ns(queued, queued_ns(pid)),
             own_queued_ns=_passed_ns(own_queued, queued_ns("thread-self")),
             peak_bytes=peak_bytes(pid) or int(_number(reply, "peak_bytes", 0)),
@@ -165,9 +173,10 @@ class WorkerRuntime:
 
     def _names(self, reply: Reply) -> list[str]:
         names = reply.result.get("outputs") if isinstance(reply.result, dict) else None
-        if not isinstance(names, list) or not names or not set(names) <= set(NAMES):
+        known = isinstance(names, list) and all(isinstance(name, str) and name in NAMES for name in names)
+        if not names or not known or len(set(names)) != len(names):
             raise WorkerError(f"the {self.name} worker sent no proper outputs", hint=_HINT)
-        return names
+        return list(names)
 
     def _outputs(self, reply: Reply, rows: int | None) -> Outputs:
         names = self._names(reply)
@@ -178,15 +187,22 @@ class WorkerRuntime:
     def _checked(self, names: list[str], arrays: list[Any], rows: int | None) -> Outputs:
         """Dtypes and ranks that outputs can have. The count of rows is the smoke suite's to judge, not ours."""
         for name, array in zip(names, arrays, strict=True):
-            if array.dtype.kind not in "fiubO" or array.ndim > 3:
-                raise WorkerError(
-                    f"the {self.name} worker's {name} is {array.dtype} {array.shape}", hint=_HINT
-                )
-            if array.ndim and rows is not None and len(array) > max(10 * rows, 1_000):
+            dtype, shape = getattr(array, "dtype", None), getattr(array, "shape", ())
+            kinds = "fiubO" if name == "label" else "fiub"
+            if dtype is None or dtype.kind not in kinds or not 1 <= len(shape) <= 3:
+                raise WorkerError(f"the {self.name} worker's {name} is {dtype} {shape}", hint=_HINT)
+            if rows is not None and len(array) > max(10 * rows, 1_000):
                 raise WorkerError(
                     f"the {self.name} worker sent {len(array)} answers for {rows} rows", hint=_HINT
                 )
+        if rows is not None and self._given.setdefault("outputs", frozenset(names)) != frozenset(names):
+            raise WorkerError(f"the {self.name} worker changed its outputs to {sorted(names)}", hint=_HINT)
         return Outputs(**dict(zip(names, arrays, strict=True)))
+
+
+def _most_bytes(rows: int) -> int:
+    """What the answers for so many rows may come to: a thousand classes each, and room for a few of anything."""
+    return 64 * 2**20 + 10_000 * rows
 
 
 def _believed_ms(reply: Reply, sent_bytes: int) -> float:

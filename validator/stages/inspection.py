@@ -5,6 +5,7 @@ from __future__ import annotations
 from validator.errors import UnsafeModelError
 from validator.model.safety import SafetyReport
 from validator.results import Evidence
+from validator.runtimes import replies
 from validator.runtimes.process import Worker
 from validator.settings import Settings
 from validator.stages.context import Context
@@ -32,7 +33,7 @@ def inspect(context: Context) -> SafetyReport:
     with draft.stage("scan"), draft.guarding("load.safety"):
         worker = _scanner(context, context.format)
         context.workshop.zygote(TOOLS).preload(READING)
-        report = SafetyReport.from_dict(worker.call("scan", [context.data]).result)
+        report = replies.safety_report(worker.call("scan", [context.data]).result, "scan")
         finding = _judge(report, context, worker)
         worker.close()
     if finding.status in ("fail", "error"):
@@ -49,7 +50,7 @@ def _scanner(context: Context, format: str) -> Worker:
 def scan(context: Context, data: bytes, format: str) -> None:
     """Look at a further file of the run. Raises UnsafeModelError when it is refused."""
     worker = _scanner(context, format)
-    report = SafetyReport.from_dict(worker.call("scan", [data]).result)
+    report = replies.safety_report(worker.call("scan", [data]).result, "scan")
     worker.close()
     if not report.ok:
         raise UnsafeModelError(f"refused: {report.findings[0]}", hint=report.findings[0].hint)

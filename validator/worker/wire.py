@@ -173,7 +173,7 @@ def receive(
 def parse_json(data: bytes) -> Meta:
     """A JSON object, or WireError: for broken text, too deep nesting, NaN, or another type."""
     try:
-        value = json.loads(data, parse_constant=_no_constant)
+        value = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise WireError(f"header is no JSON: {type(error).__name__}") from error
     if not isinstance(value, dict):
@@ -181,7 +181,12 @@ def parse_json(data: bytes) -> Meta:
     return value
 
 
-def _no_constant(name: str) -> None:
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if value - value == 0 else _no_constant(text)
+
+
+def _no_constant(name: str) -> Any:
     raise WireError(f"header holds {name}")
 
 
