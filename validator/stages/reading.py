@@ -14,7 +14,6 @@ from validator.stages.quality import Measuring
 from validator.suites.casting import CastEffect
 from validator.table import Table
 
-
 #: Rows on which the effect of a cast is looked at, for which native is asked once more.
 _CAST_ROWS = 500_000
 
