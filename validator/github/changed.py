@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from validator.errors import PublishError
-from validator.github.api import GitHubApi
 from validator.github.event import Target
 from validator.github.refusals import READ_COMPARE, READ_PULLS
 from validator.github.replies import ChangedFile, Comparison
+
+if TYPE_CHECKING:
+    from validator.github.api import GitHubApi
 
 #: GitHub lists no more; a list this long may be cut.
 MOST_PULL_FILES = 3_000

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from validator.errors import PublishError
-from validator.github.api import GitHubApi
 from validator.github.marker import Run
 from validator.github.refusals import READ_STATUSES, WRITE_STATUS
 from validator.github.replies import CommitStatus
 from validator.github.wording import one_line
+
+if TYPE_CHECKING:
+    from validator.github.api import GitHubApi
 
 State = Literal["success", "failure", "error", "pending"]
 

@@ -17,15 +17,18 @@ What this cannot exclude: steps of the workflow that execute the pull request's 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from validator.errors import PublishError
-from validator.github.api import GitHubApi
 from validator.github.changed import ChangedFiles, changed_files, compare, is_governing
 from validator.github.event import Target
 from validator.github.refusals import READ_PULLS
 from validator.github.replies import Pull
 from validator.github.wording import one_line
 from validator.report.escape import markdown_code, markdown_prose
+
+if TYPE_CHECKING:
+    from validator.github.api import GitHubApi
 
 REMEDY = "a maintainer can judge it: push this commit to a branch of this repository"
 

@@ -1,0 +1,48 @@
+"""What answers at once must not import what takes long: held by the modules that a process has, not by seconds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.command import ROOT, TRADING
+
+HEAVY = (
+    "catboost", "dulwich", "httpx", "lightgbm", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow", "scipy",
+    "skl2onnx", "sklearn", "xgboost",
+)  # fmt: skip
+MODEL = TRADING / "model.pkl"
+
+
+def imported(code):
+    """Which heavy modules a process holds after it ran this code."""
+    ending = f"import sys; print(*[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{ending}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stderr.split()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from validator.cli import build_parser; build_parser().format_help()",
+        f"from validator.cli import main; main(['inspect', {str(MODEL)!r}])",
+        "import validator.commands, validator.gate",
+    ],
+    ids=["help", "inspect", "the gate's own modules"],
+)
+def test_nothing_heavy_is_imported(code):
+    assert imported(code) == []
+
+
+def test_the_command_itself_never_imports_the_models_libraries():
+    """The supervisor holds the token: whatever it judges, the model's libraries stay in the workers."""
+    held = imported(
+        f"from validator.cli import main; import tempfile; folder = tempfile.mkdtemp(); "
+        f"main(['validate', {str(MODEL)!r}, '--quiet', '--out', folder, '--latency-budget-s', '0.2', "
+        f"'--boundary-rows', '100'])"
+    )
+    assert set(held) <= {"numpy", "dulwich", "httpx"}
