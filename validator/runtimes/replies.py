@@ -76,7 +76,7 @@ def safety_report(told: Any, worker: str) -> SafetyReport:
 
 
 class WrapperFacts(Told):
-    """What the user's wrapper is. `methods` are by what they are for, `absent` those that it could have and has not."""
+    """What the user's wrapper is. `methods` are by what they are for, `absent` those that it has not."""
 
     wrapper: _Name = ""
     methods: Annotated[dict[_Name, _Name], Field(max_length=10)] = {}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from validator.errors import ModelError, PreflightError
 from validator.results import RuntimeName
+from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
-from validator.runtimes.worker import Worker
+from validator.runtimes.worker import Raised, Worker
 from validator.stages.context import Context
 from validator.suites.common import failed, passed, result, seen
 from validator.table import Table
@@ -27,30 +27,37 @@ def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
         try:
             runtime = custom_runtime(context)
             runtime.first_call(rows)
+        except Raised as error:
+            return _unloadable(context, f"{error.kind}: {error.message}", error.hint)
         except PreflightError as error:
-            finding = failed(error.message, hint=error.hint)
-            draft.add(result("load.model", _NAME, finding))
-            return {}
-    absent = [str(name) for name in runtime.facts.get("absent", ())]
+            return _unloadable(context, error.message, error.hint)
     methods = ", ".join(runtime.methods.values())
+    absent = ", ".join(runtime.facts["absent"])
     draft.add(
         result(
             "load.model",
             _NAME,
             passed(
                 f"{context.wrapper.target} loads the model and answers by {methods}"
-                + (f"; it has no {', '.join(absent)}" if absent else ""),
-                seen("class", str(runtime.facts.get("wrapper"))[:1_000]),
+                + (f"; it has no {absent}" if absent else ""),
+                seen("class", runtime.facts["wrapper"]),
             ),
         )
     )
     return {_NAME: runtime}
 
 
+def _unloadable(context: Context, message: str, hint: str) -> dict[RuntimeName, WorkerRuntime]:
+    context.draft.add(result("load.model", _NAME, failed(message, hint=hint)))
+    return {}
+
+
 def custom_runtime(context: Context) -> WorkerRuntime:
     """A fresh worker with the wrapper and its model in it."""
     worker = _start(context)
-    return WorkerRuntime.load(_NAME, worker, [context.data], file_name=_file_name(context))
+    runtime = WorkerRuntime.load(_NAME, worker, [context.data], file_name=_file_name(context))
+    runtime.facts = replies.read(replies.WrapperFacts, runtime.facts, _NAME).model_dump()
+    return runtime
 
 
 def load_broken_wrapped(context: Context, how: str, model: bytes | None, row: Table) -> str:
@@ -66,14 +73,14 @@ def load_broken_wrapped(context: Context, how: str, model: bytes | None, row: Ta
         reply = worker.call("load_broken", given, file_name=name, table=meta, row=len(arrays))
     finally:
         worker.close()
-    told = reply.result.get("metadata") if isinstance(reply.result, dict) else None
-    if model is None or not isinstance(told, dict) or not _tells(told, sha256(model).hexdigest()):
+    told = replies.read(replies.WrapperMetadata, reply.result, _NAME).metadata
+    if model is None or told is None or not _tells(told, sha256(model).hexdigest()):
         return ""
     return f"it loads a file that is {how}, and its metadata tells that it is another one"
 
 
-def _tells(metadata: dict[str, Any], digest: str) -> bool:
-    return any(digest[:8] in str(text) for text in metadata.values())
+def _tells(metadata: dict[str, str], digest: str) -> bool:
+    return any(digest[:8] in text for text in metadata.values())
 
 
 def _start(context: Context) -> Worker:

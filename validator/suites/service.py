@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from validator.errors import WorkerError
 from validator.results import CheckResult
+from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
 from validator.suites.common import Finding, Subject, failed, not_applicable, passed, run_check, seen, warned
 from validator.worker import wire
@@ -25,44 +23,7 @@ _COUNTS = ("count", "calls", "n", "samples", "requests")
 _TIMES = re.compile(r"mean|avg|average|p\d\d|median|max|quantile|percentile")
 _MOMENT = re.compile(r"\d{4}-?[01]\d-?[0-3]\d")
 
-_Text = Annotated[str, Field(max_length=2_000)]
-_Figures = Annotated[dict[_Text, float], Field(max_length=200)]
-
-
-class _Told(BaseModel):
-    """A worker that runs somebody's code may answer anything: this holds it to a form."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Growth(_Told):
-    """Latency figures before and after one call to each method, by role."""
-
-    tracked: bool
-    growth: Annotated[dict[_Text, tuple[_Figures | None, _Figures | None]], Field(max_length=10)] = {}
-
-
-class _Metadata(_Told):
-    metadata: Annotated[dict[_Text, _Text], Field(max_length=1_000)] | None = None
-
-
-class _Trial(_Told):
-    """What one method did while its model answered `what`."""
-
-    method: _Text
-    what: _Text
-    error: _Text | None = None
-    message: _Text = ""
-    unmoved: bool = False
-    sound: bool = False
-
-
-class _Sabotage(_Told):
-    models: Annotated[tuple[_Text, ...], Field(max_length=100)] = ()
-    trials: Annotated[tuple[_Trial, ...], Field(max_length=100)] = ()
-
-
-_T = TypeVar("_T", bound=_Told)
+_T = TypeVar("_T", bound=replies.Told)
 
 
 def run(runtime: WorkerRuntime, subject: Subject, *, hashes: Sequence[str]) -> list[CheckResult]:
@@ -84,18 +45,12 @@ def _asked(runtime: WorkerRuntime, kind: type[_T], op: str, subject: Subject | N
     else:
         meta, arrays = wire.pack_table(subject.head(_ROWS))
         told = runtime.worker.call(op, arrays, table=meta).result
-    try:
-        return kind.model_validate(told)
-    except ValidationError as error:
-        raise WorkerError(
-            f"the {runtime.name} worker sent a malformed answer to {op}",
-            hint="the wrapper interferes with its worker; do not ship it",
-        ) from error
+    return replies.read(kind, told, runtime.name)
 
 
 def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> Finding:
     """The library is made to answer NaN, then what is no probability: the wrapper must not pass that on."""
-    told = _asked(runtime, _Sabotage, "sabotage", subject)
+    told = _asked(runtime, replies.Sabotage, "sabotage", subject)
     trials = [trial for trial in told.trials if _applies(trial, subject)]
     names = runtime.methods
     passed_on = [trial for trial in trials if trial.error is None and not trial.unmoved and not trial.sound]
@@ -130,7 +85,7 @@ def _is_mlflow(runtime: WorkerRuntime) -> bool:
     return runtime.facts.get("mlflow") is True
 
 
-def _applies(trial: _Trial, subject: Subject) -> bool:
+def _applies(trial: replies.Trial, subject: Subject) -> bool:
     """1.5 is nonsense where probabilities belong; a regression may well answer it."""
     return trial.what == "NaN" or subject.contract.task in ("binary", "multiclass")
 
@@ -138,7 +93,7 @@ def _applies(trial: _Trial, subject: Subject) -> bool:
 def _tracking(runtime: WorkerRuntime, subject: Subject) -> Finding:
     if _is_mlflow(runtime):
         return not_applicable("an MLflow model is timed by the server that runs it")
-    told = _asked(runtime, _Growth, "track", subject)
+    told = _asked(runtime, replies.LatencyGrowth, "track", subject)
     if not told.tracked:
         return failed("no latency tracking: the wrapper tells no latency figures")
     for role, (before, after) in told.growth.items():
@@ -155,7 +110,7 @@ def _tracking(runtime: WorkerRuntime, subject: Subject) -> Finding:
     )
 
 
-def _last(told: _Growth) -> dict[str, float]:
+def _last(told: replies.LatencyGrowth) -> dict[str, float]:
     last = [after for _, after in told.growth.values() if after]
     return dict(list(last[-1].items())[:_SHOWN]) if last else {}
 
@@ -170,7 +125,7 @@ def _words(key: str) -> set[str]:
 
 def _metadata(runtime: WorkerRuntime, hashes: Sequence[str]) -> Finding:
     """The model's hash, or its first eight digits as in the version, and a time must be in it."""
-    told = _asked(runtime, _Metadata, "tell").metadata
+    told = _asked(runtime, replies.WrapperMetadata, "tell").metadata
     if told is None:
         return failed("no version tracking: the wrapper cannot say which model it runs")
     lacking = [*_lacking(told, hashes)]

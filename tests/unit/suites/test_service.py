@@ -136,4 +136,4 @@ def test_an_mlflow_flavour_has_no_place_to_time_calls_or_check_answers(subject):
 def test_a_worker_that_babbles_is_named(told, subject):
     found = judged(subject, track=told)["latency.tracking"]
     assert found.status == "error"
-    assert "malformed answer to track" in found.message
+    assert "the custom worker sent a malformed answer" in found.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple
@@ -205,5 +206,5 @@ def _figures(stats: Any) -> Optional[Dict[str, float]]:
     return {
         str(name)[:100]: float(value)
         for name, value in list(stats.items())[:100]
-        if isinstance(value, (int, float)) and value == value
+        if isinstance(value, (int, float)) and math.isfinite(value)
     }
