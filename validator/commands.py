@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from validator.configuration import for_publishing, resolve
 from validator.console import complain
 from validator.errors import InternalError, PreflightError, SettingsError
 from validator.results import GateResult
-from validator.settings import CONFIG_NAME, Settings, for_publishing, resolve
+from validator.settings import CONFIG_NAME, Settings
 
 if TYPE_CHECKING:
     from validator.github.outcome import Outcome

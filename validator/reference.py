@@ -1,6 +1,6 @@
-"""The README's reference tables and the inputs of action.yml, made from the code.
+"""The README's reference tables, the inputs of action.yml and the schema of preflight.toml, made from the code.
 
-`python -m validator.reference README.md action.yml` renews them.
+`python -m validator.reference README.md action.yml docs/preflight.schema.json` renews them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from validator.catalog import SPECS
-from validator.settings import Settings, flag_of, is_file_only
+from validator.settings import Settings, flag_of, is_file_only, json_schema
 
 #: What the console shows: no matter of an action.
 CONSOLE_ONLY = frozenset({"quiet", "json_output"})
@@ -73,7 +73,9 @@ TABLES = {"settings": settings_table, "checks": checks_table}
 
 
 def renewed(text: str) -> str:
-    """A document with the tables between its `<!-- NAME -->` marks, or the inputs of an action, renewed."""
+    """A JSON Schema; or a document with the tables between its marks, or an action's inputs, made anew."""
+    if text.startswith("{"):
+        return json.dumps(json_schema(), indent=2) + "\n"
     for name, table in TABLES.items():
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if start in text and end in text:

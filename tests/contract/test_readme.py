@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_tables_are_up_to_date():
     assert renewed(README) == README, "run: python -m validator.reference README.md"
+
+
+def test_the_schema_for_editors_is_up_to_date():
+    schema = (ROOT / "docs" / "preflight.schema.json").read_text(encoding="utf-8")
+    assert renewed(schema) == schema, "run: python -m validator.reference docs/preflight.schema.json"
+    jsonschema = pytest.importorskip("jsonschema")
+    for example in ROOT.glob("examples/*/preflight.toml"):
+        jsonschema.validate(tomllib.loads(example.read_text(encoding="utf-8")), json.loads(schema))
 
 
 def test_every_setting_and_every_check_is_in_it():

@@ -9,8 +9,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from validator.configuration import resolve
 from validator.errors import SettingsError
-from validator.settings import Settings, json_schema, resolve
+from validator.settings import Settings, json_schema
 
 TOML = 'data = "sample.parquet"\nmax_latency_ms = 5\n'
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from validator.configuration import resolve
 from validator.errors import UsageError
-from validator.settings import defaults_for, resolve
+from validator.settings import defaults_for
 from validator.stages.wrapper import find_wrapper, siblings
 
 METHODS = defaults_for("deployment_methods").default
