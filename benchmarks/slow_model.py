@@ -22,6 +22,6 @@ class SlowAtTimes:
         if self.asleep:
             time.sleep(self.seconds)
             return
-        until = time.process_time() + self.seconds
-        while time.process_time() < until:
+        until = time.thread_time() + self.seconds
+        while time.thread_time() < until:
             pass

@@ -59,8 +59,6 @@ class _Stopped:
         self.now += 1_000
         return self.now
 
-    process_time_ns = perf_counter_ns
-
 
 class BlamesOthers(Sleeps):
     """Sleeps, and makes its worker believe that other processes had the processor."""
@@ -70,7 +68,7 @@ class BlamesOthers(Sleeps):
 
         super().dawdle(seconds)
         counts = iter(range(1 << 60))
-        timing._switches = lambda: (0, next(counts))
+        timing._usage = lambda: timing._Usage(0, 0, next(counts))
 
 
 class Works(Model):

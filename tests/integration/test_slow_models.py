@@ -196,7 +196,7 @@ def test_a_true_slow_down_of_a_fifth_is_seen_and_a_model_against_itself_passes(m
         checks, found = latency.run(
             {"native": candidate},
             a_subject(),
-            limits(1_000.0, budget_s=2.0),
+            limits(1_000.0, budget_s=30.0),
             latency.Base(
                 runtime=base, rows=rows, against="native", revive=lambda: (native(models.Works(times)), base)
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 import time
-from typing import Any, Callable, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Sequence
 
 
 class Spans(NamedTuple):
@@ -26,23 +26,21 @@ def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> Spans:
     """
     import numpy as np
 
-    clock, processor = time.perf_counter_ns, time.process_time_ns
+    clock = time.perf_counter_ns
     wall, lost = [0] * len(inputs), [0] * len(inputs)
     enabled = gc.isenabled()
     gc.disable()
     try:
-        waits, interruptions = _switches()
+        before = _usage()
         for i, item in enumerate(inputs):
-            used = processor()
             started = clock()
             answer = call(item)
-            span = clock() - started
-            used = processor() - used
-            wall[i] = span
-            before = waits, interruptions
-            waits, interruptions = _switches()
-            if span > used and interruptions > before[1] and waits == before[0]:
+            wall[i] = span = clock() - started
+            after = _usage()
+            used = after.processor_ns - before.processor_ns
+            if span > used and after.interruptions > before.interruptions and after.waits == before.waits:
                 lost[i] = span - used
+            before = after
             del answer
     finally:
         if enabled:
@@ -50,10 +48,18 @@ def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> Spans:
     return Spans(np.array(wall, dtype=np.int64), np.array(lost, dtype=np.int64))
 
 
-def _switches() -> Tuple[int, int]:
-    """How often this process's threads gave the processor up, and how often it was taken from them."""
+class _Usage(NamedTuple):
+    """Of all threads of this process: time on a processor, and how often it was given up, and taken away."""
+
+    processor_ns: int
+    waits: int
+    interruptions: int
+
+
+def _usage() -> _Usage:
+    # Not the process's clock: where there is a limit of processor time, Linux brings that up to date at ticks only.
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_nvcsw, usage.ru_nivcsw
+    return _Usage(int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_nvcsw, usage.ru_nivcsw)
 
 
 def clock_resolution_ns() -> int:

@@ -16,8 +16,8 @@ MS = 1_000_000
 
 
 def spin(milliseconds):
-    until = time.process_time() + milliseconds / 1000
-    while time.process_time() < until:
+    until = time.thread_time() + milliseconds / 1000
+    while time.thread_time() < until:
         pass
 
 

@@ -12,8 +12,8 @@ from validator.suites.latency.sampling import Arm, Effort, Pair, sample
 from validator.table import Table
 
 BASE = "base"
-#: How often a slow-down is looked at again in other processes before it is believed.
-_SECOND_LOOKS = 2
+#: Part of the time budget for looking at a slow-down again, beyond the budget itself.
+_FOR_SECOND_LOOK = 0.35
 
 #: Makes fresh workers: the candidate's and the base version's runtime. The caller ends them with the run.
 Revive = Callable[[], tuple[Runtime, Runtime]]
@@ -55,14 +55,10 @@ def compare(
 def confirmed(ratio: Ratio, rows: Table, base: Base, limits: Limits) -> Ratio:
     """The ratio, looked at again in fresh processes where it says that the candidate is too slow.
 
-    The first look that does not say so counts: a true slow-down shows in every process.
+    The second look counts: a true slow-down shows in every process.
     """
-    if base.revive is None:
+    if base.revive is None or read_speed(ratio, limits.least_speed) != "over":
         return ratio
-    for _ in range(_SECOND_LOOKS):
-        if read_speed(ratio, limits.least_speed) != "over":
-            break
-        candidate, other = base.revive()
-        again = compare(candidate, rows, other, base.rows, limits, budget_s=limits.budget_s / 4)
-        ratio = again or ratio
-    return ratio
+    candidate, other = base.revive()
+    budget_s = limits.budget_s * _FOR_SECOND_LOOK
+    return compare(candidate, rows, other, base.rows, limits, budget_s=budget_s) or ratio
