@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from validator.convert import kernel_machines
 from validator.convert.ensemble import Task, TreeEnsemble
 from validator.convert.onnx_wire import Graph, PackedInts
 from validator.errors import ConversionError
@@ -84,6 +85,7 @@ def _register() -> None:
                 else {},
             )
     _register_imputer(update_registered_converter)
+    kernel_machines.register(update_registered_converter)
 
 
 def _tree_shapes(operator: Any) -> None:

@@ -28,13 +28,21 @@ def tidy(proto: Any, model: Any, *, join: Sequence[str] | None) -> None:
         )
     del graph.output[:]
     classes = getattr(model, "classes_", None)
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
-    swapped = type(last).__name__ in ("SVC", "NuSVC")
+    swapped = type(_answering(model)).__name__ in ("SVC", "NuSVC")
     for old, new in chosen:
         _add_output(graph, old, new, classes=0 if classes is None else len(classes), swapped=swapped)
     if join is not None:
         _join_inputs(graph, join)
     _without_unused(graph)
+
+
+def _answering(model: Any) -> Any:
+    """The estimator whose scores come out: a pipeline's last step, a search's best model."""
+    while True:
+        inner = model.steps[-1][1] if hasattr(model, "steps") else getattr(model, "best_estimator_", None)
+        if inner is None:
+            return model
+        model = inner
 
 
 def label(proto: Any, metadata: Mapping[str, str]) -> None:
