@@ -12,6 +12,7 @@ from validator.errors import PublishError, UsageError
 from validator.github.event import Target, load_target
 from validator.settings import Settings
 from validator.stages.context import own_packages
+from validator.stages.wrapper import watched_paths
 
 if TYPE_CHECKING:
     from validator.github.outcome import Outcome
@@ -102,14 +103,13 @@ class Job:
 
     def _inputs(self, one: Settings) -> tuple[str, ...]:
         """The files besides the model that decide its verdict."""
-        wrapper = one.deployment.partition(":")[0] if one.deployment else None
         paths = [
             one.data,
             one.onnx,
-            wrapper,
             one.config,
             *one.requirements,
             *own_packages(one.allow).values(),
+            *(watched_paths(one.deployment) if one.deployment else ()),
         ]
         return tuple(self._in_repository(path) for path in paths if path and Path(path).exists())
 

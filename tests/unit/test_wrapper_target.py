@@ -9,7 +9,7 @@ import pytest
 from validator.configuration import resolve
 from validator.errors import UsageError
 from validator.settings import defaults_for
-from validator.stages.wrapper import find_wrapper, siblings
+from validator.stages.wrapper import find_wrapper, siblings, watched_paths
 
 METHODS = defaults_for("deployment_methods").default
 
@@ -144,3 +144,20 @@ def test_a_path_in_a_configuration_counts_from_its_folder(tmp_path: Path, given:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf/preflight.toml").write_text(f'deployment = "{given}"\n')
     assert resolve({"config": "conf/preflight.toml"}, {}, tmp_path).deployment == anchored
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("serving.py:W", {"serving.py", "features.py", "app"}),
+        ("app.web:W", {"serving.py", "features.py", "app"}),
+        ("mlflow:logged", {"logged"}),
+        ("mlflow:", set()),
+        ("json:loads", set()),
+        ("nowhere.py:W", set()),
+    ],
+)
+def test_a_change_beside_the_wrapper_changes_its_verdict(
+    workspace: Path, target: str, names: set[str]
+) -> None:
+    assert {Path(path).name for path in watched_paths(target, workspace)} == names
