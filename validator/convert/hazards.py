@@ -23,7 +23,7 @@ class Hazard:
     message: str
 
     def to_json(self) -> dict[str, str]:
-        return {"id": self.id, "step": self.step, "action": self.action, "message": self.message}
+        return {"id": self.id, "action": self.action, "message": f"{self.step}: {self.message}"}
 
 
 @dataclass(frozen=True, kw_only=True)

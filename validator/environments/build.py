@@ -44,7 +44,7 @@ def key(wanted: Requirements, base: Interpreter) -> str:
     parts = (
         str(_LAYOUT),
         wanted.text,
-        "\n".join(wanted.constraints),
+        "\n".join((*wanted.constraints, *wanted.helpers)),
         base.release,
         base.path,
         platform.machine(),

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +58,12 @@ class Installer:
         given = {name: environ[name] for name in _GIVEN if name in environ}
         given |= {"NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         scratch = folder.parent
-        (scratch / "requirements.txt").write_text(wanted.text, encoding="utf-8")
-        (scratch / "constraints.txt").write_text("\n".join(wanted.constraints) + "\n", encoding="utf-8")
+        _write(scratch / "requirements.txt", wanted.lines)
+        _write(scratch / "constraints.txt", wanted.constraints)
+        _write(scratch / "helpers.txt", wanted.helpers)
         venv = [base.path, "-I", "-B", "-m", "venv", *(["--without-pip"] if self.uv else []), str(folder)]
         _run(venv, given, scratch, "the virtual environment cannot be made", _VENV_HINT)
         python = str(folder / "bin" / "python")
-        files = ["-r", "requirements.txt", "-c", "constraints.txt"]
         hashes = ["--require-hashes"] if wanted.hashed else []
         if self.uv:
             # The scratch folder has no uv.toml: a checkout's own configuration counts for nothing here.
@@ -71,8 +71,14 @@ class Installer:
         else:
             command = [python, "-I", "-m", "pip", "install", "--only-binary", ":all:", "--no-input",
                        "--no-compile", "--progress-bar", "off"]  # fmt: skip
+        command += [*hashes, "-r", "requirements.txt", "-c", "constraints.txt"]
         failure = f"{self.name} cannot install what `requirements` asks for under Python {base.release}"
-        _run([*command, *hashes, *files], given, scratch, failure, "")
+        try:
+            _run([*command, *(["-r", "helpers.txt"] if wanted.helpers else [])], given, scratch, failure, "")
+        except UsageError:
+            if not wanted.helpers:
+                raise
+            _run(command, given, scratch, failure, "")
         # Without `site` nothing that was just installed is executed; tests are never imported.
         compiled = [base.path, "-I", "-S", "-m", "compileall", "-q", "-x", r"/tests?/", str(folder / "lib")]
         subprocess.run(compiled, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
@@ -88,6 +94,10 @@ def find_installer(environ: Mapping[str, str]) -> Installer:
     if not found and importlib.util.find_spec("uv") is not None:
         found = str(importlib.import_module("uv").find_uv_bin())
     return Installer(uv=found)
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _run(command: list[str], environ: Mapping[str, str], folder: Path, failure: str, hint: str) -> None:

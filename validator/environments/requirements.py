@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from validator.environments import mlflow
@@ -34,10 +35,15 @@ _NOT_NEEDED = frozenset({"mlflow", "mlflow-skinny"})
 
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
-    """Checked requirements. `lines` are options, then one requirement each; `python` is a version if one is named."""
+    """Checked requirements. `lines` are options, then one requirement each; `python` is a version if one is named.
+
+    `helpers` are what our own work in that environment gains from and can do without: the converter of all that is
+    not made of trees.
+    """
 
     lines: tuple[str, ...]
     constraints: tuple[str, ...] = ()
+    helpers: tuple[str, ...] = ()
     hashed: bool = False
     python: str = ""
     source: str = ""
@@ -75,6 +81,7 @@ def read(items: Sequence[str], model: Path | None = None) -> Requirements:
     return Requirements(
         lines=tuple(sorted(lines, key=lambda line: not line.startswith("-"))),
         constraints=() if hashed else tuple(_constraints(lines)),
+        helpers=() if hashed or "scikit-learn" not in _names(lines) else ("skl2onnx", "onnx"),
         hashed=hashed,
         python=python,
         source=", ".join(items)[:200],
@@ -220,10 +227,15 @@ def _constraints(lines: Iterable[str]) -> Iterator[str]:
     """What old releases need and do not say themselves."""
     found = [requirement for line in lines if (requirement := _parsed(line)) is not None]
     bounded = {canonicalize_name(one.name) for one in found if len(one.specifier)}
-    old = any(
-        len(one.specifier) and not one.specifier.contains(first) and not one.specifier.contains("99999")
-        for one in found
-        if (first := _NUMPY_2.get(canonicalize_name(one.name)))
-    )
-    if old and "numpy" not in bounded:
+    names: dict[str, SpecifierSet] = {canonicalize_name(one.name): one.specifier for one in found}
+    if "numpy" not in bounded and any(
+        name in names and _older(names[name], first) for name, first in _NUMPY_2.items()
+    ):
         yield "numpy<2"
+    if _older(names.get("scikit-learn", SpecifierSet()), "1.1"):
+        yield "onnx<1.17"  # the last skl2onnx for it uses what later ones lack
+
+
+def _older(specifier: SpecifierSet, first: str) -> bool:
+    """Whether only releases before `first` will do."""
+    return bool(len(specifier)) and not specifier.contains(first) and not specifier.contains("99999")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from validator.errors import ConversionError, WorkerError
+from validator.errors import ConversionError, PreflightError, WorkerError
 from validator.model.file import identify, read_verified
 from validator.results import Conversion, Hazard
 from validator.runtimes import replies
@@ -141,12 +141,52 @@ def _from_trees(context: Context, worker: Worker, export: Export) -> tuple[Reply
 
 
 def _from_estimator(context: Context, worker: Worker, columns: Columns) -> tuple[Reply, replies.Conversion]:
-    """From the model itself. Raises what the converter raises."""
+    """From the model itself: where it was trained, if skl2onnx is there too, else here.
+
+    Raises what the converter raises, and of two the one that knows the model's libraries.
+    """
+    if not context.converts_there:
+        return _ask(context, worker, columns, context.settings.input_dtype)
+    try:
+        return _converted_there(context, columns)
+    except PreflightError as first:
+        try:
+            return _ask(context, worker, columns, context.settings.input_dtype)
+        except PreflightError:
+            raise first from None
+
+
+def _converted_there(context: Context, columns: Columns) -> tuple[Reply, replies.Conversion]:
+    """In the model's own environment, which has no ONNX Runtime of ours: what comes of it is opened here."""
+    wanted = context.settings.input_dtype
+    failure: PreflightError | None = None
+    for dtype in ("float64", "float32") if wanted == "auto" else (wanted,):
+        worker = context.start("estimator")
+        try:
+            reply, told = _ask(context, worker, columns, dtype)
+            onnx = bytes(reply.arrays[0])
+            scan(context, onnx, "onnx")
+            onnx_runtime(context, onnx)
+        except PreflightError as error:
+            failure = error
+        else:
+            return reply, told
+        finally:
+            worker.close()
+    raise failure or ConversionError("no input type is left to convert for", hint="check --input-dtype")
+
+
+def _ask(
+    context: Context, worker: Worker, columns: Columns, input_dtype: str
+) -> tuple[Reply, replies.Conversion]:
+    """Raises what the converter raises, WorkerError where no file came."""
     named = [list(column) for column in columns]
     most = _most_bytes(len(context.data))
-    options = {**context.load_options(), **_common(context)}
+    options = {**context.load_options(), **_common(context), "input_dtype": input_dtype}
     reply = worker.call("estimator", [context.data], most_bytes=most, columns=named, **options)
     told = replies.read(replies.Conversion, reply.result, "convert")
+    if len(reply.arrays) != 1:
+        raise WorkerError("the convert worker sent no ONNX file", hint="do not ship this model")
     return reply, told.model_copy(update={"method": "skl2onnx"})  # whatever it says of itself
 
 

@@ -92,7 +92,7 @@ def installed(context: Context, report: SafetyReport) -> Installed:
 def _distributions(report: SafetyReport) -> list[str]:
     """All distributions whose versions matter to a model: of what it imports and of what it records."""
     names = {name.partition(".")[0] for name in report.preload} | {name for name, _ in report.versions}
-    return sorted({one for name in names | {"numpy"} for one in DISTRIBUTIONS.get(name, (name,))})
+    return sorted({one for name in names | {"numpy", "skl2onnx"} for one in DISTRIBUTIONS.get(name, (name,))})
 
 
 def _own_version(distribution: str) -> str:

@@ -26,6 +26,7 @@ JOBS = {
         "deployment",
         "custom",
         "environment",
+        "estimator",
     )
 }
 
