@@ -11,6 +11,7 @@ from validator.catalog import BY_ID, expected
 from validator.results import CheckResult, RuntimeName, VerdictName
 
 _BLOCKING = ("fail", "error", "skip")
+_NAMED = 5
 _DISTANCES = {"load": 0, "convert": 2, "parity": 3, "errors": 5, "latency": 6, "quality": 7, "version": 8}
 
 
@@ -137,6 +138,21 @@ def causes_first(checks: Iterable[CheckResult]) -> list[CheckResult]:
     return sorted(checks, key=lambda check: (check.status == "skip", _distance(check)))
 
 
+def lasting_reason(checks: Sequence[CheckResult]) -> str:
+    """The verdict's reason without what is measured or merely warned of: the same for every run of one commit."""
+    blocking = causes_first(check for check in checks if blocks(check))
+    if not blocking:
+        return f"nothing in {len(checks)} checks forbids shipping"
+    named = dict.fromkeys(f"{check.title}{_where(check)}" for check in blocking if check.status != "skip")
+    told = list(named or dict.fromkeys(check.title for check in blocking))
+    more = f", and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    return f"{len(blocking)} of {len(checks)} checks forbid shipping: {', '.join(told[:_NAMED])}{more}"
+
+
+def _where(check: CheckResult) -> str:
+    return f" ({check.runtime})" if check.runtime else ""
+
+
 def _distance(check: CheckResult) -> int:
     """How many kinds of failure may lie behind this one."""
     if check.category == "smoke":
@@ -146,10 +162,9 @@ def _distance(check: CheckResult) -> int:
 
 def _reason(blocking: Sequence[CheckResult]) -> str:
     first = causes_first(blocking)[0]
-    where = f" ({first.runtime})" if first.runtime else ""
     failed = sum(check.status != "skip" for check in blocking)
     more = f", and {failed - 1} more" if failed > 1 else ""
-    return f"{first.title}{where}: {first.message}{more}"[:2000]
+    return f"{first.title}{_where(first)}: {first.message}{more}"[:2000]
 
 
 def _passed(checks: Sequence[CheckResult]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from validator.artifact.read import CONTRACT_SCHEMA, MANIFEST_SCHEMA
 from validator.artifact.version import version_time
+from validator.checklist import blocks, lasting_reason
 from validator.results import Contract, GateResult
 
 
@@ -36,7 +37,7 @@ def manifest_document(result: GateResult, *, onnx: bytes | None) -> dict[str, An
         "version": result.version,
         "created_at": version_time(result.version),
         "verdict": result.verdict,
-        "reason": result.reason,
+        "reason": _reason(result),
         "model": json.loads(result.model.model_dump_json()),
         "git_commit": environment.git_commit,
         "onnx": _onnx_document(result, onnx),
@@ -44,6 +45,12 @@ def manifest_document(result: GateResult, *, onnx: bytes | None) -> dict[str, An
         "packages": {"python": environment.python, **environment.packages},
         "override": _override(result),
     }
+
+
+def _reason(result: GateResult) -> str:
+    """Without measured times, where the checks say why; else as the result says it."""
+    told = result.verdict == "pass" or any(blocks(check) for check in result.checks)
+    return lasting_reason(result.checks) if told else result.reason
 
 
 def _onnx_document(result: GateResult, onnx: bytes | None) -> dict[str, Any] | None:

@@ -102,9 +102,11 @@ def repeated(small: Table, count: int) -> Rule:
 
         if len(answer) != count:
             return "wrong", f"{count} rows in one batch gave {len(answer)} answers"
-        few = ask(small)
+        few = ask(small).present
         for name, array in answer.present.items():
-            expected = few.present[name][np.arange(count) % len(small)]
+            if name not in few or len(few[name]) != len(small):
+                return "wrong", f"{len(small)} rows gave {len(few.get(name, ()))} {name}"
+            expected = few[name][np.arange(count) % len(small)]
             if not _close(array, expected):
                 return "wrong", f"{count} rows in one batch give other {name} than {len(small)} rows do"
         return "declared", f"{count} rows in one batch are answered as {len(small)} rows are"
