@@ -108,6 +108,7 @@ class ModelEntry(_Table):
     target: str | None = None
     contract: ContractSettings | None = None
     max_latency_ms: float | None = None
+    baseline: str | None = None
     python: str | None = None
     requirements: Requirements | None = None
 
