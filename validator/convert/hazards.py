@@ -91,6 +91,25 @@ RULES = (
         hint="train with weights='uniform'",
     ),
     Rule(
+        id="neighbour-ties",
+        names=("KNeighborsRegressor", "KNeighborsClassifier"),
+        message="of neighbours at the same distance others may be taken, so that answers differ where rows repeat",
+        note=True,
+    ),
+    Rule(
+        id="radius-neighbours",
+        names=("RadiusNeighborsClassifier",),
+        message="its converted graph breaks off on some rows",
+        hint="use KNeighborsClassifier instead",
+    ),
+    Rule(
+        id="isotonic-calibration",
+        names=("CalibratedClassifierCV",),
+        applies=lambda step: step.method == "isotonic",
+        message="isotonic calibration converts to other probabilities",
+        hint="calibrate with method='sigmoid'",
+    ),
+    Rule(
         id="lda-probabilities",
         names=("LinearDiscriminantAnalysis",),
         applies=lambda step: hasattr(step, "coef_"),
