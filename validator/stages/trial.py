@@ -20,7 +20,7 @@ from validator.suites.common import Subject
 
 _MIB = 2**20
 #: Seconds after which a wrong input counts as hung.
-_HANG_S = 60.0
+_HANG_S = 120.0
 
 
 def deploy(
@@ -60,7 +60,7 @@ def run_suites(
             for name, runtime in runtimes.items()
         }
         draft.add(*errors.run(candidates, subject))
-        runtimes |= {name: candidate.runtime for name, candidate in candidates.items()}
+        runtimes |= {name: _unhurried(context, candidate.runtime) for name, candidate in candidates.items()}
     if "custom" in runtimes:
         with draft.stage("service"):
             hashes = (draft.model.sha256, context.file.loadable.sha256)
@@ -89,6 +89,11 @@ def _hurried(runtime: WorkerRuntime) -> WorkerRuntime:
     """A wrong input has less time than a whole step: many are tried, and each may hang."""
     limits = runtime.worker.limits
     runtime.worker.limits = replace(limits, timeout_s=min(limits.timeout_s, _HANG_S))
+    return runtime
+
+
+def _unhurried(context: Context, runtime: WorkerRuntime) -> WorkerRuntime:
+    runtime.worker.limits = context.workshop.limits
     return runtime
 
 

@@ -13,6 +13,7 @@ from validator.table import Column, Table
 
 _ROWS = 5
 _MAX_FEATURES = 200
+_NO_NUMBER = "the model has no numeric column"
 #: The first whole number that a float of so many bits cannot hold.
 _FIRST_LOST = {"float32": 2**24 + 1, "float64": 2**53 + 1}
 
@@ -87,7 +88,7 @@ def wrong_dtype(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     import numpy as np
 
     rows = subject.head(_ROWS)
-    if runtime.name == "onnx":
+    if _is_bare_matrix(subject, runtime):
         small = np.ones((len(rows), len(rows.columns)), dtype=np.int16)
         return [array_case(small, never("answers an int16 matrix"))]
     dates = np.datetime64("2024-01-01", "ns") + np.arange(len(rows)).astype("timedelta64[D]")
@@ -100,7 +101,7 @@ def wrong_dtype(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
             never(f"answers dates in {column.name!r}"),
         )
     ]
-    return cases or "the model has no numeric column"
+    return cases or _NO_NUMBER
 
 
 def text(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
@@ -108,9 +109,9 @@ def text(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     import numpy as np
 
     rows = subject.head(_ROWS)
-    if runtime.name == "onnx":
+    if _is_bare_matrix(subject, runtime):
         words = np.array([["abc"] * len(rows.columns)], dtype=object)
-        return [array_case(words, never("answers text"))] if list(_first_and_last(rows)) else _NO_NUMBER
+        return [array_case(words, never("answers text"))]
     cases: list[Case] = []
     for column in _first_and_last(rows):
         for word in ("abc", "1.5"):
@@ -120,7 +121,9 @@ def text(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     return cases or _NO_NUMBER
 
 
-_NO_NUMBER = "the model has no numeric column"
+def _is_bare_matrix(subject: Subject, runtime: Runtime) -> bool:
+    """Whether the runtime takes one matrix, in which no column can have a type of its own."""
+    return runtime.name == "onnx" and subject.rows.is_numeric
 
 
 def _first_and_last(rows: Table) -> Iterator[Column]:

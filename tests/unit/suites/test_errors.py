@@ -190,6 +190,18 @@ def test_reordered_columns_taken_by_name_are_declared(mixed):
     assert found["errors.extra_features", "native"].status == "pass"
 
 
+def test_a_bare_matrix_has_one_type_for_all_columns(subject):
+    def takes_all(array: np.ndarray) -> Outputs:
+        return Outputs(prediction=np.zeros(max(1, len(array))))
+
+    for array_answer, status in ((refusing_array, "pass"), (takes_all, "fail")):
+        runtime = FakeRuntime(name="onnx", answer=lax, array_answer=array_answer)
+        guard = lax_candidate("deployment")
+        found = by_id({"onnx": candidate(runtime), "deployment": guard}, subject)
+        assert found["errors.wrong_dtype", "onnx"].status == status
+        assert found["errors.text", "onnx"].status == status
+
+
 def test_scenarios_without_meaning_do_not_block(subject):
     found = by_id({"native": strict_candidate("native")}, subject)
     unseen = found["errors.unseen_category", "native"]
