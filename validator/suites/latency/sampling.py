@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from validator.errors import PreflightError, WorkerError
 from validator.results import Ratio
@@ -19,8 +20,15 @@ from validator.suites.latency.series import Series
 from validator.suites.latency.statistics import paired_ratio, read_limit
 from validator.table import Table
 
-_BLOCK_NS = 4_000_000
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+_BLOCK_NS = 10_000_000
 _BLOCK_CALLS = 100
+#: The first calls of a block find the caches as the others left them: so many are not counted, or a fifth if fewer.
+_LEAD = 2
+#: By how much blocks differ in length, so that what is slow at every so-manieth call is not always among the first.
+_JITTER = 5
 _WARM_UP_CALLS = 20
 _WARM_UP_SHARE = 0.1
 #: Rounds that are made whatever the budget, and rounds between two looks at the intervals.
@@ -94,6 +102,7 @@ def sample(
         except (Raised, WorkerError) as error:
             found.broken[name] = error
     order = np.random.default_rng(_SEED)
+    starts = dict.fromkeys(arms, 0)
     wanted = set(found.series)
     started = time.perf_counter()
     for done in range(1_000_000):
@@ -107,8 +116,11 @@ def sample(
             found.ended = f"its {effort.budget_s:.2g} s of the time budget were spent"
             break
         for name in order.permutation(sorted(wanted)).tolist():
+            length = _length(calls[name], order)
             try:
-                found.series[name].add(arms[name].runtime.run(done * calls[name], calls[name]))
+                timing = arms[name].runtime.run(starts[name], length)
+                found.series[name].add(timing, lead=min(_LEAD, length // 5))
+                starts[name] += length
             except (Raised, WorkerError) as error:
                 found.broken[name] = error
                 del found.series[name]
@@ -126,6 +138,11 @@ def _make_ready(arm: Arm, rows_per_call: int, budget_s: float, found: Sampled) -
     rows = _repeated(arm.rows, distinct if size == 1 else size * _DISTINCT_BATCHES, size)
     found.resolution_ns = max(found.resolution_ns, runtime.prepare(rows, size).resolution_ns)
     return max(1, min(_BLOCK_CALLS, int(_BLOCK_NS / typical_ns)))
+
+
+def _length(calls: int, random: Generator) -> int:
+    spread = calls // _JITTER
+    return calls + int(random.integers(-spread, spread + 1))
 
 
 def _typical_ns(timing: Timing) -> float:

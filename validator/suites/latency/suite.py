@@ -132,7 +132,8 @@ class Trial:
             batches=batches,
             threads=1,
             clock=f"perf_counter_ns in the worker, in steps of {self.sampled.resolution_ns} ns; "
-            "garbage collection off; one thread; the runtimes in turn, in blocks of calls; "
+            "garbage collection off; one thread; the runtimes in turn, in blocks of calls "
+            "whose first two are not counted; "
             "time that other processes took left out",
             stopped=self.sampled.ended,
         )
