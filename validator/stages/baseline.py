@@ -63,9 +63,14 @@ def open_base(context: Context, found: Base | NoBase, data: Data, native: Native
         draft.change = Change.model_validate({"base": found.name, "status": status, "reason": found.reason})
         return NoVersion(reason=found.reason)
     draft.change = Change(
-        base=found.name, base_version=found.version, status="identical", origin=found.origin
+        base=found.name,
+        base_version=found.version,
+        origin=found.origin,
+        status="unavailable",
+        reason="an earlier step failed",
     )
     if found.sha256 == draft.model.sha256:
+        draft.change = draft.change.model_copy(update={"status": "identical", "reason": ""})
         return NoVersion(reason="the base version is the same file, byte for byte")
     with draft.stage("base version"):
         try:
@@ -186,6 +191,7 @@ class Companion:
     """
 
     version: BaseVersion
+    contract_changes: tuple[str, ...] = ()
     behaviour: Behaviour | None = None
     problem: str = ""
     _asked: int = 0
@@ -193,10 +199,16 @@ class Companion:
 
     @classmethod
     def of(cls, version: BaseVersion, candidate: Contract) -> Companion:
+        """Ready to be asked. An ONNX file does not say what it is for: it is taken for what the candidate is for."""
+        if version.contract.task == "unknown":
+            known = {"task": candidate.task, "classes": candidate.classes}
+            version.contract = version.contract.model_copy(update=known)
+        found = cls(version=version, contract_changes=contract_changes(candidate, version.contract)[:1_000])
         try:
-            return cls(version=version, behaviour=Behaviour(measure=Measure.of(candidate, version.contract)))
+            found.behaviour = Behaviour(measure=Measure.of(candidate, version.contract))
         except NotComparableError as error:
-            return cls(version=version, problem=str(error))
+            found.problem = str(error)
+        return found
 
     def ask(self, table: Table) -> None:
         """Ask for the next batch of the sample, without waiting."""
@@ -240,11 +252,13 @@ class Companion:
     def tell(self, change: Change) -> Change:
         """The change with what was seen of behaviour."""
         seen = self.behaviour
+        change = change.model_copy(update={"contract_changes": self.contract_changes})
         if self.problem or seen is None:
             return change.model_copy(update={"status": "unavailable", "reason": self.problem})
         return change.model_copy(
             update={
                 "status": "compared",
+                "reason": "",
                 "rows": seen.rows,
                 "label_changes": seen.label_changes,
                 "score": seen.measure.score,

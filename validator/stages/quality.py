@@ -38,6 +38,8 @@ class Measuring:
         unable = needs_answers(settings.target, settings.group, task)
         if unable is not None or contract is None:
             return cls(unable=unable or not_applicable("the model has no contract"))
+        if task in ("binary", "multiclass") and not contract.classes:
+            return cls(unable=not_applicable("the model does not tell its classes; name them under [contract]"))
         classes = [list(contract.classes)]
         paired = isinstance(base, BaseVersion) and base.contract.task == contract.task
         if isinstance(base, BaseVersion) and paired:

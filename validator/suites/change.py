@@ -201,6 +201,8 @@ def _answer_changes(candidate: Contract, base: Contract) -> Iterator[str]:
     if candidate.task != base.task:
         yield f"the task is {candidate.task}, was {base.task}"
     new, old = ([str(name) for name in own.classes] for own in (candidate, base))
+    if not new or not old:
+        new = old = []  # an ONNX file does not tell its classes
     gone = [name for name in old if name not in new]
     added = [name for name in new if name not in old]
     if gone:
