@@ -40,7 +40,8 @@ def judge_parity(
     The base version, if there is one, is asked the same rows, and `draft.change` told what that showed.
     """
     draft, settings = context.draft, context.settings
-    tolerance = tolerance_for(converted.method, converted.input_dtype, settings.tolerance)
+    narrow = [str(name) for name in judge.worker.call("single", [converted.onnx]).result["operators"]]
+    tolerance = tolerance_for(converted.method, converted.input_dtype, settings.tolerance, narrow)
     pair = parity.Pair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
     single = converted.input_dtype == "float32"
     cast = CastEffect(native=native.runtime, tolerance=tolerance.value) if single else None

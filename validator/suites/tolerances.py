@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -37,8 +38,15 @@ _TOLERANCES = {
 _OTHER = Tolerance(value=1e-4, reason="an ONNX file with inputs of an unusual type")
 
 
-def tolerance_for(method: str, input_dtype: str, chosen: float | None) -> Tolerance:
-    """The user's tolerance, else the one for this kind of conversion."""
+def tolerance_for(
+    method: str, input_dtype: str, chosen: float | None, single: Sequence[str] = ()
+) -> Tolerance:
+    """The user's tolerance, else the one for this kind of conversion.
+
+    `single` are operators in it that compute in float32 although the input is double.
+    """
     if chosen:
         return Tolerance(value=chosen, reason="set by `tolerance`")
+    if single and method != "exact" and input_dtype == "float64":
+        return Tolerance(value=1e-4, reason=f"operators that compute in float32 alone: {', '.join(single)}")
     return _TOLERANCES.get((method, input_dtype), _OTHER)

@@ -10,9 +10,15 @@ from typing import Any, Dict, List, Optional
 from validator.worker import wire
 from validator.worker.serving import Answer
 
+#: Operators whose sums or results are float32 in ONNX Runtime for inputs of every type.
+SINGLE_PRECISION = frozenset(
+    ("SVMClassifier", "SVMRegressor", "LinearClassifier", "LinearRegressor", "Normalizer", "Scaler", "Imputer",
+     "TfIdfVectorizer", "TreeEnsembleClassifier", "TreeEnsembleRegressor", "FeatureVectorizer")
+)  # fmt: skip
+
 
 class Job:
-    """Operations `trees`, then `prove`; `boundary`."""
+    """Operations `trees`, then `prove`; `boundary`; `single`."""
 
     def __init__(self) -> None:
         self._ensemble: Optional[Any] = None
@@ -46,6 +52,17 @@ class Job:
             "output_bound": None if bounds is None else _finite(bounds.output),
             "labels_exact": proof.labels_exact,
         }, row
+
+    def single(self, arrays: wire.Arrays) -> Answer:
+        """The ONNX file in; the operators in it that compute in float32 whatever they are given, out."""
+        import onnx
+
+        from validator.model.safety.onnx_model import graphs
+
+        model = onnx.ModelProto()
+        model.ParseFromString(arrays[0])
+        used = {node.op_type for graph, _ in graphs(model) for node in graph.node}
+        return {"operators": sorted(used & SINGLE_PRECISION)}, []
 
     def boundary(
         self,
