@@ -40,10 +40,17 @@ def as_joblib(compress: Any) -> Saver:
 
 
 def as_cloudpickle(model: Any, data: Data, folder: Path) -> Path:
+    """With the zoo's own functions inside the file, as it is for functions of a notebook."""
     import cloudpickle
 
+    from tests.zoo import own_functions
+
     path = folder / "model.pkl"
-    path.write_bytes(cloudpickle.dumps(model))
+    cloudpickle.register_pickle_by_value(own_functions)
+    try:
+        path.write_bytes(cloudpickle.dumps(model))
+    finally:
+        cloudpickle.unregister_pickle_by_value(own_functions)
     return path
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.zoo import data as sets
-from tests.zoo import saving
+from tests.zoo import own_functions, saving
 from tests.zoo.case import MEASURED, PROVED, Case, Expected, Made, line, refused
 from tests.zoo.data import Data
 
@@ -110,7 +110,7 @@ TREES: tuple[Case, ...] = (
     _trees(
         "GradientBoostingRegressor",
         sets.diabetes,
-        MEASURED,
+        refused("starts from a LinearRegression"),
         note="starts from a linear model",
         init=E("linear_model.LinearRegression"),
     ),
@@ -199,6 +199,11 @@ def _other(
     return line(f"{name}, {note}" if note else name, fitted(path, data, **params), expected, quick=quick)
 
 
+def one_measure() -> Data:
+    """The patients' body mass index alone."""
+    return sets.diabetes().with_features(sets.diabetes().X[["bmi"]])
+
+
 OTHERS: tuple[Case, ...] = (
     _other("svm.SVC", sets.iris),
     _other("svm.SVC", sets.iris, note="probabilities", probability=True, random_state=0),
@@ -208,7 +213,13 @@ OTHERS: tuple[Case, ...] = (
     _other("svm.NuSVR", sets.diabetes),
     _other("svm.LinearSVR", sets.diabetes, max_iter=20000),
     _other("svm.OneClassSVM", sets.iris),
-    _other("neighbors.KNeighborsClassifier", sets.iris, quick=True),
+    _other("neighbors.KNeighborsClassifier", sets.wine, quick=True),
+    _other(
+        "neighbors.KNeighborsClassifier",
+        sets.iris,
+        refused("differ", check="parity.sample"),
+        note="equal distances",
+    ),
     _other("neighbors.KNeighborsRegressor", sets.diabetes),
     _other(
         "neighbors.KNeighborsRegressor",
@@ -217,8 +228,8 @@ OTHERS: tuple[Case, ...] = (
         note="distance weights",
         weights="distance",
     ),
-    _other("neighbors.RadiusNeighborsClassifier", sets.iris, radius=5.0),
-    _other("neighbors.NearestCentroid", sets.iris),
+    _other("neighbors.RadiusNeighborsClassifier", sets.iris, refused("breaks off"), radius=5.0),
+    _other("neighbors.NearestCentroid", sets.iris, refused("NearestCentroid")),
     _other("neighbors.LocalOutlierFactor", sets.iris, novelty=True),
     *(
         _other(f"naive_bayes.{name}", sets.digits)
@@ -235,7 +246,7 @@ OTHERS: tuple[Case, ...] = (
     _other("gaussian_process.GaussianProcessRegressor", sets.diabetes, alpha=1.0),
     _other("gaussian_process.GaussianProcessClassifier", sets.iris, refused("operator")),
     _other("kernel_ridge.KernelRidge", sets.diabetes, refused("KernelRidge")),
-    _other("isotonic.IsotonicRegression", sets.diabetes, refused("IsotonicRegression")),
+    _other("isotonic.IsotonicRegression", one_measure, refused("IsotonicRegression")),
     _other("cross_decomposition.PLSRegression", sets.linnerud),
     _other("dummy.DummyClassifier", sets.iris, refused("DummyClassifier")),
     _other("covariance.EllipticEnvelope", sets.iris, refused("EllipticEnvelope"), random_state=0),
@@ -252,6 +263,7 @@ COMBINED: tuple[Case, ...] = (
     _other(
         "calibration.CalibratedClassifierCV",
         sets.cancer,
+        refused("isotonic"),
         note="isotonic, over a forest",
         estimator=FOREST,
         cv=3,
@@ -385,18 +397,16 @@ RIDGE = E("linear_model.Ridge")
 BOOSTED = E("ensemble.HistGradientBoostingRegressor", max_iter=10, random_state=0)
 
 
-def doubled(values: Any) -> Any:
-    """A user's own step."""
-    return values * 2.0
-
-
 def _own_function() -> Made:
     from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
     data = sets.diabetes()
-    return Made(model=make_pipeline(FunctionTransformer(doubled), Ridge()).fit(data.X, data.y), data=data)
+    return Made(
+        model=make_pipeline(FunctionTransformer(own_functions.doubled), Ridge()).fit(data.X, data.y),
+        data=data,
+    )
 
 
 def _numpy_function(name: str) -> Callable[[], Made]:

@@ -123,7 +123,7 @@ CASES: tuple[Case, ...] = (
     line(
         "XGBoost multi:softmax",
         booster(sets.wine, objective="multi:softmax", num_class=3),
-        refused("multi:softmax"),
+        PROVED,
     ),
     line(
         "XGBoost classifier, multi:softmax",
@@ -156,7 +156,11 @@ CASES: tuple[Case, ...] = (
         PROVED,
     ),
     line("XGBoost missing values", wrapper("Classifier", sets.cancer_with_gaps), PROVED, quick=True),
-    line("XGBoost missing=-999", wrapper("Classifier", own_mark, missing=-999.0), PROVED),
+    line(
+        "XGBoost missing=-999",
+        wrapper("Classifier", own_mark, missing=-999.0),
+        refused("reads -999 as a missing value"),
+    ),
     line("XGBoost pandas categories", booster(sets.firms_as_categories), PROVED, quick=True),
     line(
         "XGBoost pandas categories, regressor",
