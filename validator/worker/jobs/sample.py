@@ -15,6 +15,7 @@ from validator.worker import wire
 _FILE = 4  # the sample's descriptor, next after the channel
 _MAX_NPZ_BYTES = 4 * 2**30
 _BATCH_ROWS = 65_536
+_READ_BYTES = 256 * 1024
 
 
 class _NoPandas:
@@ -103,7 +104,9 @@ def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
     if format == "parquet":
         import pyarrow.parquet as pq
 
-        yield from pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
+        # Read as it goes: by default a whole row group's columns are held, and a file may be one row group.
+        parquet = pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
+        yield from parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
     elif format == "csv":
         import pyarrow.csv as csv
 
