@@ -185,3 +185,15 @@ def test_a_base_version_that_breaks_off_is_stated(subject):
     broken.error = WorkerError("the worker died", hint="x")
     checks, _ = run(subject=subject, base=latency.Base(runtime=broken, rows=subject.rows))
     assert "the worker died" in checks["latency.base", ""].message
+
+
+def test_a_runtime_that_refuses_a_batch_size_fails_the_check_of_batches_alone(subject):
+    class Refusing(FakeRuntime):
+        def prepare(self, table, rows_per_call):
+            if rows_per_call == 100:
+                raise Raised("ValueError", ("ValueError",), "at most fifty rows", "see the message")
+            return super().prepare(table, rows_per_call)
+
+    checks, _ = run(onnx=Refusing(name="onnx"), subject=subject)
+    assert failing(checks) == {("latency.batch", "onnx")}
+    assert "at most fifty rows" in checks["latency.batch", "onnx"].message
