@@ -189,7 +189,7 @@ class WorkerRuntime:
         for name, array in zip(names, arrays, strict=True):
             dtype, shape = getattr(array, "dtype", None), getattr(array, "shape", ())
             kinds = "fiubO" if name == "label" else "fiub"
-            if dtype is None or dtype.kind not in kinds or not 1 <= len(shape) <= 3:
+            if dtype is None or dtype.kind not in kinds or not 1 <= len(shape) <= 3 or 0 in shape[1:]:
                 raise WorkerError(f"the {self.name} worker's {name} is {dtype} {shape}", hint=_HINT)
             if rows is not None and len(array) > max(10 * rows, 1_000):
                 raise WorkerError(

@@ -69,10 +69,14 @@ class Comparison:
     def _add_labels(self, native: NDArray[Any] | None, onnx: NDArray[Any] | None, start: int) -> None:
         if native is None or onnx is None:
             return
+        if native.shape != onnx.shape:
+            self._problem(f"label is {list(native.shape)} in native, {list(onnx.shape)} in ONNX")
+            return
         if native.dtype == object or onnx.dtype == object:
             different = native.astype(str) != onnx.astype(str)
         else:
             different = native != onnx
+        different = different.reshape(len(different), -1).any(axis=1)
         if different.any():
             self.label_flips += int(different.sum())
             if self.first_flip is None:
