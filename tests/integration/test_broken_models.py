@@ -98,6 +98,12 @@ FAULTS = {
 }
 
 
+#: What may follow from a fault: other checks compare answers too.
+CONSEQUENCES = {
+    "Random": {"errors.large_batch/native", "errors.many_threads/native"},
+    "LosesRows": {"errors.large_batch/native"},
+    "NotThreadSafe": {"errors.many_threads/native"},
+}
 COMMON = ("GivesNaN", "AboveOne", "Random", "BatchDependent")
 
 
@@ -111,8 +117,9 @@ def test_a_fault_is_blocked_by_the_check_that_is_meant_for_it_and_told_first(nam
     found = judged({name: getattr(faulty, name)(trained) for name in names})
     assert found.code == 1
     each = {name: replace(found, folder=found.folder / name) for name in names}
-    meant = {name: {*_native(FAULTS[name][0]), "convert.onnx"} for name in names}
-    assert {name: wrong(one) for name, one in each.items()} == meant
+    for name, one in each.items():
+        meant = {*_native(FAULTS[name][0]), "convert.onnx"}
+        assert meant <= wrong(one) <= meant | CONSEQUENCES.get(name, set()), name
     for name in names:
         id, words, hint = FAULTS[name]
         runtime = "native" if _native(id) else ""

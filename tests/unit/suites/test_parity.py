@@ -11,6 +11,7 @@ from tests.unit.suites.conftest import sensible
 from validator.runtimes.process import Raised
 from validator.suites import parity
 from validator.suites.common import run_check
+from validator.suites.inside import Inside, judge_inside
 from validator.table import Column, Table
 
 KINDS = np.array(["x", "y"], dtype=object)
@@ -124,3 +125,14 @@ def test_an_error_is_no_difference_and_its_remedy_is_no_row(mixed):
     assert "ImportError: cannot import name 'thing'" in found.message
     assert "row" not in found.hint
     assert "ONNX file" not in found.hint
+
+
+def test_a_row_that_meets_another_leaf_fails_the_check_of_leaves():
+    """parity.leaves: even where the answers are the same."""
+    same = run_check(
+        "parity.leaves", "", lambda: judge_inside(Inside(tolerance=1e-9, rows=50, leaf_mismatches=0))
+    )
+    other = Inside(tolerance=1e-9, rows=50, leaf_mismatches=2, first_mismatch="a=0.5")
+    found = run_check("parity.leaves", "", lambda: judge_inside(other))
+    assert (same.status, found.status) == ("pass", "fail")
+    assert "2 of 50 rows meet other leaves" in found.message
