@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from validator.environments import mlflow
 from validator.errors import UsageError
@@ -238,4 +239,12 @@ def _constraints(lines: Iterable[str]) -> Iterator[str]:
 
 def _older(specifier: SpecifierSet, first: str) -> bool:
     """Whether only releases before `first` will do."""
-    return bool(len(specifier)) and not specifier.contains(first) and not specifier.contains("99999")
+    return not specifier.contains(first) and any(_ends_before(part, Version(first)) for part in specifier)
+
+
+def _ends_before(part: Specifier, first: Version) -> bool:
+    try:
+        version = Version(part.version.removesuffix(".*"))
+    except InvalidVersion:
+        return False
+    return part.operator in ("==", "===", "<=", "<", "~=") and version <= first

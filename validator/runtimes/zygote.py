@@ -48,6 +48,7 @@ class Zygote:
                     cwd="/",
                 )
             except OSError as error:
+                ours.close()
                 raise UsageError(f"cannot run {python.path}: {error.strerror}", hint="check --python") from error
         ours.settimeout(_START_TIMEOUT_S)
         return cls(process=process, control=ours)
