@@ -59,7 +59,7 @@ def _anchored_wrapper(target: str, moved: Callable[[str], str]) -> str:
     """The path in `file.py:Class` or `mlflow:folder` moved; a module's name as it is."""
     place, _, rest = target.rpartition(":")
     if place == "mlflow":
-        return f"mlflow:{moved(rest)}"
+        return f"mlflow:{moved(rest)}" if rest else target
     return f"{moved(place)}:{rest}" if place.endswith(".py") else target
 
 

@@ -111,6 +111,8 @@ class ModelEntry(_Table):
     baseline: str | None = None
     python: str | None = None
     requirements: Requirements | None = None
+    deployment: str | None = None
+    deployment_methods: Items | None = None
 
 
 def _field(default: Any, group: str, description: str, **extra: Any) -> Any:

@@ -10,6 +10,7 @@ from validator.configuration import resolve
 from validator.errors import UsageError
 from validator.settings import defaults_for
 from validator.stages.wrapper import find_wrapper, siblings, watched_paths
+from validator.targets import targets
 
 METHODS = defaults_for("deployment_methods").default
 
@@ -161,3 +162,13 @@ def test_a_change_beside_the_wrapper_changes_its_verdict(
     workspace: Path, target: str, names: set[str]
 ) -> None:
     assert {Path(path).name for path in watched_paths(target, workspace)} == names
+
+
+def test_each_of_several_models_may_have_its_own_wrapper(tmp_path: Path) -> None:
+    (tmp_path / "preflight.toml").write_text(
+        'deployment = "all.py:W"\n[[models]]\nmodel = "a.pkl"\ndeployment = "a.py:W"\ndeployment_methods = ["open"]\n'
+        '[[models]]\nmodel = "b.pkl"\n'
+    )
+    first, second = targets(resolve({}, {}, tmp_path))
+    assert (first.deployment, first.deployment_methods) == ("a.py:W", ("open",))
+    assert (second.deployment, second.deployment_methods) == ("all.py:W", METHODS)
