@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from validator.results import Parity
+from validator.runtimes.process import Raised
 from validator.stages.baseline import BaseVersion, Companion, NoVersion
 from validator.stages.context import Context
 from validator.stages.conversion import Converted
@@ -15,7 +16,7 @@ from validator.stages.quality import Measuring, judge_quality
 from validator.stages.reading import Reading
 from validator.suites import parity
 from validator.suites.casting import CastEffect
-from validator.suites.common import Subject, not_applicable, run_check
+from validator.suites.common import Subject, not_applicable, run_check, seen
 from validator.suites.compare import Comparison
 from validator.suites.inside import Inside, compare_inside, judge_inside, marked_from
 from validator.suites.tolerances import Tolerance, tolerance_for
@@ -124,9 +125,18 @@ def _on_boundary(
     if not len(rows):
         return not_applicable("the model has no thresholds")
     edges += [rows.take(slice(start, start + _BATCH_ROWS)) for start in range(0, len(rows), _BATCH_ROWS)]
-    comparison = pair.compare(edges)
+    refused = 0
+    try:
+        comparison = pair.compare(edges)
+    except Raised:
+        # An encoder may refuse a number between its categories: such rows have no native answer to compare with.
+        edges[:], refused = parity.accepted(pair.native, edges)
+        if not edges:
+            return not_applicable("the native model refuses every row between its own values")
+        comparison = pair.compare(edges)
     kept.append(comparison)
-    return parity.judge(comparison, "boundary rows")
+    finding = parity.judge(comparison, "boundary rows")
+    return replace(finding, evidence=(*finding.evidence, seen("rows that native refuses", refused)))
 
 
 def _inside(

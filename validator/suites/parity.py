@@ -18,6 +18,8 @@ from validator.table import Column, Table
 
 Sink = Callable[[Table, Outputs, Outputs], None]
 _MISSING_ROWS = 2_000
+_SMALLEST = 8
+"""rows that are left out together where the native model refuses one of them"""
 UNSEEN = "preflight: never seen"
 
 
@@ -99,6 +101,26 @@ class Pair:
             if asked is not None:  # whoever looks at the answers broke off
                 with contextlib.suppress(Raised, WorkerError):
                     self._answers(asked)
+
+
+def accepted(native: WorkerRuntime, tables: Iterable[Table]) -> tuple[list[Table], int]:
+    """The rows that the native model answers, and how many it refuses; it is asked halves of what it refused."""
+    kept: list[Table] = []
+    refused = 0
+    waiting = list(tables)
+    while waiting:
+        rows = waiting.pop()
+        try:
+            native.predict(rows)
+        except Raised:
+            if len(rows) <= _SMALLEST:
+                refused += len(rows)
+                continue
+            half = len(rows) // 2
+            waiting += [rows.take(slice(half, None)), rows.take(slice(0, half))]
+        else:
+            kept.append(rows)
+    return kept, refused
 
 
 def judge(comparison: Comparison, what: str) -> Finding:
