@@ -31,8 +31,7 @@ _LEAD = 2
 _JITTER = 5
 _WARM_UP_CALLS = 20
 _WARM_UP_SHARE = 0.1
-#: Rounds that are made whatever the budget, and rounds between two looks at the intervals.
-_LEAST_ROUNDS = 3
+#: Rounds between two looks at the intervals.
 _LOOK_EVERY = 5
 #: One row again and again flatters every runtime: its branches and nodes stay cached. Slow models cost more to feed.
 _DISTINCT_ROWS, _DISTINCT_ROWS_OF_SLOW = 2_000, 500
@@ -63,11 +62,15 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How long to sample: seconds at most, rounds at least, and the confidence of the intervals."""
+    """How long to sample: seconds at most, and the confidence of the intervals.
+
+    `rounds` are made before anything counts as settled, `least_rounds` whatever the budget.
+    """
 
     budget_s: float
     confidence: float
     rounds: int = 20
+    least_rounds: int = 3
 
 
 @dataclass(kw_only=True)
@@ -112,7 +115,7 @@ def sample(
         if not wanted:
             found.ended = f"the intervals were narrow enough, after {seconds:.2f} s"
             break
-        if done >= min(_LEAST_ROUNDS, effort.rounds) and seconds > effort.budget_s:
+        if done >= effort.least_rounds and seconds > effort.budget_s:
             found.ended = f"its {effort.budget_s:.2g} s of the time budget were spent"
             break
         for name in order.permutation(sorted(wanted)).tolist():
@@ -132,8 +135,10 @@ def _make_ready(arm: Arm, rows_per_call: int, budget_s: float, found: Sampled) -
     """Prepare inputs and warm up; returns the calls of one block, fewer for a slow model."""
     runtime, size = arm.runtime, rows_per_call
     runtime.prepare(_repeated(arm.rows, _WARM_UP_CALLS if size == 1 else size, size), size)
-    affordable = int(budget_s * 1e9 * _WARM_UP_SHARE / _typical_ns(runtime.run(0, 1)))
-    typical_ns = _typical_ns(runtime.run(1, min(_WARM_UP_CALLS, max(affordable, 1))))
+    typical_ns = _typical_ns(runtime.run(0, 1))
+    if typical_ns < budget_s * 1e9:  # the first call may be slow for all that comes with it
+        affordable = int(budget_s * 1e9 * _WARM_UP_SHARE / typical_ns)
+        typical_ns = _typical_ns(runtime.run(1, min(_WARM_UP_CALLS, max(affordable, 1))))
     distinct = _DISTINCT_ROWS if typical_ns < _SLOW_NS else _DISTINCT_ROWS_OF_SLOW
     rows = _repeated(arm.rows, distinct if size == 1 else size * _DISTINCT_BATCHES, size)
     found.resolution_ns = max(found.resolution_ns, runtime.prepare(rows, size).resolution_ns)

@@ -83,7 +83,7 @@ class Trial:
     def batches(self) -> tuple[tuple[BatchLatency, ...], list[CheckResult]]:
         """Batches on the bare runtimes, and their check on each."""
         budget_s = self.limits.budget_s * _FOR_BATCHES
-        effort = Effort(budget_s=budget_s, confidence=self.limits.confidence, rounds=5)
+        effort = Effort(budget_s=budget_s, confidence=self.limits.confidence, rounds=5, least_rounds=1)
         working = {name: r for name, r in _raw(self.runtimes).items() if name in self.sampled.series}
         found = measure_batches(
             working, self.subject.rows, self.limits.batch_sizes, effort, self.sampled.series
