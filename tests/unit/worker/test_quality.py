@@ -28,7 +28,10 @@ def gathered(
         part = slice(start, start + batch)
         found.add(
             truth[part],
-            [(None if label is None else label[part], values[part]) for label, values in models],
+            [
+                (None if label is None else label[part], more.get("output", "probabilities"), values[part])
+                for label, values in models
+            ],
             {name: values[part] for name, values in more.get("slices", {}).items()},
             None if more.get("group") is None else more["group"][part],
         )
@@ -165,6 +168,15 @@ def test_a_true_answer_that_is_no_class_is_named(binary):
     truth[700] = 7
     with pytest.raises(ValueError, match="'7', which is none of the model's classes"):
         gathered("binary", truth, binary["models"][0])
+
+
+def test_scores_rank_two_classes_and_are_no_probabilities(binary):
+    (label, values), truth = binary["models"][0], binary["truth"]
+    scores_only = [(label, 3 * values[:, 1:] - 1), (label, 2 * values[:, 1:])]
+    found = figures(gathered("binary", truth, *scores_only, output="score"), compare=True)
+    assert found.keys() == {"auc", "accuracy", "f1"}
+    assert found["auc"]["value"] == pytest.approx(metrics.roc_auc_score(truth, values[:, 1]))
+    assert (found["auc"]["low"], found["auc"]["high"]) == pytest.approx((0, 0), abs=1e-12)
 
 
 def test_one_class_only_leaves_the_auc_open(binary):

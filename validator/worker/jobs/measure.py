@@ -20,14 +20,19 @@ class Job:
         self._gathering = Gathering(task, classes, slices)
         return {}, []
 
-    def add(self, arrays: wire.Arrays, labelled: List[bool], slices: List[str], grouped: bool) -> Answer:
-        """A batch: truth [n]; of each model values [n, K] and, where `labelled`, labels [n]; slices; queries."""
+    def add(
+        self, arrays: wire.Arrays, outputs: List[str], labelled: List[bool], slices: List[str], grouped: bool
+    ) -> Answer:
+        """A batch: truth [n]; of each model values [n, K] and, where `labelled`, labels [n]; slices; queries.
+
+        `outputs` are the names of the outputs that the values are.
+        """
         rest = iter(arrays)
         truth = next(rest)
         answers = []
-        for has_label in labelled:
+        for name, has_label in zip(outputs, labelled):
             values = next(rest)
-            answers.append((next(rest) if has_label else None, values))
+            answers.append((next(rest) if has_label else None, name, values))
         columns = {name: next(rest) for name in slices}
         self._begun.add(truth, answers, columns, next(rest) if grouped else None)
         return {}, []
