@@ -12,14 +12,19 @@ Rows = npt.NDArray[np.float64]
 
 
 def covering_rows(
-    sample: Rows, *, knees: Sequence[Mapping[str, Any]] = (), limit: int = 20_000, seed: int = 0
+    sample: Rows,
+    *,
+    knees: Sequence[Mapping[str, Any]] = (),
+    input_dtype: str = "float64",
+    limit: int = 20_000,
+    seed: int = 0,
 ) -> Rows:
     """At most `limit` rows [N, F] made of a sample [S, F]; the same for the same arguments.
 
     A quarter each: real rows; rows whose features come from two real rows, so that each feature keeps its own
     distribution; rows spread evenly over each feature's range and a little beyond; and real rows with one feature
     on a knee (bin edge, category, imputer statistic: {"column", "values"}) or one ulp beside it, float32's or
-    float64's.
+    float64's. All are values of the input type: what a cast does to others is told apart from this.
     """
     sample = np.asarray(sample, dtype=np.float64)
     if not len(sample) or limit < 1:
@@ -32,7 +37,9 @@ def covering_rows(
         _spread(sample, share, random),
         _at_knees(sample, knees, share, random),
     ]
-    return np.concatenate(parts)[:limit]
+    made = np.concatenate(parts)[:limit]
+    with np.errstate(over="ignore"):
+        return made.astype(np.float32).astype(np.float64) if input_dtype == "float32" else made
 
 
 def _mixed(sample: Rows, count: int, random: np.random.Generator) -> Rows:

@@ -83,7 +83,7 @@ class Job:
         if self._ensemble is not None:
             made = boundary_rows(self._ensemble, sample, limit=limit, input_dtype=input_dtype)
         else:
-            made = covering_rows(sample, knees=knees, limit=limit)
+            made = covering_rows(sample, knees=knees, limit=limit, input_dtype=input_dtype)
         meta, packed = wire.pack_table(decode(made, coding))
         return {"table": meta}, packed
 
