@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from validator.convert.foreseen import Foreseen, foreseen
 from validator.model.file import ModelFile, identify, read_verified
 from validator.model.safety import SafetyReport, gather
 from validator.report.escape import log_line
@@ -30,8 +31,14 @@ class Inspection:
     def ok(self) -> bool:
         return self.report.ok
 
+    @property
+    def hazards(self) -> tuple[Foreseen, ...]:
+        """What may go wrong when the model is converted, as far as the file shows it."""
+        return foreseen((one.name for one in self.report.imports), dict(self.report.facts))
+
     def to_json(self) -> dict[str, Any]:
         facts = gather(self.file, self.report).to_dict()
+        facts["hazards"] = [hazard.to_json() for hazard in self.hazards]
         return {**facts, "isolation": [layer.model_dump() for layer in self.isolation]}
 
 
@@ -67,6 +74,7 @@ def _lines(found: Inspection) -> list[str]:
     lines += [f"  saved    with {name} {version}" for name, version in report.versions]
     lines += [f"  {name}  {value}" for name, value in report.facts]
     lines += [f"  note     {note}" for note in report.notes]
+    lines += [f"  hazard   {hazard}" for hazard in found.hazards]
     if report.imports:
         lines.append(f"  imports  {len(report.imports)} names:")
         lines += [

@@ -68,7 +68,7 @@ def _parameters(names: List[str], model: Dict[str, Any]) -> List[str]:
 
 def _pandas(model: Dict[str, Any]) -> List[str]:
     lists = model.get("pandas_categorical")
-    return [f"pandas_categorical:{json.dumps(lists)}"] if lists else []
+    return [] if lists is None else [f"pandas_categorical:{json.dumps(lists)}"]
 
 
 def _tree(number: int, tree: Dict[str, Any]) -> str:

@@ -66,7 +66,10 @@ def check_text(text: str, limits: Limits) -> dict[str, str]:
         nodes += _check_tree(tree, number, n_features)
         _need(nodes <= limits.nodes, f"there are more than {limits.nodes:,} splits")
     _check_categories(tail)
+    linear = sum("\nis_linear=1" in tree for tree in trees)
     return {
+        **({"averaged": "yes"} if "\naverage_output\n" in f"{head_text}\n" else {}),
+        **({"linear trees": str(linear)} if linear else {}),
         "version": head.get("version", ""), "objective": head.get("objective", "")[:200],
         "features": str(n_features), "trees": str(len(trees)), "splits": str(nodes), "classes": str(n_classes),
     }  # fmt: skip
