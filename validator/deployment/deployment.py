@@ -14,7 +14,7 @@ from validator.deployment.contract import ServedContract, parse_contract
 from validator.deployment.errors import DeploymentError, FailedArtifactError
 from validator.deployment.fast import make_fast_row
 from validator.deployment.guard import Answered, Guard
-from validator.deployment.identity import describe, open_artifact
+from validator.deployment.identity import describe, hold_to_key, open_artifact
 from validator.deployment.intake import read_columns, uniform_matrix
 from validator.deployment.latency import LatencyStats
 from validator.deployment.meter import Meter, Method
@@ -75,6 +75,7 @@ class Deployment:
         on_invalid: OnInvalid = "raise",
         extra: Extra = "refuse",
         override: str | None = None,
+        verify_key: str | Path | None = None,
         threads: int = 1,
         session_options: Any = None,
         providers: Sequence[str] = ("CPUExecutionProvider",),
@@ -85,14 +86,17 @@ class Deployment:
         `on_invalid` is "raise", "flag", or a fallback: a mapping of outputs for one row, or a function of
         the row's number and its problems that gives one. `extra="ignore"` leaves out columns that the contract
         does not know. `override` is the reason for loading what would be refused (failed, changed or never judged);
-        `metadata()` shows it. `threads` are those within one operator; more than one may change the last bits of an
+        `metadata()` shows it. With `verify_key`, a public key, there must be a signature by it beside the folder, and
+        no override helps. `threads` are those within one operator; more than one may change the last bits of an
         answer with the size of the batch. `session_options` (an `onnxruntime.SessionOptions`) replaces our own.
         `on_call` is told of every call; what it raises is counted and warned of, not passed on.
 
-        Raises ArtifactNotFoundError (a FileNotFoundError), and TamperedArtifactError, UnjudgedArtifactError or
-        FailedArtifactError (each a ValueError), which name the file.
+        Raises ArtifactNotFoundError (a FileNotFoundError), and TamperedArtifactError (of which SignatureError is
+        one), UnjudgedArtifactError or FailedArtifactError (each a ValueError), which name the file.
         """
         stored, overridden = open_artifact(artifact, override)
+        if verify_key is not None:
+            hold_to_key(stored, verify_key)
         if stored.onnx is None or stored.contract is None:
             lacking = "model.onnx" if stored.onnx is None else "contract.json"
             raise FailedArtifactError(

@@ -34,6 +34,18 @@ def open_artifact(artifact: str | Path, override: str | None) -> tuple[StoredArt
     return stored, {"reason": override, "refused_for": refused_for}
 
 
+def hold_to_key(stored: StoredArtifact, key: str | Path) -> None:
+    """Raises SignatureError unless the signature beside the folder is by that public key, over what was read."""
+    from validator.artifact.signing import SignatureError, hold_to_signature, signature_of
+
+    if stored.problems:
+        raise SignatureError(
+            f"{stored.path} cannot be held to a signature: {stored.problems[0]}",
+            hint="restore the folder from where it was built; an override does not help here",
+        )
+    hold_to_signature(stored, key=key, signature=signature_of(stored.path))
+
+
 def describe(
     stored: StoredArtifact, override: dict[str, Any] | None, session: Any, *, threads: int | None
 ) -> dict[str, Any]:
