@@ -11,7 +11,7 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.context import Context
 from validator.stages.conversion import Converted
 from validator.suites.common import Finding, failed, not_applicable, passed, result, run_check, seen
-from validator.suites.compare import Comparison
+from validator.suites.compare import Comparison, in_words
 from validator.table import Table
 from validator.worker import wire
 
@@ -93,8 +93,7 @@ def _judge(proof: Proof, *, given: bool) -> Finding:
 
 def _shown(row: Table, native: WorkerRuntime, onnx: WorkerRuntime) -> list[Evidence]:
     """The counter-example, what both runtimes answer to it, and how far apart that is."""
-    values = ", ".join(f"{column.name}={column.decoded().tolist()[0]!r}" for column in row.columns)
-    evidence = [seen("counter-example", values[:5_000])]
+    evidence = [seen("counter-example", in_words(row, 0))]
     answers = []
     for runtime in (native, onnx):
         try:

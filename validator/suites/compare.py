@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from validator.outputs import Outputs
+from validator.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,15 +14,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Worst:
-    """The row with the largest difference, and both answers."""
+    """The row with the largest difference, both answers, and what was asked, in words."""
 
     row: int
     native: float
     onnx: float
+    inputs: str = ""
 
     @property
     def text(self) -> str:
-        return f"row {self.row}: native {self.native!r}, ONNX {self.onnx!r}"
+        asked = f" ({self.inputs})" if self.inputs else ""
+        return f"row {self.row}{asked}: native {self.native!r}, ONNX {self.onnx!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """The first row whose label flips, both labels, and what was asked, in words."""
+
+    row: int
+    native: str
+    onnx: str
+    inputs: str = ""
 
 
 @dataclass(kw_only=True)
@@ -35,7 +48,7 @@ class Comparison:
     max_relative: float = 0.0
     beyond: int = 0
     label_flips: int = 0
-    first_flip: tuple[int, str, str] | None = None
+    first_flip: Flip | None = None
     worst: Worst | None = None
     problems: list[str] = field(default_factory=list)
 
@@ -43,6 +56,15 @@ class Comparison:
     def agrees(self) -> bool:
         """Whether numbers are within the tolerance everywhere. Labels are counted apart."""
         return not self.beyond and not self.problems
+
+    def add_rows(self, rows: Table, native: Outputs, onnx: Outputs) -> None:
+        """Take in the answers for the next rows, and keep what was asked in those that are shown."""
+        start, worst, flip = self.rows, self.worst, self.first_flip
+        self.add(native, onnx, len(rows))
+        if self.worst is not None and self.worst is not worst:
+            self.worst = replace(self.worst, inputs=in_words(rows, self.worst.row - start))
+        if self.first_flip is not None and self.first_flip is not flip:
+            self.first_flip = replace(self.first_flip, inputs=in_words(rows, self.first_flip.row - start))
 
     def add(self, native: Outputs, onnx: Outputs, rows: int) -> None:
         """Take in the answers for the next `rows` rows."""
@@ -81,7 +103,9 @@ class Comparison:
             self.label_flips += int(different.sum())
             if self.first_flip is None:
                 row = int(different.argmax())
-                self.first_flip = (start + row, str(native[row])[:100], str(onnx[row])[:100])
+                self.first_flip = Flip(
+                    row=start + row, native=str(native[row])[:100], onnx=str(onnx[row])[:100]
+                )
 
     def _add_numbers(self, native: NDArray[Any], onnx: NDArray[Any], name: str, start: int) -> None:
         import numpy as np
@@ -101,6 +125,12 @@ class Comparison:
             self.max_relative = float(relative.max())
             row, column = np.unravel_index(int(relative.argmax()), relative.shape)
             self.worst = Worst(row=start + int(row), native=float(a[row, column]), onnx=float(b[row, column]))
+
+
+def in_words(rows: Table, row: int) -> str:
+    """One row as `name=value, ...`."""
+    one = rows.take(slice(row, row + 1))
+    return ", ".join(f"{column.name}={column.decoded().tolist()[0]!r}" for column in one.columns)[:2_000]
 
 
 def differing(first: Outputs, second: Outputs, tolerance: float) -> NDArray[Any]:

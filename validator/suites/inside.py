@@ -10,7 +10,7 @@ from validator.outputs import Outputs
 from validator.runtimes.process import Reply, Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.suites.common import Finding, failed, not_applicable, passed, seen
-from validator.suites.compare import Comparison
+from validator.suites.compare import Comparison, in_words
 from validator.table import Table
 from validator.worker import wire
 
@@ -93,13 +93,12 @@ def _compare(found: Inside, rows: Table, told: dict[str, Any], marked: Marked) -
         score = marked.leaves.predict(rows).score
         different = score != told["leaves"]
         if different.any() and not found.leaf_mismatches:
-            row = rows.take(slice(int(different.argmax()), int(different.argmax()) + 1))
-            found.first_mismatch = ", ".join(f"{c.name}={c.decoded().tolist()[0]!r}" for c in row.columns)
+            found.first_mismatch = in_words(rows, int(different.argmax()))
         found.leaf_mismatches = (found.leaf_mismatches or 0) + int(different.sum())
     if "raw" in told and marked.raw is not None:
         found.raw = found.raw or Comparison(tolerance=found.tolerance)
         score = marked.raw.predict(rows).score
-        found.raw.add(Outputs(score=_flat(told["raw"])), Outputs(score=_flat(score)), len(rows))
+        found.raw.add_rows(rows, Outputs(score=_flat(told["raw"])), Outputs(score=_flat(score)))
     found.rows += len(rows)
 
 
@@ -125,7 +124,7 @@ def judge_inside(found: Inside) -> Finding:
         if raw.worst is not None:
             evidence.append(seen("worst raw score", raw.worst.text))
     if found.leaf_mismatches:
-        evidence.append(seen("first such row", found.first_mismatch[:5_000]))
+        evidence.append(seen("first such row", found.first_mismatch))
         return failed(f"{found.leaf_mismatches} of {found.rows} rows meet other leaves in ONNX", *evidence)
     if raw is not None and not raw.agrees:
         return failed(

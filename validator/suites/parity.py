@@ -71,7 +71,7 @@ class Pair:
         """
         comparison = Comparison(tolerance=self.tolerance)
         for rows, native, onnx in self._answered(tables, is_asking):
-            comparison.add(native, onnx, len(rows))
+            comparison.add_rows(rows, native, onnx)
             if sink is not None:
                 sink(rows, native, onnx)
         return comparison
@@ -154,13 +154,15 @@ def labels(comparisons: Iterable[Comparison], applicable: bool) -> CheckResult:
     flips = sum(comparison.label_flips for comparison in found)
     rows = sum(comparison.rows for comparison in found)
     if flips:
-        row, native, onnx = next(comparison.first_flip for comparison in found if comparison.first_flip)
+        flip = next(comparison.first_flip for comparison in found if comparison.first_flip)
         return result(
             "parity.labels",
             "",
             failed(
-                f"{flips} of {rows} labels differ; the first in row {row}: native {native}, ONNX {onnx}",
+                f"{flips} of {rows} labels differ; the first in row {flip.row}: "
+                f"native {flip.native}, ONNX {flip.onnx}",
                 seen("label flips", flips, "0"),
+                seen("first row whose label flips", flip.inputs),
             ),
         )
     return result("parity.labels", "", passed(f"{rows} labels, none differs", seen("label flips", 0, "0")))

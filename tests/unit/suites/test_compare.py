@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from validator.outputs import Outputs
-from validator.suites.compare import Comparison
+from validator.suites.compare import Comparison, Flip
+from validator.table import Column, Table
 
 
 def compared(native, onnx, tolerance=1e-6):
@@ -62,7 +63,7 @@ def test_labels_are_counted_apart():
     found = compared(native, onnx)
     assert found.agrees
     assert found.label_flips == 1
-    assert found.first_flip == (0, "a", "b")
+    assert found.first_flip == Flip(row=0, native="a", onnx="b")
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,15 @@ def test_the_tolerance_that_would_have_passed_would_have_passed(a, b):
     first = compared(prediction(a), prediction(b), tolerance=1e-12)
     again = compared(prediction(a), prediction(b), tolerance=max(first.max_relative, 1e-300))
     assert again.agrees
+
+
+def test_what_was_asked_is_kept_of_the_rows_that_are_shown():
+    found = Comparison(tolerance=1e-6)
+    table = Table.of([Column("a", np.array([1.0, 2.0])), Column("b", np.array(["x", "y"], dtype=object))])
+    label = np.array([0, 1])
+    first = Outputs(label=label, score=np.array([0.0, 0.0]))
+    found.add_rows(table, first, first)
+    found.add_rows(table, first, Outputs(label=1 - label[:1].repeat(2), score=np.array([0.0, 0.5])))
+    assert found.worst is not None
+    assert found.worst.text == "row 3 (a=2.0, b='y'): native 0.0, ONNX 0.5"
+    assert found.first_flip == Flip(row=2, native="0", onnx="1", inputs="a=1.0, b='x'")
