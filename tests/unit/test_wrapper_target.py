@@ -172,3 +172,13 @@ def test_each_of_several_models_may_have_its_own_wrapper(tmp_path: Path) -> None
     first, second = targets(resolve({}, {}, tmp_path))
     assert (first.deployment, first.deployment_methods) == ("a.py:W", ("open",))
     assert (second.deployment, second.deployment_methods) == ("all.py:W", METHODS)
+
+
+def test_a_whole_repository_is_never_opened(workspace: Path) -> None:
+    (workspace / "__init__.py").touch()
+    (workspace / "MLmodel").touch()
+    assert find("serving.py:W", workspace).options["module"] == "serving"
+    (workspace / "app/.git").mkdir()
+    assert "app" not in find("serving.py:W", workspace).packages
+    with pytest.raises(UsageError, match="is a whole repository"):
+        find("mlflow:.", workspace)

@@ -71,7 +71,7 @@ def _packages_of(top: str, base: Path) -> dict[str, str]:
         found = siblings(root)
         if top in found:
             return found
-        if (root / top).is_dir() and not (root / top).is_symlink():
+        if (root / top).is_dir() and not (root / top).is_symlink() and not _is_repository(root / top):
             return {**found, top: str((root / top).resolve())}  # a package without __init__.py
     return {}
 
@@ -106,7 +106,7 @@ def _in_file(target: str, file: Path, attribute: str, names: dict[str, str]) -> 
         raise UsageError(f"there is no wrapper file {file}", hint="check --deployment")
     place = file.resolve()
     root, module = place.parent, place.stem
-    while (root / "__init__.py").is_file() and root.name.isidentifier():
+    while (root / "__init__.py").is_file() and root.name.isidentifier() and not _is_repository(root):
         root, module = root.parent, f"{root.name}.{module}"
     options: dict[str, Any] = {"module": module, "attribute": attribute, "methods": names}
     packages = siblings(root)
@@ -124,7 +124,7 @@ def siblings(folder: Path) -> dict[str, str]:
         return found
     for entry in sorted(here.iterdir())[:_MAX_SIBLINGS]:
         name = entry.stem if entry.suffix == ".py" and entry.is_file() else entry.name
-        is_package = (entry / "__init__.py").is_file()
+        is_package = (entry / "__init__.py").is_file() and not _is_repository(entry)
         if not name.isidentifier() or not (is_package or entry.suffix == ".py"):
             continue
         place = entry.resolve()
@@ -133,9 +133,19 @@ def siblings(folder: Path) -> dict[str, str]:
     return found
 
 
+def _is_repository(folder: Path) -> bool:
+    """Whether Git's own files lie in it, which may hold a token: no worker may read all of such a folder."""
+    return (folder / ".git").exists()
+
+
 def _mlflow(target: str, folder: Path, model: Path) -> Wrapper:
     if not (folder / "MLmodel").is_file():
         raise UsageError(f"{folder} is no MLflow model: it holds no file MLmodel", hint="check --deployment")
+    if _is_repository(folder):
+        raise UsageError(
+            f"{folder} is a whole repository, which no worker may read",
+            hint="put the MLflow model into a folder of its own",
+        )
     place = folder.resolve()
     inside = _find_inside(place, model)
     if inside is None:
