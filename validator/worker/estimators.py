@@ -12,6 +12,7 @@ from typing import Any, List, Optional
 
 from validator.outputs import Outputs
 from validator.table import Table
+from validator.worker.rows import frame
 from validator.worker import contents
 
 _AUTO_NAME = re.compile(r"(Column_|column_|f|x)\d+")
@@ -56,10 +57,7 @@ class Adapter:
         """The table as the model's users would pass it: a DataFrame if it was trained on names, else a matrix."""
         if self.feature_names is None and table.is_numeric:
             return self._matrix(table)
-        import pandas as pd
-
-        frame = pd.DataFrame({column.name: _series(column) for column in table.columns}, copy=False)
-        return self._wrap(frame)
+        return self._wrap(frame(table))
 
     def from_array(self, array: Any) -> Any:
         """A bare array as the model's users would pass it, whatever its rank and dtype."""
@@ -194,11 +192,3 @@ class Adapter:
             return int(model.num_feature() if self.library == "lightgbm" else model.num_features())
         found = getattr(model, "n_features_in_", None)
         return None if found is None else int(found)
-
-
-def _series(column: Any) -> Any:
-    if column.categories is None:
-        return column.values
-    import pandas as pd
-
-    return pd.Categorical.from_codes(column.values, categories=list(column.categories))
