@@ -12,8 +12,8 @@ from typing import Any, List, Optional
 
 from validator.outputs import Outputs
 from validator.table import Table
-from validator.worker.rows import frame
 from validator.worker import contents
+from validator.worker.rows import frame
 
 _AUTO_NAME = re.compile(r"(Column_|column_|f|x)\d+")
 _LIGHTGBM_CLASS_TASKS = {"binary": "binary", "multiclass": "multiclass", "multiclassova": "multiclass"}
