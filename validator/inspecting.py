@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from validator.convert.foreseen import Foreseen, foreseen
+from validator.environments import mlflow
 from validator.model.file import ModelFile, identify, read_verified
 from validator.model.safety import SafetyReport, gather
 from validator.report.escape import log_line
@@ -14,6 +15,7 @@ from validator.runtimes import replies
 from validator.runtimes.process import Limits, Workshop
 from validator.settings import Settings
 from validator.stages.imports import SCANNING, TOOLS
+from validator.stages.versions import recorded_versions
 
 _MIB = 2**20
 _SHOWN = 40
@@ -36,8 +38,15 @@ class Inspection:
         """What may go wrong when the model is converted, as far as the file shows it."""
         return foreseen((one.name for one in self.report.imports), dict(self.report.facts))
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """What it was saved with, as the file or the MLflow folder around it tells: by distribution, and `python`."""
+        python = mlflow.python_version(self.file.path) if self.file.format == "mlflow" else ""
+        return {**recorded_versions(self.file, self.report), **({"python": python} if python else {})}
+
     def to_json(self) -> dict[str, Any]:
         facts = gather(self.file, self.report).to_dict()
+        facts["versions"] = [list(pair) for pair in self.versions.items()]
         facts["hazards"] = [hazard.to_json() for hazard in self.hazards]
         return {**facts, "isolation": [layer.model_dump() for layer in self.isolation]}
 
@@ -71,7 +80,7 @@ def _lines(found: Inspection) -> list[str]:
         f"  sha256   {file.sha256}",
     ]
     lines += [f"  class    {report.model_class}"] if report.model_class else []
-    lines += [f"  saved    with {name} {version}" for name, version in report.versions]
+    lines += [f"  saved    with {name} {version}" for name, version in found.versions.items()]
     lines += [f"  {name}  {value}" for name, value in report.facts]
     lines += [f"  note     {note}" for note in report.notes]
     lines += [f"  hazard   {hazard}" for hazard in found.hazards]

@@ -194,3 +194,20 @@ def test_an_environment_without_numpy_or_the_library_fails_by_name(tmp_path):
     assert check["message"].startswith("the model needs numpy, which cannot be imported under ")
     assert check["hint"] == "install numpy there, or give another --python"
     assert ran.result["reason"].startswith("Library versions match: the model needs numpy")
+
+
+def test_inspect_shows_what_file_and_folder_record(tmp_path):
+    import pickle
+
+    from sklearn.linear_model import LinearRegression
+
+    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    (tmp_path / "MLmodel").write_text(
+        "flavors:\n  python_function:\n    python_version: 3.9.18\n  sklearn:\n    pickled_model: model.pkl\n"
+    )
+    (tmp_path / "requirements.txt").write_text("lightgbm==3.3.5\n")
+    ran = run("inspect", ".", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    for line in ("with lightgbm 3.3.5", "with scikit-learn 1.", "with python 3.9.18"):
+        assert f"  saved    {line}" in ran.out
