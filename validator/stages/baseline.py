@@ -231,8 +231,8 @@ class Companion:
         found = self._answers.popleft()
         try:
             self.behaviour.add(candidate, found, rows)
-        except (NotComparableError, IndexError) as error:
-            self.problem = str(error)
+        except (ValueError, TypeError, IndexError) as error:  # NotComparableError among them
+            self.problem = str(error)[:2_000]
             return None
         return found
 
@@ -261,7 +261,7 @@ class Companion:
                 "reason": "",
                 "rows": seen.rows,
                 "label_changes": seen.label_changes,
-                "score": seen.measure.score,
+                "score": seen.score,
                 "score_changes": seen.score_changes,
                 "score_quantiles": seen.quantiles,
                 "worst_rows": tuple(seen.worst),

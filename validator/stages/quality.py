@@ -30,6 +30,7 @@ class Measuring:
     error: PreflightError | None = None
     rows: int = 0
     paired: bool = False
+    base_classes: int = 0
     _posted: bool = False
 
     @classmethod
@@ -39,14 +40,23 @@ class Measuring:
         if unable is not None or contract is None:
             return cls(unable=unable or not_applicable("the model has no contract"))
         if task in ("binary", "multiclass") and not contract.classes:
-            return cls(unable=not_applicable("the model does not tell its classes; name them under [contract]"))
+            return cls(
+                unable=not_applicable("the model does not tell its classes; name them under [contract]")
+            )
         classes = [list(contract.classes)]
         paired = isinstance(base, BaseVersion) and base.contract.task == contract.task
         if isinstance(base, BaseVersion) and paired:
             classes.append(list(base.contract.classes))
         worker = context.start("measure")
         worker.call("begin", task=task, classes=classes, slices=list(settings.slices))
-        return cls(unable=None, worker=worker, slices=settings.slices, group=settings.group, paired=paired)
+        return cls(
+            unable=None,
+            worker=worker,
+            slices=settings.slices,
+            group=settings.group,
+            paired=paired,
+            base_classes=len(classes[-1]),
+        )
 
     def add(self, table: Table, truth: Any, candidate: Outputs, base: Outputs | None) -> None:
         """The next batch of the sample (all its columns) with the answers to it."""
@@ -55,23 +65,38 @@ class Measuring:
         if not _measurable(candidate):
             self.unable = not_applicable("the model gives labels only")
             return
-        self.paired = self.paired and base is not None and _measurable(base)
+        outputs = candidate.numeric[1].shape[1]
+        if candidate.prediction is not None and outputs != 1:
+            self.unable = not_applicable(f"the model gives {outputs} outputs, and the sample one true answer")
+            return
+        self.paired = self.paired and base is not None and self._fits(base)
         answers = [candidate, base] if self.paired and base is not None else [candidate]
         arrays: list[Any] = [truth]
         for one in answers:
             arrays += [one.numeric[1], *([] if one.label is None else [one.label])]
         arrays += [table.column(name).decoded() for name in self.slices]
         arrays += [table.column(self.group).decoded()] if self.group else []
-        labelled = [one.label is not None for one in answers]
         try:
             self._settle()
             self.worker.post(
-                "add", arrays, labelled=labelled, slices=list(self.slices), grouped=self.group is not None
+                "add",
+                arrays,
+                outputs=[one.numeric[0] for one in answers],
+                labelled=[one.label is not None for one in answers],
+                slices=list(self.slices),
+                grouped=self.group is not None,
             )
             self._posted = True
             self.rows += len(table)
         except PreflightError as error:
             self.error = error
+
+    def _fits(self, base: Outputs) -> bool:
+        """Whether the base version's answers can be measured: no check has judged their form."""
+        if not _measurable(base):
+            return False
+        name, values = base.numeric
+        return bool(values.shape[1] == (self.base_classes if name == "probabilities" else 1))
 
     def _settle(self) -> None:
         """Wait for the batch before. Raises what went wrong with it."""
@@ -126,7 +151,11 @@ def judge_quality(
     if isinstance(base, NoVersion):
         trouble = without_base(base.reason, settings.max_quality_loss, troubled=base.troubled)
     elif not compared or (unable is None and not measuring.paired):
-        reason = companion.problem if companion is not None and companion.problem else "it gives labels only"
+        reason = (
+            companion.problem
+            if companion is not None and companion.problem
+            else "its answers have no such metrics"
+        )
         trouble = without_base(f"{base.base.name}: {reason}", settings.max_quality_loss, troubled=True)
     elif unable is not None and not settings.max_quality_loss:
         trouble = unable

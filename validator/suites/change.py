@@ -25,7 +25,7 @@ class NotComparableError(ValueError):
 class Measure:
     """How two versions' answers are set side by side: classes by their label, outputs by their place.
 
-    `ours` and `theirs` are the columns of either's numbers that belong together.
+    `ours` and `theirs` are the columns of either's numbers that belong together; empty where all do, in their order.
     """
 
     score: str
@@ -34,7 +34,7 @@ class Measure:
 
     @classmethod
     def of(cls, candidate: Contract, base: Contract) -> Measure:
-        """Raises NotComparableError when the tasks differ, or share no class or not the number of outputs."""
+        """Raises NotComparableError when the tasks differ, or share no class."""
         if candidate.task != base.task:
             raise NotComparableError(
                 f"the base version's task is {base.task}, this version's {candidate.task}"
@@ -54,29 +54,37 @@ class Measure:
             )
             pairs = [(ours[name], theirs[name]) for name in shared]
             return cls(score=score[:200], ours=tuple(a for a, _ in pairs), theirs=tuple(b for _, b in pairs))
-        if candidate.n_outputs != base.n_outputs:
-            raise NotComparableError(
-                f"the base version has {base.n_outputs} outputs, this version {candidate.n_outputs}"
-            )
-        every = tuple(range(candidate.n_outputs))
         name = "prediction" if candidate.task == "regression" else "score"
-        score = name if len(every) == 1 else f"{name} of the output that moved most"
-        return cls(score=score, ours=every, theirs=every)
+        return cls(score=name, ours=(), theirs=())
 
     def pair(self, candidate: Outputs, base: Outputs) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Either's score [N]: of several columns, the one in which the two differ most."""
+        """Either's score [N]: of several columns, the one in which the two differ most.
+
+        Raises NotComparableError where there are no numbers, or not as many of either.
+        """
         import numpy as np
 
         new, old = _numbers(candidate), _numbers(base)
-        if not self.ours or new.shape[1] <= max(self.ours) or old.shape[1] <= max(self.theirs):
-            new, old = new[:, :1], old[:, :1]  # decision values of classifiers without probabilities
-        else:
+        if self.ours and new.shape[1] > max(self.ours) and old.shape[1] > max(self.theirs):
             new, old = new[:, list(self.ours)], old[:, list(self.theirs)]
+        if new.shape != old.shape:
+            raise NotComparableError(
+                f"the base version gives {old.shape[1]} numbers a row, this version {new.shape[1]}"
+            )
         if new.shape[1] == 1:
             return new[:, 0], old[:, 0]
         most = np.nan_to_num(np.abs(new - old), nan=np.inf).argmax(axis=1)
         row = np.arange(len(new))
         return new[row, most], old[row, most]
+
+
+def _check_form(answer: Outputs, rows: int) -> None:
+    """One answer a row, numbers being numbers: what a base version sends was not judged by any check."""
+    for name, array in answer.present.items():
+        if len(array) != rows:
+            raise NotComparableError(f"{rows} rows got {len(array)} answers ({name})")
+        if (array.ndim > 1 and name == "label") or (array.dtype.kind not in "fiub" and name != "label"):
+            raise NotComparableError(f"{name} is {array.dtype} of rank {array.ndim}")
 
 
 def _numbers(answer: Outputs) -> NDArray[Any]:
@@ -96,15 +104,23 @@ class Behaviour:
     label_changes: int | None = None
     score_changes: int = 0
     worst: list[RowChange] = field(default_factory=list)
+    _width: int = 1
     _differences: list[NDArray[Any]] = field(default_factory=list)
+
+    @property
+    def score(self) -> str:
+        """What changes, in words."""
+        several = self._width > 1 and not self.measure.ours
+        return f"{self.measure.score} of the output that moved most" if several else self.measure.score
 
     def add(self, candidate: Outputs, base: Outputs, rows: int) -> None:
         """Both versions' answers for the next `rows` rows. Raises NotComparableError when counts do not match."""
         import numpy as np
 
-        if len(candidate) != rows or len(base) != rows:
-            raise NotComparableError(f"{rows} rows got {len(candidate)} and {len(base)} answers")
+        for answer in (candidate, base):
+            _check_form(answer, rows)
         new, old = self.measure.pair(candidate, base)
+        self._width = candidate.numeric[1].shape[1]
         with np.errstate(invalid="ignore"):
             difference = np.where((new == old) | (np.isnan(new) & np.isnan(old)), 0.0, new - old)
         self._add_labels(candidate, base)
