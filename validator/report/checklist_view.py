@@ -44,7 +44,7 @@ MARKS = {
     "pass": Mark(kind="pass", symbol="✅", plain="✓", word="pass"),
     "fail": Mark(kind="fail", symbol="❌", plain="✗", word="fail"),
     "warn": Mark(kind="warn", symbol="⚠️", plain="!", word="warning"),
-    "skip": Mark(kind="skip", symbol="⏭️", plain="✗", word="skipped"),
+    "skip": Mark(kind="skip", symbol="⏭️", plain="-", word="not run"),
     "error": Mark(kind="fail", symbol="💥", plain="✗", word="error"),
     "waived": Mark(kind="warn", symbol="🔶", plain="!", word="waived"),
     "none": Mark(kind="none", symbol="\N{HEAVY MINUS SIGN}", plain="-", word="n/a"),
@@ -54,7 +54,10 @@ MARKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One check on one runtime, or all checks of a category on it. `blocks` makes it stand out."""
+    """One check on one runtime, or all checks of a category on it.
+
+    `blocks` makes it stand out: what failed by itself, not what could not run then.
+    """
 
     mark: Mark
     note: str = ""
@@ -188,7 +191,7 @@ def _sum(checks: list[CheckResult], *, volatile: bool, count_them: bool = True) 
     number = sum(blocks(check) and check.status == _blocking_status(checks) for check in checks)
     number = number if worst == "blocked" else kinds.count(worst)
     note = "" if not count_them else f"{number}" if number == len(kinds) else f"{number} of {len(kinds)}"
-    return Cell(mark=mark, note=note, blocks=worst == "blocked")
+    return Cell(mark=mark, note=note, blocks=worst == "blocked" and mark.kind == "fail")
 
 
 def _blocking_status(checks: list[CheckResult]) -> Status:
@@ -231,8 +234,13 @@ def merged(found: Iterable[Finding]) -> tuple[Finding, ...]:
     for finding in found:
         groups.setdefault((finding.hint, finding.runtimes), []).append(finding)
     return tuple(
-        group[0]
-        if len(group) == 1
-        else replace(group[0], title="; ".join(f.title for f in group), message="")
+        group[0] if len(group) == 1 else replace(group[0], title=_joined_title(group), message="")
         for group in groups.values()
     )
+
+
+def _joined_title(group: Sequence[Finding]) -> str:
+    """All their titles. What was accepted without an error is named as such: its titles tell the input alone."""
+    titles = "; ".join(finding.title for finding in group)
+    silent = all(finding.message.startswith("accepted silently") for finding in group)
+    return f"Accepted without an error: {titles}" if silent else titles

@@ -168,12 +168,13 @@ def parity_sentence(parity: Parity) -> str:
 
 
 def _allowed(parity: Parity) -> str:
-    """The tolerance and its reason, the row that came nearest to it, and what a cast to float32 changes."""
+    """The tolerance and its reason, the worst row where it was not kept, and what a cast to float32 changes."""
     found = []
     if parity.tolerance is not None and parity.tolerance_reason:
         found.append(f"Allowed are {figures.number(parity.tolerance)} ({parity.tolerance_reason}).")
-    if parity.worst:
-        found.append(f"The worst is {parity.worst}.")
+    needed = parity.passing_tolerance
+    if parity.worst and needed is not None and parity.tolerance is not None and needed > parity.tolerance:
+        found.append(f"{figures.number(needed)} would have passed; the worst is {parity.worst}.")
     if parity.cast_changes:
         rows = figures.count(parity.cast_changes, "row")
         shown = "; ".join(parity.cast_examples)

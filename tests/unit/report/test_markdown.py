@@ -135,6 +135,19 @@ def test_warnings_with_one_remedy_are_one_line() -> None:
     assert f"**Warning: {titles}** on Native → *serve the Deployment*" in head
 
 
+def test_what_was_accepted_silently_is_not_told_as_if_the_model_were_wrong() -> None:
+    found = raw("pass")
+    for check in found["checks"]:
+        if check["id"] in ("errors.nan", "errors.inf") and check["runtime"] == "native":
+            check |= {
+                "status": "warn",
+                "message": "accepted silently: a number",
+                "hint": "serve the Deployment",
+            }
+    head = render_markdown([GateResult.model_validate(found)]).split("### Checklist")[0]
+    assert "**Warning: Accepted without an error: NaN in a feature; Inf in a feature** on Native" in head
+
+
 def test_the_worst_verdict_wins() -> None:
     report = render_markdown([load("pass"), load("blocked"), load("waived")])
     assert report.startswith("# ❌ Blocked: 1 of 3 models")
