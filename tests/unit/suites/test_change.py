@@ -103,13 +103,34 @@ def test_of_several_classes_the_one_that_moved_most_counts():
     ("new", "old"),
     [
         (contract("binary"), contract("regression", ())),
-        (contract("regression", (), n_outputs=2), contract("regression", ())),
         (contract(classes=("x", "y")), contract(classes=(0, 1))),
     ],
 )
 def test_what_has_no_common_measure_is_not_compared(new, old):
     with pytest.raises(NotComparableError):
         Measure.of(new, old)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        Outputs(prediction=np.zeros((2, 3))),
+        Outputs(prediction=np.zeros(3)),
+        Outputs(prediction=np.array(["a", "b"], dtype=object)),
+        Outputs(label=np.zeros((2, 2)), prediction=np.zeros(2)),
+        Outputs(label=np.zeros(2)),
+    ],
+)
+def test_answers_of_another_form_are_not_compared(base):
+    regression = contract("regression", ())
+    with pytest.raises(NotComparableError):
+        behaviour(regression, regression, (Outputs(prediction=np.zeros(2)), base))
+
+
+def test_of_several_outputs_the_one_that_moved_most_counts():
+    regression = contract("regression", ())
+    new, old = Outputs(prediction=np.array([[1.0, 5.0]])), Outputs(prediction=np.array([[2.0, 9.0]]))
+    assert behaviour(regression, regression, (new, old)).worst[0].difference == -4
 
 
 def test_contracts_feature_by_feature():

@@ -96,14 +96,16 @@ def _of_classes(rows: Rows) -> Columns:
     of_truth = rows.value if rows.task == "multiclass" else np.where(positive, rows.value, 1 - rows.value)
     tiny = np.finfo(np.float64).eps
     yield "rows", np.ones(len(rows))
-    yield "log_loss", -np.log(np.clip(of_truth, tiny, 1 - tiny))
+    if rows.has_probabilities:
+        yield "log_loss", -np.log(np.clip(of_truth, tiny, 1 - tiny))
     yield "hits", rows.truth == rows.label
     for i in _measured(rows):
         yield f"true{i}", rows.truth == i
         yield f"said{i}", rows.label == i
         yield f"both{i}", (rows.truth == i) & (rows.label == i)
     if rows.task == "binary":
-        yield "squares", (rows.value - positive) ** 2
+        if rows.has_probabilities:
+            yield "squares", (rows.value - positive) ** 2
         if positive.any() and not positive.all():
             yield from _placed(positive, rows.value)
 
@@ -164,13 +166,15 @@ def _of_hits(rows: Rows, sums: Sums) -> Dict[str, Any]:
     import numpy as np
 
     count = sums["rows"]
-    found = {"log_loss": sums["log_loss"] / count, "accuracy": sums["hits"] / count}
+    found = {"accuracy": sums["hits"] / count}
+    if "log_loss" in sums:
+        found["log_loss"] = sums["log_loss"] / count
     f1 = [
         2 * sums[f"both{i}"] / np.maximum(sums[f"true{i}"] + sums[f"said{i}"], 1.0) for i in _measured(rows)
     ]
     if f1:
         found["f1"] = sum(f1) / len(f1)
-    if rows.task == "binary":
+    if "squares" in sums:
         found["brier"] = sums["squares"] / count
     if "auc" in sums:
         # To first order: what resampling either class does to the mean, around the mean itself.

@@ -16,7 +16,8 @@ class Rows:
     """N rows of one model's answers beside the truth.
 
     Of classifiers `truth` and `label` are int16 positions in the candidate's classes (-1: none of them), and `value`
-    [N] is the probability of the second of two classes, or of the true one of several. Of regressors `truth` and
+    [N] is the probability of the second of two classes, or of the true one of several; without `has_probabilities` it
+    is a score, which only ranks the rows of two classes. Of regressors `truth` and
     `value` are float64 [N] or [N, T]. Of rankers `truth` is the relevance, `value` the score, `group` the query.
     """
 
@@ -26,6 +27,7 @@ class Rows:
     value: Any
     label: Optional[Any] = None
     group: Optional[Any] = None
+    has_probabilities: bool = True
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -39,6 +41,7 @@ class Rows:
             self.value[rows],
             None if self.label is None else self.label[rows],
             None if self.group is None else self.group[rows],
+            self.has_probabilities,
         )
 
 
@@ -55,13 +58,15 @@ class Gathering:
         self._labels = [Chunks() for _ in classes]
         self._values = [Chunks() for _ in classes]
         self.slices = {name: SliceColumn(name) for name in slices}
+        self._has_probabilities = [True for _ in classes]
         self.left_out = 0
         self._groups: Dict[Any, int] = {}
 
     def add(
         self, truth: Any, answers: Sequence[Any], slices: Dict[str, Any], group: Optional[Any] = None
     ) -> None:
-        """The next batch: true answers [n], each model's (label [n] or None, values [n, K]), slice columns [n].
+        """The next batch: true answers [n], each model's (label [n] or None, the output's name, values [n, K]), slice
+        columns [n].
 
         Rows without a true answer are left out. Raises ValueError for a true answer that is no class of the model.
         """
@@ -71,7 +76,10 @@ class Gathering:
         self.left_out += int((~known).sum())
         if not known.all():
             truth = truth[known]
-            answers = [(None if label is None else label[known], values[known]) for label, values in answers]
+            answers = [
+                (None if label is None else label[known], name, values[known])
+                for label, name, values in answers
+            ]
             slices = {name: values[known] for name, values in slices.items()}
             group = None if group is None else group[known]
         if self.task in ("binary", "multiclass"):
@@ -84,7 +92,8 @@ class Gathering:
         else:
             codes = np.asarray(truth, dtype=np.float64)
         self._truth.parts.append(codes)
-        for i, (label, values) in enumerate(answers):
+        for i, (label, name, values) in enumerate(answers):
+            self._has_probabilities[i] &= name == "probabilities"
             self._add_answers(i, codes, label, values)
         for name, values in slices.items():
             self.slices[name].add(values)
@@ -101,6 +110,7 @@ class Gathering:
             self._values[model].joined(),
             labels,
             self._group.joined(),
+            self._has_probabilities[model],
         )
 
     def _add_answers(self, model: int, codes: Any, label: Optional[Any], values: Any) -> None:
@@ -110,13 +120,16 @@ class Gathering:
             flat = values[:, 0] if values.shape[1] == 1 else values
             self._values[model].parts.append(np.array(flat, dtype=np.float64))
             return
+        if label is not None:
+            self._labels[model].parts.append(positions(label, self._classes[0]))
+        if not self._has_probabilities[model]:
+            self._values[model].parts.append(np.array(values[:, 0], dtype=np.float64))
+            return
         # The column that holds each class of the first model's; a class that this model lacks gets nothing.
         mine = positions(np.array(self._classes[0], dtype=object), self._classes[model])
         padded = np.column_stack([values, np.zeros(len(values))])
         column = mine[1] if self.task == "binary" else mine[codes]
         self._values[model].parts.append(np.array(padded[np.arange(len(padded)), column], dtype=np.float64))
-        if label is not None:
-            self._labels[model].parts.append(positions(label, self._classes[0]))
 
     def _numbered(self, group: Any) -> Any:
         import numpy as np

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from validator.worker.quality import METRICS
 from validator.worker.quality.rows import Rows
@@ -15,13 +15,21 @@ def measure(rows: Rows) -> Dict[str, Optional[float]]:
     import numpy as np
 
     found: Dict[str, Optional[float]] = {}
-    for name in METRICS.get(rows.task, ()):
+    for name in measurable(rows):
         try:
             value = float(_METRICS[name](rows)) if len(rows) else float("nan")
         except (ValueError, ZeroDivisionError):
             value = float("nan")
         found[name] = value if np.isfinite(value) else None
     return found
+
+
+def measurable(rows: Rows) -> Tuple[str, ...]:
+    """The task's metrics that such answers have: a score is no probability, and ranks rows of two classes only."""
+    names = METRICS.get(rows.task, ())
+    if rows.has_probabilities or rows.task not in ("binary", "multiclass"):
+        return names
+    return tuple(name for name in names if name in ("auc", "accuracy", "f1"))
 
 
 def _pieces(rows: Rows) -> Iterator[Rows]:
