@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 _UNKNOWN = "\N{EN DASH}"
+_LONGEST = 10**15
 
 
 def milliseconds(value: float | None) -> str:
@@ -23,13 +24,15 @@ def number(value: float | None) -> str:
     """A metric, difference or bound: four significant digits, exponents for the very small and large."""
     if value is None:
         return _UNKNOWN
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < _LONGEST else _in_tens(value)
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "\N{MINUS SIGN}∞"
     if value == 0:
         return "0"
-    if isinstance(value, int) or (value == int(value) and abs(value) < 1e9):
+    if value == int(value) and abs(value) < 1e9:
         return f"{int(value):,}"
     if 1e-3 <= abs(value) < 1e6:
         return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
@@ -39,6 +42,14 @@ def number(value: float | None) -> str:
 def signed(value: float | None) -> str:
     """A difference: as `number`, with its sign."""
     return f"+{number(value)}" if value is not None and value > 0 else number(value)
+
+
+def _in_tens(value: int) -> str:
+    """A whole number that no float may hold, and that Python may refuse to write out."""
+    exponent = int(math.log10(abs(value)))
+    exponent -= abs(value) < 10**exponent  # the logarithm was rounded up
+    tenths = abs(value) // 10 ** (exponent - 1)
+    return f"{'-' if value < 0 else ''}{tenths // 10}.{tenths % 10}e+{exponent}"
 
 
 def count(value: int, word: str) -> str:
@@ -51,6 +62,8 @@ def size(value: int | None) -> str:
     """Bytes in the unit that fits: B, KiB, MiB, GiB."""
     if value is None:
         return _UNKNOWN
+    if value >= _LONGEST:
+        return f"{number(value)} B"
     amount = float(value)
     for unit in ("B", "KiB", "MiB"):
         if amount < 1024:
