@@ -101,9 +101,11 @@ def build_parser() -> argparse.ArgumentParser:
 #: The settings that each command takes as flags; `validate` takes all.
 _FLAGS = {
     "inspect": ("allow", "json_output"),
-    "convert": ("data", "input_dtype", "allow", "trust_pickle", "isolation", "python", "tolerance", "boundary_rows",
+    "convert": ("data", "input_dtype", "allow", "trust_pickle", "isolation", "python", "requirements",
+                "environment_cache", "tolerance", "boundary_rows",
                 "target", "ignore", "quiet", "json_output", "config", "worker_memory_mb", "worker_timeout_s"),
-    "init": ("data", "target", "name", "ignore", "allow", "trust_pickle", "isolation", "python"),
+    "init": ("data", "target", "name", "ignore", "allow", "trust_pickle", "isolation", "python",
+             "requirements", "environment_cache"),
     "publish": ("github_token", "comment", "status", "status_context", "check_run", "instance_key",
                 "require_publish", "out"),
 }  # fmt: skip

@@ -161,7 +161,8 @@ def _checked(lines: Iterable[str], folder: Path, where: str, *, depth: int) -> I
         elif option == "--only-binary" or option in _IGNORED:
             continue
         else:
-            raise _wrong(where, line, f"{option} is not taken here", _ONLY_WHEELS)
+            hint = "write its bounds beside the packages" if option in ("-c", "--constraint") else _ONLY_WHEELS
+            raise _wrong(where, line, f"{option} is not taken here", hint)
 
 
 def _option(line: str) -> tuple[str, str]:
