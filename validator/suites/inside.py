@@ -19,6 +19,8 @@ _WORK = 20_000_000
 _SLOW_WORK = 2_000_000
 """the same, where the library does not tell its leaves and the model's trees are walked for it"""
 _BATCH = 4_096
+_FIRST = 64
+"""rows that show whether the library tells its leaves; so many are compared however large the model"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +70,18 @@ def compare_inside(
     """Compare on rows, at most so many that it takes some seconds. Raises Raised and WorkerError."""
     if marked.leaves is None:
         return
-    slow = False
     for table in tables:
-        for start in range(0, len(table), _BATCH):
-            left = max(1, (_SLOW_WORK if slow else _WORK) // max(1, marked.trees)) - found.rows
-            rows = table.take(slice(start, start + min(_BATCH, left)))
-            if left < 1 or not len(rows):
+        start = 0
+        while start < len(table):
+            most = (_WORK if found.by_library else _SLOW_WORK) // max(1, marked.trees)
+            size = min(_BATCH if found.rows else _FIRST, max(_FIRST, most) - found.rows)
+            if size < 1:
                 return
+            rows = table.take(slice(start, start + size))
+            start += len(rows)
             told = _told(native.worker.call, "inside", rows, marked)
             if "leaves" not in told:
-                slow, found.by_library = True, False
+                found.by_library = False
                 told |= _told(judge.call, "met", rows, marked)
             _compare(found, rows, told, marked)
 
