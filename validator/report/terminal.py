@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ _ASCII = str.maketrans(
         "∞": "inf",
     }
 )
+#: What is left out of the checklist's cells, one after the other, until it fits.
+_SHORTENINGS = ((r"\bwarning\b", "warn"), (r"(?<=\d)/\d+", ""))
 _MOST_PROBLEMS = 20
 _NAME_LIMIT = 40
 _TEXT_LIMIT = 600
@@ -140,13 +143,10 @@ def _grid(head: tuple[str, ...], rows: Sequence[tuple[str, tuple[Cell, ...]]], w
         (title, *(f"{c.mark.plain} {c.words}".replace(" of ", "/").strip() for c in cells))
         for title, cells in rows
     ]
-    if _room((head, *shown)) > width:
-        shown = [tuple(_shortened(text) for text in row) for row in shown]
+    for pattern, short in _SHORTENINGS:
+        if _room((head, *shown)) > width:
+            shown = [tuple(re.sub(pattern, short, text) for text in row) for row in shown]
     yield from _columns(head, shown, width, right=False)
-
-
-def _shortened(text: str) -> str:
-    return text.replace("warning", "warn").replace("skipped", "skip")
 
 
 def _room(lines: Sequence[tuple[str, ...]]) -> int:
