@@ -7,12 +7,12 @@ converted exactly, so every entry is a repaired one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from validator.convert.ensemble import Comparison, Task, TransformKind, TreeEnsemble
 from validator.convert.hazards import Hazard
+from validator.python39 import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
