@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.zoo.case import ALONE, Case
 from tests.zoo.cases import SECTIONS
 from tests.zoo.running import Ran, complain, run, world
-from tests.zoo.stock import judge_stock
+from tests.zoo.stock import Judge, stock_converters
 from tests.zoo.table import render, row, write
 from validator.gate import Surroundings
 
@@ -21,13 +21,13 @@ from validator.gate import Surroundings
 def main(words: list[str]) -> int:
     wrong = 0
     table: dict[str, list[str]] = {}
-    with world() as around:
+    with world() as around, stock_converters() as judge:
         for section, cases in SECTIONS.items():
             for case in cases:
                 if words and not any(word.lower() in f"{section} {case.name}".lower() for word in words):
                     continue
                 with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-                    ran, stock = _one(case, Path(folder), around)
+                    ran, stock = _one(case, Path(folder), around, judge)
                 complain(ran)
                 wrong += bool(ran.problems)
                 table.setdefault(section, []).append(row(ran, stock))
@@ -39,10 +39,10 @@ def main(words: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def _one(case: Case, folder: Path, around: Surroundings) -> tuple[Ran, str]:
+def _one(case: Case, folder: Path, around: Surroundings, judge: Judge) -> tuple[Ran, str]:
     ran = run(case, folder, around)
     own_form = case.expected == ALONE or case.expected.check.startswith("load.")
-    return ran, "-" if own_form else judge_stock(ran.made.model, ran.made.data.X, folder)
+    return ran, "-" if own_form else judge(ran.made.model, ran.made.data.X, folder)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def affairs() -> Data:
 
 @cache
 def firms() -> Data:
-    """Eleven American firms over twenty years (Grunfeld): investment from value, capital, year and the firm's name."""
+    """Eleven American firms over twenty years (Grunfeld): investment from value, capital, year and firm."""
     import statsmodels.api as sm
 
     frame = sm.datasets.grunfeld.load_pandas().data
@@ -164,7 +164,7 @@ def firms_of_four_types() -> Data:
 
 @cache
 def sentences() -> Data:
-    """Sentences from the descriptions of scikit-learn's data sets, where each stands, its first letter: of which set?"""
+    """Sentences of the descriptions of scikit-learn's data sets, where each stands, its first letter: of which?"""
     import pandas as pd
     from sklearn import datasets
 

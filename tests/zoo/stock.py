@@ -1,15 +1,20 @@
 """What the stock converters (skl2onnx, onnxmltools, CatBoost's exporter) make of the same model on the same rows.
 
-Runs in a process of its own, with a time limit: `python -m tests.zoo.stock MODEL ROWS`. Inputs are float32, as those
-converters' users pass them, and so are the rows that the native model is asked.
+Runs in a process of its own that has the libraries imported and forks for each model, which has a time limit. Inputs
+are float32, as those converters' users pass them, and so are the rows that the native model is asked.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +23,71 @@ _TOLERANCE = 1e-4
 _ROWS = 4_000
 
 
-def judge_stock(model: Any, frame: Any, folder: Path) -> str:
-    """One cell of the table: `same`, how far off and how many labels flip, or the error."""
-    path = folder / "stock.pkl"
-    try:
-        path.write_bytes(pickle.dumps((model, frame)))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        return f"not tried: {type(error).__name__}"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "tests.zoo.stock", str(path)],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"not done after {_TIMEOUT_S} s"
-    lines = done.stdout.strip().splitlines()
-    if done.returncode or not lines:
-        return f"crash: {(done.stderr.strip().splitlines() or ['no message'])[-1][:100]}"
-    return str(json.loads(lines[-1]))
+Judge = Callable[[Any, Any, Path], str]
 
 
-def _judge(model: Any, frame: Any) -> str:
+@contextmanager
+def stock_converters() -> Iterator[Judge]:
+    """A function of a model, its features and a folder that gives one cell of the table: `same`, how far off and how
+    many labels flip, or the error.
+    """
+    command = [sys.executable, "-W", "ignore", "-m", "tests.zoo.stock"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+
+        def judge(model: Any, frame: Any, folder: Path) -> str:
+            path = folder / "stock.pkl"
+            try:
+                path.write_bytes(pickle.dumps((model, frame)))
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                return f"not tried: {type(error).__name__}"
+            assert server.stdin is not None
+            assert server.stdout is not None
+            print(path, file=server.stdin, flush=True)
+            return str(json.loads(server.stdout.readline()))
+
+        yield judge
+
+
+def serve() -> None:
+    """Paths of pickled models on standard input, one answer a line on standard output."""
+    import catboost  # noqa: F401 - imported once, before the forks
+    import onnxmltools  # noqa: F401
+    import onnxruntime  # noqa: F401
+    import skl2onnx  # noqa: F401
+
+    for line in sys.stdin:
+        print(json.dumps(_in_child(Path(line.strip()))), flush=True)
+
+
+def _in_child(path: Path) -> str:
+    answer = path.with_suffix(".answer")
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            model, frame = pickle.loads(path.read_bytes())
+            answer.write_text(_judge(model, rows_of(model, frame), path.with_suffix(".onnx")))
+            code = 0
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return answer.read_text() if status == 0 else f"crash: status {status}"
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return f"not done after {_TIMEOUT_S} s"
+
+
+def _judge(model: Any, frame: Any, path: Path) -> str:
     import numpy as np
 
     try:
-        data = _convert(model, frame)
+        data = _convert(model, frame, path)
         label, numbers = _run(data, frame)
     except Exception as error:
         first = (str(error).strip().splitlines() or [""])[0]
@@ -66,14 +108,13 @@ def _judge(model: Any, frame: Any) -> str:
     return "; ".join(parts) or "same"
 
 
-def _convert(model: Any, frame: Any) -> bytes:
+def _convert(model: Any, frame: Any, path: Path) -> bytes:
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
     library, width = type(model).__module__.split(".")[0], frame.shape[1]
     numeric = all(dtype.kind in "fiub" for dtype in map(_numpy_dtype, frame.dtypes))
     single = [("features", FloatTensorType([None, width]))]
     if library == "catboost":
-        path = Path(sys.argv[1]).with_suffix(".onnx")
         model.save_model(str(path), format="onnx")
         return path.read_bytes()
     if library in ("lightgbm", "xgboost"):
@@ -199,5 +240,4 @@ def rows_of(model: Any, frame: Any) -> Any:
 
 
 if __name__ == "__main__":
-    found_model, found_frame = pickle.loads(Path(sys.argv[1]).read_bytes())
-    print(json.dumps(_judge(found_model, rows_of(found_model, found_frame))))
+    serve()
