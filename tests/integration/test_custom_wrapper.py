@@ -80,6 +80,28 @@ def test_the_mended_wrapper_passes(mended: Ran) -> None:
     assert checks["smoke.methods"]["message"] == "predict, predict_single, batch_predict agree on 20 rows"
 
 
+def test_the_shipped_deployment_passes_every_scenario_beside_it(mended: Ran) -> None:
+    checks = [check for check in mended.result["checks"] if check["runtime"] == "deployment"]
+    outcomes = {check["id"]: check["message"] for check in checks if check["category"] == "errors"}
+    assert {check["status"] for check in checks} <= {"pass", "skip", "warn"}
+    for id, words in {
+        "errors.missing_file": "ArtifactNotFoundError",
+        "errors.truncated_file": "TamperedArtifactError: model.onnx was changed",
+        "errors.corrupted_file": "TamperedArtifactError: model.onnx was changed",
+        "errors.wrong_names": "MissingFeatureError: 10 of 10 features missing",
+        "errors.misspelt_name": "'returns_1d' (is 'returs_1d' meant?)",
+        "errors.extra_features": "ExtraFeatureError",
+        "errors.nan": "MissingValueError: feature 'returns_1d' has no value",
+        "errors.inf": "InfiniteValueError",
+        "errors.text": "FeatureTypeError: feature 'returns_1d' has dtype object",
+        "errors.huge_integer": "NumberRangeError",
+        "errors.empty_batch": "EmptyBatchError",
+        "errors.wrong_rank": "ShapeError",
+        "errors.many_threads": "8 right calls are answered as alone, 8 wrong ones end in MissingFeatureError",
+    }.items():
+        assert words in outcomes[id]
+
+
 def test_the_wrapper_stands_in_every_report(mended: Ran) -> None:
     assert mended.result["latency"]["custom"]["samples"] > 0
     assert "Your wrapper" in mended.out

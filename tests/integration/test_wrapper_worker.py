@@ -12,11 +12,16 @@ import numpy as np
 import pytest
 
 from validator.errors import WorkerError
+from validator.results import Contract
 from validator.runtimes.process import Limits, Raised, Workshop
 from validator.runtimes.runtime import WorkerRuntime
 from validator.settings import defaults_for
+from validator.stages.custom import _hint
 from validator.stages.imports import NATIVE
 from validator.stages.wrapper import find_wrapper
+from validator.suites import errors
+from validator.suites.common import Subject
+from validator.suites.scenarios import SCENARIOS
 from validator.table import Column, Table
 
 METHODS = defaults_for("deployment_methods").default
@@ -145,6 +150,61 @@ def test_it_may_write_where_its_model_lies_and_print(load) -> None:
 def test_what_does_not_load_is_named(load, code: str, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         load(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("import nothing_of_that_name", "name what it imports in `requirements`"),
+        ("open(__file__.replace('serving.py', '.env'))", "put data into a package"),
+        ("open('/nowhere/settings.json')", "put data into a package"),
+        ("class Wrappr: pass", "did you mean Wrappr?"),
+        ("raise ValueError('no')", "see the message"),
+    ],
+)
+def test_a_wrapper_that_does_not_load_is_told_what_to_do(load, code: str, hint: str) -> None:
+    with pytest.raises(Raised) as caught:
+        load(code)
+    assert hint in _hint(caught.value)
+
+
+CRASHES = """
+    import math, os
+
+    class Wrapper:
+        def load_model(self, path):
+            pass
+
+        def predict(self, table):
+            if {"a", "b"} != set(table):
+                raise KeyError(f"a and b are wanted, {sorted(table)} was given")
+            if not all(math.isfinite(value) for value in table["a"]):
+                os._exit(3)
+            return [0.5] * len(table)
+"""
+
+
+def test_a_crash_is_an_outcome_and_the_next_scenario_has_a_fresh_worker(
+    load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[WorkerRuntime] = []
+
+    def revive() -> WorkerRuntime:
+        started.append(load(CRASHES))
+        return started[-1]
+
+    chosen = [one for one in SCENARIOS if one.id in ("errors.nan", "errors.inf", "errors.misspelt_name")]
+    monkeypatch.setattr(errors, "SCENARIOS", chosen)
+    contract = Contract(features=(), task="binary", classes=(0, 1))
+    candidate = errors.Candidate(runtime=revive(), revive=revive, broken=lambda how: "")
+    found = {
+        check.id: check for check in errors.run({"custom": candidate}, Subject(contract=contract, rows=ROWS))
+    }
+    for id in ("errors.nan", "errors.inf"):
+        assert found[id].status == "fail"
+        assert found[id].message.startswith("crashed: the custom worker")
+    assert found["errors.misspelt_name"].status == "pass"
+    assert len(started) == 3
 
 
 def test_a_hang_is_ended(load) -> None:

@@ -16,6 +16,12 @@ from validator.table import Table
 from validator.worker import wire
 
 _NAME: RuntimeName = "custom"
+#: What to do about errors that a wrapper raises while it loads because of where it runs.
+_HINTS = {
+    "ImportError": "name what it imports in `requirements`; modules and packages beside its file are found",
+    "PermissionError": "a worker reads the wrapper's packages and the model file alone: put data into a package",
+    "FileNotFoundError": "a worker reads the wrapper's packages and the model file alone: put data into a package",
+}
 
 
 def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
@@ -28,7 +34,7 @@ def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
             runtime = custom_runtime(context)
             runtime.first_call(rows)
         except Raised as error:
-            return _unloadable(context, f"{error.kind}: {error.message}", error.hint)
+            return _unloadable(context, f"{error.kind}: {error.message}", _hint(error))
         except PreflightError as error:
             return _unloadable(context, error.message, error.hint)
     methods = ", ".join(runtime.methods.values())
@@ -45,6 +51,12 @@ def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
         )
     )
     return {_NAME: runtime}
+
+
+def _hint(error: Raised) -> str:
+    """The error's own, else what the built-in error that it is most often comes from."""
+    told = [hint for base, hint in _HINTS.items() if base in error.bases]
+    return told[0] if told and error.hint == "see the message" else error.hint
 
 
 def _unloadable(context: Context, message: str, hint: str) -> dict[RuntimeName, WorkerRuntime]:

@@ -71,14 +71,10 @@ def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> Finding:
     return passed(
         f"nonsense from the model ends in {', '.join(errors)}",
         *(
-            seen(f"{names.get(one.method, one.method)}, {one.what}", _shown(one.error, one.message))
+            seen(f"{names.get(one.method, one.method)}, {one.what}", one.error or "a sound answer")
             for one in trials[:_SHOWN]
         ),
     )
-
-
-def _shown(error: str | None, message: str) -> str:
-    return f"{error}: {message}" if error else "a sound answer"
 
 
 def _is_mlflow(runtime: WorkerRuntime) -> bool:
@@ -134,10 +130,7 @@ def _metadata(runtime: WorkerRuntime, hashes: Sequence[str]) -> Finding:
         return failed(f"the metadata holds no {' and no '.join(lacking)}: it holds {held}")
     return passed(
         "the metadata holds the model's hash and a time",
-        *(
-            seen(key, text[:500], volatile=bool(_MOMENT.search(text)))
-            for key, text in list(told.items())[:_SHOWN]
-        ),
+        *(seen(key, text[:500], volatile=True) for key, text in list(told.items())[:_SHOWN]),
     )
 
 
