@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -179,37 +183,41 @@ def test_no_model_and_no_command(tmp_path):
     assert "validate" in bare.out
 
 
-def test_an_interrupt_leaves_no_worker_and_nothing_half_written(tmp_path):
-    import signal
-    import subprocess
-    import sys
-    import time
+STAGES = [
+    ("sample", signal.SIGINT),
+    ("load native", signal.SIGTERM),
+    ("smoke", signal.SIGINT),
+    pytest.param("latency", signal.SIGTERM, marks=pytest.mark.long),
+]
 
+
+@pytest.mark.parametrize(("stage", "sent"), STAGES)
+def test_an_interrupt_leaves_no_worker_and_nothing_half_written(tmp_path, stage, sent):
+    """Ctrl-C goes to the whole foreground group, as a terminal sends it; SIGTERM to the command alone."""
     shutil.copy(MODEL, tmp_path / "model.pkl")
+    command = [sys.executable, "-m", "validator.cli", "validate", "model.pkl"]
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "validator.cli",
-            "validate",
-            "model.pkl",
-            f"--data={SAMPLE}",
-            "--target=direction",
-        ],
+        [*command, f"--data={SAMPLE}", "--target=direction"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
+        start_new_session=True,
     )
     for line in process.stderr:
-        if "load native" in line:
+        if stage in line:
             break
     time.sleep(0.2)
     workers = children_of(process.pid)
     assert workers
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 130
+    if sent == signal.SIGINT:
+        os.killpg(process.pid, sent)
+    else:
+        process.send_signal(sent)
+    assert process.wait(timeout=60) == 130
+    said = [line for line in process.stderr.read().splitlines() if not line.endswith(" ...")]
     process.stderr.close()
+    assert said == ["model-preflight: interrupted; no verdict"]
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -44,6 +44,7 @@ class Zygote:
                     env=dict(environ),
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
+                    process_group=0,  # Ctrl-C is for the supervisor alone: it ends the others in order
                     stdout=subprocess.DEVNULL,
                     cwd="/",
                 )
