@@ -18,7 +18,7 @@ def lightgbm(model: Any) -> Export:
     booster = getattr(model, "booster_", model)
     wrapped = booster is not model
     best = int(getattr(booster, "best_iteration", -1) or -1)
-    text = booster.model_to_string(num_iteration=best if best > 0 else -1)
+    text = _lightgbm_text(booster, best if best > 0 else -1)
     objective = getattr(model, "objective_", None) if wrapped else None
     header: Header = {
         "kind": "lightgbm-text",
@@ -34,7 +34,7 @@ def lightgbm(model: Any) -> Export:
         "named": feature_names(model) is not None,
         "pandas_categorical": plain(getattr(booster, "pandas_categorical", None)),
     }
-    return header, {"model": _bytes(text.encode("utf-8"))}
+    return header, {"model": _bytes(text)}
 
 
 def xgboost(model: Any) -> Export:
@@ -77,6 +77,15 @@ def catboost(model: Any) -> Export:
     }
     data = _through_file("model.json", lambda path: model.save_model(path, format="json"))
     return header, {"model": _bytes(data)}
+
+
+def _lightgbm_text(booster: Any, iterations: int) -> bytes:
+    """By way of a file: `model_to_string` writes a large text twice, the first time only to learn its length."""
+    try:
+        return _through_file("model.txt", lambda path: booster.save_model(path, num_iteration=iterations))
+    except OSError:
+        # Where nothing may be written.
+        return bytes(booster.model_to_string(num_iteration=iterations).encode("utf-8"))
 
 
 def _wrapper_task(model: Any) -> str:
