@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import Specifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
-from validator.environments import mlflow
+from validator.environments import mlflow, older
 from validator.errors import UsageError
 
 #: As a value of `requirements`: what the MLflow folder itself records.
@@ -27,9 +26,6 @@ _INDEXES = {"-i": "--index-url", "--index-url": "--index-url", "--extra-index-ur
 _KEPT_SWITCHES = frozenset({"--pre", "--no-index"})
 _IGNORED = frozenset({"--prefer-binary", "--require-hashes"})
 _ONLY_WHEELS = "only wheels are installed, because building a package runs its code: name a released version"
-#: The first releases that work with NumPy 2. Older ones allow any version and break when they are imported.
-_NUMPY_2 = {"scikit-learn": "1.4.2", "pandas": "2.2.2", "scipy": "1.13.0", "lightgbm": "4.4.0",
-            "xgboost": "2.1.0", "catboost": "1.2.8"}  # fmt: skip
 #: MLflow logs itself; a model is loaded by its own library, without it.
 _NOT_NEEDED = frozenset({"mlflow", "mlflow-skinny"})
 
@@ -77,11 +73,11 @@ def read(items: Sequence[str], model: Path | None = None) -> Requirements:
         )
     lines = list(dict.fromkeys(lines))
     hashed = any("--hash" in line for line in lines)
-    if not hashed and "numpy" not in _names(lines):
-        lines.append("numpy")
+    if not hashed:
+        lines += [line for line in older.undeclared(_specifiers(lines)) if _name(line) not in _names(lines)]
     return Requirements(
         lines=tuple(sorted(lines, key=lambda line: not line.startswith("-"))),
-        constraints=() if hashed else tuple(_constraints(lines)),
+        constraints=() if hashed else tuple(older.constraints(_specifiers(lines))),
         helpers=() if hashed or "scikit-learn" not in _names(lines) else ("skl2onnx", "onnx"),
         hashed=hashed,
         python=python,
@@ -161,7 +157,9 @@ def _checked(lines: Iterable[str], folder: Path, where: str, *, depth: int) -> I
         elif option == "--only-binary" or option in _IGNORED:
             continue
         else:
-            hint = "write its bounds beside the packages" if option in ("-c", "--constraint") else _ONLY_WHEELS
+            hint = (
+                "write its bounds beside the packages" if option in ("-c", "--constraint") else _ONLY_WHEELS
+            )
             raise _wrong(where, line, f"{option} is not taken here", hint)
 
 
@@ -225,27 +223,6 @@ def _pin(line: str) -> tuple[str, str] | None:
     return (canonicalize_name(found.name), exact[0]) if exact and "*" not in exact[0] else None
 
 
-def _constraints(lines: Iterable[str]) -> Iterator[str]:
-    """What old releases need and do not say themselves."""
+def _specifiers(lines: Iterable[str]) -> dict[str, SpecifierSet]:
     found = [requirement for line in lines if (requirement := _parsed(line)) is not None]
-    bounded = {canonicalize_name(one.name) for one in found if len(one.specifier)}
-    names: dict[str, SpecifierSet] = {canonicalize_name(one.name): one.specifier for one in found}
-    if "numpy" not in bounded and any(
-        name in names and _older(names[name], first) for name, first in _NUMPY_2.items()
-    ):
-        yield "numpy<2"
-    if _older(names.get("scikit-learn", SpecifierSet()), "1.1"):
-        yield "onnx<1.17"  # the last skl2onnx for it uses what later ones lack
-
-
-def _older(specifier: SpecifierSet, first: str) -> bool:
-    """Whether only releases before `first` will do."""
-    return not specifier.contains(first) and any(_ends_before(part, Version(first)) for part in specifier)
-
-
-def _ends_before(part: Specifier, first: Version) -> bool:
-    try:
-        version = Version(part.version.removesuffix(".*"))
-    except InvalidVersion:
-        return False
-    return part.operator in ("==", "===", "<=", "<", "~=") and version <= first
+    return {canonicalize_name(one.name): one.specifier for one in found}

@@ -37,6 +37,14 @@ def test_numpy_is_added_and_kept_below_2_where_old_releases_need_it():
     assert requirements.read(["xgboost==3.0.0"]).lines == ("xgboost==3.0.0", "numpy")
 
 
+def test_xgboost_gets_what_its_old_releases_need_and_do_not_say():
+    found = requirements.read(["xgboost==1.6.2", "pandas"])
+    assert found.lines == ("xgboost==1.6.2", "pandas", "numpy", "setuptools<80")
+    assert found.constraints == ("numpy<2", "pandas<2")
+    assert requirements.read(["xgboost==1.6.2", "setuptools", "numpy"]).lines[1:] == ("setuptools", "numpy")
+    assert requirements.read(["xgboost==1.7.6"]).lines == ("xgboost==1.7.6", "numpy")
+
+
 def test_the_converter_comes_along_for_scikit_learn_unless_hashes_forbid_it():
     assert requirements.read(["Scikit_Learn==1.5.0"]).helpers == ("skl2onnx", "onnx")
     assert requirements.read(["lightgbm==4.5.0"]).helpers == ()
