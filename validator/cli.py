@@ -55,7 +55,21 @@ class _Parser(argparse.ArgumentParser):
     """Usage errors in our own form."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, hint=f"see `{self.prog} --help`")
+        raise UsageError(message, hint=_meant_flag(message) or f"see `{self.prog} --help`")
+
+
+def _meant_flag(message: str) -> str:
+    """For an unknown flag the nearest known one, as a hint; empty where there is none."""
+    import difflib
+
+    from validator.settings import Settings, flag_of
+
+    if not message.startswith("unrecognized arguments: --"):
+        return ""
+    given = message.split()[2].partition("=")[0]
+    known = [f"--{flag_of(name)}" for name in Settings.model_fields]
+    close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else ""
 
 
 def _run(arguments: list[str], environ: Mapping[str, str]) -> int:

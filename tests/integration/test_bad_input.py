@@ -176,6 +176,13 @@ def test_a_wrong_key_gets_the_nearest_right_one(tmp_path):
     assert "max_latency_ms" in found.err
 
 
+def test_a_wrong_flag_gets_the_nearest_right_one(tmp_path):
+    found = run("validate", MODEL, "--max-latncy-ms=3", cwd=tmp_path)
+    assert found.code == 2
+    assert "--max-latncy-ms" in complaint(found)
+    assert "did you mean --max-latency-ms?" in found.err
+
+
 def test_no_model_and_no_command(tmp_path):
     assert run("validate", cwd=tmp_path).code == 2
     bare = run(cwd=tmp_path)
