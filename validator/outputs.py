@@ -40,6 +40,13 @@ class Outputs:
                 return name, array.reshape(len(array), -1)
         raise ValueError("the model gives no numeric output")
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether no answer is NaN or infinite."""
+        import numpy as np
+
+        return all(bool(np.isfinite(array).all()) for array in self.present.values() if array.dtype.kind == "f")
+
     def __len__(self) -> int:
         return max((len(array) for array in self.present.values()), default=0)
 

@@ -84,6 +84,17 @@ class WrapperFacts(Told):
     mlflow: bool = False
 
 
+class SpoiltEnding(Told):
+    """How one spoilt row ended: whether its answer is finite, or the error where `finite` is None."""
+
+    finite: bool | None = None
+    error: dict[str, Any] | None = None
+
+
+class Endings(Told):
+    endings: Annotated[tuple[SpoiltEnding, ...], Field(max_length=10_000)]
+
+
 class WrapperMetadata(Told):
     """What the wrapper tells of its model, as texts by name; None where it tells nothing."""
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from validator.errors import WorkerError
 from validator.outputs import NAMES, Outputs
 from validator.results import RuntimeName
+from validator.runtimes import replies
 from validator.runtimes.accounting import peak_bytes, queued_ns
 from validator.runtimes.process import Raised, Reply, Worker
 from validator.runtimes.timing import Prepared, Timing
+from validator.runtimes.worker import raised
 from validator.table import Table
 from validator.worker import wire
 
@@ -59,6 +61,14 @@ class Runtime(Protocol):
         """The rows shared out among threads that ask at once, beside as many that leave a column out.
 
         Returns the rows' outputs in their order, and the types of the others' errors, empty where an answer came.
+        """
+
+    def spoil_each(
+        self, row: Table, names: Sequence[str], value: str, method: str = ""
+    ) -> list[Raised | bool]:
+        """One row with `value` (see `worker.spoiling`) in one feature after the other.
+
+        Returns for each the error, or whether the answer is finite.
         """
 
     def prepare(self, table: Table, rows_per_call: int) -> Prepared:
@@ -136,6 +146,26 @@ class WorkerRuntime:
         if not isinstance(errors, list):
             raise WorkerError(f"the {self.name} worker lost answers of its threads", hint=_HINT)
         return self._outputs(reply, len(table)), [str(error)[:200] for error in errors]
+
+    def spoil_each(
+        self, row: Table, names: Sequence[str], value: str, method: str = ""
+    ) -> list[Raised | bool]:
+        meta, arrays = wire.pack_table(row)
+        given: dict[str, Any] = {"table": meta, "names": list(names), "value": value, "method": method}
+        told = replies.read(
+            replies.Endings, self.worker.call("spoil_each", arrays, **given).result, self.name
+        ).endings
+        if len(told) != len(names):
+            raise WorkerError(f"the {self.name} worker lost answers", hint=_HINT)
+        return [self._ending(one) for one in told]
+
+    def _ending(self, told: replies.SpoiltEnding) -> Raised | bool:
+        if told.finite is not None:
+            return told.finite
+        error = raised(told.error, self.worker.scratch)
+        if isinstance(error, Raised):
+            return error
+        raise error
 
     def first_call(self, table: Table) -> None:
         """Time the first call after loading, on the table's first row. Where it fails, a check will say so later."""

@@ -93,7 +93,7 @@ class Worker:
         """Wait until the worker has locked itself down. Raises WorkerError when it does not come up."""
         meta, _ = self._receive(_START_TIMEOUT_S, REPLY_BYTES)
         if "error" in meta:
-            raise _raised(meta["error"], self.scratch)
+            raise raised(meta["error"], self.scratch)
         report = meta["lockdown"]
         self.contained = report["contained"] is True
         self.isolation = tuple(
@@ -134,7 +134,7 @@ class Worker:
         meta, arrays = self._receive(self.limits.timeout_s if timeout_s is None else timeout_s, most_bytes)
         wall = time.perf_counter() - self._sent_at
         if "error" in meta:
-            raise _raised(meta["error"], self.scratch)
+            raise raised(meta["error"], self.scratch)
         return Reply(
             result=meta.get("result"),
             arrays=arrays,
@@ -206,7 +206,7 @@ def believable(claimed: Any, most: float) -> float:
     return min(max(claimed, 0.0), most) if known else most
 
 
-def _raised(error: Any, scratch: Path) -> PreflightError:
+def raised(error: Any, scratch: Path) -> PreflightError:
     """The worker's error, without what differs from run to run: where its scratch lies, where its objects are."""
     if not isinstance(error, dict):
         return WorkerError("a worker sent a malformed error", hint=_TAMPERED)

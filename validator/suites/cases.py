@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from validator.outputs import Outputs, same
+from validator.runtimes.process import Raised
 from validator.runtimes.runtime import Runtime
 from validator.table import Table
 
@@ -37,6 +38,36 @@ class Case:
         if isinstance(self.given, Table):
             return runtime.predict(self.given, self.method)
         return runtime.predict_array(self.given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EachFeature:
+    """One good row, with `value` in one of the features `names` after the other.
+
+    For those that are `allowed`, as `declared` says, any finite answer is right.
+    """
+
+    row: Table
+    names: tuple[str, ...]
+    value: str
+    allowed: frozenset[str]
+    declared: str
+    method: str = ""
+
+    def ask(self, runtime: Runtime) -> list[Ending | Raised]:
+        """For each feature the error, or how its answer is to be taken."""
+        answers = runtime.spoil_each(self.row, self.names, self.value, self.method)
+        return [
+            answer if isinstance(answer, Raised) else self._taken(name, is_finite=answer)
+            for name, answer in zip(self.names, answers, strict=True)
+        ]
+
+    def _taken(self, name: str, *, is_finite: bool) -> Ending:
+        if is_finite and name in self.allowed:
+            return "declared", self.declared
+        shown = {"nan": "NaN", "none": "None"}.get(self.value, self.value)
+        wrong = f"answers {shown} in {name!r} as if training had seen it"
+        return "silent", wrong if is_finite else f"{wrong}, and the answer holds NaN or Inf"
 
 
 def by_each_method(
@@ -83,17 +114,6 @@ def same_as(tables: Sequence[Table], declared: str, wrong: str) -> Rule:
     return judge
 
 
-def finite_if(allowed: bool, declared: str, wrong: str) -> Rule:
-    """Where the contract allows the input, any finite answer is right."""
-
-    def judge(answer: Outputs, _: Ask) -> Ending:
-        if allowed and _is_finite(answer):
-            return "declared", declared
-        return "silent", _told(wrong, answer)
-
-    return judge
-
-
 def repeated(small: Table, count: int) -> Rule:
     """`count` answers are right that are those to `small` over and over."""
 
@@ -125,10 +145,4 @@ def _close(array: Any, expected: Any) -> bool:
 
 
 def _told(wrong: str, answer: Outputs) -> str:
-    return wrong if _is_finite(answer) else f"{wrong}, and the answer holds NaN or Inf"
-
-
-def _is_finite(answer: Outputs) -> bool:
-    import numpy as np
-
-    return all(np.isfinite(array).all() for array in answer.present.values() if array.dtype.kind == "f")
+    return wrong if answer.is_finite else f"{wrong}, and the answer holds NaN or Inf"

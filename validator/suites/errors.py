@@ -20,7 +20,7 @@ from validator.errors import WorkerError
 from validator.results import CheckResult, RuntimeName
 from validator.runtimes.process import Raised
 from validator.runtimes.runtime import WorkerRuntime
-from validator.suites.cases import Case, Ending, OutcomeKind
+from validator.suites.cases import Case, EachFeature, Ending, OutcomeKind
 from validator.suites.common import Finding, Subject, failed, not_applicable, passed, result, seen, warned
 from validator.suites.scenarios import SCENARIOS, Scenario
 
@@ -116,13 +116,13 @@ def _tried(candidate: Candidate, scenario: Scenario, subject: Subject) -> Ending
         return _try_broken(candidate, scenario.broken)
     if scenario.trial is not None:
         trial = scenario.trial
-        return _surviving(candidate, lambda: trial(subject, candidate.runtime))
+        return _surviving(candidate, lambda: [trial(subject, candidate.runtime)])[0]
     cases = scenario.cases(subject, candidate.runtime)
     if isinstance(cases, str):
         return "inapplicable", cases
     endings: list[Ending] = []
     for case in cases:
-        endings.append(_surviving(candidate, partial(_try_case, candidate, case)))
+        endings += _surviving(candidate, partial(_try_case, candidate, case))
         if endings[-1][0] == "crash":
             break  # the runtime had to be started anew, and may have hung for long
     return _worst(endings)
@@ -138,32 +138,41 @@ def _try_broken(candidate: Candidate, how: str) -> Ending:
     return ("declared", declared) if declared else ("silent", f"the model loads although its file is {how}")
 
 
-def _surviving(candidate: Candidate, trial: Callable[[], Ending]) -> Ending:
+def _surviving(candidate: Candidate, trial: Callable[[], list[Ending]]) -> list[Ending]:
     """A crash or hang is an ending too; the runtime is then started anew."""
     try:
         return trial()
     except Raised as error:
-        return "wrong", f"fails on right rows: {error.kind}: {error.message[:300]}"
+        return [("wrong", f"fails on right rows: {error.kind}: {error.message[:300]}")]
     except WorkerError as error:
         candidate.runtime = candidate.revive()
-        return "crash", error.message
+        return [("crash", error.message)]
 
 
-def _try_case(candidate: Candidate, case: Case) -> Ending:
+def _try_case(candidate: Candidate, case: Case | EachFeature) -> list[Ending]:
     runtime = candidate.runtime
+    if isinstance(case, EachFeature):
+        each = case.ask(runtime)
+        found = [_named(one, runtime, ()) if isinstance(one, Raised) else one for one in each]
+    else:
+        found = [_try_one(runtime, case)]
+    return [_by(runtime, case.method, ending) for ending in found]
+
+
+def _try_one(runtime: WorkerRuntime, case: Case) -> Ending:
     try:
         answer = case.ask(runtime)
     except Raised as error:
-        return _by(runtime, case, _named(error, runtime, case.mentions))
-    return _by(runtime, case, case.rule(answer, lambda table: runtime.predict(table, case.method)))
+        return _named(error, runtime, case.mentions)
+    return case.rule(answer, lambda table: runtime.predict(table, case.method))
 
 
-def _by(runtime: WorkerRuntime, case: Case, ending: Ending) -> Ending:
+def _by(runtime: WorkerRuntime, method: str, ending: Ending) -> Ending:
     """With the method's name before what went wrong, where there are several."""
     kind, text = ending
-    if kind in _GOOD or len(runtime.methods) < 2 or not case.method:
+    if kind in _GOOD or len(runtime.methods) < 2 or not method:
         return ending
-    name = runtime.methods[case.method]
+    name = runtime.methods[method]
     return kind, f"{name} {text}" if kind == "silent" else f"{name}: {text}"
 
 

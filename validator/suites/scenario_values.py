@@ -6,81 +6,62 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from validator.runtimes.runtime import Runtime
-from validator.suites.cases import Case, Rule, array_case, by_each_method, finite_if, never, same_as
+from validator.suites.cases import Case, EachFeature, array_case, by_each_method, never, same_as
 from validator.suites.common import Subject
 from validator.suites.parity import with_unseen
 from validator.table import Column, Table
 
 _ROWS = 5
-_MAX_FEATURES = 200
+_MAX_FEATURES = 100
+_NO_FLOAT = "no feature is a floating number"
 _NO_NUMBER = "the model has no numeric column"
 #: The first whole number that a float of so many bits cannot hold.
 _FIRST_LOST = {"float32": 2**24 + 1, "float64": 2**53 + 1}
 
 
-def nan(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+def nan(subject: Subject, runtime: Runtime) -> Sequence[EachFeature] | str:
     """NaN in one feature after the other."""
-    return _in_each_float(subject, runtime, float("nan"), _missing_rule)
+    return _in_each(subject, runtime, "nan", _floats(subject.rows)) or _NO_FLOAT
 
 
-def inf(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+def inf(subject: Subject, runtime: Runtime) -> Sequence[EachFeature] | str:
     """Both infinities in one feature after the other."""
-    found: list[Case] = []
-    for value in (float("inf"), float("-inf")):
-        cases = _in_each_float(subject, runtime, value, _infinite_rule)
-        if isinstance(cases, str):
-            return cases
-        found += cases
-    return found
+    floats = _floats(subject.rows)
+    return [
+        case for value in ("inf", "-inf") for case in _in_each(subject, runtime, value, floats)
+    ] or _NO_FLOAT
 
 
-def none(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
+def none(subject: Subject, runtime: Runtime) -> Sequence[EachFeature] | str:
     """None, as a mapping or a column of objects holds it, in one feature after the other."""
+    return _in_each(subject, runtime, "none", subject.rows.names)
+
+
+def _floats(rows: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in rows.columns if column.values.dtype.kind == "f")
+
+
+def _in_each(subject: Subject, runtime: Runtime, value: str, names: Sequence[str]) -> list[EachFeature]:
+    """By every method; of very many features some all over the row, the first and the last among them."""
     import numpy as np
 
-    row = subject.head(1)
-    found: list[Case] = []
-    for column in row.columns[:_MAX_FEATURES]:
-        blank = (
-            Column(column.name, np.array([-1], dtype=np.int32), column.categories)
-            if column.categories is not None
-            else Column(column.name, np.array([None], dtype=object))
+    if not names:
+        return []
+    chosen = np.unique(np.linspace(0, len(names) - 1, min(len(names), _MAX_FEATURES)).astype(int))
+    missing = frozenset(feature.name for feature in subject.contract.features if feature.missing)
+    infinite = frozenset(names) if subject.contract.allow_infinite else frozenset()
+    kind = "infinite" if value.endswith("inf") else "missing"
+    return [
+        EachFeature(
+            row=subject.head(1),
+            names=tuple(names[i] for i in chosen),
+            value=value,
+            allowed=infinite if kind == "infinite" else missing,
+            declared=f"the contract declares {kind} values, and the answer is finite",
+            method=role,
         )
-        rule = _missing_rule(subject, column.name, None)
-        found += by_each_method(runtime, row.replace(blank), rule)
-    return found
-
-
-def _in_each_float(subject: Subject, runtime: Runtime, value: float, rule: Any) -> list[Case] | str:
-    import numpy as np
-
-    row = subject.head(1)
-    floats = [column for column in row.columns if column.values.dtype.kind == "f"][:_MAX_FEATURES]
-    if not floats:
-        return "no feature is a floating number"
-    found: list[Case] = []
-    for column in floats:
-        spoilt = Column(column.name, np.array([value], dtype=column.values.dtype))
-        found += by_each_method(runtime, row.replace(spoilt), rule(subject, column.name, value))
-    return found
-
-
-def _missing_rule(subject: Subject, name: str, value: Any) -> Rule:
-    allowed = any(feature.missing for feature in subject.contract.features if feature.name == name)
-    shown = "None" if value is None else "NaN"
-    return finite_if(
-        allowed,
-        "the contract declares missing values, and the answer is finite",
-        f"answers {shown} in {name!r} as if training had seen it",
-    )
-
-
-def _infinite_rule(subject: Subject, name: str, value: float) -> Rule:
-    return finite_if(
-        subject.contract.allow_infinite,
-        "the contract declares infinite values, and the answer is finite",
-        f"answers {value} in {name!r} as if training had seen it",
-    )
+        for role in list(runtime.methods) or [""]
+    ]
 
 
 def wrong_dtype(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:

@@ -9,7 +9,17 @@ from validator.outputs import concatenate, same
 from validator.runtimes.process import Raised
 from validator.runtimes.runtime import Runtime
 from validator.suites import scenario_values as values
-from validator.suites.cases import Case, Ending, array_case, by_each_method, never, repeated, rows, same_as
+from validator.suites.cases import (
+    Case,
+    EachFeature,
+    Ending,
+    array_case,
+    by_each_method,
+    never,
+    repeated,
+    rows,
+    same_as,
+)
 from validator.suites.common import Subject
 from validator.table import Column, Table
 
@@ -20,7 +30,7 @@ _SMALL_ROWS = 1_000
 _LARGE_ROWS = 20_000
 _LARGE_VALUES = 2_000_000
 
-Maker = Callable[[Subject, Runtime], "Sequence[Case] | str"]
+Maker = Callable[[Subject, Runtime], "Sequence[Case | EachFeature] | str"]
 
 
 @dataclass(frozen=True, kw_only=True)

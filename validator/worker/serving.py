@@ -11,6 +11,8 @@ from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple, cas
 from validator.outputs import Outputs, concatenate
 from validator.table import Table
 from validator.worker import wire
+from validator.worker.child import describe_error
+from validator.worker.spoiling import spoilt
 from validator.worker.timing import clock_resolution_ns, time_calls
 
 Answer = Tuple[wire.Meta, wire.Arrays]
@@ -50,9 +52,7 @@ class ServingJob:
     def predict(self, arrays: wire.Arrays, table: Any, method: str = "") -> Answer:
         """All outputs for the rows, by the method for `method` where the model has several."""
         model = self._loaded
-        rows = wire.unpack_table(table, arrays)
-        given = cast(Wrapped, model).inputs_by(method, rows) if method else model.inputs(rows)
-        return pack_outputs(model.predict(given))
+        return pack_outputs(_by(model, method, wire.unpack_table(table, arrays)))
 
     def predict_array(self, arrays: wire.Arrays) -> Answer:
         """A bare array of any rank and dtype, as someone would pass it by mistake."""
@@ -87,6 +87,20 @@ class ServingJob:
         meta, flat = pack_outputs(outputs)
         return {**meta, "errors": [str(error) for error in results[1::2]]}, flat
 
+    def spoil_each(
+        self, arrays: wire.Arrays, table: Any, names: List[str], value: str, method: str = ""
+    ) -> Answer:
+        """One row, `value` in one feature after the other: for each the error, or whether the answer is finite."""
+        model = self._loaded
+        row = wire.unpack_table(table, arrays)
+        endings: List[wire.Meta] = []
+        for name in names:
+            try:
+                endings.append({"finite": _by(model, method, spoilt(row, name, value)).is_finite})
+            except Exception as error:  # a model may raise anything
+                endings.append({"error": describe_error(error)})
+        return {"endings": endings}, []
+
     def prepare(self, arrays: wire.Arrays, table: Any, rows_per_call: int) -> Answer:
         """Cut the table into the inputs of coming calls, untimed; `run` then only calls."""
         model = self._loaded
@@ -104,6 +118,11 @@ class ServingJob:
         chosen = [self._prepared[(start + i) % len(self._prepared)] for i in range(calls)]
         spans = time_calls(model.call, chosen)
         return {"peak_bytes": peak_bytes()}, [spans.wall, spans.lost]
+
+
+def _by(model: Served, method: str, rows: Table) -> Outputs:
+    """The outputs by the method for `method`, or by the usual one."""
+    return model.predict(cast(Wrapped, model).inputs_by(method, rows) if method else model.inputs(rows))
 
 
 def _ask(model: Served, rows: Table) -> Outputs:

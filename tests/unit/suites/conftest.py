@@ -15,6 +15,7 @@ from validator.runtimes.process import Raised
 from validator.runtimes.timing import Prepared, Timing
 from validator.suites.common import Subject
 from validator.table import Column, Table
+from validator.worker.spoiling import spoilt
 
 FEATURES = ("a", "b", "c")
 
@@ -54,6 +55,17 @@ class FakeRuntime:
         if method == "single" and self.single_answer is not None:
             return self.single_answer(table)
         return self.answer(table)
+
+    def spoil_each(
+        self, row: Table, names: Sequence[str], value: str, method: str = ""
+    ) -> list[Raised | bool]:
+        endings: list[Raised | bool] = []
+        for name in names:
+            try:
+                endings.append(self.predict(spoilt(row, name, value), method).is_finite)
+            except Raised as error:
+                endings.append(error)
+        return endings
 
     def crowd(self, table: Table, threads: int) -> tuple[Outputs, list[str]]:
         try:
