@@ -13,7 +13,8 @@ from validator.errors import UsageError
 from validator.model.safety import SafetyReport
 from validator.results import Conversion, Parity, Task
 from validator.runtimes.runtime import WorkerRuntime
-from validator.stages.baseline import BaseVersion, Companion, NoVersion
+from validator.stages.baseline import BaseVersion, NoVersion
+from validator.stages.companion import Companion
 from validator.stages.context import Context
 from validator.stages.loading import Data, Native, fit_sample, infer_contract, onnx_runtime, open_sample
 from validator.stages.quality import Measuring, judge_quality

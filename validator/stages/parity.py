@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from validator.outputs import Outputs
 from validator.results import Parity
 from validator.runtimes.process import Raised
-from validator.stages.baseline import BaseVersion, Companion, NoVersion
+from validator.stages.baseline import BaseVersion, NoVersion
+from validator.stages.companion import Companion
 from validator.stages.context import Context
 from validator.stages.conversion import Converted
 from validator.stages.loading import Data, Native, infer_contract, onnx_runtime
@@ -41,8 +43,7 @@ def judge_parity(
     The base version, if there is one, is asked the same rows, and `draft.change` told what that showed.
     """
     draft, settings = context.draft, context.settings
-    narrow = [str(name) for name in judge.worker.call("single", [converted.onnx]).result["operators"]]
-    tolerance = tolerance_for(converted.method, converted.input_dtype, settings.tolerance, narrow)
+    tolerance = _tolerance(context, native, converted, judge, data)
     pair = parity.Pair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
     single = converted.input_dtype == "float32"
     cast = CastEffect(native=native.runtime, tolerance=tolerance.value) if single else None
@@ -88,6 +89,20 @@ def _reading(context: Context, data: Data, base: BaseVersion | NoVersion, cast: 
         Companion.of(base, contract) if isinstance(base, BaseVersion) and contract is not None else None
     )
     return Reading(data=data, measuring=Measuring.begin(context, base), companion=companion, cast=cast)
+
+
+def _tolerance(
+    context: Context, native: Native, converted: Converted, judge: Judge, data: Data
+) -> Tolerance:
+    """By what the ONNX file computes in, and what the native library answers in."""
+    single = [str(name) for name in judge.worker.call("single", [converted.onnx]).result["operators"]]
+    try:
+        answer = native.runtime.predict(data.subject.head(1))
+    except Raised:
+        answer = Outputs()  # the comparison will tell
+    dtype = str(answer.numeric[1].dtype) if answer.present.keys() - {"label"} else ""
+    chosen = context.settings.tolerance
+    return tolerance_for(converted.method, converted.input_dtype, chosen, single=single, native=dtype)
 
 
 def _on_sample(context: Context, pair: parity.Pair, reading: Reading, kept: list[Comparison]) -> Any:

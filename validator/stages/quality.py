@@ -9,7 +9,8 @@ from validator.errors import PreflightError
 from validator.outputs import Outputs
 from validator.results import MetricResult
 from validator.runtimes.process import Worker
-from validator.stages.baseline import BaseVersion, Companion, NoVersion
+from validator.stages.baseline import BaseVersion, NoVersion
+from validator.stages.companion import Companion
 from validator.stages.context import Context
 from validator.suites.common import Finding, failed, not_applicable, result
 from validator.suites.quality import judge_base, judge_limits, needs_answers, without_base

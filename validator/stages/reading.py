@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from validator.outputs import Outputs
-from validator.stages.baseline import Companion
+from validator.stages.companion import Companion
 from validator.stages.loading import Data
 from validator.stages.quality import Measuring
 from validator.suites.casting import CastEffect
