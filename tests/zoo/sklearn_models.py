@@ -252,6 +252,17 @@ OTHERS: tuple[Case, ...] = (
     _other("covariance.EllipticEnvelope", sets.iris, refused("EllipticEnvelope"), random_state=0),
 )
 
+
+class FittedBayes(E):
+    """A model that was trained before, as frozen ones are."""
+
+    def __init__(self) -> None:
+        super().__init__("naive_bayes.GaussianNB")
+
+    def __call__(self) -> Any:
+        return super().__call__().fit(sets.iris().X, sets.iris().y)
+
+
 COMBINED: tuple[Case, ...] = (
     _other(
         "calibration.CalibratedClassifierCV",
@@ -313,7 +324,12 @@ COMBINED: tuple[Case, ...] = (
         note="of forests",
         estimator=E("ensemble.RandomForestRegressor", n_estimators=5, random_state=0),
     ),
-    _other("multioutput.RegressorChain", sets.linnerud, estimator=E("linear_model.Ridge")),
+    _other(
+        "multioutput.RegressorChain",
+        sets.linnerud,
+        refused("RegressorChain"),
+        estimator=E("linear_model.Ridge"),
+    ),
     line(
         "MultiOutputClassifier",
         lambda: _several_answers("multioutput.MultiOutputClassifier"),
@@ -322,6 +338,7 @@ COMBINED: tuple[Case, ...] = (
     _other(
         "compose.TransformedTargetRegressor",
         sets.diabetes,
+        refused("TransformedTargetRegressor"),
         regressor=E("linear_model.Ridge"),
         transformer=SCALED,
     ),
@@ -340,9 +357,7 @@ COMBINED: tuple[Case, ...] = (
         param_grid={"max_depth": [2, 4]},
         cv=3,
     ),
-    _other(
-        "frozen.FrozenEstimator", sets.iris, refused("FrozenEstimator"), estimator=E("naive_bayes.GaussianNB")
-    ),
+    _other("frozen.FrozenEstimator", sets.iris, refused("FrozenEstimator"), estimator=FittedBayes()),
 )
 
 

@@ -53,9 +53,11 @@ def stock_converters() -> Iterator[Judge]:
 def serve() -> None:
     """Paths of pickled models on standard input, one answer a line on standard output."""
     import catboost  # noqa: F401 - imported once, before the forks
+    import lightgbm  # noqa: F401
     import onnxmltools  # noqa: F401
     import onnxruntime  # noqa: F401
     import skl2onnx  # noqa: F401
+    import xgboost  # noqa: F401
 
     for line in sys.stdin:
         print(json.dumps(_in_child(Path(line.strip()))), flush=True)
@@ -119,7 +121,9 @@ def _convert(model: Any, frame: Any, path: Path) -> bytes:
         return path.read_bytes()
     if library in ("lightgbm", "xgboost"):
         import onnxmltools
+        from onnxmltools.convert.common.data_types import FloatTensorType as Floats
 
+        single = [("features", Floats([None, width]))]
         convert = getattr(onnxmltools, f"convert_{library}")
         options = {"zipmap": False} if library == "lightgbm" else {}
         return bytes(convert(model, initial_types=single, **options).SerializeToString())

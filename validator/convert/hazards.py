@@ -119,7 +119,7 @@ RULES = (
     Rule(
         id="voting-flatten",
         names=("VotingClassifier",),
-        applies=lambda step: step.voting == "soft" and step.flatten_transform,
+        applies=lambda step: step.flatten_transform,
         message="flatten_transform=True is not supported; it changes no prediction and was switched off",
         repair=_unflattened,
     ),
@@ -159,7 +159,8 @@ RULES = (
         id="text-locale",
         names=("CountVectorizer", "TfidfVectorizer"),
         applies=lambda step: step.lowercase,
-        message="lower-casing needs the en_US.UTF-8 locale wherever the ONNX file runs",
+        message="lower-casing follows the C.UTF-8 locale (in every glibc since 2.35), for which Σ at the end of a word and "
+        "İ become other letters than in Python",
         note=True,
     ),
     Rule(

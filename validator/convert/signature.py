@@ -128,8 +128,10 @@ def _chosen(outputs: list[Any], model: Any) -> list[tuple[Any, str]]:
     if hasattr(last, "fit_predict") and hasattr(last, "offset_") and len(outputs) == 2:
         return [(outputs[0], "label"), (outputs[1], "score")]
     if getattr(model, "classes_", None) is not None and len(outputs) == 2:
-        name = "probabilities" if hasattr(model, "predict_proba") else "score"
-        return [(outputs[0], "label"), (outputs[1], name)]
+        if hasattr(model, "predict_proba"):
+            return [(outputs[0], "label"), (outputs[1], "probabilities")]
+        scores = [(outputs[1], "score")] if hasattr(model, "decision_function") else []
+        return [(outputs[0], "label"), *scores]
     if outputs and hasattr(model, "predict"):
         return [(outputs[0], "prediction")]
     raise ConversionError(

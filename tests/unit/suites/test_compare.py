@@ -96,3 +96,15 @@ def test_what_was_asked_is_kept_of_the_rows_that_are_shown():
     assert found.worst is not None
     assert found.worst.text == "row 3 (a=2.0, b='y'): native 0.0, ONNX 0.5"
     assert found.first_flip == Flip(row=2, native="0", onnx="1", inputs="a=1.0, b='x'")
+
+
+def test_an_onnx_file_that_leaves_out_the_probabilities_is_a_problem():
+    import numpy as np
+
+    labels = np.array([0, 1])
+    comparison = Comparison(tolerance=1e-6)
+    comparison.add(Outputs(label=labels, probabilities=np.full((2, 2), 0.5)), Outputs(label=labels), 2)
+    assert comparison.problems
+    alone = Comparison(tolerance=1e-6)
+    alone.add(Outputs(label=labels), Outputs(label=labels), 2)
+    assert alone.agrees
