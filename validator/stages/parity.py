@@ -42,7 +42,7 @@ def judge_parity(
 
     The base version, if there is one, is asked the same rows, and `draft.change` told what that showed.
     """
-    draft, settings = context.draft, context.settings
+    draft = context.draft
     tolerance = _tolerance(context, native, converted, judge, data)
     pair = parity.Pair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
     single = converted.input_dtype == "float32"
