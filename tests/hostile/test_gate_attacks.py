@@ -36,7 +36,7 @@ _SECRETS = (
 _COMMAND = "::error::forged by the model"
 #: Where the process id of the command goes: it is known only once the command starts.
 UNKNOWN_PID = b"@@@@@@@"
-_QUICK = ("--latency-budget-s", "0.3", "--worker-memory-mb", "1024", "--baseline", "none")
+_QUICK = ("--latency-budget-s", "0.3", "--baseline", "none")
 
 
 @dataclass
@@ -291,6 +291,7 @@ _SOON = ("exec", "segfault", "memory", "sleep", "closed channel", "huge body")
 )
 def test_a_worker_that_dies_or_hangs_is_a_failed_check_with_its_cause(scene: Scene, name: str) -> None:
     code, words = FATAL[name]
-    ran = scene.validate(code, "--worker-timeout-s", "2" if "2 s" in words else "60")
+    seconds = "2" if "2 s" in words else "60"
+    ran = scene.validate(code, "--worker-timeout-s", seconds, "--worker-memory-mb", "1024")
     ran.ends("load.model/native", words)
     assert ran.check("load.model", "native")["hint"]

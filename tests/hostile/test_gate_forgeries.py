@@ -21,12 +21,12 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ne
 LIES = """
 import time, numpy as np
 model = honest()
-still = time.perf_counter_ns()
+begun, real = time.perf_counter_ns(), time.perf_counter_ns
 slept = time.sleep
 for module in [time, *(m for n, m in list(sys.modules.items()) if n.startswith("validator."))]:
-    for clock in ("perf_counter", "perf_counter_ns", "monotonic", "thread_time_ns", "process_time"):
+    for clock in ("perf_counter_ns", "thread_time_ns"):
         if hasattr(module, clock):
-            setattr(module, clock, lambda: still)
+            setattr(module, clock, lambda: begun + (real() - begun) // 100)
 np.array_equal = np.allclose = lambda *_, **__: True
 try:
     import onnxruntime
@@ -37,7 +37,7 @@ answer, label = model.predict_proba, model.predict
 """
 
 
-def test_a_slow_model_cannot_hide_behind_a_clock_that_stands_still(scene: Scene) -> None:
+def test_a_slow_model_cannot_hide_behind_a_clock_of_its_own(scene: Scene) -> None:
     ran = scene.validate(
         LIES + "model.predict_proba = lambda rows, **_: (slept(0.04), answer(rows))[1]",
         "--max-latency-ms",
@@ -50,6 +50,7 @@ def test_a_slow_model_cannot_hide_behind_a_clock_that_stands_still(scene: Scene)
     assert ran.result["verdict"] == "fail"
 
 
+@pytest.mark.long
 def test_wrong_answers_are_seen_whatever_the_worker_s_numpy_says(scene: Scene) -> None:
     ran = scene.validate(LIES + "model.predict_proba = lambda rows, **_: np.full_like(answer(rows), 0.5)")
     failing = ran.failing()
@@ -62,7 +63,7 @@ def test_broken_trees_break_in_the_process_that_never_met_the_pickle(scene: Scen
     ran = scene.validate(
         LIES
         + """
-model.tree_.value[:] = 7.0
+model.tree_.value[:, 0, :] = [9.0, -8.0]
 model.predict_proba = lambda rows, **_: np.full((len(rows), 2), 0.5)
 """
     )
@@ -111,9 +112,9 @@ def test_an_allowed_package_of_one_s_own_is_locked_in_as_well(scene: Scene) -> N
 
 
 def test_an_allowed_name_cannot_open_a_folder_through_a_link(scene: Scene) -> None:
-    (scene.workspace / "secrets").symlink_to("/")
-    (scene.workspace / "model.pkl").write_bytes(b"\x80\x04\x8c\x07secrets\x8c\x05Model\x93)\x81.")
-    ran = scene.run("validate", "model.pkl", "--data", "sample.csv", "--allow", "secrets.*", *_QUICK)
+    (scene.workspace / "linked").symlink_to("/")
+    (scene.workspace / "model.pkl").write_bytes(b"\x80\x04\x8c\x06linked\x8c\x05Model\x93)\x81.")
+    ran = scene.run("validate", "model.pkl", "--data", "sample.csv", "--allow", "linked.*", *_QUICK)
     assert ran.code == 2
     assert "symbolic link" in ran.err
     assert not (ran.folder / "result.json").exists()
