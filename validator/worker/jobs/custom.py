@@ -128,13 +128,13 @@ class Job(ServingJob):
         """One call to each method on these rows, and the wrapper's latency figures before and after."""
         model = self._wrapped
         rows = wire.unpack_table(table, arrays)
-        before = _figures(_asked(model.wrapper, self._names.latency))
-        growth = {}
-        for name in model.methods:
-            start_at = _figures(_asked(model.wrapper, self._names.latency))
-            model.predict(model.inputs_by(name, rows))
-            growth[name] = [start_at, _figures(_asked(model.wrapper, self._names.latency))]
-        return {"tracked": before is not None, "growth": growth}, []
+        figures = _figures(_asked(model.wrapper, self._names.latency))
+        tracked, growth = figures is not None, {}
+        for method in model.methods:
+            model.predict(model.inputs_by(method, rows))
+            before, figures = figures, _figures(_asked(model.wrapper, self._names.latency))
+            growth[method] = [before, figures]
+        return {"tracked": tracked, "growth": growth}, []
 
     def sabotage(self, arrays: wire.Arrays, table: Any) -> Answer:
         """Each method's reaction to a model that answers nonsense: the error, or whether its answer is sound."""
@@ -166,13 +166,10 @@ def _trial(model: WrapperModel, method: str, rows: Table, clean: Outputs) -> Dic
 
 
 def _is_sound(answer: Outputs) -> bool:
-    import numpy as np
-
-    floats = [array for array in answer.present.values() if array.dtype.kind == "f"]
-    if not all(np.isfinite(array).all() for array in floats):
-        return False
+    """Finite, and probabilities where they belong."""
     probabilities = answer.probabilities
-    return probabilities is None or bool(((probabilities >= 0) & (probabilities <= 1)).all())
+    in_range = probabilities is None or bool(((probabilities >= 0) & (probabilities <= 1)).all())
+    return answer.is_finite and in_range
 
 
 def _asked(wrapper: Any, name: str) -> Any:
