@@ -14,6 +14,7 @@ from validator.convert import ConvertedModel, hazards
 from validator.errors import ConversionError, PreflightError
 
 _NUMERIC = ("float", "int", "uint", "bool")
+LOCALE = b"C.UTF-8"
 _OPSET, _ML_OPSET = 21, 3
 _HINT = (
     "build the model of estimators that skl2onnx knows, or give an ONNX file made by other means with --onnx"
@@ -81,9 +82,20 @@ def _convert(
         )
     signature.tidy(proto, model, join=[name for name, _ in columns] if split else None)
     signature.label(proto, metadata)
+    _set_locale(proto)
     data: bytes = proto.SerializeToString(deterministic=True)
     _open(data)
     return data
+
+
+def _set_locale(proto: Any) -> None:
+    """Lower-case in the locale that glibc brings along: the operator's own default, en_US, slim images lack."""
+    for node in proto.graph.node:
+        if node.op_type == "StringNormalizer":
+            kept = [attribute for attribute in node.attribute if attribute.name != "locale"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+            node.attribute.add(name="locale", s=LOCALE, type=3)  # AttributeProto.STRING
 
 
 def _options(model: Any) -> dict[int, dict[str, Any]]:

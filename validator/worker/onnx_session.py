@@ -67,7 +67,9 @@ class OnnxModel:
 
     @property
     def input_dtype(self) -> str:
-        return _DTYPES.get(str(self.signature[0][1]), str(self.signature[0][1]))
+        """The number type that inputs round to: the narrowest float among them, else the first input's own."""
+        kinds = [_DTYPES.get(str(kind), str(kind)) for _, kind, _ in self.signature]
+        return next((kind for kind in ("float32", "float64") if kind in kinds), kinds[0])
 
     @property
     def n_features(self) -> Optional[int]:
