@@ -159,8 +159,8 @@ RULES = (
         id="text-locale",
         names=("CountVectorizer", "TfidfVectorizer"),
         applies=lambda step: step.lowercase,
-        message="lower-casing follows the C.UTF-8 locale (in every glibc since 2.35), for which Σ at the end of a word "
-        "and İ become other letters than in Python",
+        message="lower-casing follows the C.UTF-8 locale (in every glibc since 2.35), for which Σ at the end of a "
+        "word and İ become other letters than in Python",
         note=True,
     ),
     Rule(
