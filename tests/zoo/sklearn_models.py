@@ -514,7 +514,7 @@ PIPELINES: tuple[Case, ...] = (
     line(
         "Pipeline of KNN imputer",
         pipeline(sets.wine_with_gaps, E("impute.KNNImputer"), SCALED, LOGISTIC),
-        MEASURED,
+        refused("differ", check="parity.boundary"),
     ),
     line(
         "Pipeline of scaler and LightGBM",

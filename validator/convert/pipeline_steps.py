@@ -80,6 +80,8 @@ def _register() -> None:
                 _tree_shapes,
                 _convert_tree,
                 overwrite=True,
+                # CatBoost's classifiers are none by scikit-learn's own mark, and would be given one output.
+                parser=_label_and_probabilities if stem == "CatBoost" and classifier else None,
                 options={**options, "raw_scores": [True, False], "output_class_labels": [False, True]}
                 if classifier
                 else {},
@@ -87,6 +89,18 @@ def _register() -> None:
     _register_imputer(update_registered_converter)
     kernel_machines.register(update_registered_converter)
     threshold_steps.register(update_registered_converter)
+
+
+def _label_and_probabilities(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
+    """Declare a classifier with its two outputs."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
+
+    operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
+    operator.inputs.extend(inputs)
+    operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
+    operator.outputs.append(scope.declare_local_variable("probabilities", DoubleTensorType()))
+    return operator.outputs
 
 
 def _tree_shapes(operator: Any) -> None:
@@ -207,7 +221,13 @@ def _register_imputer(update: Callable[..., None]) -> None:
     from sklearn.impute import SimpleImputer
 
     alias = sklearn_operator_name_map[SimpleImputer]
-    stock = get_converter(alias)
+    stock, shapes = get_converter(alias), get_shape_calculator(alias)
+
+    def widen(operator: Any) -> None:
+        shapes(operator)
+        if operator.raw_operator.add_indicator:
+            width = operator.outputs[0].type.shape[1] + len(operator.raw_operator.indicator_.features_)
+            operator.outputs[0].type.shape = [None, width]
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
         from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
@@ -216,7 +236,12 @@ def _register_imputer(update: Callable[..., None]) -> None:
         statistics = np.asarray(step.statistics_)
         numeric = len(given) == 1 and type(given[0].type) in (DoubleTensorType, FloatTensorType)
         plain = numeric and statistics.dtype.kind == "f" and np.isfinite(statistics).all()
-        if not plain or step.add_indicator or not np.isnan(step.missing_values):
+        if not plain or not np.isnan(step.missing_values):
+            if step.add_indicator:
+                raise ConversionError(
+                    "SimpleImputer with an indicator is converted for NaN in numeric columns alone",
+                    hint="leave add_indicator at False, or mark missing values in columns of their own",
+                )
             stock(scope, operator, container)
             return
         from onnx import numpy_helper
@@ -225,11 +250,23 @@ def _register_imputer(update: Callable[..., None]) -> None:
         nan, fill = scope.get_unique_variable_name("nan"), scope.get_unique_variable_name("fill")
         container.initializers.append(numpy_helper.from_array(statistics.astype(dtype), fill))
         container.add_node("IsNaN", [given[0].full_name], [nan], name=scope.get_unique_operator_name("IsNaN"))
+        whole = operator.outputs[0].full_name
+        imputed = scope.get_unique_variable_name("imputed") if step.add_indicator else whole
         container.add_node(
             "Where",
             [nan, fill, given[0].full_name],
-            [operator.outputs[0].full_name],
+            [imputed],
             name=scope.get_unique_operator_name("Impute"),
         )
+        if not step.add_indicator:
+            return
+        chosen, marks = scope.get_unique_variable_name("chosen"), scope.get_unique_variable_name("marks")
+        places = np.asarray(step.indicator_.features_, dtype=np.int64)
+        container.initializers.append(numpy_helper.from_array(places, chosen))
+        picked = scope.get_unique_variable_name("picked")
+        name = scope.get_unique_operator_name
+        container.add_node("Gather", [nan, chosen], [picked], axis=1, name=name("Gather"))
+        container.add_node("Cast", [picked], [marks], to=11 if dtype == "float64" else 1, name=name("Cast"))
+        container.add_node("Concat", [imputed, marks], [whole], axis=1, name=name("Concat"))
 
-    update(SimpleImputer, "ExactSimpleImputer", get_shape_calculator(alias), convert, overwrite=True)
+    update(SimpleImputer, "ExactSimpleImputer", widen, convert, overwrite=True)

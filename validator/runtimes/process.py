@@ -24,8 +24,9 @@ __all__ = ["Limits", "Raised", "Reply", "Worker", "Workshop", "Zygote", "interru
 
 #: Variables that a worker may inherit: they tune numerics and hold no secret.
 _INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
-#: Jobs that need files: some libraries save to paths alone, and a Deployment loads a folder.
-_WRITERS = frozenset({"export", "deployment", "custom"})
+#: Jobs that need files: CatBoost saves to paths alone, in a pipeline too, and a Deployment loads a folder.
+_WRITERS = frozenset({"export", "convert", "deployment", "custom"})
+_READ_BY_PATH = frozenset({"catboost-json"})
 
 
 class Workshop:
@@ -86,7 +87,7 @@ class Workshop:
                 memory_bytes=limits.memory_bytes,
                 cpu_seconds=limits.cpu_seconds,
                 # Libraries that are imported behind the lockdown may expect a folder for temporary files.
-                writable_scratch=python.foreign or job in _WRITERS or _runs_own_code(options, packages),
+                writable_scratch=python.foreign or job in _WRITERS or _needs_files(options, packages),
             )
             order = {
                 "job": job,
@@ -146,9 +147,10 @@ class Workshop:
         }
 
 
-def _runs_own_code(options: Mapping[str, Any] | None, packages: Mapping[str, str] | None) -> bool:
-    """Whether code of the user's will run, which may expect a folder for temporary files."""
-    return bool(packages) or bool((options or {}).get("trusted"))
+def _needs_files(options: Mapping[str, Any] | None, packages: Mapping[str, str] | None) -> bool:
+    """Whether the user's code will run, which may expect a folder for temporary files, or a file is read by path."""
+    given = options or {}
+    return bool(packages) or bool(given.get("trusted")) or given.get("format") in _READ_BY_PATH
 
 
 @contextlib.contextmanager

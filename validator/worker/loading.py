@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Dict, Sequence
 
 from validator.errors import ModelError
 
@@ -64,12 +65,15 @@ def _load_catboost(data: bytes, format: str) -> Any:
     """As the wrapper whose `predict` and classes its users know: the file does not say which one wrote it."""
     import catboost
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model"  # CatBoost takes JSON from a path alone
-        path.write_bytes(data)
-        model = catboost.CatBoost().load_model(str(path), format=format)
+    with tempfile.TemporaryDirectory() if format == "json" else nullcontext("") as folder:
+        source: Dict[str, Any] = {"blob": bytes(data)}
+        if folder:  # CatBoost takes JSON from a path alone
+            path = Path(folder) / "model"
+            path.write_bytes(data)
+            source = {"fname": str(path)}
+        model = catboost.CatBoost().load_model(format=format, **source)
         wrapper = catboost.CatBoostClassifier() if len(model.classes_) else catboost.CatBoostRegressor()
-        return wrapper.load_model(str(path), format=format)
+        return wrapper.load_model(format=format, **source)
 
 
 def _load_skops(data: bytes, allow: Sequence[str]) -> Any:
