@@ -1,8 +1,9 @@
-"""What the lockdown costs: `python benchmarks/lockdown.py [--forks N] [--json]`.
+"""What the lockdown costs: `python benchmarks/lockdown.py [--forks N] [--json] [--gate]`.
 
 Forks children as a zygote does, with numpy imported, and prints the median and 95th percentile over them, in
 milliseconds: `apply` by the clock and by its own processor time, each layer's share, and from fork to end with and
-without lockdown, in alternation.
+without lockdown, in alternation. With `--gate` instead: the share of a `validate` of the trading example that goes into
+starting its workers, from order to readiness, and into moving what they are asked and answer.
 """
 
 from __future__ import annotations
@@ -96,11 +97,51 @@ def measure(forks: int) -> dict[str, dict[str, float]]:
     }
 
 
+def measure_gate() -> dict[str, float]:
+    """Seconds of one run of the gate, and its parts that separate processes cost; `share` is theirs of the whole."""
+    from validator import cli
+    from validator.runtimes import process, worker
+    from validator.worker import wire
+
+    spent: dict[str, list[float]] = {"start": [], "send": [], "decode": []}
+
+    def counted(holder: Any, name: str, key: str) -> None:
+        original = getattr(holder, name)
+
+        def run(*arguments: Any, **named: Any) -> Any:
+            if key == "start":
+                for zygote in arguments[0]._zygotes.values():
+                    zygote.settle()  # imports take as long in one process
+            started = time.perf_counter()
+            try:
+                return original(*arguments, **named)
+            finally:
+                spent[key].append(time.perf_counter() - started)
+
+        setattr(holder, name, run)
+
+    counted(process.Workshop, "start", "start")
+    counted(worker.wire, "send", "send")
+    counted(wire, "decode", "decode")
+    example = Path(__file__).resolve().parents[1] / "examples" / "trading"
+    os.chdir(example)
+    with tempfile.TemporaryDirectory() as out:
+        started = time.perf_counter()
+        cli.main(["validate", "model.pkl", "--out", out, "--baseline", "none", "--quiet"])
+        whole = time.perf_counter() - started
+    parts = {f"{name}_s": sum(values) for name, values in spent.items()}
+    return {"gate_s": whole, "workers": len(spent["start"]), **parts, "share": sum(parts.values()) / whole}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--forks", type=int, default=100)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--gate", action="store_true", help="the share of isolation in a whole run")
     arguments = parser.parse_args()
+    if arguments.gate:
+        print(json.dumps({name: round(value, 3) for name, value in measure_gate().items()}))
+        sys.exit()
     found = measure(arguments.forks)
     if arguments.json:
         print(json.dumps(found))

@@ -123,7 +123,10 @@ def _show(found: list[GateResult], settings: Settings) -> None:
 def inspect(flags: Flags, environ: Environ) -> int:
     """What the file is and asks for. Exit code 1 when loading it would be refused."""
     from validator.inspecting import inspect_file, render
+    from validator.job import SECRETS
+    from validator.worker.lockdown.supervisor import protect_supervisor
 
+    protect_supervisor(SECRETS)
     settings = resolve(flags, environ, Path.cwd())
     found = inspect_file(settings.model[0], settings)
     print(json.dumps(found.to_json(), indent=2) if settings.json_output else render(found), end="\n")
@@ -134,10 +137,11 @@ def convert(flags: Flags, environ: Environ) -> int:
     """Exact conversion and the proof alone."""
     from validator.console import progress
     from validator.converting import convert_file
+    from validator.job import SECRETS
     from validator.runtimes.process import interruptible
     from validator.worker.lockdown.supervisor import protect_supervisor
 
-    protect_supervisor()
+    protect_supervisor(SECRETS)
     output = Path(flags.pop("output"))
     settings = resolve(flags, environ, Path.cwd())
     with interruptible(), progress(quiet=settings.quiet or settings.json_output) as show:
@@ -150,10 +154,11 @@ def init(flags: Flags, environ: Environ) -> int:
     """Write a first configuration."""
     from validator.console import progress
     from validator.initializing import write_initial
+    from validator.job import SECRETS
     from validator.runtimes.process import interruptible
     from validator.worker.lockdown.supervisor import protect_supervisor
 
-    protect_supervisor()
+    protect_supervisor(SECRETS)
     output, force = flags.pop("output", None), bool(flags.pop("force", False))
     settings = resolve(flags, environ, Path.cwd())
     with interruptible(), progress(quiet=False) as show:

@@ -283,7 +283,7 @@ FATAL = {
     "drip": ("import time\nwhile True: os.write(fd, b'M'); time.sleep(0.3)", "time limit of 2 s"),
 }
 #: The rest takes longer or says nothing new; all of them run in `make test-long`.
-_SOON = ("exec", "segfault", "memory", "sleep", "closed channel", "huge body")
+_SOON = ("exec", "memory", "sleep", "closed channel")
 
 
 @pytest.mark.parametrize(

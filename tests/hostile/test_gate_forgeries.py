@@ -37,6 +37,7 @@ answer, label = model.predict_proba, model.predict
 """
 
 
+@pytest.mark.long
 def test_a_slow_model_cannot_hide_behind_a_clock_of_its_own(scene: Scene) -> None:
     ran = scene.validate(
         LIES + "model.predict_proba = lambda rows, **_: (slept(0.04), answer(rows))[1]",
