@@ -2,8 +2,8 @@
 
 Forks children as a zygote does, with numpy imported, and prints the median and 95th percentile over them, in
 milliseconds: `apply` by the clock and by its own processor time, each layer's share, and from fork to end with and
-without lockdown, in alternation. With `--gate` instead: the share of a `validate` of the trading example that goes into
-starting its workers, from order to readiness, and into moving what they are asked and answer.
+without lockdown, in alternation. With `--gate` instead: the share of a `validate` of the trading example that goes
+into starting its workers, from order to readiness, and into moving what they are asked and answer.
 """
 
 from __future__ import annotations

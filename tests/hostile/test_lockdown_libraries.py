@@ -42,7 +42,7 @@ def lazy() -> dict[str, Any]:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Landlock and seccomp")
-@pytest.mark.parametrize("mode", ["preloaded", "lazy"])
+@pytest.mark.parametrize("mode", ["preloaded", pytest.param("lazy", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", _LIBRARIES)
 def test_library_works_under_lockdown(name: str, mode: str, request: pytest.FixtureRequest) -> None:
     if name not in _available():
