@@ -118,13 +118,12 @@ CASES: tuple[Case, ...] = (
     line("LightGBM binary, unbalanced", classifier(sets.cancer, is_unbalance=True), PROVED),
     line("LightGBM binary, True and False", classifier(sets.benign), PROVED),
     line("LightGBM multiclass", classifier(sets.wine), PROVED),
-    line("LightGBM multiclass, text labels", classifier(sets.species), PROVED, quick=True),
+    line("LightGBM multiclass, text labels", classifier(sets.species), PROVED),
     line("LightGBM multiclass, labels 3, 7, 12", classifier(sets.growers), PROVED),
     line(
         "LightGBM multiclassova",
         booster(sets.wine, objective="multiclassova", num_class=3),
         PROVED,
-        quick=True,
     ),
     line(
         "LightGBM multiclassova, sigmoid 0.5",

@@ -83,7 +83,7 @@ def _trees(
 
 
 TREES: tuple[Case, ...] = (
-    _trees("DecisionTreeClassifier", sets.cancer, max_depth=5, quick=True),
+    _trees("DecisionTreeClassifier", sets.cancer, max_depth=5),
     _trees("DecisionTreeClassifier", sets.cancer_with_gaps, note="missing values", max_depth=5),
     _trees("DecisionTreeClassifier", sets.species, note="text labels"),
     _trees("DecisionTreeRegressor", sets.diabetes, max_depth=5),
@@ -536,7 +536,7 @@ PIPELINES: tuple[Case, ...] = (
         ),
         MEASURED,
     ),
-    line("ColumnTransformer, one-hot and linear", _firms(ONE_HOT, RIDGE), MEASURED, quick=True),
+    line("ColumnTransformer, one-hot and linear", _firms(ONE_HOT, RIDGE), MEASURED),
     line("ColumnTransformer, one-hot and linear, CSV", _firms(ONE_HOT, RIDGE), MEASURED, sample="csv"),
     line("ColumnTransformer, ordinal and boosted trees", _firms(ORDINAL, BOOSTED), MEASURED),
     line(

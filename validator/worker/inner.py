@@ -52,7 +52,9 @@ def raw_scores(model: Any, given: Any) -> Optional[Any]:
         if library == "xgboost":
             return model.predict(given, output_margin=True)
         if library == "catboost":
-            return model.predict(given, prediction_type="RawFormulaVal")
+            # Rankers answer with raw scores, and know no other way.
+            raw = {} if "Ranker" in name else {"prediction_type": "RawFormulaVal"}
+            return model.predict(given, **raw)
         if library == "sklearn" and "GradientBoostingClassifier" in name:
             return model.decision_function(given)
     return None
