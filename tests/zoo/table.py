@@ -16,15 +16,15 @@ _HEADINGS = ("model", "method", "parity", "rows", "largest difference", "verdict
 def row(ran: Ran, stock: str) -> str:
     """One line. A refusal says why instead of how."""
     result = ran.result
-    name = markdown_text(ran.case.name)
+    name, stock = markdown_text(ran.case.name), stock if stock == "-" else markdown_text(stock)
     if result.verdict == "fail":
-        reason = markdown_text(_reason(ran)[:160])
-        return f"| {name} | - | - | - | - | refused: {reason} | {markdown_text(stock)} |"
+        reason = markdown_text(_reason(ran).removeprefix("refused: ")[:160])
+        return f"| {name} | - | - | - | - | refused: {reason} | {stock} |"
     parity = result.parity
     compared = parity.rows + parity.boundary_rows
     largest = "-" if parity.max_abs_diff is None else f"{parity.max_abs_diff:.1g}"
     cells = (name, result.conversion.method, parity.level, f"{compared:,}" if compared else "-", largest)
-    return f"| {' | '.join(map(str, cells))} | pass | {markdown_text(stock)} |"
+    return f"| {' | '.join(map(str, cells))} | pass | {stock} |"
 
 
 def _reason(ran: Ran) -> str:
