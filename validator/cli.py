@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from validator import __version__
 from validator.errors import InternalError, PreflightError, UsageError
 
-EXIT_PASS, EXIT_FAIL, EXIT_UNJUDGED, EXIT_UNPUBLISHED = 0, 1, 2, 3
+_UNJUDGED = 2
 _EPILOG = """exit codes:
   0  the gate passed
   1  the gate failed; the checklist says which item
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_UNJUDGED
+        return _UNJUDGED
     except Exception as error:
         return _complain(InternalError.of(error))
 
@@ -80,7 +80,7 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     command = given.pop("command")
     if command is None:
         parser.print_help()
-        return EXIT_UNJUDGED
+        return _UNJUDGED
     from validator import commands
 
     run = getattr(commands, command)

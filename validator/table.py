@@ -75,11 +75,6 @@ class Table:
             raise ValueError("two columns share a name")
         return Table(found, lengths.pop() if lengths else 0)
 
-    @staticmethod
-    def from_matrix(matrix: NDArray[Any], names: Sequence[str]) -> Table:
-        """[N, F] with F names."""
-        return Table(tuple(Column(name, matrix[:, i]) for i, name in enumerate(names)), len(matrix))
-
     @property
     def names(self) -> Tuple[str, ...]:
         return tuple(column.name for column in self.columns)

@@ -149,7 +149,7 @@ def test_pull_request_target_publishes_red_and_never_green_for_a_fork(
     make_job, fork, make_result, write_result, tmp_path
 ):
     job = make_job(name="pull_request_target")
-    assert not job.target.may_load_model
+    assert job.target.why_not_load
     job.publish_folder(write_result(tmp_path / "a", make_result()))
     assert the_status(fork)["state"] == "error"
 

@@ -25,11 +25,6 @@ class Base:
     version: str = ""
     contract: Contract | None = None
 
-    @property
-    def is_artifact(self) -> bool:
-        """Whether it ships as ONNX alone, without the file that training saved."""
-        return self.contract is not None and self.format == "onnx"
-
 
 @dataclass(frozen=True, kw_only=True)
 class NoBase:

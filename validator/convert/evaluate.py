@@ -1,4 +1,4 @@
-"""What a TreeEnsemble answers, by numpy alone: the oracle that conversions are held against."""
+"""What a TreeEnsemble makes of its raw scores, by numpy alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.convert.ensemble import LabelRule, Task, TransformKind, TreeEnsemble
-from validator.convert.walk import raw_scores
 from validator.python39 import dataclass
 
 Scores = npt.NDArray[np.floating[Any]]
@@ -25,12 +24,6 @@ class Answers:
     """probabilities [N, C]; predictions or scores [N], [N, K] where K > 1; in the transform's dtype"""
     label: npt.NDArray[np.int64] | None
     """[N]: index into class_labels; None but for classifiers"""
-
-
-def evaluate(ensemble: TreeEnsemble, rows: npt.ArrayLike) -> Answers:
-    """Raw scores, outputs and labels of rows [N, F]."""
-    raw = raw_scores(ensemble, rows)
-    return answers(ensemble, raw)
 
 
 def answers(ensemble: TreeEnsemble, raw: Scores) -> Answers:

@@ -49,11 +49,6 @@ class Requirements:
     def text(self) -> str:
         return "".join(f"{line}\n" for line in self.lines)
 
-    @property
-    def pins(self) -> dict[str, str]:
-        """Exact versions by normalised distribution name."""
-        return dict(pin for line in self.lines if (pin := _pin(line)) is not None)
-
 
 def read(items: Sequence[str], model: Path | None = None) -> Requirements:
     """Requirements from the setting's items: files, requirements themselves, or `mlflow` for the folder `model`.
@@ -213,14 +208,6 @@ def _name(line: str) -> str:
 
 def _names(lines: Iterable[str]) -> set[str]:
     return {_name(line) for line in lines}
-
-
-def _pin(line: str) -> tuple[str, str] | None:
-    found = _parsed(line)
-    if found is None:
-        return None
-    exact = [part.version for part in found.specifier if part.operator in ("==", "===")]
-    return (canonicalize_name(found.name), exact[0]) if exact and "*" not in exact[0] else None
 
 
 def _specifiers(lines: Iterable[str]) -> dict[str, SpecifierSet]:

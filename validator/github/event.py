@@ -65,15 +65,10 @@ class Target:
     fork: bool = False
     read_only: bool = False
     conclusion: str | None = None
-    workflow_path: str | None = None
 
     @property
     def run_url(self) -> str:
         return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}/attempts/{self.run_attempt}"
-
-    @property
-    def may_load_model(self) -> bool:
-        return self.why_not_load is None
 
     @property
     def why_not_load(self) -> str | None:
@@ -180,7 +175,6 @@ def _of_run(payload: Mapping[str, Any], repository: str) -> dict[str, Any]:
         "head_repository": head_repository,
         "fork": head_repository is None or head_repository.lower() != repository.lower(),
         "conclusion": _text(_dig(payload, "workflow_run", "conclusion")),
-        "workflow_path": _text(_dig(payload, "workflow_run", "path")),
         "read_only": False,
     }
     if run_id := _count(_dig(payload, "workflow_run", "id")):

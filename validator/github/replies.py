@@ -40,7 +40,6 @@ class RepositoryName(Reply):
 
 class PullSide(Reply):
     sha: str
-    ref: str
     repo: RepositoryName | None = None
 
 

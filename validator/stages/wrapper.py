@@ -32,10 +32,6 @@ class Wrapper:
     packages: dict[str, str] = field(default_factory=dict)
     readable: tuple[str, ...] = ()
 
-    @property
-    def is_mlflow(self) -> bool:
-        return "folder" in self.options
-
 
 def wrapper_of(settings: Settings, file: ModelFile) -> Wrapper | None:
     """The wrapper that the settings name for a model, if any. Raises UsageError as `find_wrapper` does."""

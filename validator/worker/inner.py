@@ -10,8 +10,6 @@ import re
 import warnings
 from typing import Any, Optional, Tuple
 
-_FORESTS = ("RandomForest", "ExtraTrees", "DecisionTree", "ExtraTree")
-
 
 def final_and_given(model: Any, given: Any) -> Tuple[Any, Any]:
     """The estimator that answers, and what the steps before it make of the input."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from validator.table import Column, Table
 
-#: What a feature may be spoilt with; None stays None, the others are floats.
-VALUES = ("nan", "inf", "-inf", "none")
-
 
 def spoilt(row: Table, name: str, value: str) -> Table:
-    """The row with that value in the feature. Raises KeyError when there is no such feature."""
+    """The row with `value` (nan, inf, -inf or none) in the feature. Raises KeyError when there is no such feature."""
     import numpy as np
 
     column = row.column(name)

@@ -114,7 +114,6 @@ def test_an_artifact_its_result_and_the_folder_of_both_are_the_same(model, outpu
         assert (found.data, found.format) == (b"onnx bytes", "onnx")
         assert found.sha256 == build_result().model.sha256
         assert found.contract == build_result().contract
-        assert found.is_artifact
 
 
 def test_a_result_finds_its_artifact_after_both_were_moved(model, output, tmp_path):

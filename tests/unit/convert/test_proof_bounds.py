@@ -13,7 +13,7 @@ import pytest
 
 from validator.convert.boundary import boundary_rows
 from validator.convert.ensemble import LabelRule, TransformKind, TreeEnsemble
-from validator.convert.evaluate import evaluate
+from validator.convert.evaluate import answers
 from validator.convert.proof import Status, prove
 from validator.convert.walk import leaf_indices, raw_scores
 from validator.convert.writer import write
@@ -50,7 +50,7 @@ def test_onnx_runtime_stays_within_the_bound(name: str, threads: int) -> None:
     assert proof.status is Status.PROVED
     assert proof.bounds is not None
     rows = boundary_rows(ensemble, input_dtype="float64", limit=3000)
-    mine, theirs = evaluate(ensemble, rows), onnx_outputs(data, rows, threads)
+    mine, theirs = answers(ensemble, raw_scores(ensemble, rows)), onnx_outputs(data, rows, threads)
     output = next(theirs[key] for key in ("probabilities", "prediction") if key in theirs)
     assert output.shape == mine.output.shape
     difference = np.abs(output.astype(np.float64) - mine.output.astype(np.float64)).max()

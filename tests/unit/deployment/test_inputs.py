@@ -30,7 +30,7 @@ from validator.deployment import (
 )
 from validator.errors import PreflightError
 from validator.results import FeatureSpec
-from validator.table import Table
+from validator.table import Column, Table
 
 Serve = Callable[..., Deployment]
 NAMES = ["f0", "f1", "f2", "f3"]
@@ -62,7 +62,7 @@ FORMS: dict[str, Callable[[], Any]] = {
     "chunked arrow table": lambda: pa.concat_tables(
         [pa.Table.from_pandas(frame()[:3]), pa.table(frame()[3:])]
     ),
-    "table": lambda: Table.from_matrix(MATRIX[:, ::-1], NAMES[::-1]),
+    "table": lambda: Table.of([Column(name, MATRIX[:, i]) for i, name in reversed(list(enumerate(NAMES)))]),
 }
 
 

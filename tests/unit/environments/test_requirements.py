@@ -22,7 +22,6 @@ def test_a_file_is_read_with_its_comments_continuations_and_nested_files(tmp_pat
     assert found.lines == (
         "--pre", 'scipy>=1.7; python_version >= "3.8"', "scikit-learn==1.2.2", "lightgbm<4,>=3.3", "numpy",
     )  # fmt: skip
-    assert found.pins == {"scikit-learn": "1.2.2"}
     assert not found.hashed
 
 

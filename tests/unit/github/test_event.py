@@ -47,7 +47,7 @@ def test_a_pull_request_is_about_its_head_not_the_merge_commit():
     target = of("pull_request", pull())
     assert (target.kind, target.head_sha, target.pull_number) == ("pull_request", HEAD, 3)
     assert (target.run_id, target.run_attempt, target.fork, target.read_only) == (77, 2, False, False)
-    assert target.may_load_model
+    assert target.why_not_load is None
     assert target.run_url == "https://github.com/octo/models/actions/runs/77/attempts/2"
 
 
@@ -56,7 +56,7 @@ def test_a_forks_pull_request_is_read_only(repository):
     target = of("pull_request", pull(repository))
     assert target.fork
     assert target.read_only
-    assert target.may_load_model
+    assert target.why_not_load is None
 
 
 def test_names_of_repositories_differ_only_by_more_than_case():
@@ -70,7 +70,7 @@ def test_dependabots_token_is_read_only():
 @pytest.mark.parametrize("repository", ["octo/models", "mallory/models", None])
 def test_pull_request_target_refuses_to_load(repository):
     target = of("pull_request_target", pull(repository))
-    assert not target.may_load_model
+    assert target.why_not_load
     assert "secrets" in (target.why_not_load or "")
     assert not target.read_only
 
@@ -81,12 +81,12 @@ def test_workflow_run_speaks_of_the_run_that_judged():
     assert target.head_branch is not None
     assert (target.head_branch.owner, target.head_branch.branch) == ("mallory", "feature")
     assert (target.fork, target.conclusion, target.pull_number) == (True, "success", None)
-    assert not target.may_load_model
+    assert target.why_not_load
     assert target.wants_comment
 
 
 def test_workflow_run_of_our_own_branch_may_load():
-    assert of("workflow_run", run(head_repository={"full_name": "octo/models"})).may_load_model
+    assert of("workflow_run", run(head_repository={"full_name": "octo/models"})).why_not_load is None
 
 
 def test_workflow_run_of_a_push_has_no_pull_request():
@@ -116,7 +116,7 @@ def test_other_events(name, payload, head, before):
     target = of(name, payload)
     assert (target.head_sha, target.before_sha, target.pull_number) == (head, before, None)
     assert not target.wants_comment
-    assert target.may_load_model
+    assert target.why_not_load is None
 
 
 def test_an_enterprise_servers_addresses():
@@ -164,7 +164,7 @@ def test_a_malformed_payload_is_never_half_believed(name, payload):
     if name in PULL_KINDS and target.head_repository is None:
         assert target.fork
     if name == "pull_request_target":
-        assert not target.may_load_model
+        assert target.why_not_load
 
 
 def test_outside_of_actions_there_is_no_target(tmp_path):

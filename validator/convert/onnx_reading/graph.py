@@ -97,7 +97,6 @@ class Graph:
 
     inputs: tuple[GraphInput, ...]
     outputs: tuple[str, ...]
-    output_dtypes: Mapping[str, str]
     constants: Mapping[str, Array]
     maker: Mapping[str, Node]
     """tensor -> the node that makes it; nodes only use what was made before them, so there are no cycles"""
@@ -154,15 +153,7 @@ def parse(onnx_bytes: bytes | Array) -> Graph:
     missing = [name for name in outputs if name not in maker]
     if missing:
         raise broken(f"nothing computes the output {missing[0]!r}")
-    dtypes = {value.name: _dtype(value.type.tensor_type.elem_type) for value in graph.output}
-    return Graph(
-        inputs=inputs,
-        outputs=outputs,
-        output_dtypes=dtypes,
-        constants=constants,
-        maker=maker,
-        opsets=opsets,
-    )
+    return Graph(inputs=inputs, outputs=outputs, constants=constants, maker=maker, opsets=opsets)
 
 
 def _makers(nodes: Any, constants: dict[str, Array], given: set[str]) -> dict[str, Node]:

@@ -95,9 +95,6 @@ class Nest(tuple[Any, ...]):
     refs: tuple[Ref, ...]
 
 
-MARK = object()
-
-
 def make_tuple(items: list[Any], most: int) -> tuple[Any, ...] | None:
     """A symbolic tuple of the items; None if it is nested more than `most` deep."""
     depth, refs = 1, []

@@ -25,11 +25,6 @@ class Outcome:
     code: int
     message: str
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether it ended by itself with exit code 0."""
-        return self.cause == EXITED and self.code == 0
-
 
 def explain(
     status: int,
