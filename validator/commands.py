@@ -75,17 +75,24 @@ def validate(flags: Flags, environ: Environ) -> int:
 def _judge(
     models: list[Settings], environ: Environ, *, quiet: bool
 ) -> tuple[list[GateResult], PreflightError | None]:
-    """Every model's result, and the first error that left one without."""
-    from validator.console import progress
+    """Every model's result, and the first error that left one without. Libraries are imported once for all."""
+    from validator.console import named, progress
     from validator.gate import Surroundings
     from validator.gate import validate as judge
-    from validator.runtimes.process import interruptible
+    from validator.runtimes.process import Workshop, interruptible
+    from validator.session import limits_of
+    from validator.targets import settings_name
 
     found: list[GateResult] = []
     trouble: PreflightError | None = None
-    with interruptible(), progress(quiet=quiet) as show:
-        world = Surroundings(environ=environ, now=lambda: datetime.now(UTC), progress=show)
+    if not models:
+        return found, trouble
+    with interruptible(), progress(quiet=quiet) as show, Workshop(limits=limits_of(models[0])) as workshop:
         for one in models:
+            told = named(show, settings_name(one)) if len(models) > 1 else show
+            world = Surroundings(
+                environ=environ, now=lambda: datetime.now(UTC), progress=told, workshop=workshop
+            )
             try:
                 found.append(judge(one, one.model[0], world))
             except PreflightError as error:

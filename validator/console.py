@@ -22,6 +22,11 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         yield lambda stage: print(f"model-preflight: {stage} ...", file=sys.stderr, flush=True)
 
 
+def named(show: Progress, model: str) -> Progress:
+    """The same, each stage with the model's name in front."""
+    return lambda stage: show(f"{model}: {stage}")
+
+
 def _silent(_stage: str) -> None:
     """Progress that nobody wants to see."""
 
