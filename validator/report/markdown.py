@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from validator.report import figures, tables
+from validator.report.change_tables import change_tables, changed_rows_table
 from validator.report.checklist_view import Cell
 from validator.report.escape import (
     Safe,
@@ -21,7 +22,7 @@ from validator.report.escape import (
     summary_words,
 )
 from validator.report.tables import Code, Table
-from validator.report.view import ModelView, PageView, page, quality_changes
+from validator.report.view import ModelView, PageView, page
 from validator.results import GateResult
 
 if TYPE_CHECKING:
@@ -154,14 +155,12 @@ def _add_change(add: Callable[..., None], model: ModelView, most: int) -> None:
     change = model.result.change
     if change is None:
         return
-    shown = [tables.quantile_table(change), tables.quality_change_table(quality_changes(model.result))]
-    shown += [tables.cost_table(change)] if model.volatile else []
-    rows = tables.changed_rows_table(change, most=most)
-    add("change", 88, "change", tables=[table for table in shown if table], rows=rows)
+    shown = change_tables(model.result, volatile=model.volatile)
+    add("change", 88, "change", tables=shown, rows=changed_rows_table(change, most=most))
 
 
 def _add_figures(add: Callable[..., None], model: ModelView, most: int) -> None:
-    result, environment = model.result, model.result.environment
+    result = model.result
     speeds = tables.latency_table(result.latency)
     if speeds and model.volatile:
         add("latency", 85, "latency", table=speeds, batches=tables.batch_table(result.latency))
@@ -174,9 +173,7 @@ def _add_figures(add: Callable[..., None], model: ModelView, most: int) -> None:
         add("conversion hazards", 35, "hazards", table=tables.hazard_table(result.conversion.hazards))
     if result.contract is not None:
         add("contract", 20, "contract", table=tables.feature_table(result.contract, most=most))
-    around = [tables.package_table(environment)]
-    around += [tables.isolation_table(environment), tables.timing_table(result)] if model.volatile else []
-    add("environment", 10, "environment", tables=[table for table in around if table])
+    add("environment", 10, "environment", tables=tables.environment_tables(result, volatile=model.volatile))
 
 
 def _grouped(sections: Sequence[Section]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from validator.report import figures
@@ -10,7 +10,6 @@ from validator.report.checklist_view import RUNTIME_TITLES, Finding
 from validator.report.escape import clean
 from validator.report.view import ModelView
 from validator.results import (
-    Change,
     Contract,
     Environment,
     GateResult,
@@ -21,7 +20,8 @@ from validator.results import (
     RuntimeLatency,
 )
 
-_NONE = "\N{EN DASH}"
+#: A figure that there is not.
+NONE = "\N{EN DASH}"
 
 
 class Code(str):
@@ -97,7 +97,7 @@ def latency_table(latency: Latency) -> Table:
 def _p99_interval(row: RuntimeLatency) -> str:
     """The bounds of the p99; without an upper one where the calls are too few to tell."""
     if row.p99_low_ms is None:
-        return _NONE
+        return NONE
     low, high = figures.milliseconds(row.p99_low_ms), figures.milliseconds(row.p99_high_ms)
     return f"at least {low}" if row.p99_high_ms is None else f"{low} to {high}"
 
@@ -143,74 +143,11 @@ def parity_table(parity: Parity) -> Table:
     return Table(head=tuple(name for name, _ in known), rows=(tuple(text for _, text in known),), words=0)
 
 
-def quantile_table(change: Change) -> Table:
-    """The distribution of the change in score over the compared rows."""
-    values = change.score_quantiles
-    rows = (
-        ((f"Change of the {change.score or 'score'}", *map(figures.signed, values.values())),)
-        if values
-        else ()
-    )
-    return Table(head=("", *values), rows=rows, words=1)
-
-
-def quality_change_table(metrics: Sequence[MetricResult]) -> Table:
-    """The metrics of both versions over all rows."""
-    return Table(
-        head=("Quality", "base", "this version", "difference", "95 % interval"),
-        rows=tuple(
-            (
-                metric.name,
-                figures.number(metric.base),
-                figures.number(metric.value),
-                _NONE
-                if metric.value is None or metric.base is None
-                else figures.signed(metric.value - metric.base),
-                _NONE
-                if metric.difference_low is None
-                else f"{figures.signed(metric.difference_low)} to {figures.signed(metric.difference_high)}",
-            )
-            for metric in metrics
-        ),
-        words=1,
-    )
-
-
-def cost_table(change: Change) -> Table:
-    return Table(
-        head=("Cost", "base", "this version", "ratio"),
-        rows=tuple(_cost_row(name, base, ours) for name, (base, ours) in change.costs.items()),
-        words=1,
-    )
-
-
-def _cost_row(name: str, base: float | None, ours: float | None) -> tuple[str, ...]:
-    """The unit is what stands behind the name's last comma: bytes, ms."""
-    what, _, unit = name.rpartition(", ")
-    shown: Callable[[float | None], str] = figures.number
-    if unit == "bytes":
-        shown = lambda value: figures.size(None if value is None else round(value))  # noqa: E731
-    elif unit == "ms":
-        shown = figures.milliseconds
-    ratio = figures.factor(ours / base) if base and ours is not None else _NONE
-    return what if unit == "bytes" else name, shown(base), shown(ours), ratio
-
-
-def changed_rows_table(change: Change, *, most: int) -> Table:
-    return Table(
-        head=("Row", "base", "this version", "difference"),
-        rows=tuple(
-            (
-                figures.number(row.row),
-                Code(figures.scalar(row.base)),
-                Code(figures.scalar(row.candidate)),
-                figures.signed(row.difference),
-            )
-            for row in change.worst_rows[:most]
-        ),
-        words=1,
-        left_out=max(0, len(change.worst_rows) - most),
-    )
+def interval(metric: MetricResult) -> str:
+    """The interval of a metric's difference from the base version's."""
+    if metric.difference_low is None:
+        return NONE
+    return f"{figures.signed(metric.difference_low)} to {figures.signed(metric.difference_high)}"
 
 
 def quality_table(metrics: Sequence[MetricResult], *, most: int) -> Table:
@@ -223,9 +160,7 @@ def quality_table(metrics: Sequence[MetricResult], *, most: int) -> Table:
                 figures.number(metric.rows),
                 figures.number(metric.value),
                 figures.number(metric.base),
-                _NONE
-                if metric.difference_low is None
-                else f"{figures.signed(metric.difference_low)} to {figures.signed(metric.difference_high)}",
+                interval(metric),
             )
             for metric in metrics[:most]
         ),
@@ -289,25 +224,33 @@ def evidence_table(findings: Iterable[Finding], *, most: int) -> Table:
     return Table(
         head=("Check", "on", "figure", "seen", "allowed"),
         rows=tuple(
-            (Code(finding.id), finding.runtimes or "the model", name, Code(seen), allowed or _NONE)
+            (Code(finding.id), finding.runtimes or "the model", name, Code(seen), allowed or NONE)
             for finding in findings
             for name, seen, allowed in finding.evidence[:most]
         ),
     )
 
 
-def package_table(environment: Environment) -> Table:
+def environment_tables(result: GateResult, *, volatile: bool) -> list[Table]:
+    """Where it was judged; what differs from run to run only where that is shown."""
+    found = [_package_table(result.environment)]
+    if volatile:
+        found += [_isolation_table(result.environment), _timing_table(result)]
+    return [table for table in found if table]
+
+
+def _package_table(environment: Environment) -> Table:
     return Table(head=("Package", "version"), rows=tuple(environment.packages.items()))
 
 
-def isolation_table(environment: Environment) -> Table:
+def _isolation_table(environment: Environment) -> Table:
     return Table(
         head=("Isolation of the model", "state", "why"),
-        rows=tuple((layer.name, layer.state, layer.reason or _NONE) for layer in environment.isolation),
+        rows=tuple((layer.name, layer.state, layer.reason or NONE) for layer in environment.isolation),
     )
 
 
-def timing_table(result: GateResult) -> Table:
+def _timing_table(result: GateResult) -> Table:
     return Table(
         head=("Stage", "seconds"),
         rows=tuple((name, figures.number(seconds)) for name, seconds in result.timings.items()),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 from validator.report import figures, tables
+from validator.report.change_tables import change_tables, changed_rows_table
 from validator.report.escape import PROSE_LIMIT, clean
 from validator.report.tables import Code, Table
-from validator.report.view import ModelView, page, quality_changes
+from validator.report.view import ModelView, page
 from validator.results import GateResult
 
 if TYPE_CHECKING:
@@ -48,23 +49,17 @@ def render_html(results: Sequence[GateResult], *, volatile: bool = True) -> str:
 
 def _tables(model: ModelView) -> dict[str, Table | list[Table] | None]:
     result, change, contract = model.result, model.result.change, model.result.contract
-    changes = [] if change is None else [tables.quantile_table(change)]
-    changes += [tables.quality_change_table(quality_changes(result))]
-    changes += [tables.cost_table(change)] if change is not None and model.volatile else []
-    around = [tables.package_table(result.environment)]
-    if model.volatile:
-        around += [tables.isolation_table(result.environment), tables.timing_table(result)]
     return {
         "latency": tables.latency_table(result.latency),
         "batches": tables.batch_table(result.latency),
         "parity": tables.parity_table(result.parity),
-        "change": [table for table in changes if table],
-        "changed_rows": None if change is None else tables.changed_rows_table(change, most=MOST_ROWS),
+        "change": change_tables(result, volatile=model.volatile),
+        "changed_rows": None if change is None else changed_rows_table(change, most=MOST_ROWS),
         "quality": tables.quality_table(result.quality, most=MOST_ROWS),
         "identity": tables.identity_table(result, method=model.method, volatile=model.volatile),
         "hazards": tables.hazard_table(result.conversion.hazards),
         "features": None if contract is None else tables.feature_table(contract, most=MOST_ROWS),
-        "environment": [table for table in around if table],
+        "environment": tables.environment_tables(result, volatile=model.volatile),
     }
 
 
