@@ -16,7 +16,7 @@ from validator.runtimes.process import Raised, Reply, Worker
 from validator.runtimes.timing import Prepared, Timing
 from validator.runtimes.worker import raised
 from validator.table import Table
-from validator.worker import wire
+from validator.worker.packing import pack_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,14 +108,14 @@ class WorkerRuntime:
         if not method:
             self.post(table)
             return self.answer(len(table))
-        meta, arrays = wire.pack_table(table)
+        meta, arrays = pack_table(table)
         most = _most_bytes(len(table))
         reply = self.worker.call("predict", arrays, most_bytes=most, table=meta, method=method)
         return self._outputs(reply, len(table))
 
     def post(self, table: Table) -> None:
         """Ask for the table's rows without waiting: `answer` follows. Lets two runtimes work at the same time."""
-        meta, arrays = wire.pack_table(table)
+        meta, arrays = pack_table(table)
         self.worker.post("predict", arrays, table=meta)
 
     def answer(self, rows: int) -> Outputs:
@@ -125,7 +125,7 @@ class WorkerRuntime:
         return self._outputs(self.worker.call("predict_array", [array]), None)
 
     def from_threads(self, tables: Sequence[Table]) -> list[Outputs]:
-        packed = [wire.pack_table(table) for table in tables]
+        packed = [pack_table(table) for table in tables]
         arrays = [array for _, parts in packed for array in parts]
         reply = self.worker.call(
             "from_threads", arrays, tables=[[meta, len(parts)] for meta, parts in packed]
@@ -140,7 +140,7 @@ class WorkerRuntime:
         ]
 
     def crowd(self, table: Table, threads: int) -> tuple[Outputs, list[str]]:
-        meta, arrays = wire.pack_table(table)
+        meta, arrays = pack_table(table)
         reply = self.worker.call("crowd", arrays, table=meta, threads=threads)
         errors = reply.result.get("errors") if isinstance(reply.result, dict) else None
         if not isinstance(errors, list):
@@ -150,7 +150,7 @@ class WorkerRuntime:
     def spoil_each(
         self, row: Table, names: Sequence[str], value: str, method: str = ""
     ) -> list[Raised | bool]:
-        meta, arrays = wire.pack_table(row)
+        meta, arrays = pack_table(row)
         given: dict[str, Any] = {"table": meta, "names": list(names), "value": value, "method": method}
         told = replies.read(
             replies.Endings, self.worker.call("spoil_each", arrays, **given).result, self.name
@@ -174,7 +174,7 @@ class WorkerRuntime:
             self.first_call_ms = float(self.run(0, 1).own_ns[0]) / 1e6
 
     def prepare(self, table: Table, rows_per_call: int) -> Prepared:
-        meta, arrays = wire.pack_table(table)
+        meta, arrays = pack_table(table)
         reply = self.worker.call("prepare", arrays, table=meta, rows_per_call=rows_per_call)
         return Prepared(
             inputs=int(_number(reply, "inputs", 0)), resolution_ns=int(_number(reply, "resolution_ns", 0))

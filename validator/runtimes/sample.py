@@ -12,6 +12,7 @@ from validator.errors import SampleError, UsageError
 from validator.runtimes.process import Raised, Worker, Workshop
 from validator.table import Table
 from validator.worker import wire
+from validator.worker.packing import unpack_table
 
 FORMATS = {
     ".parquet": "parquet",
@@ -80,7 +81,7 @@ class Sample:
         if reply.result["table"] is None:
             return None
         try:
-            return wire.unpack_table(reply.result["table"], reply.arrays)
+            return unpack_table(reply.result["table"], reply.arrays)
         except wire.WireError as error:
             raise SampleError(
                 f"{self.path} was read into nonsense: {error}", hint="is the file whole?"

@@ -13,7 +13,7 @@ from validator.runtimes.worker import Raised, Worker
 from validator.stages.context import Context
 from validator.suites.common import failed, passed, result, seen
 from validator.table import Table
-from validator.worker import wire
+from validator.worker.packing import pack_table
 
 _NAME: RuntimeName = "custom"
 #: What to do about errors that a wrapper raises while it loads because of where it runs.
@@ -78,7 +78,7 @@ def load_broken_wrapped(context: Context, how: str, model: bytes | None, row: Ta
     Returns why that is right all the same, else nothing. Raises what the wrapper raises.
     """
     worker = _start(context)
-    meta, arrays = wire.pack_table(row)
+    meta, arrays = pack_table(row)
     name = f"missing-{_file_name(context)}" if model is None else _file_name(context)
     given = [*arrays, *([] if model is None else [model])]
     try:

@@ -23,7 +23,7 @@ from validator.suites.compare import Comparison
 from validator.suites.inside import Inside, compare_inside, judge_inside, marked_from
 from validator.suites.tolerances import Tolerance, tolerance_for
 from validator.table import Table
-from validator.worker import wire
+from validator.worker.packing import pack_table, unpack_table
 
 _BATCH_ROWS = 16_384
 _INSIDE_ROWS = 4_000
@@ -91,9 +91,7 @@ def _reading(context: Context, data: Data, base: BaseVersion | NoVersion, cast: 
     return Reading(data=data, measuring=Measuring.begin(context, base), companion=companion, cast=cast)
 
 
-def _tolerance(
-    context: Context, native: Native, converted: Converted, judge: Judge, data: Data
-) -> Tolerance:
+def _tolerance(context: Context, native: Native, converted: Converted, judge: Judge, data: Data) -> Tolerance:
     """By what the ONNX file computes in, and what the native library answers in."""
     single = [str(name) for name in judge.worker.call("single", [converted.onnx]).result["operators"]]
     try:
@@ -127,7 +125,7 @@ def _on_boundary(
 
     Text and category columns keep values that they have in the sample or in the model. `edges` gets the rows.
     """
-    meta, arrays = wire.pack_table(data.subject.rows)
+    meta, arrays = pack_table(data.subject.rows)
     reply = judge.worker.call(
         "boundary",
         arrays,
@@ -136,7 +134,7 @@ def _on_boundary(
         knees=knees,
         input_dtype=pair.onnx.facts["input_dtype"],
     )
-    rows = wire.unpack_table(reply.result["table"], reply.arrays)
+    rows = unpack_table(reply.result["table"], reply.arrays)
     if not len(rows):
         return not_applicable("the model has no thresholds")
     edges += [rows.take(slice(start, start + _BATCH_ROWS)) for start in range(0, len(rows), _BATCH_ROWS)]

@@ -10,10 +10,11 @@ from validator.runtimes.process import Raised, Worker
 from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.context import Context
 from validator.stages.conversion import Converted
+from validator.stages.loading import Native
 from validator.suites.common import Finding, failed, not_applicable, passed, result, run_check, seen
 from validator.suites.compare import Comparison, in_words
 from validator.table import Table
-from validator.worker import wire
+from validator.worker.packing import unpack_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Judge:
     proof: Proof | None
 
 
-def prove(context: Context, native: WorkerRuntime, converted: Converted, names: Sequence[str]) -> Judge:
+def prove(context: Context, native: Native, converted: Converted, names: Sequence[str]) -> Judge:
     """Check `parity.proof`. Not applicable where the model is not made of trees alone: then it is measured."""
     draft = context.draft
     worker = context.start("judge")
@@ -60,12 +61,14 @@ def prove(context: Context, native: WorkerRuntime, converted: Converted, names: 
         reply = worker.call("prove", [converted.onnx], names=list(names))
         told = dict(reply.result)
         row = told.pop("row")
-        proof = Proof(**told, row=None if row is None else wire.unpack_table(row, reply.arrays))
+        proof = Proof(**told, row=None if row is None else unpack_table(row, reply.arrays))
         kept.append(proof)
         finding = _judge(proof, given=converted.method == "none")
         if proof.row is None:
             return finding
-        return replace(finding, evidence=(*finding.evidence, *_shown(proof.row, native, converted.runtime)))
+        return replace(
+            finding, evidence=(*finding.evidence, *_shown(proof.row, native.runtime, converted.runtime))
+        )
 
     with draft.stage("prove"):
         draft.add(run_check("parity.proof", "", check))

@@ -12,7 +12,7 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.suites.common import Finding, failed, not_applicable, passed, seen
 from validator.suites.compare import Comparison, in_words
 from validator.table import Table
-from validator.worker import wire
+from validator.worker.packing import pack_table
 
 _WORK = 20_000_000
 """rows times trees"""
@@ -87,7 +87,7 @@ def compare_inside(
 
 
 def _told(call: Callable[..., Reply], op: str, rows: Table, marked: Marked) -> dict[str, Any]:
-    meta, arrays = wire.pack_table(rows)
+    meta, arrays = pack_table(rows)
     reply = call(op, [*arrays, *marked.values], table=meta, columns=len(arrays))
     return dict(zip(reply.result["told"], reply.arrays, strict=True))
 

@@ -13,7 +13,7 @@ from validator.results import CheckResult
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
 from validator.suites.common import Finding, Subject, failed, not_applicable, passed, run_check, seen, warned
-from validator.worker import wire
+from validator.worker.packing import pack_table
 
 _ROWS = 3
 _SHOWN = 12
@@ -43,7 +43,7 @@ def _asked(runtime: WorkerRuntime, kind: type[_T], op: str, subject: Subject | N
     if subject is None:
         told = runtime.worker.call(op).result
     else:
-        meta, arrays = wire.pack_table(subject.head(_ROWS))
+        meta, arrays = pack_table(subject.head(_ROWS))
         told = runtime.worker.call(op, arrays, table=meta).result
     return replies.read(kind, told, runtime.name)
 

@@ -8,10 +8,12 @@ from functools import partial
 from threading import Barrier
 from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple, cast
 
+from validator.errors import WorkerError
 from validator.outputs import Outputs, concatenate
 from validator.table import Table
 from validator.worker import wire
 from validator.worker.child import describe_error
+from validator.worker.packing import unpack_table
 from validator.worker.spoiling import spoilt
 from validator.worker.timing import clock_resolution_ns, time_calls
 
@@ -52,7 +54,7 @@ class ServingJob:
     def predict(self, arrays: wire.Arrays, table: Any, method: str = "") -> Answer:
         """All outputs for the rows, by the method for `method` where the model has several."""
         model = self._loaded
-        return pack_outputs(_by(model, method, wire.unpack_table(table, arrays)))
+        return pack_outputs(_by(model, method, unpack_table(table, arrays)))
 
     def predict_array(self, arrays: wire.Arrays) -> Answer:
         """A bare array of any rank and dtype, as someone would pass it by mistake."""
@@ -64,7 +66,7 @@ class ServingJob:
         model = self._loaded
         whole, calls = list(arrays), []
         for meta, count in tables:
-            rows, whole = wire.unpack_table(meta, whole[:count]), whole[count:]
+            rows, whole = unpack_table(meta, whole[:count]), whole[count:]
             calls.append(partial(model.predict, model.inputs(rows)))
         results = at_once(calls)
         flat = [array for outputs in results for array in outputs.present.values()]
@@ -75,7 +77,7 @@ class ServingJob:
         empty where an answer came; for each of the others its share of the rows' outputs, in the order of the rows.
         """
         model = self._loaded
-        rows = wire.unpack_table(table, arrays)
+        rows = unpack_table(table, arrays)
         lacking = Table(rows.columns[:-1], len(rows))
         share = max(1, len(rows) // threads)
         parts = [rows.take(slice(i * share, (i + 1) * share)) for i in range(threads)]
@@ -92,7 +94,7 @@ class ServingJob:
     ) -> Answer:
         """One row, `value` in one feature after the other: for each the error, or whether the answer is finite."""
         model = self._loaded
-        row = wire.unpack_table(table, arrays)
+        row = unpack_table(table, arrays)
         endings: List[wire.Meta] = []
         for name in names:
             try:
@@ -104,7 +106,7 @@ class ServingJob:
     def prepare(self, arrays: wire.Arrays, table: Any, rows_per_call: int) -> Answer:
         """Cut the table into the inputs of coming calls, untimed; `run` then only calls."""
         model = self._loaded
-        whole = wire.unpack_table(table, arrays)
+        whole = unpack_table(table, arrays)
         starts = range(0, len(whole) - rows_per_call + 1, rows_per_call)
         self._prepared = [model.inputs(whole.take(slice(at, at + rows_per_call))) for at in starts]
         return {"inputs": len(self._prepared), "resolution_ns": clock_resolution_ns()}, []
@@ -145,7 +147,10 @@ def pack_outputs(outputs: Outputs) -> Answer:
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> List[Any]:
-    """Every call in a thread of its own, at the same moment. The first exception of any thread is raised here."""
+    """Every call in a thread of its own, at the same moment. The first exception of any thread is raised here.
+
+    Raises WorkerError at once where the worker's limits leave no room for so many threads.
+    """
     barrier = Barrier(len(calls))
 
     def together(call: Callable[[], Any]) -> Any:
@@ -153,7 +158,15 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> List[Any]:
         return call()
 
     with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(together, calls))
+        try:
+            asked = [pool.submit(together, call) for call in calls]
+        except RuntimeError as error:
+            barrier.abort()  # those that did start would wait for the others
+            raise WorkerError(
+                f"no room for {len(calls)} threads within the worker's limits (worker_memory_mb)",
+                hint="raise worker_memory_mb: each thread takes address space for its stack",
+            ) from error
+        return [answer.result() for answer in asked]
 
 
 def peak_bytes() -> int:

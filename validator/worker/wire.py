@@ -16,33 +16,14 @@ import struct
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from validator.table import Column, Table
-
 MAGIC = b"MPF1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 32 * 2**20
 MAX_BODY = 8 * 2**30
-DTYPES = frozenset(
-    [
-        "<f8",
-        "<f4",
-        "<f2",
-        "<i8",
-        "<i4",
-        "<i2",
-        "|i1",
-        "<u8",
-        "<u4",
-        "<u2",
-        "|u1",
-        "|b1",
-        "<M8[ns]",
-        "<M8[us]",
-        "<M8[ms]",
-        "<M8[s]",
-        "<M8[D]",
-    ]
-)
+DTYPES = frozenset([
+    "<f8", "<f4", "<f2", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1", "|b1",
+    "<M8[ns]", "<M8[us]", "<M8[ms]", "<M8[s]", "<M8[D]",
+])  # fmt: skip
 _CHUNK = 1 << 20
 _MAX_ARRAYS = 1 << 16
 
@@ -271,42 +252,3 @@ def _empty(shape: List[int], dtype: Any) -> Any:
         return np.empty(shape, dtype=dtype)
     except ValueError as error:  # numpy refuses what would be too large if it were not empty
         raise WireError(f"empty array of shape {shape}") from error
-
-
-def pack_table(table: Table) -> Tuple[Meta, Arrays]:
-    """A table as meta and arrays, to be sent."""
-    arrays: Arrays = []
-    columns = []
-    for column in table.columns:
-        entry: Meta = {"name": column.name, "values": len(arrays), "categories": None}
-        arrays.append(column.values)
-        if column.categories is not None:
-            entry["categories"] = len(arrays)
-            arrays.append(column.categories)
-        columns.append(entry)
-    return {"columns": columns, "n_rows": table.n_rows}, arrays
-
-
-def unpack_table(meta: Any, arrays: Arrays) -> Table:
-    """The table that `pack_table` described. Raises WireError when the parts do not fit."""
-    try:
-        n_rows = meta["n_rows"]
-        columns = []
-        for entry in meta["columns"]:
-            categories = None if entry["categories"] is None else arrays[entry["categories"]]
-            column = Column(str(entry["name"]), arrays[entry["values"]], categories)
-            if column.values.shape != (n_rows,):
-                raise WireError(f"column of {column.values.shape} in a table of {n_rows} rows")
-            if categories is not None and not _codes_fit(column):
-                raise WireError("category codes out of range")
-            columns.append(column)
-        return Table(tuple(columns), n_rows)
-    except (KeyError, TypeError, IndexError) as error:
-        raise WireError(f"malformed table: {error!r:.200}") from error
-
-
-def _codes_fit(column: Column) -> bool:
-    values, categories = column.values, column.categories
-    if values.dtype.kind != "i" or categories is None or categories.ndim != 1:
-        return False
-    return not len(values) or (int(values.min()) >= -1 and int(values.max()) < len(categories))

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from validator.table import Column, Table
 from validator.worker import wire
+from validator.worker.packing import pack_table, unpack_table
 
 DTYPES = st.sampled_from(["<f8", "<f4", "<i8", "<i4", "|u1", "|b1", "<M8[ns]"])
 ARRAYS = DTYPES.flatmap(
@@ -56,9 +57,9 @@ def test_a_table_keeps_its_categories_and_missing_text():
             Column("kind", np.array([1, -1], dtype=np.int32), np.array(["x", "y"], dtype=object)),
         ]
     )
-    meta, arrays = wire.pack_table(table)
+    meta, arrays = pack_table(table)
     meta, arrays = through_a_socket(meta, arrays)
-    again = wire.unpack_table(meta, arrays)
+    again = unpack_table(meta, arrays)
     assert again.names == table.names
     assert again.column("kind").decoded().tolist() == ["y", None]
     assert again.column("text").values.tolist() == ["a", None]
@@ -138,7 +139,7 @@ def test_random_bytes_never_do_worse_than_a_wire_error(data):
 )
 def test_tables_that_do_not_fit_are_refused(meta):
     with pytest.raises(wire.WireError):
-        wire.unpack_table(meta, [np.array([1.0]), np.array([7], dtype=np.int32)])
+        unpack_table(meta, [np.array([1.0]), np.array([7], dtype=np.int32)])
 
 
 def test_a_silent_peer_runs_into_the_deadline():

@@ -11,6 +11,7 @@ from validator.outputs import Outputs, concatenate, same
 from validator.table import Table
 from validator.worker import wire
 from validator.worker.child import describe_error
+from validator.worker.packing import unpack_table
 from validator.worker.rows import frame_or_columns, mappings
 from validator.worker.sabotage import SPOILT, models_in, sabotaged
 from validator.worker.serving import Answer, ServingJob
@@ -117,7 +118,7 @@ class Job(ServingJob):
             path.write_bytes(bytes(arrays[row]))
         wrapper = start(self._found(), str(path), self._names)
         model = WrapperModel(wrapper, self._names, self._reader)
-        model.predict(model.inputs(wire.unpack_table(table, arrays[:row])))
+        model.predict(model.inputs(unpack_table(table, arrays[:row])))
         return {"metadata": _texts(_asked(wrapper, self._names.metadata))}, []
 
     def tell(self, arrays: wire.Arrays) -> Answer:
@@ -127,7 +128,7 @@ class Job(ServingJob):
     def track(self, arrays: wire.Arrays, table: Any) -> Answer:
         """One call to each method on these rows, and the wrapper's latency figures before and after."""
         model = self._wrapped
-        rows = wire.unpack_table(table, arrays)
+        rows = unpack_table(table, arrays)
         figures = _figures(_asked(model.wrapper, self._names.latency))
         tracked, growth = figures is not None, {}
         for method in model.methods:
@@ -139,7 +140,7 @@ class Job(ServingJob):
     def sabotage(self, arrays: wire.Arrays, table: Any) -> Answer:
         """Each method's reaction to a model that answers nonsense: the error, or whether its answer is sound."""
         model = self._wrapped
-        rows = wire.unpack_table(table, arrays)
+        rows = unpack_table(table, arrays)
         models = models_in(model.wrapper)
         trials = []
         for method in model.methods:

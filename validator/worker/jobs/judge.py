@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from validator.worker import wire
+from validator.worker.packing import pack_table, unpack_table
 from validator.worker.serving import Answer
 
 #: Operators whose sums or results are float32 in ONNX Runtime for inputs of every type.
@@ -42,7 +43,7 @@ class Job:
         row: wire.Arrays = []
         if difference is not None and difference.row is not None:
             coding = coding_of_names(names, self._ensemble.feature_categories)
-            table, row = wire.pack_table(decode(difference.row.reshape(1, -1), coding))
+            table, row = pack_table(decode(difference.row.reshape(1, -1), coding))
         return {
             "row": table,
             "status": str(proof.status),
@@ -76,7 +77,7 @@ class Job:
         from validator.convert.boundary import boundary_rows, covering_rows
         from validator.convert.coding import coding_of, decode, encode
 
-        rows = wire.unpack_table(table, arrays)
+        rows = unpack_table(table, arrays)
         listed = {} if self._ensemble is None else self._ensemble.feature_categories
         coding = coding_of(rows, listed=listed, also=[knee["values"] for knee in knees])
         sample = encode(rows, coding)
@@ -84,7 +85,7 @@ class Job:
             made = boundary_rows(self._ensemble, sample, limit=limit, input_dtype=input_dtype)
         else:
             made = covering_rows(sample, knees=knees, limit=limit, input_dtype=input_dtype)
-        meta, packed = wire.pack_table(decode(made, coding))
+        meta, packed = pack_table(decode(made, coding))
         return {"table": meta}, packed
 
     def marked(self, arrays: wire.Arrays) -> Answer:
@@ -127,7 +128,7 @@ class Job:
         ensemble = self._ensemble
         if ensemble is None:
             return {"told": []}, []
-        rows = wire.unpack_table(table, arrays[:columns])
+        rows = unpack_table(table, arrays[:columns])
         values, starts = arrays[columns:]
         tree = tree_of_leaf(ensemble)
         order = np.argsort(tree, kind="stable")

@@ -8,6 +8,7 @@ from typing import Any, Sequence
 from validator.worker import wire
 from validator.worker.estimators import Adapter
 from validator.worker.loading import load_model, load_path
+from validator.worker.packing import unpack_table
 from validator.worker.serving import Answer, ServingJob
 
 
@@ -26,15 +27,7 @@ class Job(ServingJob):
         model = load_model(arrays[0], self._format, self._allow, self._trusted)
         elapsed = (time.perf_counter() - started) * 1000
         self._model = adapter = Adapter(model)
-        return {
-            "load_ms": elapsed,
-            "task": adapter.task,
-            "classes": adapter.classes,
-            "feature_names": adapter.feature_names,
-            "n_features": adapter.n_features,
-            "library": adapter.library,
-            "model_class": f"{type(model).__module__}.{type(model).__qualname__}",
-        }, []
+        return {"load_ms": elapsed, **adapter.facts}, []
 
     def inside(self, arrays: wire.Arrays, table: Any, columns: int) -> Answer:
         """Rows, then the values and starts of leaf fingerprints in; the rows' fingerprints and raw scores out.
@@ -46,7 +39,7 @@ class Job(ServingJob):
 
         adapter = self._loaded
         assert isinstance(adapter, Adapter)  # noqa: S101 (load has put it there)
-        rows = wire.unpack_table(table, arrays[:columns])
+        rows = unpack_table(table, arrays[:columns])
         values, starts = arrays[columns:]
         model, given = inner.final_and_given(adapter.model, adapter.inputs(rows))
         found = {"raw": inner.raw_scores(model, given)} if model is adapter.model else {}

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 from validator.errors import SampleError
 from validator.table import Column, Table
 from validator.worker import wire
+from validator.worker.packing import pack_table
 
 _FILE = 4  # the sample's descriptor, next after the channel
 _MAX_NPZ_BYTES = 4 * 2**30
@@ -69,7 +70,7 @@ class Job:
         if table is None:
             return {"table": None}, []
         self._rest = table.take(slice(max_rows, None)) if len(table) > max_rows else None
-        meta, packed = wire.pack_table(table.take(slice(0, max_rows)))
+        meta, packed = pack_table(table.take(slice(0, max_rows)))
         return {"table": meta}, packed
 
     def _next(self) -> Optional[Table]:
