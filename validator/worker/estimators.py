@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 from validator.outputs import Outputs
 from validator.table import Table
 from validator.worker import contents
 from validator.worker.rows import frame
 
-_AUTO_NAME = re.compile(r"(Column_|column_|f|x)\d+")
+#: The names that LightGBM and CatBoost write for a bare matrix. Names such as f0 or x1 are somebody's own.
+_AUTO_NAMES = ("Column_{}", "{}")
 _LIGHTGBM_CLASS_TASKS = {"binary": "binary", "multiclass": "multiclass", "multiclassova": "multiclass"}
 _LIGHTGBM_RANKING = ("lambdarank", "rank_xendcg")
 
@@ -52,6 +53,18 @@ class Adapter:
         if self.task == "binary":
             return [0, 1]
         return list(range(self._booster_classes())) if self.task == "multiclass" else []
+
+    @property
+    def facts(self) -> Dict[str, Any]:
+        """What the model is, as JSON can carry it."""
+        return {
+            "task": self.task,
+            "classes": self.classes,
+            "feature_names": self.feature_names,
+            "n_features": self.n_features,
+            "library": self.library,
+            "model_class": f"{type(self.model).__module__}.{type(self.model).__qualname__}",
+        }
 
     def inputs(self, table: Table) -> Any:
         """The table as the model's users would pass it: a DataFrame if it was trained on names, else a matrix."""
@@ -180,11 +193,11 @@ class Adapter:
             names = getattr(model, "feature_names_", None)
         if names is None and hasattr(model, "steps"):
             names = getattr(model.steps[0][1], "feature_names_in_", None)
-        if names is None or all(_AUTO_NAME.fullmatch(str(name)) for name in names):
+        if names is None:
             return None
-        if all(str(name) == str(i) for i, name in enumerate(names)):
-            return None
-        return [str(name) for name in names]
+        found = [str(name) for name in names]
+        counted = any(found == [auto.format(i) for i in range(len(found))] for auto in _AUTO_NAMES)
+        return None if counted else found
 
     def _n_features(self) -> Optional[int]:
         model = self.model
