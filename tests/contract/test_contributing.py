@@ -1,0 +1,36 @@
+"""CONTRIBUTING.md says what is: its layers are those of the import contract, what it names exists."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_its_layers_are_those_that_the_linter_holds():
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter", encoding="utf-8")
+    layers = contracts["importlinter:contract:layers"]["layers"].split("\n")
+    held = [set(line.replace("validator.", "").split(" | ")) for line in layers if line]
+    rows = re.findall(r"^\| (`.*?) \|", TEXT, re.MULTILINE)
+    told = [set(re.findall(r"`(\w+)/?`", row)) for row in rows]
+    assert told == held
+    assert len(held) > 10
+
+
+def test_every_file_that_it_names_exists():
+    named = set(re.findall(r"`((?:[\w.]+/)*[\w.*]+(?:\.(?:py|md|txt|json|yml)|/))`", TEXT))
+    assert len(named) > 20
+    places = (ROOT, ROOT / "validator")
+    missing = {name for name in named if not any(any(place.glob(name.rstrip("/"))) for place in places)}
+    assert not missing
+
+
+def test_every_target_of_make_that_it_names_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE))
+    assert len(targets) > 5
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
