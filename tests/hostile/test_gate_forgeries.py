@@ -52,6 +52,18 @@ def test_a_slow_model_cannot_hide_behind_a_clock_of_its_own(scene: Scene) -> Non
 
 
 @pytest.mark.long
+def test_a_clock_that_stands_still_is_named_within_little_memory(scene: Scene) -> None:
+    """The memory must do for the threads of the suites: one that cannot start would keep the others waiting."""
+    ran = scene.validate(
+        LIES.replace("lambda: begun + (real() - begun) // 100", "lambda: begun"), "--worker-memory-mb", "1024"
+    )
+    failing = ran.failing()
+    assert ran.code == 1, ran.out
+    assert "less time than" in failing["latency.single/native"], failing
+    assert not any("threads" in place for place in failing), failing
+
+
+@pytest.mark.long
 def test_wrong_answers_are_seen_whatever_the_worker_s_numpy_says(scene: Scene) -> None:
     ran = scene.validate(LIES + "model.predict_proba = lambda rows, **_: np.full_like(answer(rows), 0.5)")
     failing = ran.failing()

@@ -37,7 +37,7 @@ class Workshop:
         self._threads = threads
         self._zygotes: dict[tuple[str, str], Zygote] = {}
         self._workers: list[Worker] = []
-        self._folder = Path(tempfile.mkdtemp(prefix="preflight-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="preflight-")).absolute()  # TMPDIR may be relative
         self._folder.chmod(0o711)
 
     def __enter__(self) -> Workshop:
@@ -136,6 +136,8 @@ class Workshop:
             "HOME": "/nonexistent",
             "LANG": "C.UTF-8",
             "TMPDIR": str(self._folder),
+            # An arena for each thread would take up the address space that worker_memory_mb allows.
+            "MALLOC_ARENA_MAX": "2",
             "OMP_NUM_THREADS": threads,
             "OMP_THREAD_LIMIT": threads,  # holds for models that ask for a number of their own
             "OPENBLAS_NUM_THREADS": threads,

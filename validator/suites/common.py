@@ -95,7 +95,7 @@ def run_check(id: str, runtime: RuntimeName, check: Callable[[], Finding]) -> Ch
     try:
         finding = check()
     except Raised as error:
-        finding = failed(f"{error.kind}: {error.message}", hint=_remedy(id, error))
+        finding = failed(error.said, hint=_remedy(id, error))
     except WorkerError as error:
         finding = Finding(status="error", message=error.message, hint=error.hint)
     except PreflightError as error:

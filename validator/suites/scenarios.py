@@ -145,7 +145,7 @@ def _many_threads(subject: Subject, runtime: Runtime) -> Ending:
     try:
         together, errors = runtime.crowd(crowd, _THREADS)
     except Raised as error:
-        return "wrong", f"a right call beside wrong ones fails: {error.kind}: {error.message[:200]}"
+        return "wrong", f"a right call beside wrong ones fails: {error.said[:200]}"
     if not same(alone, together):
         return "wrong", "a right call beside wrong ones is answered otherwise than alone"
     if not all(errors):

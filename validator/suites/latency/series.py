@@ -50,10 +50,11 @@ class Series:
 
     @property
     def medians_ns(self) -> NDArray[Any]:
-        """The median of each block [blocks]: what paired ratios are made of."""
+        """The median of each block [blocks], 1 ns at least: what paired ratios are made of."""
         import numpy as np
 
-        return np.array([np.median(block) for block in self.blocks])
+        # A worker whose clock stands still claims no time at all, of which no ratio can be made.
+        return np.array([max(float(np.median(block)), 1.0) for block in self.blocks])
 
     def p99_ms(self) -> float:
         import numpy as np
@@ -68,8 +69,12 @@ class Series:
         """Whether the claimed times account for the time that passed by our clock and the kernel's.
 
         What they leave unexplained is too much where it is half of the time, or where it could hide so many calls
-        over the limit that the p99 would be over it.
+        over the limit that the p99 would be over it. No call takes no time at all.
         """
+        import numpy as np
+
+        if np.median(self.spans_ns) == 0:
+            return False
         if self.unexplained_ns > _GROSS_SHARE * self.wall_ns + _GROSS_NS:
             return False
         hidden_calls = math.ceil((1 - _QUANTILE) * self.calls)

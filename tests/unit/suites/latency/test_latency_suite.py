@@ -50,6 +50,13 @@ def test_each_limit_fails_its_own_check(fault, id, subject):
     assert failing(checks) == {(id, "native")}
 
 
+def test_a_clock_that_stands_still_is_named_whatever_it_could_hide(subject):
+    checks, figures = run(native=FakeRuntime(duration_ns=lambda call: 0), subject=subject)
+    assert "less time than" in checks["latency.single", "native"].message
+    assert checks["latency.speedup", ""].status == "fail"
+    assert figures.speedup.value > 0
+
+
 def test_a_slow_call_in_fifty_shows_in_p99_and_not_in_the_median(subject):
     checks, figures = run(native=FakeRuntime(duration_ns=every(50, 80)), subject=subject)
     assert checks["latency.single", "native"].status == "fail"
