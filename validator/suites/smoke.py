@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from validator.outputs import Outputs, same
-from validator.results import CheckResult, Contract
+from validator.outputs import Outputs
+from validator.results import CheckResult, Contract, Evidence
 from validator.runtimes.runtime import Runtime
+from validator.suites import consistency
 from validator.suites.common import Finding, Subject, failed, not_applicable, passed, run_check, seen
 from validator.table import Table
 
-THREADS = 8
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _BATCH_ROWS = 1_000
-_ROWWISE_ROWS = 50
 _METHOD_ROWS = 20
 _THREAD_ROWS = 200
-_THREAD_ROUNDS = 3
 _LATENCY_CALLS = 30
 #: Enough for the median of a model whose first calls are too slow already.
 _SLOW_CALLS = 5
@@ -32,8 +33,6 @@ _NEEDS = {
     "smoke.methods": ("smoke.single", "smoke.batch", "smoke.repeatable"),
     "smoke.latency": ("smoke.single",),
 }
-#: A row alone and the same row in a batch may take different code paths of BLAS; no model needs more than this.
-_ROWWISE_TOLERANCE = {"f4": 1e-5, "f8": 1e-9}
 #: How far a sum of probabilities may be from one: float32 rounding over some hundred classes.
 _SUM_TOLERANCE = 1e-4
 
@@ -47,13 +46,13 @@ def run(runtime: Runtime, subject: Subject, *, max_latency_ms: float) -> list[Ch
         "smoke.shape": partial(_shape, runtime, rows, subject.contract),
         "smoke.range": partial(_range, runtime, rows, subject.contract),
         "smoke.finite": partial(_finite, runtime, rows),
-        "smoke.repeatable": partial(_repeatable, runtime, rows),
-        "smoke.rowwise": partial(_rowwise, runtime, rows),
-        "smoke.threads": partial(_threads, runtime, subject.head(_THREAD_ROWS)),
+        "smoke.repeatable": partial(consistency.repeatable, runtime, rows),
+        "smoke.rowwise": partial(consistency.rowwise, runtime, rows),
+        "smoke.threads": partial(consistency.threads, runtime, subject.head(_THREAD_ROWS)),
         "smoke.latency": partial(_latency, runtime, rows, max_latency_ms),
     }
     if runtime.methods:
-        checks["smoke.methods"] = partial(_methods, runtime, rows.take(slice(0, _METHOD_ROWS)))
+        checks["smoke.methods"] = partial(consistency.methods, runtime, rows.take(slice(0, _METHOD_ROWS)))
     done: dict[str, CheckResult] = {}
     for id, check in checks.items():
         broken = next((need for need in _NEEDS.get(id, ()) if done[need].status != "pass"), None)
@@ -73,10 +72,13 @@ def _single(runtime: Runtime, rows: Table) -> Finding:
     return passed("one row gave one answer", *_shown(answer))
 
 
-def _shown(answer: Outputs) -> list[Any]:
-    flat = {name: array.reshape(-1)[:3].tolist() for name, array in answer.present.items()}
-    return [seen(f"first {name}", ", ".join(f"{value:.6g}" if isinstance(value, float) else str(value)[:100]
-            for value in values)) for name, values in flat.items()]  # fmt: skip
+def _shown(answer: Outputs) -> list[Evidence]:
+    first = {name: array.reshape(-1)[:3].tolist() for name, array in answer.present.items()}
+    return [seen(f"first {name}", ", ".join(map(_text, values))) for name, values in first.items()]
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)[:100]
 
 
 def _batch(runtime: Runtime, rows: Table) -> Finding:
@@ -85,51 +87,6 @@ def _batch(runtime: Runtime, rows: Table) -> Finding:
     if wrong:
         return failed(f"{len(rows)} rows gave {', '.join(wrong)}")
     return passed(f"{len(rows)} rows gave {len(rows)} answers")
-
-
-def _rowwise(runtime: Runtime, rows: Table) -> Finding:
-    import numpy as np
-
-    few = rows.take(slice(0, _ROWWISE_ROWS))
-    together = runtime.predict(few)
-    worst = 0.0
-    for i in range(len(few)):
-        alone = runtime.predict(few.take(slice(i, i + 1)))
-        for name, array in together.present.items():
-            other = alone.present[name]
-            if array.dtype.kind != "f":
-                if not np.array_equal(array[i : i + 1], other):
-                    return failed(f"row {i} alone has {name} {other[0]!s:.60}, in the batch {array[i]!s:.60}")
-                continue
-            difference = _relative(array[i : i + 1], other)
-            worst = max(worst, difference)
-            if difference > _ROWWISE_TOLERANCE.get(array.dtype.str[1:], 1e-5):
-                return failed(
-                    f"row {i} alone gives other {name} than in a batch: {_shown_row(other, 0)} alone, "
-                    f"{_shown_row(array, i)} in the batch",
-                    seen("largest relative difference", difference, "1e-9 (float32: 1e-5)"),
-                )
-    return passed(
-        f"{len(few)} rows agree", seen("largest relative difference", worst, "1e-9 (float32: 1e-5)")
-    )
-
-
-def _shown_row(array: Any, row: int) -> str:
-    """The first values of one answer."""
-    return ", ".join(f"{float(value):.6g}" for value in array[row].reshape(-1)[:3])
-
-
-def _relative(a: Any, b: Any) -> float:
-    """The largest difference relative to the values' size, at least one; NaN equals NaN."""
-    import numpy as np
-
-    if a.shape != b.shape:
-        return float("inf")
-    both_nan = np.isnan(a) & np.isnan(b)
-    with np.errstate(invalid="ignore"):
-        gap = np.abs(a - b) / np.maximum(1.0, np.abs(a))
-    gap = np.where(both_nan | (a == b), 0.0, gap)
-    return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
 
 
 def _shape(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
@@ -172,7 +129,7 @@ def _range(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
     return passed(f"{name} within {low} to {high}", seen("least", least), seen("most", most))
 
 
-def _probability_range(probabilities: Any, sum_to_one: bool) -> Finding:
+def _probability_range(probabilities: NDArray[Any], sum_to_one: bool) -> Finding:
     import numpy as np
 
     if probabilities.dtype.kind != "f":
@@ -216,65 +173,6 @@ def _finite(runtime: Runtime, rows: Table) -> Finding:
                 seen("rows with NaN or Inf", int(bad.sum()), "0"),
             )
     return passed(f"{len(rows)} rows, all finite")
-
-
-def _repeatable(runtime: Runtime, rows: Table) -> Finding:
-    first, second = runtime.predict(rows), runtime.predict(rows)
-    if same(first, second):
-        return passed(f"{len(rows)} rows, bit-identical")
-    return failed(f"two calls on the same {len(rows)} rows differ{_first_difference(first, second)}")
-
-
-def _first_difference(first: Outputs, second: Outputs) -> str:
-    import numpy as np
-
-    for name, array in first.present.items():
-        other = second.present.get(name)
-        if other is None or other.shape != array.shape:
-            return f": {name} has another shape"
-        unequal = np.argwhere(np.asarray(array != other))
-        if len(unequal):
-            where = tuple(int(i) for i in unequal[0])
-            return f": {name} of row {where[0]} is {array[where]!s:.40}, then {other[where]!s:.40}"
-    return ""
-
-
-def _methods(runtime: Runtime, rows: Table) -> Finding:
-    """The same rows by every method. What only one of them gives, a label beside probabilities say, may differ."""
-    import numpy as np
-
-    names = ", ".join(runtime.methods.values())
-    answers = {role: runtime.predict(rows, role).present for role in runtime.methods}
-    (first, expected), *others = answers.items()
-    if not others:
-        return passed(f"{names} is the only method that answers")
-    for role, answer in others:
-        shared = answer.keys() & expected.keys()
-        if not shared:
-            return failed(
-                f"{runtime.methods[role]} gives {', '.join(answer)}, {runtime.methods[first]} {', '.join(expected)}"
-            )
-        for name in sorted(shared):
-            a, b = expected[name], answer[name]
-            is_float = a.dtype.kind == "f" and b.dtype.kind == "f"
-            if _relative(a, b) > _ROWWISE_TOLERANCE["f4"] if is_float else not np.array_equal(a, b):
-                return failed(
-                    f"{runtime.methods[role]} answers other {name} than {runtime.methods[first]} to the same rows"
-                )
-    return passed(f"{names} agree on {len(rows)} rows")
-
-
-def _threads(runtime: Runtime, rows: Table) -> Finding:
-    """Each thread asks for the rows in another order: only then is one caller's answer not another's too."""
-    tables = [rows.turned(i * len(rows) // THREADS) for i in range(THREADS)]
-    alone = [runtime.predict(table) for table in tables]
-    for _ in range(_THREAD_ROUNDS):
-        for expected, answer in zip(alone, runtime.from_threads(tables), strict=True):
-            if not same(expected, answer):
-                return failed(
-                    f"a thread's answer differs from the answer alone{_first_difference(expected, answer)}"
-                )
-    return passed(f"{THREADS} threads, {len(rows)} rows each, all identical")
 
 
 def _latency(runtime: Runtime, rows: Table, limit_ms: float) -> Finding:
