@@ -7,13 +7,14 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validator.configuration import for_publishing, resolve
+from validator.configuration import resolve, salvage
 from validator.console import complain
-from validator.errors import InternalError, PreflightError, SettingsError
+from validator.errors import InternalError, PreflightError, SettingsError, UsageError
 from validator.results import GateResult
 from validator.settings import CONFIG_NAME, Settings
 
@@ -29,7 +30,7 @@ def validate(flags: Flags, environ: Environ) -> int:
     """The whole gate, on one model or several. The worst verdict decides; publishing it cannot change it."""
     from validator.github.outcome import Outcome
     from validator.job import SECRETS, Job
-    from validator.stages.conclusion import write_overview
+    from validator.stages.conclusion import forget_earlier, write_overview
     from validator.targets import settings_name, targets
     from validator.worker.lockdown.supervisor import protect_supervisor
 
@@ -38,8 +39,10 @@ def validate(flags: Flags, environ: Environ) -> int:
     try:
         settings = resolve(given, environ, Path.cwd())
     except SettingsError as error:
-        job = Job.of(for_publishing(given, environ), environ, sys.stderr)
-        _tell(job, Outcome.could_not_judge(error), [])
+        rest = salvage(given, environ, Path.cwd())
+        with suppress(UsageError):  # the settings are what is wrong first
+            forget_earlier(rest.out)
+        _tell(Job.of(rest, environ, sys.stderr), Outcome.could_not_judge(error), [])
         raise
     log = sys.stderr if settings.json_output else sys.stdout
     job = Job.of(settings, environ, log)
@@ -48,6 +51,7 @@ def validate(flags: Flags, environ: Environ) -> int:
     trouble: PreflightError | None = None
     try:
         job.refuse_to_load()
+        forget_earlier(settings.out)
         models = targets(settings)
         chosen = job.to_judge(models)
     except PreflightError as error:

@@ -8,6 +8,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    names = {ENV_PREFIX + name.upper(): name for name in Settings.model_fields if not is_file_only(name)}
+    names = _variables()
     for key in sorted(key for key in environ if key.startswith(ENV_PREFIX)):
         if key not in names:
             raise SettingsError(f"the variable {key} is no setting", hint=_nearest(key, names))
@@ -58,11 +59,20 @@ def from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
     return values, sources
 
 
+def _variables() -> dict[str, str]:
+    """The settings by the names of their variables."""
+    return {ENV_PREFIX + name.upper(): name for name in Settings.model_fields if not is_file_only(name)}
+
+
 def from_file(path: Path) -> dict[str, Any]:
     """The table in `preflight.toml`, or the `[tool.model-preflight]` of a `pyproject.toml`.
 
     Raises SettingsError when it cannot be read, is no TOML, or holds an unknown key.
     """
+    return _known_keys(path, _table(path), strict=True)
+
+
+def _table(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -74,18 +84,30 @@ def from_file(path: Path) -> dict[str, Any]:
             f"{path} is no valid TOML: {error}", hint="mend the line that is named"
         ) from error
     if path.name == "pyproject.toml":
-        table = table.get("tool", {}).get("model-preflight", {})
+        tools = table.get("tool", {})
+        table = tools.get("model-preflight", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise SettingsError(
+            f"{path} has no table at tool.model-preflight",
+            hint="write [tool.model-preflight] on a line of its own",
+        )
+    return table
+
+
+def _known_keys(path: Path, table: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
+    """The settings in a file's table by name; what is none of them is refused, or left out."""
     known = {name.replace("_", "-") for name in Settings.model_fields} | set(Settings.model_fields)
     found: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
-        if key not in known:
+        if key in known and name not in NOT_FROM_FILE:
+            found[name] = value
+        elif strict and key in known:
+            raise SettingsError(f"{path} may not set {key!r}", hint="give it as a flag or a variable")
+        elif strict:
             raise SettingsError(
                 f"{path} has an unknown key {key!r}", hint=_nearest(key, Settings.model_fields)
             )
-        if name in NOT_FROM_FILE:
-            raise SettingsError(f"{path} may not set {key!r}", hint="give it as a flag or a variable")
-        found[name] = value
     return found
 
 
@@ -120,13 +142,29 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) 
         raise _explained(error, sources) from error
 
 
-def for_publishing(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """What publishing needs of the settings, where the rest cannot be read: the token and the group "GitHub"."""
+def salvage(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
+    """What telling of a failure needs, where settings cannot be read: the group "GitHub" and the output folder.
+
+    Each is taken from where `resolve` would take it, one that is wrong itself left at its default.
+    """
+    names = _variables()
+    known = {key: value for key, value in environ.items() if key in names or not key.startswith(ENV_PREFIX)}
+    values = {**from_environ(known)[0], **flags}
+    found: dict[str, Any] = {}
+    for name, value in ({**_salvaged_file(values, folder), **values}).items():
+        if group_of(name) == "GitHub" or name == "out":
+            with suppress(ValidationError):
+                Settings.model_validate({name: value})
+                found[name] = value
+    return Settings.model_validate(found)
+
+
+def _salvaged_file(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     try:
-        values = {**from_environ(environ)[0], **flags}
-        return Settings.model_validate({k: v for k, v in values.items() if group_of(k) == "GitHub"})
-    except (SettingsError, ValidationError):
-        return Settings()
+        path = _config_path(given, folder)
+        return {} if path is None else _known_keys(path, _table(path), strict=False)
+    except SettingsError:
+        return {}
 
 
 def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> None:

@@ -64,11 +64,12 @@ class Job:
         except PublishError as error:
             print(f"model-preflight: all models are judged: {error.message}", file=self.log)
             return list(models)
-        watched = {
-            WatchedModel(path=self._in_repository(one.model[0]), inputs=self._inputs(one)): one
+        watched = [
+            (WatchedModel(path=self._in_repository(one.model[0]), inputs=self._inputs(one)), one)
             for one in models
-        }
-        return [watched[model] for model in touched(tuple(watched), changed)]
+        ]
+        chosen = touched([model for model, _ in watched], changed)
+        return [one for model, one in watched if model in chosen]
 
     def publish(self, outcome: Outcome, folders: Sequence[Path]) -> PublishReport | None:
         """Tell GitHub, best effort; None outside GitHub Actions. `folders` hold the results, one a model."""

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from validator.github.changed import WatchedModel, changed_files, touched
+from validator.job import Job
+from validator.settings import Settings
 
 
 def ask(job: Any) -> Any:
@@ -46,3 +48,17 @@ def test_a_push_is_compared(make_job, peer):
 def test_a_new_branch_and_a_manual_run_are_not_known(make_job, peer):
     assert ask(make_job(peer.event("push"), name="push")).paths is None
     assert ask(make_job(peer.event("workflow-dispatch"), name="workflow_dispatch")).paths is None
+
+
+@pytest.mark.parametrize(("changed", "judged"), [("m.pkl", ["strict", "lenient"]), ("other.py", [])])
+def test_one_file_under_two_entries_is_judged_by_both(make_job, peer, changed, judged):
+    """Entries of `[[models]]` that differ in limits alone: neither may stand for the other."""
+    peer.seed({"files": {"1": [{"filename": changed, "status": "modified"}]}})
+    around = make_job()
+    settings = Settings(only_changed=True, github_token="t", model=("m.pkl",))
+    entries = [
+        settings.model_copy(update={"name": "strict", "max_latency_ms": 1.0}),
+        settings.model_copy(update={"name": "lenient", "max_latency_ms": 1000.0}),
+    ]
+    job = Job(settings=settings, environ=around.environ, log=around.log, target=around.target)
+    assert [one.name for one in job.to_judge(entries)] == judged

@@ -136,6 +136,27 @@ def test_a_commit_that_was_replaced_meanwhile(make_job, fork, make_result, write
     assert fork.comments(1) == []
 
 
+@pytest.mark.parametrize("conclusion", ["failure", "startup_failure", None])
+def test_a_pass_of_our_own_run_that_did_not_end_in_success_is_not_green(
+    make_job, peer, make_result, write_result, tmp_path, conclusion
+):
+    """What was uploaded may be a folder that somebody committed: the run itself judged nothing."""
+    folder = write_result(tmp_path / "preflight", make_result())
+    job = make_job(run_event(peer, fork=False, conclusion=conclusion), name="workflow_run")
+    assert job.publish_folder(folder).exit_code(require_publish=False) == 2
+    status = the_status(peer)
+    assert status["state"] == "error"
+    assert f"run 5 ended as {conclusion or 'unknown'}; mend" in status["description"]
+    assert "A pass is not accepted" in peer.comments(1)[0]["body"]
+
+
+def test_a_fail_of_our_own_run_needs_no_notice(make_job, peer, make_result, write_result, tmp_path):
+    folder = write_result(tmp_path / "preflight", make_result("fail"))
+    make_job(run_event(peer, fork=False, conclusion="failure"), name="workflow_run").publish_folder(folder)
+    assert the_status(peer)["state"] == "failure"
+    assert "not accepted" not in peer.comments(1)[0]["body"]
+
+
 def test_dependabots_pass_is_ours(make_job, peer, make_result, write_result, tmp_path):
     folder = write_result(tmp_path / "preflight", make_result())
     job = make_job(run_event(peer, fork=False), name="workflow_run", actor="dependabot[bot]")

@@ -11,7 +11,7 @@ from validator.draft import Draft
 from validator.model.file import identify
 from validator.results import Contract, FeatureSpec, ModelInfo
 from validator.settings import Settings
-from validator.stages.conclusion import conclude, write
+from validator.stages.conclusion import conclude, forget_earlier, write
 from validator.suites.common import passed, result
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
@@ -85,3 +85,20 @@ def test_an_artifact_that_cannot_be_written_fails_its_check_alone(draft, tmp_pat
     assert "artifact" in found.reason.removeprefix("Artifact complete: ")
     assert (out / "result.json").is_file()
     assert (out / "artifact").read_text() == "a file where the folder belongs"
+
+
+def test_what_an_earlier_run_said_is_forgotten_and_what_others_wrote_is_not(draft, tmp_path):
+    out = tmp_path / "out"
+    (out / "gone").mkdir(parents=True)
+    for folder in (out, out / "gone"):
+        write(folder, concluded(draft), b"onnx")
+    (out / "other").mkdir()
+    (out / "other" / "result.json").write_text('{"score": 1}')
+    (out / "notes.md").write_text("mine")
+    (tmp_path / "elsewhere").symlink_to(out / "gone")
+    (out / "link").symlink_to(tmp_path / "elsewhere")
+    kept = {"other/result.json", "notes.md"}
+    forget_earlier(out)
+    left = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert {path for path in left if "artifact/" not in path} == kept
+    assert any(path.startswith("artifact/") for path in left)

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from validator.configuration import resolve
+from validator.configuration import resolve, salvage
 from validator.errors import SettingsError
 from validator.settings import Settings, json_schema
 
@@ -123,3 +123,27 @@ def test_the_schema_for_editors_accepts_what_we_accept_and_refuses_what_we_refus
 
 def test_every_setting_is_described():
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_what_telling_needs_is_saved_from_settings_that_are_wrong(tmp_path):
+    """A required status must say that the settings are wrong: under the name that is required, and with the token."""
+    write(tmp_path, 'status_context = "gate"\nmax_latency = 5\nout = 7\ntask = "x"\n')
+    environ = {
+        "GITHUB_ACTIONS": "true",
+        "INPUT_GITHUB-TOKEN": "t",
+        "INPUT_COMMENT": "perhaps",
+        "INPUT_INSTANCE-KEY": "a",
+        "PREFLIGHT_TYPO": "1",
+        "PREFLIGHT_OUT": "elsewhere",
+    }
+    found = salvage({"max_latency_ms": "fast"}, environ, tmp_path)
+    assert (found.github_token, found.status_context, found.instance_key) == ("t", "gate", "a")
+    assert (found.comment, found.out, found.task) == (True, Path("elsewhere"), "auto")
+    write(tmp_path, "no toml")
+    assert salvage({}, environ, tmp_path).github_token == "t"
+
+
+def test_a_pyproject_without_a_table_of_ours_is_told(tmp_path):
+    write(tmp_path, "[tool]\nmodel-preflight = 3\n", "pyproject.toml")
+    with pytest.raises(SettingsError, match="no table at"):
+        resolve({}, {}, tmp_path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from validator.errors import PreflightError
 from validator.github.status import State
-from validator.github.trust import OWN, REMEDY, Origin
+from validator.github.trust import OWN, Origin
 from validator.github.wording import Verdict, headline, one_line, subject_of, verdict_of
 from validator.report.escape import markdown_prose
 from validator.results import GateResult
@@ -77,7 +77,7 @@ class Outcome:
             return self.origin.label + one_line(f"could not judge: {self.error.message}", 300)
         if self.claimed == "pass" and self.verdict == "error":
             why = self.origin.reason or "its origin is not known"
-            return f"not accepted from {self.origin.label or 'there: '}{one_line(why, 200)}; {REMEDY}"
+            return f"not accepted from {self.origin.label or 'there: '}{one_line(why, 200)}; {self.origin.remedy}"
         if self.unchanged is not None and not self.results:
             return "pass: no model changed"
         return self.origin.label + headline(self.results)

@@ -86,7 +86,7 @@ class _Publishing:
     def run(self, outcome: Outcome) -> PublishReport:
         self._step("pull request", self._find_pull)
         if outcome.uploaded:
-            outcome = outcome.from_origin(self._origin())
+            outcome = outcome.from_origin(self._origin(outcome))
         self._step("annotations", lambda: self._annotate(outcome))
         self._step("outputs", lambda: self._output(outcome))
         self._step("summary", lambda: self._summarise(outcome))
@@ -116,9 +116,9 @@ class _Publishing:
             raise self._no_api or PublishError("there is no session with GitHub", hint="pass `github-token`")
         return self._api
 
-    def _origin(self) -> trust.Origin:
+    def _origin(self, outcome: Outcome) -> trust.Origin:
         if not self._target.fork:
-            return trust.OWN
+            return trust.origin_of_own(self._target) if outcome.claimed == "pass" else trust.OWN
         if self._api is None:
             return trust.origin_of_fork(self._target, "GitHub could not be asked about it")
         return trust.assess(self._api, self._target)

@@ -4,8 +4,9 @@ The result comes from a run that holds no secrets. In a pull request from a fork
 does: the pull request's own version of the workflow runs there. So the result is a claim:
 
 - `fail` is believed. Nobody gains by it.
-- `pass` from this repository's own branches, Dependabot's among them, is believed: whoever can push there can
-  set any status anyway.
+- `pass` from this repository's own branches, Dependabot's among them, is believed where the run ended in success:
+  whoever can push there can set any status anyway. A run that did not may have uploaded what it found, not what it
+  judged: a result folder that was committed, or left by an earlier run.
 - `pass` from a fork becomes green only when GitHub itself confirms that the run ended in success, and that the judged
   commit changes neither a workflow nor settings; and it says that it is the fork's run speaking. Otherwise
   the status is `error`, which blocks as red does, and says what a maintainer can do.
@@ -30,20 +31,23 @@ from validator.report.escape import markdown_code, markdown_prose
 if TYPE_CHECKING:
     from validator.github.api import GitHubApi
 
+_AGAIN = "mend what stopped that run, or run it again"
 REMEDY = "a maintainer can judge it: push this commit to a branch of this repository"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a result comes from. `accepts_pass` false turns a claimed pass into "not judged", for `reason`.
+    """Where a result comes from. `accepts_pass` false turns a claimed pass into "not judged", for `reason`, and
+    `remedy` says what to do.
 
-    `label` leads the status line, `notice` the report as Markdown; both are empty for our own branches.
+    `label` leads the status line, `notice` the report as Markdown; both are empty for our own branches' good runs.
     """
 
     accepts_pass: bool
     reason: str = ""
     label: str = ""
     notice: str = ""
+    remedy: str = REMEDY
 
 
 OWN = Origin(accepts_pass=True)
@@ -52,7 +56,7 @@ OWN = Origin(accepts_pass=True)
 def assess(api: GitHubApi, target: Target) -> Origin:
     """The origin of a result that was uploaded by the run that `target` names. Never raises for GitHub's sake."""
     if not target.fork:
-        return OWN
+        return origin_of_own(target)
     doubt = _doubt_of_run(target)
     if doubt is None:
         try:
@@ -60,6 +64,15 @@ def assess(api: GitHubApi, target: Target) -> Origin:
         except PublishError as error:
             doubt = error.message
     return origin_of_fork(target, doubt)
+
+
+def origin_of_own(target: Target) -> Origin:
+    """What is said of the result of this repository's own run. Within that run itself nothing has ended yet."""
+    if target.kind != "workflow_run" or target.conclusion == "success":
+        return OWN
+    doubt = f"run {target.run_id} ended as {target.conclusion or 'unknown'}"
+    notice = f"> [!WARNING]\n> A pass is not accepted: {markdown_prose(doubt)}. To have one, {_AGAIN}.\n"
+    return Origin(accepts_pass=False, reason=doubt, notice=notice, remedy=_AGAIN)
 
 
 def origin_of_fork(target: Target, doubt: str | None) -> Origin:

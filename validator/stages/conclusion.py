@@ -23,6 +23,8 @@ from validator.suites.common import Finding, failed, passed, result, seen
 
 #: How far clocks of honest machines may be apart, time zones mistaken for UTC included.
 _AHEAD = timedelta(days=1)
+RESULT_NAME = "result.json"
+REPORT_NAMES = ("report.md", "report.html", "junit.xml")
 
 
 def conclude(draft: Draft, settings: Settings, environ: Mapping[str, str], now: datetime) -> GateResult:
@@ -116,7 +118,7 @@ def write(out: Path, found: GateResult, onnx: bytes | None) -> GateResult:
     except PreflightError as error:
         found = _without_artifact(found, error)
     _write_reports(out, [found], owner)
-    write_file(out / "result.json", found.model_dump_json(indent=2) + "\n", owner)
+    write_file(out / RESULT_NAME, found.model_dump_json(indent=2) + "\n", owner)
     return found
 
 
@@ -168,7 +170,37 @@ def prepare_folder(out: Path) -> None:
             f"the output folder {out} cannot be written to: {error.strerror}",
             hint="choose another folder with --out",
         ) from error
-    (out / "result.json").unlink(missing_ok=True)
+    _forget(out)
+
+
+def forget_earlier(out: Path) -> None:
+    """Remove the verdicts and reports of earlier runs, so that what lies there when this run ends is its own.
+
+    Those of several models lie in folders below. Artifacts stay: their folders say which version they are.
+    Raises UsageError when one cannot be removed.
+    """
+    try:
+        below = [path.parent for path in out.glob(f"*/{RESULT_NAME}") if _is_ours(path)]
+        for folder in (out, *below):
+            _forget(folder)
+    except OSError as error:
+        raise UsageError(
+            f"what an earlier run wrote to {out} cannot be removed: {error.strerror}",
+            hint="choose another folder with --out",
+        ) from error
+
+
+def _forget(folder: Path) -> None:
+    for name in (RESULT_NAME, *REPORT_NAMES):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a `result.json` begins as ours do: another program's, in a folder of its own, is left alone."""
+    if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return b'"schema_version"' in file.read(200)
 
 
 def write_file(path: Path, text: str, owner: tuple[int, int] | None) -> None:
