@@ -5,50 +5,22 @@ Needs the onnx package, for the protobuf definitions alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
+from validator.model.safety.onnx_graphs import GraphError, graphs
+from validator.model.safety.onnx_tensors import MOST_ELEMENTS, check_tensors, constants_of
 from validator.model.safety.onnx_trees import check_trees
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Finding, Limits, SafetyReport
 
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 # ONNX Runtime's own operators that the stock converter needs: the tokenizer of text vectorizers alone.
 _CONTRIB_DOMAIN, _CONTRIB = "com.microsoft", {"Tokenizer"}
-_MOST_DEPTH = 6
 _MOST_NODES = 200_000
 _MOST_FUNCTIONS = 200
 _MOST_TRIPS = 100_000
-_MOST_ELEMENTS = 1 << 28
 _MOST_OPSET = 100
 # Operators whose output is as large as the value of one of their inputs says (input index).
 _SIZED = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1, "Resize": 3, "Upsample": 1, "EyeLike": -1}
-_ITEM_BYTES = {
-    1: 4,
-    2: 1,
-    3: 1,
-    4: 2,
-    5: 2,
-    6: 4,
-    7: 8,
-    9: 1,
-    10: 2,
-    11: 8,
-    12: 4,
-    13: 8,
-    14: 8,
-    15: 16,
-    16: 2,
-}
-
-
-class GraphError(Exception):
-    """The graph is refused: `name` of the finding, `reason` and `hint`."""
-
-    def __init__(self, name: str, reason: str, hint: str) -> None:
-        super().__init__(reason)
-        self.name = name
-        self.reason = reason
-        self.hint = hint
 
 
 def scan_onnx(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> SafetyReport:
@@ -61,7 +33,7 @@ def scan_onnx(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> SafetyReport:
     facts: dict[str, str] = {}
     try:
         model.ParseFromString(data)
-        for check in (_check_head, _check_functions, _check_tensors, _check_graphs):
+        for check in (_check_head, _check_functions, check_tensors, _check_graphs):
             try:
                 check(model, limits)
             except GraphError as error:
@@ -86,23 +58,6 @@ def scan_onnx(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> SafetyReport:
         model_class="onnx.ModelProto",
         facts=tuple(sorted(facts.items())),
     )
-
-
-def graphs(model: Any) -> Iterator[tuple[Any, int]]:
-    """Every graph and function body in the model with its depth. Raises GraphError where they nest too deep."""
-    waiting = [(model.graph, 0), *((function, 0) for function in model.functions)]
-    while waiting:
-        graph, depth = waiting.pop()
-        if depth > _MOST_DEPTH:
-            raise GraphError(
-                "deep nesting", f"subgraphs nest more than {_MOST_DEPTH} deep", "Flatten the model."
-            )
-        yield graph, depth
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    waiting.append((attribute.g, depth + 1))
-                waiting.extend((inner, depth + 1) for inner in attribute.graphs)
 
 
 def _check_head(model: Any, _limits: Limits) -> None:
@@ -148,51 +103,6 @@ def _check_functions(model: Any, _limits: Limits) -> None:
             del called[key]
 
 
-def _check_tensors(model: Any, limits: Limits) -> None:
-    import onnx
-
-    for graph, _depth in graphs(model):
-        tensors = list(getattr(graph, "initializer", ()))
-        for sparse in getattr(graph, "sparse_initializer", ()):
-            tensors += [sparse.values, sparse.indices]
-        for node in graph.node:
-            for attribute in node.attribute:
-                tensors += [attribute.t] if attribute.HasField("t") else []
-                tensors += list(attribute.tensors)
-                sparse_tensors = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
-                for sparse in [*sparse_tensors, *attribute.sparse_tensors]:
-                    tensors += [sparse.values, sparse.indices]
-        for tensor in tensors:
-            if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-                raise GraphError(
-                    "external data",
-                    f"the tensor {tensor.name[:100]!r} lies in another file",
-                    "Save the model in one file: onnx.save(model, path, save_as_external_data=False).",
-                )
-            _check_tensor(tensor, limits)
-
-
-def _check_tensor(tensor: Any, limits: Limits) -> None:
-    count = 1
-    for size in tensor.dims:
-        if size < 0:
-            raise GraphError(
-                "shape", f"the tensor {tensor.name[:100]!r} has a negative size", "Export it again."
-            )
-        count *= size
-    if count > min(_MOST_ELEMENTS, limits.decompressed_bytes):
-        raise GraphError(
-            "shape", f"the tensor {tensor.name[:100]!r} claims {count:,} elements", "Export it again."
-        )
-    width = _ITEM_BYTES.get(tensor.data_type, 0)
-    if tensor.raw_data and width and len(tensor.raw_data) != count * width:
-        raise GraphError(
-            "shape",
-            f"the tensor {tensor.name[:100]!r} needs {count * width:,} bytes and has {len(tensor.raw_data):,}",
-            "Export the model again.",
-        )
-
-
 def _check_graphs(model: Any, limits: Limits) -> None:
     functions = {(function.domain, function.name) for function in model.functions}
     widths = _widths(model.graph)
@@ -201,7 +111,7 @@ def _check_graphs(model: Any, limits: Limits) -> None:
         total += len(graph.node)
         if total > _MOST_NODES:
             raise GraphError("size", f"it has more than {_MOST_NODES:,} nodes", "Simplify the model.")
-        constants = _constants(graph)
+        constants = constants_of(graph)
         _check_order(graph)
         for node in graph.node:
             known = node.domain in _DOMAINS or (node.domain == _CONTRIB_DOMAIN and node.op_type in _CONTRIB)
@@ -248,31 +158,8 @@ def _check_bounds(node: Any, constants: dict[str, list[int]]) -> None:
         count = 1
         for size in sizes:
             count *= max(size, 1)
-        if count > _MOST_ELEMENTS:
+        if count > MOST_ELEMENTS:
             raise GraphError("shape", f"{node.op_type} makes {count:,} elements", "Export the model again.")
-
-
-def _constants(graph: Any) -> dict[str, list[int]]:
-    """The integer tensors of up to 64 values that are written in the graph, by name."""
-    from onnx import numpy_helper
-
-    tensors = {tensor.name: tensor for tensor in getattr(graph, "initializer", ())}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.output:
-            for attribute in node.attribute:
-                if attribute.name == "value":
-                    tensors[node.output[0]] = attribute.t
-    found: dict[str, list[int]] = {}
-    for name, tensor in tensors.items():
-        small = len(tensor.raw_data) <= 512 and len(tensor.int64_data) <= 64 and len(tensor.int32_data) <= 64
-        if tensor.data_type in (6, 7) and small:
-            try:
-                found[name] = [int(value) for value in numpy_helper.to_array(tensor).ravel()]
-            except ValueError as error:
-                raise GraphError(
-                    "shape", f"the tensor {name[:100]!r} is broken", "Export it again."
-                ) from error
-    return found
 
 
 def _widths(graph: Any) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 _MOST_DEPTH = 5_000
@@ -43,7 +44,7 @@ def _check_old(attributes: dict[str, Any], n_features: int | None, most: int) ->
     places = {key: place for place, key in enumerate(zip(trees, ids))}  # noqa: B905 - Python 3.9
     if len(places) != count:
         return "a node is there twice"
-    if features and (min(features) < 0 or max(features) >= (n_features or _MOST_FEATURES)):
+    if _out_of_range(features, n_features):
         return "a feature number is out of range"
     children: list[tuple[int, ...]] = []
     for place in range(count):
@@ -63,22 +64,21 @@ def _check_new(attributes: dict[str, Any], n_features: int | None, most: int) ->
     count, leaves = len(features), len(attributes["leaf_targetids"].ints)
     if max(count, leaves) > most:
         return f"it has more than {most:,} nodes"
-    children: list[tuple[int, ...]] = [()] * count
-    pairs = []
+    sides = []
     for side in ("true", "false"):
         ids, is_leaf = attributes[f"nodes_{side}nodeids"].ints, attributes[f"nodes_{side}leafs"].ints
         if len(ids) != count or len(is_leaf) != count:
             return "its node attributes differ in length"
-        for child, leaf in zip(ids, is_leaf):  # noqa: B905 - Python 3.9
-            if not 0 <= child < (leaves if leaf else count):
-                return f"child {child} does not exist"
-        pairs.append([-1 if leaf else child for child, leaf in zip(ids, is_leaf)])  # noqa: B905 - Python 3.9
-    for place in range(count):
-        children[place] = tuple({side[place] for side in pairs} - {-1})
+        pairs = list(zip(ids, is_leaf))  # noqa: B905 - Python 3.9
+        lost = [child for child, leaf in pairs if not 0 <= child < (leaves if leaf else count)]
+        if lost:
+            return f"child {lost[0]} does not exist"
+        sides.append([-1 if leaf else child for child, leaf in pairs])
+    children = [tuple({side[place] for side in sides} - {-1}) for place in range(count)]
     roots = list(attributes["tree_roots"].ints)
     if any(not 0 <= root < count for root in roots):
         return "a root does not exist"
-    if features and (min(features) < 0 or max(features) >= (n_features or _MOST_FEATURES)):
+    if _out_of_range(features, n_features):
         return "a feature number is out of range"
     targets = attributes["n_targets"].i
     if any(not 0 <= target < targets for target in attributes["leaf_targetids"].ints):
@@ -86,6 +86,10 @@ def _check_new(attributes: dict[str, Any], n_features: int | None, most: int) ->
     if _bad_values(attributes.get("nodes_splits")):
         return "it has an infinite threshold"
     return _check_shape(children, roots)
+
+
+def _out_of_range(features: Sequence[int], n_features: int | None) -> bool:
+    return bool(features) and (min(features) < 0 or max(features) >= (n_features or _MOST_FEATURES))
 
 
 def _check_shape(children: list[tuple[int, ...]], roots: list[int]) -> str:

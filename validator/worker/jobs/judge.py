@@ -58,7 +58,7 @@ class Job:
         """The ONNX file in; the operators in it that compute in float32 whatever they are given, out."""
         import onnx
 
-        from validator.model.safety.onnx_model import graphs
+        from validator.model.safety.onnx_graphs import graphs
 
         model = onnx.ModelProto()
         model.ParseFromString(arrays[0])

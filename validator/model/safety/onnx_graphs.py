@@ -1,0 +1,35 @@
+"""The graphs of an ONNX model, one inside the other, and what is said when one is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+_MOST_DEPTH = 6
+
+
+class GraphError(Exception):
+    """The graph is refused: `name` of the finding, `reason` and `hint`."""
+
+    def __init__(self, name: str, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.name = name
+        self.reason = reason
+        self.hint = hint
+
+
+def graphs(model: Any) -> Iterator[tuple[Any, int]]:
+    """Every graph and function body in the model with its depth. Raises GraphError where they nest too deep."""
+    waiting = [(model.graph, 0), *((function, 0) for function in model.functions)]
+    while waiting:
+        graph, depth = waiting.pop()
+        if depth > _MOST_DEPTH:
+            raise GraphError(
+                "deep nesting", f"subgraphs nest more than {_MOST_DEPTH} deep", "Flatten the model."
+            )
+        yield graph, depth
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    waiting.append((attribute.g, depth + 1))
+                waiting.extend((inner, depth + 1) for inner in attribute.graphs)
