@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from validator.settings import split, split_requirements
+from validator.setting_values import split, split_requirements
 
 
 def anchored(values: dict[str, Any], base: Path, folder: Path) -> dict[str, Any]:

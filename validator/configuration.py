@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from validator.anchoring import anchored
 from validator.errors import SettingsError
+from validator.setting_values import split
 from validator.settings import (
     CONFIG_NAME,
     NOT_FROM_FILE,
@@ -28,7 +29,6 @@ from validator.settings import (
     flag_of,
     group_of,
     is_file_only,
-    split,
 )
 
 ENV_PREFIX = "PREFLIGHT_"

@@ -1,0 +1,53 @@
+"""How lists and tables are written where there is room for one string only: a flag, a variable, an action's input."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+#: Commas that end a requirement rather than stand in its version range or extras.
+_BETWEEN_REQUIREMENTS = re.compile(r",(?![^\[]*\])(?!\s*(?:[<>=!~]|$))")
+
+
+def split(value: object) -> object:
+    """A list given as one string (a variable, an action input): one item a line, or separated by commas."""
+    if isinstance(value, str):
+        separator = "\n" if "\n" in value else ","
+        return [item.strip() for item in value.split(separator) if item.strip()]
+    return value
+
+
+def _split_each(value: object) -> object:
+    """A list of numbers, whose items may be lists themselves: a flag that is repeated, and given with commas."""
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in (split(item) if isinstance(item, str) else [item])]  # type: ignore[attr-defined]
+    return split(value)
+
+
+def _pairs(value: object) -> object:
+    """`name=number` items as a mapping."""
+    items = _split_each(value)
+    if isinstance(items, (list, tuple)):
+        found: dict[str, str] = {}
+        for item in items:
+            name, equals, number = str(item).rpartition("=")  # a slice's name holds one: auc[region=north]
+            if not equals:
+                raise ValueError(f"expected name=number, got {item!r}")
+            found[name.strip()] = number.strip()
+        return found
+    return items
+
+
+def split_requirements(value: object) -> object:
+    """As `split`, but a comma within one requirement (`numpy>=1.20,<2`, `pandas[excel,aws]`) does not separate."""
+    if isinstance(value, str) and "\n" not in value:
+        return [item.strip() for item in _BETWEEN_REQUIREMENTS.split(value) if item.strip()]
+    return split(value)
+
+
+Items = Annotated[tuple[str, ...], BeforeValidator(split)]
+Requirements = Annotated[tuple[str, ...], BeforeValidator(split_requirements)]
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...], BeforeValidator(_split_each)]
+Limits = Annotated[dict[str, float], BeforeValidator(_pairs)]
