@@ -60,14 +60,7 @@ def _catboost(data: bytes, _limits: Limits) -> SafetyReport:
     if not data.startswith(b"CBM1") or not 0 < length <= len(data) - 8:
         reason = f"claims a core of {length:,} bytes in a file of {len(data):,}"
         return refused("catboost-cbm", "catboost model", reason, "The file was cut off: write it again.")
-    version = catboost_version(data)
-    return SafetyReport(
-        "catboost-cbm",
-        SAFE,
-        versions=(("catboost", version),) if version else (),
-        model_class="catboost.core.CatBoost",
-        preload=("catboost",),
-    )
+    return _plain_catboost("catboost-cbm", data)
 
 
 def _catboost_json(data: bytes, limits: Limits) -> SafetyReport:
@@ -76,11 +69,15 @@ def _catboost_json(data: bytes, limits: Limits) -> SafetyReport:
     except DocumentError as error:
         return refused("catboost-json", "catboost json", str(error), "Write the file again.")
     facts = document.get("model_info") if isinstance(document, dict) else None
-    version = catboost_version(
-        str(facts.get("catboost_version_info", "")).encode() if isinstance(facts, dict) else b""
-    )
+    told = str(facts.get("catboost_version_info", "")) if isinstance(facts, dict) else ""
+    return _plain_catboost("catboost-json", told.encode())
+
+
+def _plain_catboost(format: str, told: bytes) -> SafetyReport:
+    """Numbers only; `told` are the bytes that name the library's version."""
+    version = catboost_version(told)
     return SafetyReport(
-        "catboost-json",
+        format,
         SAFE,
         versions=(("catboost", version),) if version else (),
         model_class="catboost.core.CatBoost",
