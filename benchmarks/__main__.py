@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-#: In the order in which they are shown; a name without a module is no benchmark (yet).
+#: In the order in which they are shown.
 ORDER = (
     "gate",
     "conversion",
