@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from validator.convert import apart_classes, kernel_machines, threshold_steps
+from validator.convert import apart_classes, category_steps, kernel_machines, threshold_steps
 from validator.convert.ensemble import Task, TreeEnsemble
 from validator.convert.onnx_wire import Graph, PackedInts
 from validator.errors import ConversionError
@@ -89,6 +89,7 @@ def _register() -> None:
     _register_imputer(update_registered_converter)
     kernel_machines.register(update_registered_converter)
     threshold_steps.register(update_registered_converter)
+    category_steps.register(update_registered_converter)
     apart_classes.register(update_registered_converter)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 DOUBLE = 11
@@ -18,12 +21,28 @@ def number_type(operator: Any) -> Any:
 
 
 class Nodes:
-    """One step being written into a graph; `rows` [N, F] are its inputs side by side, in double."""
+    """One step being written into a graph."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self._scope, self._operator, self._container = scope, operator, container
-        given = [self.add("Cast", one.full_name, to=DOUBLE) for one in operator.inputs]
-        self.rows = given[0] if len(given) == 1 else self.add("Concat", *given, axis=1)
+
+    @cached_property
+    def rows(self) -> str:
+        """The step's inputs side by side [N, F], in double."""
+        given = [self.add("Cast", one.full_name, to=DOUBLE) for one in self._operator.inputs]
+        return given[0] if len(given) == 1 else self.add("Concat", *given, axis=1)
+
+    def columns(self) -> Iterator[tuple[str, bool]]:
+        """The inputs' columns [N, 1] one by one, numbers in double, and whether each is text."""
+        from skl2onnx.common.data_types import StringTensorType
+
+        for one in self._operator.inputs:
+            text = isinstance(one.type, StringTensorType)
+            given = one.full_name if text else self.add("Cast", one.full_name, to=DOUBLE)
+            width = int(one.type.shape[1])
+            for place in range(width):
+                chosen = self.constant(np.array([place], dtype=np.int64))
+                yield (given if width == 1 else self.add("Gather", given, chosen, axis=1)), text
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         name: str = self._scope.get_unique_variable_name("step")
