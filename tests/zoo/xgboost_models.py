@@ -98,6 +98,12 @@ def own_mark() -> Data:
     return data.with_features(data.X.fillna(-999.0))
 
 
+def zero_mark() -> Data:
+    """Missing values marked by 0, which some pixels are anyhow."""
+    data = sets.digits()
+    return data.with_answers(data.y.astype(float))
+
+
 def _objective(name: str, data: Callable[[], Data] = sets.diabetes, **params: Any) -> Case:
     return line(f"XGBoost {name}", booster(data, objective=name, **params), PROVED)
 
@@ -159,8 +165,9 @@ CASES: tuple[Case, ...] = (
     line(
         "XGBoost missing=-999",
         wrapper("Classifier", own_mark, missing=-999.0),
-        refused("reads -999 as a missing value"),
+        PROVED,
     ),
+    line("XGBoost missing=0", wrapper("Regressor", zero_mark, missing=0), PROVED),
     line("XGBoost pandas categories", booster(sets.firms_as_categories), PROVED, quick=True),
     line(
         "XGBoost pandas categories, regressor",

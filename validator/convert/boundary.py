@@ -2,8 +2,8 @@
 
 For every node, a row that leads there with the node's feature on the last value of one side, and one with it on the
 first value of the other: so every branch is taken, on the very edge. Then every feature's special values: NaN,
-infinities, zeros of both signs, the edges of LightGBM's zero zone; and for categories each one, one that was never
-seen, a negative and a fractional one.
+infinities, zeros of both signs, the edges of LightGBM's zero zone, a number that stands for missing values; and for
+categories each one, one that was never seen, a negative and a fractional one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from validator.convert.boundary_reach import Places, Rows, rows_through, second_of
 from validator.convert.ensemble import ZERO_ZONE, Comparison, TreeEnsemble
 from validator.convert.knees import covering_rows
-from validator.convert.proof.canonical import Domain, SetStore, of_native
+from validator.convert.proof.canonical import Domain, SetStore, of_native, zones_before_rounding
 from validator.convert.proof.keys import LARGEST32, down_to_float32, floats, keys, up_to_float32
 from validator.convert.proof.region import parents_of
 
@@ -209,6 +209,8 @@ def _special_values(ensemble: TreeEnsemble, places: Places) -> tuple[npt.NDArray
         values += [sign * float(floats(np.array(rank))) for rank in ranks for sign in (1.0, -1.0)]
     if ensemble.admits_missing:
         values.append(np.nan)
+    if ensemble.missing_value is not None:
+        values += _around(ensemble.missing_value, ensemble, places.domain)
     if ensemble.admits_infinity:
         values += [np.inf, -np.inf]
     largest = float(floats(np.array(LARGEST32)))
@@ -216,6 +218,18 @@ def _special_values(ensemble: TreeEnsemble, places: Places) -> tuple[npt.NDArray
     # Each feature with every value; repeated, so that several nodes of the feature are met.
     features = np.arange(ensemble.n_features, dtype=np.int32)
     return np.repeat(features, len(values)), np.tile(values, len(features))
+
+
+def _around(missing: float, ensemble: TreeEnsemble, domain: Domain) -> list[float]:
+    """The number that stands for missing values, and the last that the cast brings to it and the first beyond."""
+    rank = np.array([[int(keys(missing))] * 2])
+    if domain.float32.all():
+        low, high = int(down_to_float32(rank[0, 0] - 1)), int(up_to_float32(rank[0, 0] + 1))
+        return [missing, *floats(np.array([low, high])).tolist()]
+    if ensemble.comparison_dtype == "float32":
+        rank = zones_before_rounding(rank)
+    low, high = (int(key) for key in rank[0])
+    return [missing, *floats(np.array([low - 1, low, high, high + 1])).tolist()]
 
 
 def _category_values(ensemble: TreeEnsemble) -> tuple[npt.NDArray[np.int32], Rows]:

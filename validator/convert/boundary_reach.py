@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from validator.convert.proof.canonical import Domain, SetStore, Walk
+from validator.convert.proof.canonical import NO_ZONE, Domain, SetStore, Walk
 from validator.convert.proof.keys import Keys, down_to_float32, floats, keys, up_to_float32
 from validator.convert.proof.region import Parents, Values, path_to
 
@@ -34,9 +34,9 @@ class Box:
     nan: npt.NDArray[np.bool_]
     """NaN leads there too"""
     outside: Keys
-    """values in [-outside, outside] do not; -1 for none"""
+    """[B, F, 2]: values from the first to the second do not; NO_ZONE for none"""
     hard: npt.NDArray[np.bool_]
-    """bool [B]: category sets or zones on the way, which a box does not hold"""
+    """bool [B]: category sets or several zones on the way, which a box does not hold"""
 
 
 def rows_through(
@@ -67,7 +67,7 @@ def _box(places: Places, references: Refs) -> Box:
     lowest, highest = domain.lowest_highest(np.arange(width, dtype=np.int32))
     low, high = np.tile(lowest, (count, 1)), np.tile(highest, (count, 1))
     nan = np.full((count, width), domain.missing)
-    outside = np.full((count, width), -1, dtype=np.int64)
+    outside = np.tile(np.array(NO_ZONE, dtype=np.int64), (count, width, 1))
     hard = np.zeros(count, dtype=bool)
     every, at = np.arange(count), references.copy()
     while len(every):
@@ -83,7 +83,10 @@ def _box(places: Places, references: Refs) -> Box:
         low[cell] = np.where(second & ~is_set, np.maximum(low[cell], above), low[cell])
         to_nan = second == walk.nan_second[at]
         nan[cell] &= to_nan
-        outside[cell] = np.where(~to_nan, np.maximum(outside[cell], zone), outside[cell])
+        kept_out = ~to_nan & (zone[:, 0] <= zone[:, 1])
+        known = outside[cell]
+        hard[every[kept_out & (known[:, 0] <= known[:, 1]) & (known != zone).any(axis=1)]] = True
+        outside[cell] = np.where(kept_out[:, None], zone, known)
     return Box(low=low, high=high, nan=nan, outside=outside, hard=hard)
 
 
@@ -105,14 +108,15 @@ def _choose(
     has_low, has_high = box.low > lowest, box.high < highest
     rank = keys(np.where(np.isnan(fill), 0.0, fill))
     chosen = np.where(has_low & ~(has_high & upper), box.low, np.where(has_high, box.high, rank))
-    zoned = (box.outside >= 0) & (np.abs(chosen) <= box.outside)
+    first, last = box.outside[..., 0], box.outside[..., 1]
+    zoned = (first <= chosen) & (chosen <= last)
     if zoned.any():
-        beyond, before = box.outside + 1, -box.outside - 1
+        beyond, before = last + 1, first - 1
         beyond = np.where(domain.float32, up_to_float32(beyond), beyond)
         before = np.where(domain.float32, down_to_float32(before), before)
         chosen = np.where(zoned, np.where(beyond <= box.high, beyond, before), chosen)
     possible = (box.low <= chosen) & (chosen <= box.high)
-    free = ~has_low & ~has_high & (box.outside < 0)
+    free = ~has_low & ~has_high & (first > last)
     keep_nan = free & np.isnan(fill) & box.nan
     values = np.where(keep_nan | (~possible & box.nan), np.nan, floats(chosen))
     good: npt.NDArray[np.bool_] = np.all(possible | box.nan, axis=1)
@@ -138,5 +142,5 @@ def second_of(places: Places, nodes: Refs, rank: Keys, nan: npt.NDArray[np.bool_
         inside = places.store.intervals[walk.set_id[nodes[at]]]
         position = int(np.searchsorted(inside[:, 0], rank[at], side="right")) - 1
         second[at] = position < 0 or rank[at] > inside[position, 1]
-    missing = nan | ((walk.zone[nodes] >= 0) & (np.abs(rank) <= walk.zone[nodes]))
+    missing = nan | ((walk.zone[nodes, 0] <= rank) & (rank <= walk.zone[nodes, 1]))
     return np.where(missing, walk.nan_second[nodes], second)

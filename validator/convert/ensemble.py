@@ -2,8 +2,8 @@
 
 A row x is answered in four steps:
 
-1. x is cast to `comparison_dtype`, then walks each tree from `roots[t]`: at node i it goes to `true_child[i]`
-   when the node's test holds, else to `false_child[i]`, until it meets a leaf.
+1. x is cast to `comparison_dtype`, is NaN where it then equals `missing_value`, and walks each tree from `roots[t]`:
+   at node i it goes to `true_child[i]` when the node's test holds, else to `false_child[i]`, until it meets a leaf.
 2. The leaves' values are summed per target, tree by tree in the order of `roots`, in `accumulation_dtype`.
 3. `base_score` starts the sum or is added to it last (`base_first`), and the sum is divided by `divisor`
    (sum / divisor + base where the base comes last): the raw score.
@@ -206,6 +206,9 @@ class TreeEnsemble:
     """"float32" or "float64": what the sums are taken in"""
     admits_missing: bool = True
     """the native model accepts NaN"""
+    missing_value: float | None = None
+    """a finite number of comparison_dtype that stands for a missing value in every feature: x, once cast, is NaN
+    where it equals it. NaN itself stays missing; only with admits_missing, and without `zero_is_missing` nodes"""
     admits_infinity: bool = True
     """the native model accepts +-inf; where False the conversion need only be exact for finite values and NaN"""
 

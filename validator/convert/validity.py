@@ -90,6 +90,12 @@ def _numbers(e: TreeEnsemble) -> str | None:
         return "the transform's parameters are not finite"
     if len(e.comparison) and e.comparison.max() > max(Comparison):
         return f"unknown comparison {int(e.comparison.max())}"
+    missing = e.missing_value
+    if missing is not None:
+        if not np.isfinite(missing) or float(np.dtype(e.comparison_dtype).type(missing)) != missing:
+            return f"the number {missing} that stands for missing values is none of {e.comparison_dtype}"
+        if not e.admits_missing or e.zero_is_missing.any():
+            return "a number stands for missing values where there are none, or beside zero"
     return None
 
 

@@ -42,9 +42,12 @@ def raw_scores(ensemble: TreeEnsemble, rows: npt.ArrayLike) -> npt.NDArray[np.fl
 
 
 def cast_rows(ensemble: TreeEnsemble, rows: npt.ArrayLike) -> Floats:
-    """Rows as the tests see them: rounded to the comparison dtype, held as float64."""
+    """Rows as the tests see them: rounded to the comparison dtype, held as float64, NaN where missing."""
     with np.errstate(over="ignore"):
-        return np.asarray(rows).astype(ensemble.comparison_dtype).astype(np.float64)
+        values = np.asarray(rows).astype(ensemble.comparison_dtype).astype(np.float64)
+    if ensemble.missing_value is not None:
+        values[values == ensemble.missing_value] = np.nan
+    return values
 
 
 def goes_true(ensemble: TreeEnsemble, node: Refs, x: Floats) -> npt.NDArray[np.bool_]:

@@ -47,6 +47,9 @@ def build(ensemble: TreeEnsemble, *, input_dtype: str) -> Graph:
         # To float64 from float32 changes no value; to float32 rounds as the native library does on entry.
         if dtype != given:
             features, given = graph.cast(features, dtype), dtype
+    if ensemble.missing_value is not None:
+        missing = graph.add("Equal", features, graph.constant(ensemble.missing_value, given))
+        features = graph.add("Where", missing, graph.constant(np.nan, given), features)
     raw = add_raw_scores(graph, features, columns(graph, features, ensemble), ensemble)
     if ensemble.divisor != 1:
         raw = graph.add("Div", raw, graph.constant(ensemble.divisor, ensemble.accumulation_dtype))

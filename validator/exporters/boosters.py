@@ -6,6 +6,7 @@ missing. The file's bytes travel as one uint8 array named "model".
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, List, Optional
@@ -47,7 +48,7 @@ def xgboost(model: Any) -> Export:
         "task": _wrapper_task(model) if wrapped else None,
         "classes": _xgboost_classes(model) if wrapped else None,
         "best_iteration": _best_iteration(booster) if wrapped else None,
-        "missing": plain(getattr(model, "missing", None)) if wrapped else None,
+        "missing": _missing(model) if wrapped else None,
         "inplace": bool(wrapped and _predicts_inplace(model)),
         "n_features": int(booster.num_features()),
         "feature_names": plain(booster.feature_names),
@@ -107,6 +108,12 @@ def _best_iteration(booster: Any) -> Optional[int]:
     """The iteration that early stopping chose; wrappers predict with those up to it, boosters with all."""
     found = booster.attributes().get("best_iteration")
     return None if found is None else int(found)
+
+
+def _missing(model: Any) -> Any:
+    """The number that stands for missing values, infinite ones as text; None for NaN."""
+    found = getattr(model, "missing", None)
+    return str(float(found)) if isinstance(found, float) and math.isinf(found) else plain(found)
 
 
 def _predicts_inplace(model: Any) -> bool:

@@ -33,6 +33,7 @@ class Kind:
     strict: bool = False
     zones: bool = False
     categories: CategoryRule | None = None
+    missing: float | None = None
     base: float = 0.0
     base_first: bool = True
     divisor: float = 1.0
@@ -51,6 +52,11 @@ KINDS = (
         name="xgboost", comparison_dtype="float32", accumulation_dtype="float32", strict=True, base=0.25,
         transform=Transform(dtype="float32"), categories=CategoryRule.TRUNCATE_NON_NEGATIVE,
     ),
+    Kind(
+        name="marked", comparison_dtype="float32", accumulation_dtype="float32", strict=True, missing=0.5,
+        transform=Transform(dtype="float32"), categories=CategoryRule.TRUNCATE_NON_NEGATIVE,
+    ),
+    Kind(name="marked by a category", categories=CategoryRule.TRUNCATE_NON_NEGATIVE, missing=2.0),
     Kind(
         name="forest", classes=3, targets=3, width=3, comparison_dtype="float32", divisor=5.0,
     ),
@@ -107,6 +113,7 @@ def make(kind: Kind, seed: int, *, trees: int = 5, splits: int = 6) -> TreeEnsem
         roots=np.array(parts["roots"], dtype=np.int32), leaf_value=leaf_value, leaf_target=target.astype(np.int32),
         base_score=np.full(kind.targets, kind.base), base_first=kind.base_first, divisor=kind.divisor,
         comparison_dtype=kind.comparison_dtype, accumulation_dtype=kind.accumulation_dtype,
+        missing_value=kind.missing,
         transform=kind.transform, label_rule=kind.rule, class_labels=tuple(range(kind.classes)),
     )  # fmt: skip
     ensemble.validate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,31 @@ def _constant(graph: Any, random: np.random.Generator) -> bool:
     return True
 
 
+def _stage(graph: Any, random: np.random.Generator) -> bool:
+    """What makes a number NaN before the trees: left out, turned about, or asked another question."""
+    equal = [node for node in graph.node if node.op_type == "Equal"]
+    if not equal:
+        return False
+    where = next(
+        node for node in graph.node if node.op_type == "Where" and node.input[0] == equal[0].output[0]
+    )
+    change = int(random.integers(4))
+    if change == 0:
+        where.op_type, where.input[:] = "Identity", [where.input[2]]
+        graph.node.remove(equal[0])
+    elif change == 1:
+        where.input[1], where.input[2] = where.input[2], where.input[1]
+    elif change == 2:
+        equal[0].op_type = str(random.choice(["Less", "GreaterOrEqual"]))
+    else:
+        for node in graph.node:
+            if node.op_type == "TreeEnsemble" and where.output[0] in node.input:
+                node.input[0] = where.input[2]
+                return True
+        return False
+    return True
+
+
 def _transform(graph: Any, random: np.random.Generator) -> bool:
     """An operator after the trees."""
     others = {"Exp": "Sqrt", "Div": "Mul", "Neg": "Abs", "Sub": "Add", "Add": "Sub", "Softmax": "LogSoftmax",
@@ -197,9 +223,9 @@ def _mutant(data: bytes, nodes: int, random: np.random.Generator) -> tuple[str, 
 
     model = onnx.load_model_from_string(data)
     node = next(node for node in model.graph.node if node.op_type == "TreeEnsemble")
-    changes = (*IN_TREES, _constant, _constant, _transform)
+    changes = (*IN_TREES, _constant, _constant, _transform, _stage, _stage)
     change = changes[int(random.integers(len(changes)))]
-    if change in (_constant, _transform):
+    if change in (_constant, _transform, _stage):
         done = change(model.graph, random)
     else:
         done = change({attribute.name: attribute for attribute in node.attribute}, nodes, random)
@@ -260,9 +286,9 @@ def _check_harmless(ensemble: Any, data: bytes, mutant: bytes, dtype: str, what:
 def _judge(verdicts: Counter[tuple[str, str]], at_least: int) -> None:
     assert sum(verdicts.values()) >= at_least
     # These change what is computed whatever the input is; the others can hit a place that no input reaches.
-    for change in ("_average", "_inner_transform", "_transform", "_root"):
+    for change in ("_average", "_inner_transform", "_transform", "_root", "_stage"):
         assert verdicts[change, "proved"] == 0, verdicts
-    for change in ("_split", "_swap", "_missing", "_mode", "_feature", "_root", "_leaf"):
+    for change in ("_split", "_swap", "_missing", "_mode", "_feature", "_root", "_leaf", "_stage"):
         assert verdicts[change, "different"] > 0, verdicts
 
 
@@ -274,6 +300,42 @@ def test_no_mutation_survives() -> None:
 @pytest.mark.parametrize("seed", range(100, 106))
 def test_no_mutation_of_thousands_survives(seed: int) -> None:
     _judge(_hunt(40, range(seed, seed + 1)), 650)
+
+
+def test_a_wrong_number_for_missing_values_is_found_with_a_row() -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    ensemble = models.make(KINDS["marked"], 1)
+    data = write(ensemble, input_dtype="float64")
+    assert prove(ensemble, data).status is Status.PROVED
+    for other in (np.nextafter(np.float32(0.5), np.float32(1)), np.float32(0.75), np.float32(-0.5)):
+        model = onnx.load_model_from_string(data)
+        name = next(node for node in model.graph.node if node.op_type == "Equal").input[1]
+        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+        tensor.CopyFrom(numpy_helper.from_array(np.array(other), name))
+        mutant = model.SerializeToString()
+        proof = prove(
+            ensemble,
+            mutant,
+            native_run=lambda rows: {"prediction": _outputs(data, rows, "float64")[0]},
+            onnx_run=lambda rows, mutant=mutant: {"prediction": _outputs(mutant, rows, "float64")[0]},
+        )
+        assert proof.status is Status.DIFFERENT
+        assert proof.difference is not None
+        assert proof.difference.seen
+        rounded = proof.difference.row.astype(np.float32)
+        assert ((rounded == 0.5) | (rounded == other)).any()
+
+
+def test_a_number_for_missing_values_where_the_model_has_none_is_found() -> None:
+    ensemble = models.make(KINDS["marked"], 1)
+    proof = prove(replace(ensemble, missing_value=None), write(ensemble, input_dtype="float32"))
+    assert proof.status is Status.DIFFERENT
+    other = prove(ensemble, write(replace(ensemble, missing_value=None), input_dtype="float32"))
+    assert other.status is Status.DIFFERENT
+    assert other.difference is not None
+    assert 0.5 in other.difference.row
 
 
 def test_a_ulp_of_a_threshold_is_found_with_a_row() -> None:

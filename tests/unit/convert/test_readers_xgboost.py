@@ -199,7 +199,7 @@ def test_json_and_ubjson_give_the_same(form: str) -> None:
         (xgboost.XGBRegressor(booster="gblinear", n_estimators=2, n_jobs=1), SCORE, "not made of trees"),
         (xgboost.XGBClassifier(objective="binary:logitraw", **SMALL), BINARY, "margins"),
         (xgboost.XGBClassifier(**SMALL), np.column_stack([BINARY, CLASSES > 1]).astype(int), "single label"),
-        (xgboost.XGBRegressor(missing=-0.5, **SMALL), SCORE, "missing"),
+        (xgboost.XGBRegressor(missing=float("inf"), **SMALL), SCORE, "missing"),
     ],
 )
 def test_what_cannot_be_expressed_is_refused_by_name(model: Any, label: np.ndarray, reason: str) -> None:
@@ -218,10 +218,57 @@ def test_missing_value_that_changes_no_way_is_accepted() -> None:
     for tree in trees:
         tree["default_left"] = [1] * len(tree["default_left"])
     data = json.dumps(booster).encode()
-    assert read_xgboost(data, {"missing": -1e30, "task": "regression"}).n_trees == 3
+    assert read_xgboost(data, {"missing": -1e30, "task": "regression"}).missing_value is None
     trees[0]["default_left"][0] = 0
-    with pytest.raises(ConversionError, match="missing"):
-        read_xgboost(json.dumps(booster).encode(), {"missing": -1e30, "task": "regression"})
+    changed = read_xgboost(json.dumps(booster).encode(), {"missing": -1e30, "task": "regression"})
+    assert changed.missing_value == np.float32(-1e30)
+
+
+@pytest.mark.parametrize("missing", [-999.0, 0, 0.1, -1.5])
+@pytest.mark.parametrize("booster", ["gbtree", "dart"])
+def test_numbers_that_stand_for_missing_values(missing: float, booster: str, answer: Any) -> None:
+    """NaN is missing all the same, and so is every float64 that becomes the number as float32."""
+    random = np.random.default_rng(5)
+    rows = np.where(random.random(X.shape) < 0.2, missing, np.nan_to_num(X).round(1))
+    model = xgboost.XGBRegressor(missing=missing, booster=booster, **SMALL).fit(rows, SCORE)
+    found = hold(model, rows.astype(np.float32), answer)
+    assert found.ensemble.missing_value == np.float32(missing)
+    near = np.repeat(found.rows[:40].astype(np.float64), 5, axis=0)
+    numbers = [float(missing), np.nextafter(missing, 9), float(np.float32(missing)), np.nan,
+               np.nextafter(np.float32(missing), np.float32(9))]  # fmt: skip
+    near[np.arange(len(near)), np.arange(len(near)) % 7 % 5] = np.tile(numbers, 40)
+    margin = model.predict(near, output_margin=True)
+    assert (margin == raw_scores(found.ensemble, near)[:, 0]).all()
+    if booster == "dart":
+        return  # wrappers weigh dart's trees otherwise than the matrix does
+    matrix = xgboost.DMatrix(near, missing=float(missing))
+    assert (model.get_booster().predict(matrix, output_margin=True) == margin).all()
+
+
+def test_a_number_for_missing_values_among_category_codes(answer: Any) -> None:
+    random = np.random.default_rng(6)
+    code = random.integers(0, 5, 300)
+    rows = np.column_stack([np.where(code == 4, -1, code), random.normal(size=300)])
+    kinds = ["c", "float"]
+    target = np.array([3.0, -2, 1, 7, -5])[code] + rows[:, 1]
+    model = xgboost.XGBRegressor(
+        feature_types=kinds, enable_categorical=True, missing=2, max_cat_to_onehot=1, **SMALL
+    ).fit(np.abs(rows), target)
+    ensemble = read(*export(model))
+    assert ensemble is not None
+    assert ensemble.missing_value == 2
+    given = np.array([[value, 0.1] for value in (0, 1, 2, 3, 4, np.nan)])
+    assert (raw_scores(ensemble, given)[:, 0] == model.predict(given, output_margin=True)).all()
+
+
+def test_a_number_that_is_a_named_category_too_is_refused() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"a": pd.Categorical.from_codes(CLASSES, ["x", "y", "z"]), "b": X[:, 1]})
+    model = xgboost.XGBRegressor(enable_categorical=True, missing=1.0, **SMALL).fit(frame, SCORE)
+    header, arrays = export(model)
+    with pytest.raises(ConversionError, match="category of that number"):
+        read(header, arrays)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ X: Expression = ("x",)
 
 _CASTS = {1: "float32", 11: "float64"}
 _UNARY = frozenset({"Abs", "Neg", "Sign", "Floor", "Ceil", "IsNaN", "Not"})
-_BINARY = frozenset({"Mul", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Max", "Min"})
+_BINARY = frozenset(
+    {"Mul", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Max", "Min"}
+)
 MAX_COLUMNS = 2_000_000
 
 

@@ -2,8 +2,8 @@
 
 A node splits the values of one feature in two, whatever its comparison, direction, casts or mirrored columns. A
 *cut* node sends keys <= cut to `first` and the rest to `second`; a *set* node sends the keys in its intervals to
-`first`. NaN goes to the second child where `nan_second`, and so do keys in [-zone, zone] where zone >= 0. Two nodes
-that do the same have the same numbers here.
+`first`. NaN goes to the second child where `nan_second`, and with NaN go the keys of the node's zone. Two nodes that
+do the same have the same numbers here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from validator.convert.proof.keys import (
 Refs = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 
-NO_ZONE = -1
+NO_ZONE = (0, -1)
+"""The ends of a zone without keys. All such zones are written so."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,7 +83,7 @@ class Walk:
     set_id: Refs
     """int32 [M]: number in the SetStore, -1 at cut nodes"""
     zone: Keys
-    """int64 [M]: the largest key that is missing together with its negative, or NO_ZONE"""
+    """int64 [M, 2]: the least and the largest key of those that go with NaN, or NO_ZONE; none at set nodes"""
     nan_second: Flags
     first: Refs
     second: Refs
@@ -114,16 +115,16 @@ def of_native(ensemble: TreeEnsemble, domain: Domain, store: SetStore) -> Walk:
     member = ensemble.comparison == Comparison.MEMBER
     strict = ensemble.comparison == Comparison.LT
     cut = keys(ensemble.threshold) - strict
-    zone = np.where(ensemble.zero_is_missing, keys(ZERO_ZONE), NO_ZONE)
+    zone = _native_zones(ensemble)
     rounded = ensemble.comparison_dtype == "float32"
     float32 = domain.float32[ensemble.feature]
     if rounded:
         cut = np.where(float32, cut, before_rounding(cut))
-        zone = np.where((zone >= 0) & ~float32, before_rounding(np.maximum(zone, 0)), zone)
+        zone = np.where(float32[:, None], zone, zones_before_rounding(zone))
     set_id = np.full(ensemble.n_nodes, -1, dtype=np.int32)
-    set_id[member] = _native_sets(ensemble, np.flatnonzero(member), rounded, float32, store)
-    never = np.isin(set_id, [number for number, inside in enumerate(store.intervals) if not len(inside)])
-    cut[never], set_id[never] = -INFINITY - 1, -1
+    set_id[member] = _native_sets(ensemble, np.flatnonzero(member), zone, float32, store)
+    never = member & (set_id < 0)
+    cut[never] = -INFINITY - 1
     return finish(
         domain,
         feature=ensemble.feature,
@@ -157,20 +158,24 @@ def finish(
     is_set = set_id >= 0
     lowest, highest = domain.lowest_highest(feature)
     float32 = domain.float32[feature]
+    low, high = zone[:, 0], zone[:, 1]
     if float32.any():
         cut = np.where(float32, down_to_float32(cut), cut)
-        zone = np.where(float32 & (zone >= 0), down_to_float32(np.maximum(zone, 0)), zone)
-    zoned = (zone >= 0) & ~is_set
+        low = np.where(float32, up_to_float32(low), low)
+        high = np.where(float32, down_to_float32(high), high)
+    low, high = np.maximum(low, lowest), np.minimum(high, highest)
+    zoned = (low <= high) & ~is_set
     if zoned.any():
         # Inside the zone a cut decides nothing: what lies there goes with NaN, so the cut is at one of its edges.
-        below_zone = np.where(float32, down_to_float32(-zone - 1), -zone - 1)
-        inside = zoned & (cut > below_zone) & (cut < zone)
-        cut = np.where(inside, np.where(nan_second, below_zone, zone), cut)
-        natural = (cut >= zone) != nan_second
-        zone = np.where(zoned & natural, NO_ZONE, zone)
+        below = np.where(float32, down_to_float32(low - 1), low - 1)
+        inside = zoned & (cut > below) & (cut < high)
+        cut = np.where(inside, np.where(nan_second, below, high), cut)
+        natural = (cut >= high) != nan_second
+        zoned &= ~natural
+    zone = np.where(zoned[:, None], np.stack([low, high], axis=1), NO_ZONE)
     cut = np.clip(cut, lowest - 1, highest)
     # Where NaN cannot come, a zone alone still needs to know which way it goes.
-    nan_second = nan_second & (domain.missing | (zone >= 0))
+    nan_second = nan_second & (domain.missing | zoned)
     return Walk(
         feature=feature,
         cut=np.where(is_set, 0, cut),
@@ -196,19 +201,51 @@ def category_intervals(members: Floats, rule: CategoryRule) -> Keys:
     return np.stack([low, high], axis=1)
 
 
+def zones_before_rounding(zone: Keys) -> Keys:
+    """The keys [M, 2] that a cast to float32 brings into zones."""
+    before = np.stack([-before_rounding(-zone[:, 0]), before_rounding(zone[:, 1])], axis=1)
+    return np.where((zone[:, 0] <= zone[:, 1])[:, None], before, zone)
+
+
+def with_zone(intervals: Keys, zone: Keys, *, inside: bool) -> Keys:
+    """A set of keys, as intervals [n, 2], with those of a zone [2] put in or taken out."""
+    low, high = int(zone[0]), int(zone[1])
+    if low > high:
+        return intervals
+    if inside:
+        return np.concatenate([intervals, zone[None, :]])
+    below = np.stack([intervals[:, 0], np.minimum(intervals[:, 1], low - 1)], axis=1)
+    above = np.stack([np.maximum(intervals[:, 0], high + 1), intervals[:, 1]], axis=1)
+    left = np.concatenate([below, above])
+    return left[left[:, 0] <= left[:, 1]]
+
+
+def _native_zones(ensemble: TreeEnsemble) -> Keys:
+    """What each node reads as missing, in the comparison dtype."""
+    zone = np.tile(np.array(NO_ZONE, dtype=np.int64), (ensemble.n_nodes, 1))
+    if ensemble.missing_value is not None:
+        zone[:] = keys(ensemble.missing_value)
+    edge = int(keys(ZERO_ZONE))
+    zone[ensemble.zero_is_missing] = (-edge, edge)
+    return zone
+
+
 def _native_sets(
-    ensemble: TreeEnsemble, nodes: npt.NDArray[np.int64], rounded: bool, float32: Flags, store: SetStore
+    ensemble: TreeEnsemble, nodes: npt.NDArray[np.int64], zone: Keys, float32: Flags, store: SetStore
 ) -> Refs:
-    known: dict[tuple[int, bool], int] = {}
+    """The numbers of the nodes' sets; -1 for sets that hold no key."""
+    known: dict[tuple[int, bool, bool], int] = {}
     result = np.empty(len(nodes), dtype=np.int32)
+    rounded = ensemble.comparison_dtype == "float32"
     for position, node in enumerate(nodes):
-        key = (int(ensemble.category_set[node]), bool(float32[node]))
+        key = (int(ensemble.category_set[node]), bool(float32[node]), bool(ensemble.missing_true[node]))
         if key not in known:
             intervals = category_intervals(ensemble.category_members(int(node)), ensemble.category_rule)
             if rounded and not key[1]:
-                intervals = np.stack(
-                    [-before_rounding(-intervals[:, 0]), before_rounding(intervals[:, 1])], axis=1
-                )
-            known[key] = store.add(intervals, float32=key[1])
+                intervals = zones_before_rounding(intervals)
+            if len(merged(intervals, float32=key[1])):
+                known[key] = store.add(with_zone(intervals, zone[node], inside=key[2]), float32=key[1])
+            else:
+                known[key] = -1
         result[position] = known[key]
     return result

@@ -132,7 +132,7 @@ def onnx_leaves(sides: Sides, row: Rows) -> Refs:
         for place in np.flatnonzero(walk.set_id[node] >= 0):
             inside = sides.store.intervals[walk.set_id[node[place]]]
             second[place] = not ((inside[:, 0] <= x[place]) & (x[place] <= inside[:, 1])).any()
-        missing = nan[feature] | ((walk.zone[node] >= 0) & (np.abs(x) <= walk.zone[node]))
+        missing = nan[feature] | ((walk.zone[node, 0] <= x) & (x <= walk.zone[node, 1]))
         second = np.where(missing, walk.nan_second[node], second)
         at[tree] = np.where(second, walk.second[node], walk.first[node])
 

@@ -32,9 +32,9 @@ def _place(native: TreeEnsemble, walk: Walk, store: SetStore, reference: int) ->
     number = int(walk.set_id[reference])
     test = _set(store, number) if number >= 0 else _cut(int(walk.cut[reference]))
     missing = "NaN goes the other way" if walk.nan_second[reference] else "NaN goes there too"
-    zone = int(walk.zone[reference])
-    if zone >= 0:
-        missing += f" and so does |x| <= {float(floats(np.array(zone)))!r}"
+    low, high = floats(walk.zone[reference]).tolist()
+    if walk.zone[reference, 0] <= walk.zone[reference, 1]:
+        missing += f" and so does {low!r} <= x <= {high!r}"
     return f"asks of feature {feature} whether {test} ({missing})"
 
 

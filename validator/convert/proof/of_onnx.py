@@ -9,7 +9,7 @@ import numpy as np
 from validator.convert.onnx_reading.columns import Column, innermost
 from validator.convert.onnx_reading.graph import NotUnderstoodError, broken
 from validator.convert.onnx_reading.trees import Mode, OnnxTrees
-from validator.convert.proof.canonical import NO_ZONE, Domain, Refs, SetStore, Walk, finish
+from validator.convert.proof.canonical import NO_ZONE, Domain, Refs, SetStore, Walk, finish, with_zone
 from validator.convert.proof.keys import INFINITY, Keys, keys
 from validator.convert.proof.steps import Cuts, Step, cuts_before, gives_whole, intervals_before, steps_of
 
@@ -37,7 +37,7 @@ def of_onnx(
     nan_true = trees.missing_true | (trees.mode == Mode.NEQ)
     cuts = Cuts(
         cut=keys(np.where(np.isnan(trees.split), 0.0, trees.split)) - strict,
-        zone=np.full(len(feature), NO_ZONE, dtype=np.int64),
+        zone=np.tile(np.array(NO_ZONE, dtype=np.int64), (len(feature), 1)),
         swapped=~true_first,
     )
     for number, steps in enumerate(groups):
@@ -45,8 +45,9 @@ def of_onnx(
     cut, zone, swapped = cuts.cut, cuts.zone.copy(), cuts.swapped.copy()
     set_id = np.full(len(feature), -1, dtype=np.int32)
     for node in np.flatnonzero(np.isin(trees.mode, _SETS)):
-        intervals, zone[node] = _set(trees, int(node), groups[group_of[node]])
+        intervals, missing = _set(trees, int(node), groups[group_of[node]])
         swapped[node] = not true_first[node]
+        intervals = with_zone(intervals, missing[0], inside=bool(nan_true[node] != swapped[node]))
         complement = len(intervals) and intervals[:, 0].min() <= -INFINITY
         if complement:
             raise broken("a category set without a lower end")
@@ -106,13 +107,13 @@ def _moved(cuts: Cuts, where: np.ndarray[tuple[int], np.dtype[np.bool_]], steps:
     return Cuts(cut=cut, zone=zone, swapped=swapped)
 
 
-def _set(trees: OnnxTrees, node: int, steps: tuple[Step, ...]) -> tuple[Keys, int]:
+def _set(trees: OnnxTrees, node: int, steps: tuple[Step, ...]) -> tuple[Keys, Keys]:
     if trees.mode[node] == Mode.MEMBER:
         values = trees.member_values[trees.member_indptr[node] : trees.member_indptr[node + 1]]
     else:
         values = trees.split[node : node + 1]
     point = keys(values)
-    intervals, zone = np.stack([point, point], axis=1), NO_ZONE
+    intervals, zone = np.stack([point, point], axis=1), np.array([NO_ZONE], dtype=np.int64)
     for step in steps:
         intervals, zone = intervals_before(intervals, zone, step)
     return intervals, zone

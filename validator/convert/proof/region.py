@@ -49,10 +49,10 @@ def split(walk: Walk, store: SetStore, node: int, values: Values, *, float32: bo
     else:
         inside = ((-(2**63), int(walk.cut[node])),)
     first, second = _cut_out(values.intervals, inside)
-    zone = int(walk.zone[node])
+    low, high = (int(key) for key in walk.zone[node])
     nan_second = bool(walk.nan_second[node])
-    if zone >= 0:
-        blanket = ((-zone, zone),)
+    if low <= high:
+        blanket = ((low, high),)
         zoned, _ = _cut_out(values.intervals, blanket)
         first, second = _cut_out(first, blanket)[1], _cut_out(second, blanket)[1]
         if nan_second:

@@ -9,14 +9,15 @@ import numpy.typing as npt
 
 from validator.convert.onnx_reading.columns import Expression, X
 from validator.convert.onnx_reading.graph import NotUnderstoodError
-from validator.convert.proof.canonical import NO_ZONE, Flags
+from validator.convert.proof.canonical import Flags, zones_before_rounding
 from validator.convert.proof.keys import INFINITY, Keys, before_rounding, floats, keys
 
 _INFINITY = np.int64(INFINITY)
 
 Step = tuple[str, int]
 """(name, key): "round" to float32, "negate", "truncate", "floor", "whole", which makes every fraction the whole
-number of the key, "hide" |x| <= key as NaN, "at least" key, "at most" key; key is 0 where there is none"""
+number of the key, "hide" |x| <= key as NaN, "blank" x == key as NaN, "at least" key, "at most" key; key is 0 where
+there is none"""
 
 _GIVE_WHOLE = frozenset({"truncate", "floor", "whole"})
 
@@ -44,7 +45,7 @@ def _outermost(expression: Expression) -> tuple[Step | None, Expression]:
     if op in ("Max", "Min"):
         return _clamped(op, *operands)
     if op == "Where":
-        found = _hidden(*operands) or _whole(*operands)
+        found = _hidden(*operands) or _blank(*operands) or _whole(*operands)
         if found is not None:
             return found
     raise NotUnderstoodError(f"{op} of a feature before the trees")
@@ -79,6 +80,16 @@ def _hidden(condition: Expression, then: Expression, otherwise: Expression) -> t
     return ("hide", int(keys(edge[1]))), otherwise
 
 
+def _blank(condition: Expression, then: Expression, otherwise: Expression) -> tuple[Step, Expression] | None:
+    """NaN where x is a constant, else x."""
+    if condition[0] != "Equal" or then[0] != "Constant" or not np.isnan(then[1]):
+        return None
+    for number, other in (condition[1:], condition[:0:-1]):
+        if other == otherwise and number[0] == "Constant" and np.isfinite(number[1]):
+            return ("blank", int(keys(number[1]))), otherwise
+    return None
+
+
 def _whole(condition: Expression, then: Expression, otherwise: Expression) -> tuple[Step, Expression] | None:
     """A constant where x has a fraction, else x."""
     if condition != ("Greater", otherwise, ("Floor", otherwise)) or then[0] != "Constant":
@@ -94,7 +105,7 @@ def gives_whole(steps: tuple[Step, ...], *, coded: bool) -> bool:
     for name, _ in steps:
         if name in _GIVE_WHOLE:
             return True
-        if name not in ("negate", "hide", "round"):
+        if name not in ("negate", "hide", "blank", "round"):
             return False
     return coded
 
@@ -112,12 +123,11 @@ def cuts_before(cuts: Cuts, step: Step) -> Cuts:
     """The same tests, asked of the value before the step; no numeric test is asked after "whole"."""
     name, edge = step
     if name == "negate":
-        return replace(cuts, cut=-cuts.cut - 1, swapped=~cuts.swapped)
-    if name == "hide":
-        return replace(cuts, zone=np.maximum(cuts.zone, edge))
+        return replace(cuts, cut=-cuts.cut - 1, zone=_negated(cuts.zone), swapped=~cuts.swapped)
+    if name in ("hide", "blank"):
+        return replace(cuts, zone=_widened(cuts.zone, name, edge))
     if name == "round":
-        zone = np.where(cuts.zone >= 0, before_rounding(np.maximum(cuts.zone, 0)), NO_ZONE)
-        return replace(cuts, cut=before_rounding(cuts.cut), zone=zone)
+        return replace(cuts, cut=before_rounding(cuts.cut), zone=zones_before_rounding(cuts.zone))
     _no_zone(cuts.zone, name)
     if name == "at least":
         return replace(cuts, cut=np.where(cuts.cut < edge, -_INFINITY - 1, cuts.cut))
@@ -128,18 +138,17 @@ def cuts_before(cuts: Cuts, step: Step) -> Cuts:
     return replace(cuts, cut=_last_with_whole(cuts.cut, truncate=name == "truncate"))
 
 
-def intervals_before(intervals: Keys, zone: int, step: Step) -> tuple[Keys, int]:
-    """A set of values as intervals, and the zone around zero, before the step."""
+def intervals_before(intervals: Keys, zone: Keys, step: Step) -> tuple[Keys, Keys]:
+    """A set of values as intervals [n, 2], and the zone [1, 2], before the step."""
     name, edge = step
     low, high = intervals[:, 0], intervals[:, 1]
     if name == "negate":
-        return np.stack([-high, -low], axis=1), zone
-    if name == "hide":
-        return intervals, max(zone, edge)
+        return np.stack([-high, -low], axis=1), _negated(zone)
+    if name in ("hide", "blank"):
+        return intervals, _widened(zone, name, edge)
     if name == "round":
-        before = int(before_rounding(zone)) if zone >= 0 else zone
-        return np.stack([-before_rounding(-low), before_rounding(high)], axis=1), before
-    _no_zone(np.array([zone]), name)
+        return zones_before_rounding(intervals), zones_before_rounding(zone)
+    _no_zone(zone, name)
     if name in ("at least", "at most"):
         return _unclamped(intervals, name, edge), zone
     if name == "whole":
@@ -181,6 +190,25 @@ def _last_with_whole(cut: Keys, *, truncate: bool) -> Keys:
     return np.where(below_all, cut, last)
 
 
+def _negated(zone: Keys) -> Keys:
+    return np.where(_is_zone(zone)[:, None], -zone[:, ::-1], zone)
+
+
+def _widened(zone: Keys, name: str, edge: int) -> Keys:
+    """Zones with what is made missing before: one of the two must hold the other."""
+    low, high = (-edge, edge) if name == "hide" else (edge, edge)
+    there = _is_zone(zone)
+    within = (low <= zone[:, 0]) & (zone[:, 1] <= high)
+    around = (zone[:, 0] <= low) & (high <= zone[:, 1])
+    if (there & ~within & ~around).any():
+        raise NotUnderstoodError("two ranges of numbers that are made missing")
+    return np.where((there & ~within)[:, None], zone, np.array([low, high], dtype=np.int64))
+
+
+def _is_zone(zone: Keys) -> Flags:
+    return np.asarray(zone[:, 0] <= zone[:, 1])
+
+
 def _no_zone(zone: Keys, name: str) -> None:
-    if (zone >= 0).any():
-        raise NotUnderstoodError(f"a {name} step before zero is made missing")
+    if _is_zone(zone).any():
+        raise NotUnderstoodError(f"a {name} step before numbers are made missing")

@@ -1,13 +1,15 @@
 """XGBoost: JSON or UBJSON of any release since 1.0, boosters gbtree and dart.
 
 Semantics of XGBoost 1.0 to 3.4, found by comparing bit for bit with the library: x is cast to float32 and goes
-left where x < split_condition; a category in a node's set goes right; a margin starts from the base score, itself
-brought to margin space in float32, and the trees' leaves are added to it one after the other in float32.
+left where x < split_condition; what then equals a wrapper's `missing`, itself cast, is missing, as NaN always is; a
+category in a node's set goes right; a margin starts from the base score, itself brought to margin space in float32,
+and the trees' leaves are added to it one after the other in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,8 +40,7 @@ def read_xgboost(data: bytes, header: told.Header = _NO_WRAPPER) -> TreeEnsemble
         forest = Forest.of(model, _tree_range(model, header.get("best_iteration")))
         margin = base_margin(model)
         ensemble = _assemble(model, forest, answers, margin, _leaf_values(model, forest, margin, header))
-    _check_missing_value(ensemble, header.get("missing"))
-    return ensemble
+        return _with_missing_value(ensemble, header.get("missing"))
 
 
 def _assemble(
@@ -106,15 +107,24 @@ def _leaf_values(model: Model, forest: Forest, margin: Floats, header: told.Head
     return (value * weight).astype(np.float64)
 
 
-def _check_missing_value(ensemble: TreeEnsemble, missing: Any) -> None:
-    """A wrapper may read a number as missing. It is harmless only where every node sends it that way anyhow."""
-    if missing is None or isinstance(missing, bool) or not isinstance(missing, (int, float)):
-        return
-    value = np.float64(np.float32(missing))
+def _with_missing_value(ensemble: TreeEnsemble, missing: Any) -> TreeEnsemble:
+    """A wrapper may read a number as missing. It need not be told where every node sends it that way anyhow."""
+    if missing is None:
+        return ensemble
+    if not isinstance(missing, (int, float)) and missing not in ("inf", "-inf"):
+        raise malformed(_LIBRARY, f"its missing value is {str(missing)[:40]!r}")
+    value = float(np.float32(missing))
+    hint = "replace it by NaN in the data and train with missing=nan"
+    if not np.isfinite(value):
+        raise ConversionError(f"the XGBoost model reads {missing} as a missing value", hint=hint)
+    if any(value in range(len(listed)) for listed in ensemble.feature_categories.values()):
+        raise ConversionError(
+            f"the XGBoost model reads {missing} as a missing value, and the category of that number in every "
+            "data frame too, whichever it is",
+            hint=hint,
+        )
     member = ensemble.comparison == Comparison.MEMBER
     goes_true = value < ensemble.threshold
-    if member.any() or (goes_true != ensemble.missing_true).any():
-        raise ConversionError(
-            f"the XGBoost model reads {missing:g} as a missing value, which ONNX trees cannot",
-            hint="replace it by NaN in the data and train with missing=nan",
-        )
+    if not member.any() and (goes_true == ensemble.missing_true).all():
+        return ensemble
+    return replace(ensemble, missing_value=value)
