@@ -10,14 +10,16 @@ from typing import Any
 
 from validator.draft import Blocked, Progress
 from validator.errors import ConversionError, UsageError
+from validator.model.safety import SafetyReport
 from validator.report.escape import log_line
 from validator.results import CheckResult, Conversion, Parity
 from validator.session import open_session
 from validator.settings import Settings
 from validator.stages.context import Context
 from validator.stages.conversion import Converted, convert
+from validator.stages.imports import JUDGING, TOOLS
 from validator.stages.inspection import inspect
-from validator.stages.loading import Columns, Native, fit_sample, load_native, open_sample
+from validator.stages.loading import Columns, Data, Native, fit_sample, load_native, open_sample
 from validator.stages.parity import judge_parity
 from validator.stages.proving import prove
 
@@ -75,11 +77,10 @@ def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], p
         raise UsageError(f"{output} is a folder", hint="give --output the ONNX file's name")
     with open_session(settings, settings.model[0], environ, progress) as context:
         report = inspect(context)
-        native = load_native(context, report)
-        data = fit_sample(context, open_sample(context), native.facts) if settings.data else None
+        native, data = _loaded(context, report)
         columns = data.columns if data else _own_columns(native)
         converted = _converted(context, native, columns, guessed=data is None)
-        judge = prove(context, native.runtime, converted, [name for name, _ in columns])
+        judge = prove(context, native, converted, [name for name, _ in columns])
         proved = judge.proof is not None and judge.proof.proved
         if proved and judge.proof is not None:
             context.draft.parity = Parity(level="proved", bound=judge.proof.bound, splits=judge.proof.splits)
@@ -89,6 +90,15 @@ def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], p
     if outcome.ok:
         _write(output, converted.onnx)
     return outcome
+
+
+def _loaded(context: Context, report: SafetyReport) -> tuple[Native, Data | None]:
+    """The native model, and the sample where there is one: without, no native runtime is needed."""
+    if not context.settings.data:
+        context.workshop.zygote(TOOLS).preload(JUDGING)
+        return load_native(context, report, asked=False), None
+    native = load_native(context, report)
+    return native, fit_sample(context, open_sample(context), native.facts)
 
 
 def _converted(context: Context, native: Native, columns: Columns, *, guessed: bool) -> Converted:

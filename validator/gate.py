@@ -85,7 +85,7 @@ def _run_stages(context: Context, found: Base | NoBase) -> None:
     with suppress(Blocked):
         converted = convert(context, native, data.columns)
         converted.runtime.first_call(data.subject.rows)
-        judge = prove(context, native.runtime, converted, data.features)
+        judge = prove(context, native, converted, data.features)
         judge_parity(context, native, converted, judge, data, base)
         runtimes, artifact = deploy(
             context, {"native": native.runtime, "onnx": converted.runtime}, converted.onnx

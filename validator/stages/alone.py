@@ -53,7 +53,7 @@ def load_alone(context: Context, report: SafetyReport) -> tuple[Native, Data]:
             "n_features": runtime.facts["n_features"],
         }
     )
-    native = Native(runtime=runtime, exporter=runtime.worker, facts=_facts(runtime))
+    native = Native(exporter=runtime.worker, facts=_facts(runtime), load=lambda: runtime)
     data = fit_sample(context, sample, native.facts)
     _note_conversion(context, dtype)
     return native, data

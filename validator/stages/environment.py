@@ -23,6 +23,7 @@ DISTRIBUTIONS = {
     "sklearn": ("scikit-learn",),
     "xgboost": ("xgboost", "xgboost-cpu"),
 }
+_BOOSTERS = ("lightgbm", "xgboost", "catboost")
 _MOST = 200
 
 
@@ -55,6 +56,14 @@ def choose_python(
         place = build.cache_folder(settings.environment_cache, environ)
         under = choose(named, environ) if named else base()
         return build.ensure(wanted, under, place, find_installer(environ), environ).python
+
+
+def anticipate(context: Context) -> None:
+    """A booster's file names no library but its own, which can be imported while the file is looked at."""
+    library = context.format.partition("-")[0]
+    if library in _BOOSTERS and not context.python.foreign:
+        modules = for_the_model([library], context.settings.allow)
+        context.workshop.zygote(NATIVE, context.python).preload(modules)
 
 
 def begin_imports(context: Context, report: SafetyReport) -> None:

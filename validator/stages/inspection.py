@@ -9,7 +9,7 @@ from validator.runtimes import replies
 from validator.runtimes.process import Worker
 from validator.settings import Settings
 from validator.stages.context import Context
-from validator.stages.environment import begin_imports
+from validator.stages.environment import anticipate, begin_imports
 from validator.stages.imports import READING, TOOLS
 from validator.suites.common import Finding, failed, passed, result, seen, warned
 
@@ -32,7 +32,9 @@ def inspect(context: Context) -> SafetyReport:
     )
     with draft.stage("scan"), draft.guarding("load.safety"):
         worker = _scanner(context, context.format)
-        context.workshop.zygote(TOOLS).preload(READING)
+        anticipate(context)
+        if context.settings.data:
+            context.workshop.zygote(TOOLS).preload(READING)
         report = replies.safety_report(worker.call("scan", [context.data]).result, "scan")
         finding = _judge(report, context, worker)
         worker.close()

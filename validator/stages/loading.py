@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 from validator.errors import ModelError, PreflightError, UsageError
@@ -32,11 +33,18 @@ Columns = Sequence[tuple[str, str]]
 
 @dataclass(kw_only=True)
 class Native:
-    """The native model: its runtime, its worker's facts, and the exporting worker that describes it further."""
+    """The native model: the exporting worker that describes it, and what it said.
 
-    runtime: WorkerRuntime
+    Its runtime is a process of its own, started by `load` when it is first needed.
+    """
+
     exporter: Worker
     facts: dict[str, Any]
+    load: Callable[[], WorkerRuntime]
+
+    @cached_property
+    def runtime(self) -> WorkerRuntime:
+        return self.load()
 
 
 @dataclass(kw_only=True)
@@ -80,8 +88,11 @@ def open_sample(context: Context) -> Sample:
         return sample
 
 
-def load_native(context: Context, report: SafetyReport) -> Native:
-    """Check `load.model` on native, and `load.versions`. Blocks when the library refuses the file."""
+def load_native(context: Context, report: SafetyReport, *, asked: bool = True) -> Native:
+    """Check `load.model` on native, and `load.versions`. Blocks when the library refuses the file.
+
+    Without rows that it will be `asked`, it is loaded once alone, by the worker that exports it.
+    """
     draft = context.draft
     with draft.stage("load native"):
         with draft.guarding("load.versions"):
@@ -89,11 +100,14 @@ def load_native(context: Context, report: SafetyReport) -> Native:
             context.converts_there = context.python.foreign and bool(there.version("skl2onnx"))
             apart = judge_versions(context, report, there)
         with draft.guarding("load.model", "native"), _explained_by(apart):
-            runtime = native_runtime(context)
+            runtime = native_runtime(context) if asked else None
             exporter = context.start("export", options=context.load_options())
             exporter.call("load", [context.data])
             described = exporter.call("describe").result
-            told = {**(described if isinstance(described, dict) else {}), **runtime.facts}
+            told = {
+                **(described if isinstance(described, dict) else {}),
+                **(runtime.facts if runtime else {}),
+            }
             facts = replies.read(replies.NativeFacts, told, "native").model_dump()
     loaded = passed(
         f"{facts['model_class']} loads in its own library",
@@ -109,7 +123,7 @@ def load_native(context: Context, report: SafetyReport) -> Native:
             "n_features": facts["n_features"],
         }
     )
-    return Native(runtime=runtime, exporter=exporter, facts=facts)
+    return Native(exporter=exporter, facts=facts, load=lambda: runtime or native_runtime(context))
 
 
 @contextmanager

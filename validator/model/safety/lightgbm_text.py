@@ -43,7 +43,8 @@ def scan_lightgbm_text(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Safet
 
 def check_text(text: str, limits: Limits) -> dict[str, str]:
     """The header's facts. Raises BrokenModelError or ValueError where the text does not add up."""
-    head_text, separator, rest = text.partition("\nTree=")
+    first = text.find("\nTree=")
+    head_text = text if first < 0 else text[:first]
     head = _pairs(head_text, "the header")
     _need(head_text.startswith("tree"), "the text does not begin with `tree`")
     n_features = _integer(head, "max_feature_idx", "the header") + 1
@@ -58,7 +59,7 @@ def check_text(text: str, limits: Limits) -> dict[str, str]:
         count = len(head.get(key, "").split())
         _need(count == n_features, f"{key} lists {count:,} of {n_features:,} features")
     sizes = [int(part) for part in head.get("tree_sizes", "").split()]
-    trees, tail = _split_trees(separator + rest if separator else "", head_text, text)
+    trees, tail = _split_trees(text, len(head_text))
     _need(len(trees) % per_iteration == 0, f"{len(trees):,} trees are no whole number of iterations")
     _check_sizes(sizes, trees)
     nodes = 0
@@ -75,12 +76,13 @@ def check_text(text: str, limits: Limits) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _split_trees(body: str, head: str, text: str) -> tuple[list[str], str]:
-    trees_text, separator, tail = (body or text[len(head) :]).partition(_END)
-    _need(bool(separator), "the list of trees does not end: the file is cut off")
-    parts = trees_text.lstrip("\n").split("Tree=")
+def _split_trees(text: str, start: int) -> tuple[list[str], str]:
+    """The trees from `start` on, and what follows them. The text is large: it is copied once."""
+    end = text.find(_END, start)
+    _need(end >= 0, "the list of trees does not end: the file is cut off")
+    parts = text[start:end].split("Tree=")
     _need(not parts[0].strip(), "something stands before the first tree")
-    return parts[1:], tail
+    return parts[1:], text[end + len(_END) :]
 
 
 def _check_sizes(sizes: list[int], trees: list[str]) -> None:
@@ -121,16 +123,16 @@ def _check_tree(text: str, number: int, n_features: int) -> int:
 
 def _check_children(tree: dict[str, str], leaves: int, where: str) -> None:
     splits = leaves - 1
-    seen = bytearray(leaves + splits)
-    for side in ("left_child", "right_child"):
-        for parent, child in enumerate(_integers(tree, side, splits, where)):
-            _need(-leaves <= child < splits, f"{where}, split {parent}: child {child} does not exist")
-            _need(child < 0 or child > parent, f"{where}, split {parent}: child {child} makes a cycle")
-            place = splits + ~child if child < 0 else child
-            _need(not seen[place], f"{where}: node {child} has two parents")
-            seen[place] = 1
+    sides = [_integers(tree, side, splits, where) for side in ("left_child", "right_child")]
+    for children in sides:
+        _need(-leaves <= min(children) and max(children) < splits, f"{where} has a child that does not exist")
+        # A child that is a leaf counts below 0.
+        back = [child for parent, child in enumerate(children) if 0 <= child <= parent]
+        _need(not back, f"{where} has a child that makes a cycle")
     # With n splits there are 2n children: each of the others and each leaf once, the root never.
-    _need(not seen[0], f"{where}: the root is a child")
+    met = set(sides[0]).union(sides[1])
+    _need(len(met) == 2 * splits, f"{where} has a node with two parents")
+    _need(0 not in met, f"{where}: the root is a child")
 
 
 def _check_categorical(tree: dict[str, str], kinds: list[int], thresholds: list[float], where: str) -> None:

@@ -23,9 +23,11 @@ class Job:
         return {}, []
 
     def describe(self, arrays: wire.Arrays) -> Answer:
+        """The model's parts, and what the native worker says of it. Raises NotAModelError for what cannot predict."""
         from validator.exporters import describe
+        from validator.worker.estimators import Adapter
 
-        return describe(self._model), []
+        return {**describe(self._model), **Adapter(self._model).facts}, []
 
     def export(self, arrays: wire.Arrays) -> Answer:
         """The serialised trees: a header and named arrays. The header's `kind` is `other` where there are none."""
