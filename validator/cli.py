@@ -82,7 +82,10 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
         parser.print_help()
         return _UNJUDGED
     from validator import commands
+    from validator.job import SECRETS
+    from validator.worker.lockdown.supervisor import protect_supervisor
 
+    protect_supervisor(SECRETS)
     run = getattr(commands, command)
     return int(run({name: value for name, value in given.items() if value is not None}, environ))
 

@@ -29,12 +29,10 @@ Environ = Mapping[str, str]
 def validate(flags: Flags, environ: Environ) -> int:
     """The whole gate, on one model or several. The worst verdict decides; publishing it cannot change it."""
     from validator.github.outcome import Outcome
-    from validator.job import SECRETS, Job
+    from validator.job import Job
     from validator.stages.conclusion import forget_earlier, write_overview
     from validator.targets import settings_name, targets
-    from validator.worker.lockdown.supervisor import protect_supervisor
 
-    protect_supervisor(SECRETS)
     given = {name: value for name, value in flags.items() if value != []}
     try:
         settings = resolve(given, environ, Path.cwd())
@@ -134,10 +132,7 @@ def _show(found: list[GateResult], settings: Settings) -> None:
 def inspect(flags: Flags, environ: Environ) -> int:
     """What the file is and asks for. Exit code 1 when loading it would be refused."""
     from validator.inspecting import inspect_file, render
-    from validator.job import SECRETS
-    from validator.worker.lockdown.supervisor import protect_supervisor
 
-    protect_supervisor(SECRETS)
     settings = resolve(flags, environ, Path.cwd())
     found = inspect_file(settings.model[0], settings)
     print(json.dumps(found.to_json(), indent=2) if settings.json_output else render(found), end="\n")
@@ -148,11 +143,8 @@ def convert(flags: Flags, environ: Environ) -> int:
     """Exact conversion and the proof alone."""
     from validator.console import progress
     from validator.converting import convert_file
-    from validator.job import SECRETS
     from validator.runtimes.process import interruptible
-    from validator.worker.lockdown.supervisor import protect_supervisor
 
-    protect_supervisor(SECRETS)
     output = Path(flags.pop("output"))
     settings = resolve(flags, environ, Path.cwd())
     with interruptible(), progress(quiet=settings.quiet or settings.json_output) as show:
@@ -165,11 +157,8 @@ def init(flags: Flags, environ: Environ) -> int:
     """Write a first configuration."""
     from validator.console import progress
     from validator.initializing import write_initial
-    from validator.job import SECRETS
     from validator.runtimes.process import interruptible
-    from validator.worker.lockdown.supervisor import protect_supervisor
 
-    protect_supervisor(SECRETS)
     output, force = flags.pop("output", None), bool(flags.pop("force", False))
     settings = resolve(flags, environ, Path.cwd())
     with interruptible(), progress(quiet=False) as show:
@@ -180,10 +169,8 @@ def init(flags: Flags, environ: Environ) -> int:
 
 def publish(flags: Flags, environ: Environ) -> int:
     """Post what an earlier run wrote, as hostile data, to the pull request it belongs to."""
-    from validator.job import SECRETS, Job
-    from validator.worker.lockdown.supervisor import protect_supervisor
+    from validator.job import Job
 
-    protect_supervisor(SECRETS)
     folder = flags.pop("result_dir", None)
     settings = resolve(flags, environ, Path.cwd())
     report = Job.of(settings, environ, sys.stdout).publish_folder(Path(folder or settings.out))

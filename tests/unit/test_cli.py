@@ -1,0 +1,52 @@
+"""What the command line does for every command alike."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from validator.cli import build_parser
+from validator.job import SECRETS
+from validator.worker.lockdown import kernel
+
+COMMANDS = {
+    "validate": ["m"],
+    "inspect": ["m"],
+    "convert": ["m", "--output", "o"],
+    "init": ["m"],
+    "publish": [],
+}
+#: In place of the command: does the kernel still show a secret to those who read this process's variables?
+_PROGRAM = """
+import os, sys
+from pathlib import Path
+from validator import cli, commands
+
+def look(flags, environ):
+    shown = [name for name in os.environ if os.environ[name] == "canary"]
+    print(len(shown), b"canary" in Path("/proc/self/environ").read_bytes())
+    return 0
+
+setattr(commands, sys.argv[1], look)
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(not kernel.machine(), reason="Linux only")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_secrets_are_wiped_before_any_command_runs(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, command, *COMMANDS[command]],
+        env={**os.environ, **dict.fromkeys(SECRETS, "canary")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{len(SECRETS)} False\n", done.stderr
+
+
+def test_these_are_all_commands() -> None:
+    found = next(action for action in build_parser()._actions if action.dest == "command").choices
+    assert set(found) == set(COMMANDS)
