@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from validator import __version__
-from validator.errors import InternalError, PreflightError, UsageError
+from validator.errors import Exit, InternalError, PreflightError, UsageError
 
-_UNJUDGED = 2
 _EPILOG = """exit codes:
   0  the gate passed
   1  the gate failed; the checklist says which item
@@ -39,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _UNJUDGED
+        return Exit.UNJUDGED
     except Exception as error:
         return _complain(InternalError.of(error))
 
@@ -80,7 +79,7 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     command = given.pop("command")
     if command is None:
         parser.print_help()
-        return _UNJUDGED
+        return Exit.UNJUDGED
     from validator import commands
     from validator.job import SECRETS
     from validator.worker.lockdown.supervisor import protect_supervisor

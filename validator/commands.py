@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from validator.configuration import resolve, salvage
 from validator.console import complain
-from validator.errors import InternalError, PreflightError, SettingsError, UsageError
+from validator.errors import Exit, InternalError, PreflightError, SettingsError, UsageError
 from validator.results import GateResult
 from validator.settings import CONFIG_NAME, Settings
 
@@ -68,10 +68,10 @@ def validate(flags: Flags, environ: Environ) -> int:
         outcome = Outcome.no_model_changed([settings_name(one) for one in models])
         print(outcome.line, file=log)
     unpublished = _tell(job, outcome, [one.out for one in chosen])
-    code = 0 if outcome.verdict == "pass" else 1
+    code = Exit.PASSED if outcome.verdict == "pass" else Exit.FAILED
     if trouble is not None and outcome.verdict != "fail":
         code = trouble.exit_code
-    return 3 if code == 0 and unpublished and settings.require_publish else code
+    return Exit.UNPUBLISHED if code == Exit.PASSED and unpublished and settings.require_publish else code
 
 
 def _judge(
@@ -136,7 +136,7 @@ def inspect(flags: Flags, environ: Environ) -> int:
     settings = resolve(flags, environ, Path.cwd())
     found = inspect_file(settings.model[0], settings)
     print(json.dumps(found.to_json(), indent=2) if settings.json_output else render(found), end="\n")
-    return 0 if found.ok else 1
+    return Exit.PASSED if found.ok else Exit.FAILED
 
 
 def convert(flags: Flags, environ: Environ) -> int:
@@ -150,7 +150,7 @@ def convert(flags: Flags, environ: Environ) -> int:
     with interruptible(), progress(quiet=settings.quiet or settings.json_output) as show:
         found = convert_file(settings, output, environ, show)
     print(json.dumps(found.to_json(), indent=2) if settings.json_output else found.text())
-    return 0 if found.ok else 1
+    return Exit.PASSED if found.ok else Exit.FAILED
 
 
 def init(flags: Flags, environ: Environ) -> int:
@@ -164,7 +164,7 @@ def init(flags: Flags, environ: Environ) -> int:
     with interruptible(), progress(quiet=False) as show:
         path = write_initial(settings, Path(output or CONFIG_NAME), environ, show, force=force)
     print(f"wrote {path}")
-    return 0
+    return Exit.PASSED
 
 
 def publish(flags: Flags, environ: Environ) -> int:

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import traceback
+from enum import IntEnum
 from pathlib import Path
+
+
+class Exit(IntEnum):
+    """What the command ends with."""
+
+    PASSED = 0
+    FAILED = 1
+    UNJUDGED = 2
+    """bad usage, unreadable configuration or data, or a mistake of ours"""
+    UNPUBLISHED = 3
+    """the gate passed, but the result had to be published and was not"""
 
 
 class PreflightError(Exception):
@@ -12,7 +24,7 @@ class PreflightError(Exception):
     `message` says what was wrong and where, `hint` what to do. `exit_code` is what the command ends with.
     """
 
-    exit_code = 2
+    exit_code = Exit.UNJUDGED
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
@@ -38,7 +50,7 @@ class SampleError(PreflightError):
 class ModelError(PreflightError):
     """The model file is not one that can be judged fit to ship: the gate fails, it does not merely stop."""
 
-    exit_code = 1
+    exit_code = Exit.FAILED
 
 
 class UnsafeModelError(ModelError):
@@ -52,7 +64,7 @@ class ConversionError(ModelError):
 class WorkerError(PreflightError):
     """A worker process died, hung, broke a limit or spoke nonsense."""
 
-    exit_code = 1
+    exit_code = Exit.FAILED
 
 
 class ArtifactError(PreflightError):
@@ -62,7 +74,7 @@ class ArtifactError(PreflightError):
 class PublishError(PreflightError):
     """GitHub did not take the result."""
 
-    exit_code = 3
+    exit_code = Exit.UNPUBLISHED
 
 
 class InternalError(PreflightError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TextIO
 
-from validator.errors import PublishError
+from validator.errors import Exit, PublishError
 from validator.github.api import DEADLINE_SECONDS, GitHubApi
 from validator.github.event import Target
 from validator.github.session import Effects
@@ -75,9 +75,9 @@ class PublishReport:
         return next((step.url for step in self.steps if step.name == "comment"), "")
 
     def exit_code(self, *, require_publish: bool) -> int:
-        """0 passed, 1 failed, 2 could not judge, 3 passed but publishing was required and failed."""
-        code = {"pass": 0, "fail": 1, "error": 2}[self.verdict]
-        return 3 if code == 0 and require_publish and self.failed else code
+        """The verdict's; another where it passed but publishing was required and failed."""
+        code = {"pass": Exit.PASSED, "fail": Exit.FAILED, "error": Exit.UNJUDGED}[self.verdict]
+        return Exit.UNPUBLISHED if code == Exit.PASSED and require_publish and self.failed else code
 
 
 def open_api(target: Target, settings: PublishSettings, around: Surroundings) -> GitHubApi:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from validator import errors
-from validator.errors import PreflightError, WorkerError
+from validator.errors import Exit, PreflightError, WorkerError
 from validator.results import Layer
 from validator.runtimes.zygote import Zygote
 from validator.worker import wire
@@ -40,7 +40,7 @@ class Raised(PreflightError):  # noqa: N818 - it is the worker's error, told aga
     `kind` is the exception's class name, `bases` the built-in classes it also is.
     """
 
-    exit_code = 1
+    exit_code = Exit.FAILED
 
     def __init__(self, kind: str, bases: tuple[str, ...], message: str, hint: str) -> None:
         super().__init__(message, hint=hint)
