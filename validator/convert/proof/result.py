@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,10 +36,6 @@ class Counterexample:
     """[K]: raw scores of the row by the native model's trees"""
     onnx_scores: npt.NDArray[np.float64] | None = None
     """[K]: raw scores of the row by the ONNX file's trees, as read"""
-    native_outputs: Mapping[str, npt.NDArray[Any]] | None = None
-    """what the native model answered to the row when it was run"""
-    onnx_outputs: Mapping[str, npt.NDArray[Any]] | None = None
-    """what ONNX Runtime answered"""
     seen: bool = False
     """both were run on the row, and their outputs differ"""
 

@@ -82,19 +82,8 @@ def _example(
     if native.linear is None:
         mine = raw_scores(native, row[None, :])[0].astype(np.float64)
         theirs = _onnx_scores(native, sides, row)
-    native_outputs: Outputs | None = None
-    onnx_outputs: Outputs | None = None
-    if pair is not None:
-        native_outputs, onnx_outputs = pair[0](row[None, :]), pair[1](row[None, :])
-    return Counterexample(
-        what=what,
-        row=row,
-        native_scores=mine,
-        onnx_scores=theirs,
-        native_outputs=native_outputs,
-        onnx_outputs=onnx_outputs,
-        seen=pair is not None and _outputs_differ(native_outputs, onnx_outputs),
-    )
+    seen = pair is not None and _outputs_differ(pair[0](row[None, :]), pair[1](row[None, :]))
+    return Counterexample(what=what, row=row, native_scores=mine, onnx_scores=theirs, seen=seen)
 
 
 def _onnx_scores(native: TreeEnsemble, sides: Sides, row: Rows) -> npt.NDArray[np.float64]:
@@ -119,9 +108,7 @@ def _onnx_scores(native: TreeEnsemble, sides: Sides, row: Rows) -> npt.NDArray[n
     return np.asarray(total, dtype=np.float64)
 
 
-def _outputs_differ(native: Outputs | None, onnx: Outputs | None) -> bool:
-    if native is None or onnx is None:
-        return False
+def _outputs_differ(native: Outputs, onnx: Outputs) -> bool:
     for name, mine in native.items():
         theirs = onnx.get(name)
         if theirs is None:
