@@ -76,7 +76,8 @@ def test_a_module_that_runs_where_a_model_was_trained_keeps_to_python_39(name):
     assert not wrong, f"validator.{name}: use validator.python39 instead of {wrong}"
 
 
-def test_the_converter_and_the_loader_are_among_them():
+def test_the_jobs_the_converter_and_the_loader_are_among_them():
+    assert set(_STARTS) <= set(_reachable())
     assert {"convert.fallback", "convert.writer", "model.safety.unpickler", "exporters", "table"} <= set(
         _reachable()
     )

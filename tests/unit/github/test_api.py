@@ -262,7 +262,9 @@ def test_a_reply_without_end_is_cut():
 
 @pytest.mark.parametrize("status", [404, 410, 204])
 def test_what_is_gone_is_deleted(status: int):
-    Script([lambda _: httpx.Response(status)]).api().delete("/x", need=WRITE_COMMENT)
+    script = Script([lambda _: httpx.Response(status)])
+    script.api().delete("/x", need=WRITE_COMMENT)
+    assert [r.method for r in script.seen] == ["DELETE"]
 
 
 def test_a_deletion_must_be_confirmed():
