@@ -42,6 +42,7 @@ class Adapter:
         self._pinned = {"thread_count": 1} if self.library == "catboost" else {}
         self.task = self._task()
         self.feature_names = self._feature_names()
+        self._reads_texts = hasattr(_first_step(model), "build_analyzer")
         self.n_features = self._n_features()
 
     @property
@@ -67,7 +68,12 @@ class Adapter:
         }
 
     def inputs(self, table: Table) -> Any:
-        """The table as the model's users would pass it: a DataFrame if it was trained on names, else a matrix."""
+        """The table as the model's users would pass it: a DataFrame if it was trained on names, else a matrix.
+
+        A model that begins with a vectoriser takes texts, not a table: of a DataFrame it would read the names.
+        """
+        if self._reads_texts and len(table.columns) == 1:
+            return frame(table).iloc[:, 0]
         if self.feature_names is None and table.is_numeric:
             return self._matrix(table)
         return self._wrap(frame(table))
@@ -205,3 +211,12 @@ class Adapter:
             return int(model.num_feature() if self.library == "lightgbm" else model.num_features())
         found = getattr(model, "n_features_in_", None)
         return None if found is None else int(found)
+
+
+def _first_step(model: Any) -> Any:
+    """What a model hands its inputs to first: itself where it is no pipeline."""
+    steps = getattr(model, "steps", None)
+    if steps:
+        return _first_step(steps[0][1])
+    best = getattr(model, "best_estimator_", None)
+    return model if best is None else _first_step(best)

@@ -39,8 +39,12 @@ def plain(value: Any) -> Any:
 
 
 def _series(column: Column) -> Any:
-    if column.categories is None:
-        return column.values
     import pandas as pd
 
+    if column.categories is None:
+        if column.values.dtype == object and all(value is None for value in column.values):
+            # pandas tells text by its values; where all are missing it must be told, or one row alone has another
+            # type, and other missing values, than the same row among others.
+            return pd.Series(column.values, dtype=pd.Series(["text"]).dtype)
+        return column.values
     return pd.Categorical.from_codes(column.values, categories=list(column.categories))
