@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from validator.model.safety.demands import RefusedError, count_of, need
 from validator.model.safety.opcodes import MalformedError
-from validator.model.safety.rules_numpy import DType, RefusedError, count_of, need
+from validator.model.safety.rules_dtype import DType
 from validator.model.safety.symbols import Obj, Raw
 
 WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"

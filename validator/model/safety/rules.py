@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from validator.model.safety import rules_numpy, rules_pandas
-from validator.model.safety.rules_numpy import RefusedError
+from validator.model.safety.demands import RefusedError
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, class_of
 
 __all__ = ["RefusedError", "build", "call"]

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from validator.model.safety.rules_numpy import RefusedError, length_of, need
+from validator.model.safety.demands import RefusedError, length_of, need
 from validator.model.safety.symbols import Obj, Raw, Ref, class_of
 
 _TEXT_TYPES = {"string": 4, "large_string": 8, "utf8": 4, "large_utf8": 8}
