@@ -39,8 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.UNJUDGED
+    except ModuleNotFoundError as error:
+        return _complain(_lacking(error))
     except Exception as error:
         return _complain(InternalError.of(error))
+
+
+def _lacking(error: ModuleNotFoundError) -> PreflightError:
+    """An installation for `Deployment` alone, which needs numpy and onnxruntime only, lacks what the command needs."""
+    if (error.name or "validator").split(".")[0] == "validator":
+        return InternalError.of(error)
+    return UsageError(
+        f"the command needs the module {error.name}, which is not installed",
+        hint="install model-preflight with its dependencies; `validator.Deployment` alone goes without them",
+    )
 
 
 def _complain(error: PreflightError) -> int:

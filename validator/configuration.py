@@ -235,6 +235,8 @@ def _explained(error: ValidationError, sources: Mapping[str, str]) -> SettingsEr
     hint = "see `model-preflight validate --help`"
     if location and choices(str(location[0])):
         hint = "one of: " + ", ".join(dict.fromkeys(choices(str(location[0]))))
+    elif first["type"] == "tuple_type" and location[-1] in ("models", "waivers", "features"):
+        hint = f"begin each with two brackets: [[{'.'.join(map(str, location))}]]"
     return SettingsError(f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{shown}", hint=hint)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from validator.draft import Progress
 from validator.errors import PreflightError
+
+if TYPE_CHECKING:
+    from validator.draft import Progress
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from validator.results import Scalar, Task
+from validator.results import RuntimeName, Scalar, Task
 from validator.setting_values import Items, Limits, Requirements, Sizes
 
 CONFIG_NAME = "preflight.toml"
@@ -52,7 +52,7 @@ class Waiver(_Table):
     check: str = Field(description="the check's id, as the report shows it")
     reason: str = Field(min_length=10, description="why shipping is right all the same")
     expires: dt.date = Field(description="first day on which the waiver no longer works")
-    runtime: str = Field("", description="only on this runtime; every runtime where empty")
+    runtime: RuntimeName = Field("", description="only on this runtime; every runtime where empty")
 
 
 class ModelEntry(_Table):

@@ -46,3 +46,18 @@ def test_the_command_itself_never_imports_the_models_libraries():
         f"'--boundary-rows', '100'])"
     )
     assert set(held) <= {"numpy", "dulwich", "httpx"}
+
+
+@pytest.mark.parametrize("missing", ["pydantic", "httpx"])
+def test_an_installation_for_serving_alone_is_told_what_the_command_needs(missing):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; from validator.cli import main; "
+        f"sys.exit(main(['publish', 'x']))"
+    )
+    here = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "PREFLIGHT_GITHUB_TOKEN": "t"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, env=here
+    )
+    assert done.returncode == 2
+    assert f"needs the module {missing}, which is not installed" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -63,6 +63,15 @@ def test_a_file_beside_the_model_is_found_and_its_paths_count_from_there(tmp_pat
         ("max_latency_ms = [", {}, {}, "no valid TOML", ""),
         ("[contract]\ntaks = 'binary'", {}, {}, "taks", "task"),
         ("[[waivers]]\ncheck = 'smoke.range'\nreason = 'x'\nexpires = 2030-01-01", {}, {}, "reason", ""),
+        ("[waivers]\ncheck = 'smoke.range'", {}, {}, "preflight.toml: waivers", "[[waivers]]"),
+        ("[contract.features]\nname = 'a'", {}, {}, "contract: features", "[[contract.features]]"),
+        (
+            "[[waivers]]\ncheck = 'a'\nreason = 'known and harmless'\nexpires = 2030-01-01\nruntime = 'nativ'",
+            {},
+            {},
+            "0.runtime: input should be '', 'native', 'onnx'",
+            "",
+        ),  # fmt: skip
         ("github_token = 'abc'", {}, {}, "may not set", "flag"),
         ("", {"input_dtype": "float16"}, {}, "--input-dtype", "float32"),
         ("", {}, {"PREFLIGHT_TARGTE": "y"}, "PREFLIGHT_TARGTE", "PREFLIGHT_TARGET"),

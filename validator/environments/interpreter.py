@@ -98,7 +98,8 @@ def find(version: str, environ: Mapping[str, str]) -> Interpreter:
         return base()
     raise UsageError(
         f"Python {version} is not on this machine",
-        hint="install it (in a workflow: actions/setup-python before this step), or give its path with --python",
+        hint="install it (in a workflow that runs the command line: actions/setup-python), or give its path with "
+        "--python; the container image has its own Python alone, see docs/environments.md",
     )
 
 
