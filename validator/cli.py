@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _lacking(error: ModuleNotFoundError) -> PreflightError:
-    """An installation for `Deployment` alone, which needs numpy and onnxruntime only, lacks what the command needs."""
+    """For an installation that serves alone: `Deployment` needs numpy and onnxruntime, the command much more."""
     if (error.name or "validator").split(".")[0] == "validator":
         return InternalError.of(error)
     return UsageError(

@@ -71,7 +71,7 @@ def test_a_file_beside_the_model_is_found_and_its_paths_count_from_there(tmp_pat
             {},
             "0.runtime: input should be '', 'native', 'onnx'",
             "",
-        ),  # fmt: skip
+        ),
         ("github_token = 'abc'", {}, {}, "may not set", "flag"),
         ("", {"input_dtype": "float16"}, {}, "--input-dtype", "float32"),
         ("", {}, {"PREFLIGHT_TARGTE": "y"}, "PREFLIGHT_TARGTE", "PREFLIGHT_TARGET"),
