@@ -114,6 +114,8 @@ class Hazard(Value):
 
 
 class Conversion(Value):
+    """How the ONNX file was made, of what size and hash; `reason` says why there is none."""
+
     method: Method
     seconds: float = 0.0
     onnx_sha256: Sha256 | None = None
@@ -177,6 +179,8 @@ class RuntimeLatency(Value):
 
 
 class BatchLatency(Value):
+    """Latency of whole batches of `rows` rows on one runtime, in milliseconds."""
+
     runtime: RuntimeName
     rows: int
     p50_ms: float
@@ -198,6 +202,12 @@ class Ratio(Value):
 
 
 class Latency(Value):
+    """Every runtime's figures, and how they compare.
+
+    `speedup` is native over ONNX, `against_base` the base version over this one. `threads` is what a session may use,
+    `clock` says how time was taken, `stopped` why sampling ended.
+    """
+
     native: RuntimeLatency | None = None
     onnx: RuntimeLatency | None = None
     deployment: RuntimeLatency | None = None
@@ -212,6 +222,12 @@ class Latency(Value):
 
 
 class MetricResult(Value):
+    """One metric over all rows, or over those of a `slice`, where the truth is known.
+
+    `value` is None where it is not defined. `base` is the base version's; `difference_low` and `difference_high`
+    bound this version's value minus the base's.
+    """
+
     name: Name
     slice: Name = ""
     rows: int
@@ -222,6 +238,8 @@ class MetricResult(Value):
 
 
 class RowChange(Value):
+    """One row of the sample that the two versions answer otherwise; `difference` where answers are numbers."""
+
     row: int
     base: Scalar
     candidate: Scalar
@@ -247,12 +265,16 @@ class Change(Value):
 
 
 class FileDigest(Value):
+    """One file of the artifact."""
+
     name: Name
     sha256: Sha256
     size_bytes: int
 
 
 class Artifact(Value):
+    """The folder that was written, and what is in it."""
+
     path: Name
     files: Annotated[tuple[FileDigest, ...], Field(max_length=100)]
 
@@ -266,6 +288,11 @@ class Layer(Value):
 
 
 class Environment(Value):
+    """Where the model was judged. `packages` are versions by distribution name.
+
+    `trust_reason` is the user's, where a refused pickle was loaded all the same.
+    """
+
     python: Name
     platform: Name
     cpus: int

@@ -24,6 +24,8 @@ DEFAULT_KEY = "default"
 
 @dataclass(frozen=True, kw_only=True)
 class StatusOutcome:
+    """Whether the status was written, where it links to, or why it was not."""
+
     written: bool
     url: str = ""
     reason: str = ""

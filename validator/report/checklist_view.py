@@ -96,6 +96,8 @@ class CategoryView:
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistView:
+    """The checklist as a table, a row a category, and below it a table for each."""
+
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     categories: tuple[CategoryView, ...]
