@@ -15,6 +15,7 @@ def problem(ensemble: TreeEnsemble) -> str | None:
     checks: tuple[Callable[[TreeEnsemble], str | None], ...] = (
         _shapes,
         _numbers,
+        _missing_value,
         _references,
         _categories,
         _leaves,
@@ -90,12 +91,17 @@ def _numbers(e: TreeEnsemble) -> str | None:
         return "the transform's parameters are not finite"
     if len(e.comparison) and e.comparison.max() > max(Comparison):
         return f"unknown comparison {int(e.comparison.max())}"
+    return None
+
+
+def _missing_value(e: TreeEnsemble) -> str | None:
     missing = e.missing_value
-    if missing is not None:
-        if not np.isfinite(missing) or float(np.dtype(e.comparison_dtype).type(missing)) != missing:
-            return f"the number {missing} that stands for missing values is none of {e.comparison_dtype}"
-        if not e.admits_missing or e.zero_is_missing.any():
-            return "a number stands for missing values where there are none, or beside zero"
+    if missing is None:
+        return None
+    if not np.isfinite(missing) or float(np.dtype(e.comparison_dtype).type(missing)) != missing:
+        return f"the number {missing} that stands for missing values is none of {e.comparison_dtype}"
+    if not e.admits_missing or e.zero_is_missing.any():
+        return "a number stands for missing values where there are none, or beside zero"
     return None
 
 
