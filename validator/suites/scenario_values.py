@@ -148,15 +148,21 @@ def unseen_category(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
 
 
 def odd_category(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
-    """-1 and 1.5 in each category column."""
+    """-1 and 1.5 in each category column, where they are none of its categories."""
     row = subject.head(1)
     cases: list[Case] = []
     for column in row.columns:
         if column.categories is not None:
-            for value in (-1.0, 1.5):
+            for value in sorted({-1.0, 1.5} - _numbers(column)):
                 rule = never(f"answers {value:g} where a category of {column.name!r} belongs")
                 cases += by_each_method(runtime, row.replace(_with_number(column, value)), rule)
     return cases or "the model has no category column"
+
+
+def _numbers(column: Column) -> set[float]:
+    """The categories that are numbers."""
+    known = column.categories
+    return set() if known is None or known.dtype == object else {float(value) for value in known}
 
 
 def _with_number(column: Column, value: float) -> Column:

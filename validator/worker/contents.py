@@ -14,6 +14,8 @@ _SAVE_ESTIMATOR = (
 def describe(found: Any) -> str:
     """One sentence: a container's keys and what is under each, or the class of anything else."""
     parts = _parts(found)
+    if parts is None and is_unfitted(found):
+        return f"the file holds a {_class_of(found)} that was never fitted"
     if parts is None:
         return f"the file holds a {_class_of(found)}, which has no predict method"
     kind = "dictionary" if isinstance(found, dict) else type(found).__name__
@@ -23,6 +25,10 @@ def describe(found: Any) -> str:
 def remedy(found: Any) -> str:
     """What to save instead, in terms of what is there."""
     parts = _parts(found)
+    if parts is None and is_unfitted(found):
+        return (
+            "call fit before saving it, and save what was fitted: not its clone, nor what a search was given"
+        )
     if parts is None:
         return _transformer_remedy(found) if hasattr(found, "transform") else _SAVE_ESTIMATOR
     models = [(name, part) for name, part in parts if callable(getattr(part, "predict", None))]
@@ -43,6 +49,16 @@ def remedy(found: Any) -> str:
         f"save one pipeline: sklearn.pipeline.make_pipeline({steps}), in the order in which they are applied; "
         "then what prepares the features is judged and shipped with the model"
     )
+
+
+def is_unfitted(found: Any) -> bool:
+    """Whether an estimator says that `fit` was never called, or one of scikit-learn's has learned nothing."""
+    says = getattr(found, "__sklearn_is_fitted__", None)
+    if callable(says) and not isinstance(found, type):
+        return not says()
+    if type(found).__module__.split(".")[0] != "sklearn" or hasattr(found, "steps"):
+        return False
+    return not any(name.endswith("_") and not name.startswith("__") for name in vars(found))
 
 
 def _transformer_remedy(found: Any) -> str:

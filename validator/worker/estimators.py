@@ -36,7 +36,7 @@ class Adapter:
         self.model = model
         self.library = type(model).__module__.split(".")[0]
         self.is_booster = type(model).__name__ == "Booster" and self.library in ("lightgbm", "xgboost")
-        if not callable(getattr(model, "predict", None)):
+        if not callable(getattr(model, "predict", None)) or contents.is_unfitted(model):
             raise NotAModelError(model)
         # CatBoost alone takes its threads from no variable.
         self._pinned = {"thread_count": 1} if self.library == "catboost" else {}

@@ -12,6 +12,7 @@ from validator.results import Contract, FeatureSpec
 from validator.runtimes.process import Raised
 from validator.suites import errors
 from validator.suites.common import Subject
+from validator.suites.scenario_values import odd_category
 from validator.suites.scenarios import SCENARIOS, misspell
 from validator.table import Column, Table
 
@@ -350,3 +351,28 @@ def test_no_case_follows_a_hang(mixed):
     found = by_id({"custom": custom(hang)}, mixed)
     assert "crashed: the custom worker gave no answer" in found["errors.nan", "custom"].message
     assert len(asked) == 2, "one for NaN, one for Inf"
+
+
+def test_an_odd_number_that_is_a_category_is_none_to_refuse(mixed):
+    """Of the categories -1, 0.5 and 1.5 both odd values are right ones; of 0.5 and 1.5 only one is."""
+
+    def told(*known: float) -> set[float]:
+        kinds = np.zeros(len(mixed.rows), dtype=np.int32)
+        rows = mixed.rows.replace(Column("kind", kinds, np.array(known)))
+        asked: set[float] = set()
+
+        def note(table: Table) -> Outputs:
+            asked.update(table.column("kind").decoded().tolist())
+            return sensible(table)
+
+        runtime = FakeRuntime(answer=note)
+        cases = odd_category(Subject(contract=mixed.contract, rows=rows), runtime)
+        if isinstance(cases, str):
+            return set()
+        for case in cases:
+            case.ask(runtime)
+        return asked
+
+    assert told(-1.0, 0.5, 1.5) == set()
+    assert told(0.5, 1.5) == {-1.0}
+    assert told(2.0, 3.0) == {-1.0, 1.5}

@@ -58,3 +58,17 @@ def test_long_containers_and_keys_are_cut() -> None:
     said = describe(saved)
     assert "and 38 more" in said
     assert len(said) < 1_000
+
+
+def test_what_was_never_fitted_is_told_as_such() -> None:
+    import lightgbm
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+
+    searched = GridSearchCV(LogisticRegression(), {"C": [1.0]})
+    piped = make_pipeline(StandardScaler(), LogisticRegression())
+    for model in (LogisticRegression(), piped, searched, lightgbm.LGBMClassifier()):
+        with pytest.raises(NotAModelError, match=f"{type(model).__name__} that was never fitted") as caught:
+            Adapter(model)
+        assert caught.value.hint.startswith("call fit before saving it")
+    Adapter(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, [0, 1, 0, 1]))
