@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.unit.convert import proof_models as models
 from validator.convert.boundary import KINDS as ROW_KINDS
 from validator.convert.boundary import boundary_rows, plan_boundary
 from validator.convert.ensemble import Comparison, TreeEnsemble
 from validator.convert.knees import covering_rows
 from validator.convert.walk import cast_rows, goes_true
-
-_spec = importlib.util.spec_from_file_location("proof_models_b", Path(__file__).with_name("proof_models.py"))
-assert _spec is not None
-assert _spec.loader is not None
-models = importlib.util.module_from_spec(_spec)
-sys.modules["proof_models_b"] = models
-_spec.loader.exec_module(models)
 
 KINDS = {kind.name: kind for kind in models.KINDS}
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.unit.convert import proof_models as models
 from validator.convert.boundary import boundary_rows
 from validator.convert.evaluate import answers
 from validator.convert.onnx_reader import NotUnderstoodError, read
@@ -24,12 +22,6 @@ from validator.errors import ConversionError
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-_spec = importlib.util.spec_from_file_location("proof_models_r", Path(__file__).with_name("proof_models.py"))
-assert _spec is not None
-assert _spec.loader is not None
-models = importlib.util.module_from_spec(_spec)
-sys.modules["proof_models_r"] = models
-_spec.loader.exec_module(models)
 
 KINDS = {kind.name: kind for kind in models.KINDS}
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.unit.convert import proof_models as models
 from validator.convert.boundary import boundary_rows
 from validator.convert.ensemble import LabelRule, TransformKind, TreeEnsemble
 from validator.convert.evaluate import answers
@@ -20,12 +18,6 @@ from validator.convert.writer import write
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-_spec = importlib.util.spec_from_file_location("proof_models_o", Path(__file__).with_name("proof_models.py"))
-assert _spec is not None
-assert _spec.loader is not None
-models = importlib.util.module_from_spec(_spec)
-sys.modules["proof_models_o"] = models
-_spec.loader.exec_module(models)
 
 KINDS = {kind.name: kind for kind in models.KINDS}
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.unit.convert import proof_models as models
 from validator.convert.boundary import plan_boundary
 from validator.convert.proof import Status, prove
 from validator.convert.writer import write
@@ -19,14 +18,6 @@ from validator.errors import ConversionError
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-_spec = importlib.util.spec_from_file_location("proof_models", Path(__file__).with_name("proof_models.py"))
-assert _spec is not None
-assert _spec.loader is not None
-models = importlib.util.module_from_spec(_spec)
-import sys  # noqa: E402
-
-sys.modules["proof_models"] = models
-_spec.loader.exec_module(models)
 
 KINDS = {kind.name: kind for kind in models.KINDS}
 DTYPES = ("float64", "float32")

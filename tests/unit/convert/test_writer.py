@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.unit.convert.chain import chain
 from validator.convert import convert_trees
 from validator.convert.answer_nodes import binary_cut
 from validator.convert.ensemble import (
@@ -21,7 +22,6 @@ from validator.convert.ensemble import (
     CategoryRule,
     Comparison,
     LabelRule,
-    Task,
     Transform,
     TransformKind,
     TreeEnsemble,
@@ -37,31 +37,6 @@ from validator.errors import ConversionError
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 FINITE64 = st.floats(allow_nan=False, allow_infinity=False)
 FINITE32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
-
-
-def chain(depth: int, **changes: Any) -> TreeEnsemble:
-    """One tree: node i tests x <= i on feature 0, its true child is leaf i, its false child the next node."""
-    false = np.arange(1, depth + 1)
-    false[-1] = ~depth
-    fields: dict[str, Any] = {
-        "library": "test",
-        "task": Task.REGRESSION,
-        "n_features": 1,
-        "n_targets": 1,
-        "feature": np.zeros(depth, dtype=np.int32),
-        "threshold": np.arange(depth, dtype=np.float64),
-        "comparison": np.full(depth, Comparison.LE, dtype=np.uint8),
-        "true_child": (~np.arange(depth)).astype(np.int32),
-        "false_child": false.astype(np.int32),
-        "missing_true": np.zeros(depth, dtype=bool),
-        "zero_is_missing": np.zeros(depth, dtype=bool),
-        "category_set": np.full(depth, -1, dtype=np.int32),
-        "roots": np.zeros(1, dtype=np.int32),
-        "leaf_value": np.arange(depth + 1, dtype=np.float64)[:, None],
-        "leaf_target": np.zeros(depth + 1, dtype=np.int32),
-        "base_score": np.zeros(1),
-    }
-    return TreeEnsemble(**{**fields, **changes})
 
 
 def category_node(members: list[float], rule: CategoryRule) -> TreeEnsemble:
@@ -278,30 +253,3 @@ def test_transforms(kind: TransformKind, raw: list[float], expected: list[float]
         chain(len(raw), leaf_value=values, transform=transform), np.arange(len(raw), dtype=float)[:, None]
     )
     np.testing.assert_allclose(found["prediction"], expected, rtol=1e-15)
-
-
-DAMAGE: list[tuple[str, dict[str, Any]]] = [
-    ("referred to", {"true_child": np.array([~0, ~0, ~2], dtype=np.int32)}),
-    ("cycles", {"roots": np.array([~3], dtype=np.int32), "false_child": np.array([1, 2, 0], dtype=np.int32)}),
-    ("does not exist", {"true_child": np.array([~0, ~1, ~9], dtype=np.int32)}),
-    ("tests feature", {"feature": np.array([0, 0, 7], dtype=np.int32)}),
-    ("NaN", {"threshold": np.array([0.0, np.nan, 1.0])}),
-    ("not finite", {"leaf_value": np.array([[0.0], [1.0], [np.inf], [2.0]])}),
-    ("target", {"leaf_target": np.array([0, 0, 0, 1], dtype=np.int32)}),
-    ("divisor", {"divisor": 0.0}),
-    ("feature is", {"feature": np.zeros(3, dtype=np.int64)}),
-    ("feature names", {"feature_names": ("a", "b")}),
-    ("class labels", {"task": Task.CLASSIFICATION}),
-    ("category set", {"category_set": np.zeros(3, dtype=np.int32)}),
-    ("does not exist", {"comparison": np.full(3, Comparison.MEMBER, dtype=np.uint8)}),
-    ("unknown comparison", {"comparison": np.full(3, 9, dtype=np.uint8)}),
-    ("covers", {"leaf_cover": np.array([1.0, 2.0])}),
-    ("number type", {"comparison_dtype": "float16"}),
-]
-
-
-@pytest.mark.parametrize(("message", "changes"), DAMAGE)
-def test_what_is_not_well_formed_is_refused(message: str, changes: dict[str, Any]) -> None:
-    chain(3).validate()
-    with pytest.raises(ConversionError, match=message):
-        chain(3, **changes).validate()
