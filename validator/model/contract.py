@@ -48,9 +48,12 @@ def choose_features(
             hint="give the columns the model was trained on, under the same names",
         )
     if extra:
+        unnamed = "" in extra or any(re.fullmatch(r"Unnamed: \d+", name) for name in extra)
         raise SampleError(
             f"{where} has columns that the model does not know: {', '.join(map(repr, extra[:10]))}",
-            hint="name the true answer with `target`, list what is no feature under `ignore`, or leave it out",
+            hint="the column without a name is pandas' index: save the sample with index=False"
+            if unnamed
+            else "name the true answer with `target`, list what is no feature under `ignore`, or leave it out",
         )
     return tuple(known)
 

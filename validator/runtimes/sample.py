@@ -35,7 +35,7 @@ class Sample:
     columns: tuple[tuple[str, str], ...]
 
     @classmethod
-    def open(cls, workshop: Workshop, path: str) -> Sample:
+    def open(cls, workshop: Workshop, path: str, ignored: Sequence[str] = ()) -> Sample:
         """Raises UsageError when there is no such file, SampleError when it cannot be read or has no rows."""
         format = _format(path)
         try:
@@ -45,7 +45,8 @@ class Sample:
                 f"cannot open the sample {path}: {error.strerror}", hint="check --data"
             ) from error
         try:
-            worker = workshop.start("sample", options={"format": format, "name": Path(path).name}, files=[fd])
+            options = {"format": format, "name": Path(path).name, "ignored": list(ignored)}
+            worker = workshop.start("sample", options=options, files=[fd])
         finally:
             os.close(fd)
         reply = _asked(worker, "open")

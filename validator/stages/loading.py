@@ -80,7 +80,7 @@ def open_sample(context: Context) -> Sample:
             hint="give --data, or data = ... in preflight.toml: some hundred real rows",
         )
     with context.draft.stage("sample"):
-        sample = Sample.open(context.workshop, path)
+        sample = Sample.open(context.workshop, path, context.settings.ignore)
         context.note_isolation(sample.worker)
         context.workshop.zygote(TOOLS).preload(JUDGING)
         if context.settings.target:

@@ -6,11 +6,12 @@ import contextlib
 import os
 import sys
 import zipfile
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from validator.errors import SampleError
 from validator.table import Column, Table
 from validator.worker import wire
+from validator.worker.csv_file import CsvFile
 from validator.worker.packing import pack_table
 
 _FILE = 4  # the sample's descriptor, next after the channel
@@ -41,9 +42,11 @@ def _without_pandas() -> Iterator[None]:
 class Job:
     """Operations: `open` says what the columns are, `batch` gives the next rows, `rewind` starts again."""
 
-    def __init__(self, format: str, name: str) -> None:
+    def __init__(self, format: str, name: str, ignored: Sequence[str] = ()) -> None:
         self._format = format
         self._name = name
+        self._ignored = frozenset(ignored)
+        self._csv: Optional[CsvFile] = None
         self._batches: Optional[Iterator[Table]] = None
         self._rest: Optional[Table] = None
 
@@ -60,7 +63,10 @@ class Job:
 
     def rewind(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:
         os.lseek(_FILE, 0, os.SEEK_SET)
-        self._batches = read_batches(_FILE, self._format, self._name)
+        if self._format == "csv":
+            self._batches = self._csv_batches()
+        else:
+            self._batches = read_batches(_FILE, self._format, self._name, self._ignored)
         self._rest = None
         return {}, []
 
@@ -72,6 +78,11 @@ class Job:
         self._rest = table.take(slice(max_rows, None)) if len(table) > max_rows else None
         meta, packed = pack_table(table.take(slice(0, max_rows)))
         return {"table": meta}, packed
+
+    def _csv_batches(self) -> Iterator[Table]:
+        self._csv = self._csv or CsvFile(_FILE, self._name)
+        for batch in self._csv.batches():
+            yield _to_table(batch, self._name, self._ignored)
 
     def _next(self) -> Optional[Table]:
         if self._batches is None:
@@ -89,42 +100,37 @@ class Job:
             ) from error
 
 
-def read_batches(fd: int, format: str, name: str) -> Iterator[Table]:
-    """Tables of at most 65,536 rows, one after the other, without reading the whole file where it allows that."""
+def read_batches(fd: int, format: str, name: str, ignored: Collection[str] = frozenset()) -> Iterator[Table]:
+    """Tables of at most 65,536 rows, one after the other, without reading the whole file where it allows that.
+
+    Of any format but CSV. Columns of the `ignored` names may hold what no model takes.
+    """
     if format == "npz":
         yield from _read_npz(fd, name)
         return
     for batch in _arrow_batches(fd, format):
-        yield _to_table(batch, name)
+        yield _to_table(batch, name, ignored)
 
 
 def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
     import pyarrow as pa
 
-    file = os.fdopen(os.dup(fd), "rb")
-    if format == "parquet":
-        import pyarrow.parquet as pq
+    with os.fdopen(os.dup(fd), "rb") as file:
+        if format == "parquet":
+            import pyarrow.parquet as pq
 
-        # Read as it goes: by default a whole row group's columns are held, and a file may be one row group.
-        parquet = pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
-        yield from parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
-    elif format == "csv":
-        import pyarrow.csv as csv
-
-        yield from csv.open_csv(
-            file,
-            read_options=csv.ReadOptions(use_threads=False),
-            convert_options=csv.ConvertOptions(strings_can_be_null=True),
-        )
-    elif file.read(6) == b"ARROW1":
-        file.seek(0)
-        reader = pa.ipc.open_file(file)
-        for i in range(reader.num_record_batches):
-            yield from _sliced(reader.get_batch(i))
-    else:
-        file.seek(0)
-        for batch in pa.ipc.open_stream(file):
-            yield from _sliced(batch)
+            # Read as it goes: by default a whole row group's columns are held, and a file may be one row group.
+            parquet = pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
+            yield from parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
+        elif file.read(6) == b"ARROW1":
+            file.seek(0)
+            reader = pa.ipc.open_file(file)
+            for i in range(reader.num_record_batches):
+                yield from _sliced(reader.get_batch(i))
+        else:
+            file.seek(0)
+            for batch in pa.ipc.open_stream(file):
+                yield from _sliced(batch)
 
 
 def _sliced(batch: Any) -> Iterator[Any]:
@@ -132,7 +138,7 @@ def _sliced(batch: Any) -> Iterator[Any]:
         yield batch.slice(start, _BATCH_ROWS)
 
 
-def _to_table(batch: Any, name: str) -> Table:
+def _to_table(batch: Any, name: str, ignored: Collection[str]) -> Table:
     names = [str(column) for column in batch.schema.names]
     repeated = sorted({column for column in names if names.count(column) > 1})
     if repeated:
@@ -141,7 +147,18 @@ def _to_table(batch: Any, name: str) -> Table:
             hint="give each column a name of its own",
         )
     keep = [i for i, column in enumerate(names) if not column.startswith("__index_level_")]
-    return Table(tuple(_to_column(names[i], batch.column(i), name) for i in keep), batch.num_rows)
+    return Table(tuple(_column(names[i], batch.column(i), name, ignored) for i in keep), batch.num_rows)
+
+
+def _column(name: str, array: Any, source: str, ignored: Collection[str]) -> Column:
+    try:
+        return _to_column(name, array, source)
+    except SampleError:
+        if name not in ignored:
+            raise
+        import numpy as np
+
+        return Column(name, np.full(len(array), None, dtype=object))  # its name alone is asked for
 
 
 def _to_column(name: str, array: Any, source: str) -> Column:
@@ -170,9 +187,14 @@ def _to_column(name: str, array: Any, source: str) -> Column:
         return Column(name, array.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False))
     if pa.types.is_null(kind):
         return Column(name, np.full(len(array), np.nan))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise SampleError(
+            f"column {name!r} of {source} holds bytes that are no UTF-8 text",
+            hint="save the file as UTF-8, leave the column out, or name it under `ignore`",
+        )
     raise SampleError(
         f"column {name!r} of {source} holds {kind}, which no model here takes",
-        hint="leave it out of the sample, or spread it over plain columns",
+        hint="leave it out of the sample, name it under `ignore`, or spread it over plain columns",
     )
 
 
