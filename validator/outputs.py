@@ -45,7 +45,8 @@ class Outputs:
         """Whether no answer is NaN or infinite."""
         import numpy as np
 
-        return all(bool(np.isfinite(array).all()) for array in self.present.values() if array.dtype.kind == "f")
+        reals = [array for array in self.present.values() if array.dtype.kind == "f"]
+        return all(bool(np.isfinite(array).all()) for array in reals)
 
     def __len__(self) -> int:
         return max((len(array) for array in self.present.values()), default=0)

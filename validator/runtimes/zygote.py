@@ -50,7 +50,8 @@ class Zygote:
                 )
             except OSError as error:
                 ours.close()
-                raise UsageError(f"cannot run {python.path}: {error.strerror}", hint="check --python") from error
+                reason = f"cannot run {python.path}: {error.strerror}"
+                raise UsageError(reason, hint="check --python") from error
         ours.settimeout(_START_TIMEOUT_S)
         return cls(process=process, control=ours)
 

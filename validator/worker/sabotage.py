@@ -31,7 +31,8 @@ def models_in(wrapper: Any) -> List[Any]:
 def _globals_of(wrapper: Any) -> List[Any]:
     """What the wrapper's module holds under its names, and in its lists and dictionaries."""
     module = sys.modules.get(type(wrapper).__module__)
-    values = [one for one in vars(module).values() if not isinstance(one, (type, ModuleType))] if module else []
+    named = vars(module).values() if module else ()
+    values = [one for one in named if not isinstance(one, (type, ModuleType))]
     inner = [part for one in values if isinstance(one, (dict, list, tuple)) for part in _parts(one)]
     return [one for one in (*values, *inner) if not callable(one) or hasattr(one, "predict")]
 
