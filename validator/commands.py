@@ -30,7 +30,7 @@ def validate(flags: Flags, environ: Environ) -> int:
     """The whole gate, on one model or several. The worst verdict decides; publishing it cannot change it."""
     from validator.github.outcome import Outcome
     from validator.job import Job
-    from validator.stages.conclusion import forget_earlier, write_overview
+    from validator.stages.conclusion import RESULT_NAME, forget_earlier, write_overview
     from validator.targets import settings_name, targets
 
     given = {name: value for name, value in flags.items() if value != []}
@@ -67,7 +67,8 @@ def validate(flags: Flags, environ: Environ) -> int:
     elif models and not chosen:
         outcome = Outcome.no_model_changed([settings_name(one) for one in models])
         print(outcome.line, file=log)
-    unpublished = _tell(job, outcome, [one.out for one in chosen])
+    written = [one.out for one in chosen if (one.out / RESULT_NAME).is_file()]
+    unpublished = _tell(job, outcome, written)
     code = Exit.PASSED if outcome.verdict == "pass" else Exit.FAILED
     if trouble is not None and outcome.verdict != "fail":
         code = trouble.exit_code

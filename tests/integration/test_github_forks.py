@@ -201,6 +201,7 @@ def test_a_folder_that_is_refused_blocks_and_says_why(make_job, fork, kind, tmp_
     job = make_job(run_event(fork), name="workflow_run")
     report = job.publish_folder(folder)
     assert report.exit_code(require_publish=False) == 2
+    assert (job.outputs["result-path"], job.outputs["report-path"]) == ("", "")
     assert the_status(fork)["state"] == "error"
     (comment,) = fork.comments(1)
     assert "Could not judge" in comment["body"]

@@ -125,6 +125,7 @@ def test_a_model_that_cannot_be_judged_does_not_hide_the_others(step: Step) -> N
     assert "Could not judge" in comment
     assert "trading" in comment
     assert step.status["state"] == "error"
+    assert step.job.outputs["result-path"] == "preflight/trading/result.json"
 
 
 def test_nothing_touched_is_green(step: Step) -> None:

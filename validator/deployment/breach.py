@@ -96,10 +96,15 @@ def where(mask: NDArray[Any]) -> str:
     return f"row {first}" + (f" and {count - 1} more" if count > 1 else "")
 
 
-def shown(value: object) -> str:
-    """A value as it may stand in a message: its repr, cut short."""
+def shown(value: object, most: int = 60) -> str:
+    """A value as it may stand in a message: its repr, cut short at `most` characters."""
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def shown_name(name: object) -> str:
+    """A feature's name in a message, where it must be told from others: survey questions are names too."""
+    return shown(name, 200)
 
 
 def _rank(kind: type[DeploymentError]) -> int:

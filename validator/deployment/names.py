@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from validator.deployment.breach import Breach, shown
+from validator.deployment.breach import Breach, shown_name
 from validator.deployment.errors import ExtraFeatureError, MissingFeatureError
 
 if TYPE_CHECKING:
@@ -47,9 +47,11 @@ def check_names(
 
 def _missing(missing: Sequence[str], extra: Sequence[Any], total: int, mask: NDArray[Any] | None) -> Breach:
     pairs = [(name, nearest(name, extra)) for name in missing[:_SHOWN]]
-    listed = ", ".join(shown(name) + (f" (is {shown(near)} meant?)" if near else "") for name, near in pairs)
+    listed = ", ".join(
+        shown_name(name) + (f" (is {shown_name(near)} meant?)" if near else "") for name, near in pairs
+    )
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    near = next((f"rename {shown(near)} to {shown(name)}" for name, near in pairs if near), "")
+    near = next((f"rename {shown_name(near)} to {shown_name(name)}" for name, near in pairs if near), "")
     return Breach(
         kind=MissingFeatureError,
         message=f"{len(missing)} of {total} features missing: {listed}{more}",
@@ -63,7 +65,7 @@ def _extra(extra: Sequence[Any], wanted: Sequence[str], mask: NDArray[Any] | Non
     listed = []
     for name in extra[:_SHOWN]:
         near = nearest(name, wanted)
-        listed.append(shown(name) + (f" (close to {shown(near)})" if near else ""))
+        listed.append(shown_name(name) + (f" (close to {shown_name(near)})" if near else ""))
     more = f" and {len(extra) - _SHOWN} more" if len(extra) > _SHOWN else ""
     return Breach(
         kind=ExtraFeatureError,
@@ -93,4 +95,4 @@ def _plain(name: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(shown(name) for name in names[:_SHOWN]) + more
+    return ", ".join(shown_name(name) for name in names[:_SHOWN]) + more

@@ -149,8 +149,8 @@ class _Publishing:
         values = outputs(
             outcome.results,
             verdict=outcome.verdict,
-            result_path=self._around.result_path,
-            report_path=self._around.report_path,
+            result_path=self._around.result_path if outcome.results else "",
+            report_path=self._around.report_path if outcome.results else "",
         )
         commands.set_outputs(Path(path), values)
         return _done()

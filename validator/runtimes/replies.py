@@ -11,6 +11,9 @@ from validator.model.safety import SafetyReport
 from validator.results import Hazard, Scalar
 
 _HINT = "the model interferes with its worker; do not ship it"
+_TOO_LONG = (
+    "save the model with shorter names; if it has none so long, it interferes with its worker: do not ship it"
+)
 _Name = Annotated[str, Field(max_length=1_000)]
 _Figures = Annotated[dict[_Name, float], Field(max_length=200)]
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -136,6 +139,11 @@ def read(kind: type[_T], told: Any, worker: str) -> _T:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "answer"
+        if first["type"] == "string_too_long":
+            raise WorkerError(
+                f"{place} is a text of more than {first['ctx']['max_length']:,} characters"[:1_000],
+                hint=_TOO_LONG,
+            ) from error
         raise WorkerError(
             f"the {worker} worker sent a malformed answer: {place}: {first['msg']}"[:1_000], hint=_HINT
         ) from error

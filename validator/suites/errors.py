@@ -36,6 +36,8 @@ _SLIPS = (
     "AssertionError",
 )
 _GOOD = ("named", "declared")
+#: Characters of a feature's name that a message must hold: it may cut one that is longer.
+_LONG = 150
 _WHAT = {
     "crash": "crashed",
     "wrong": "answered wrongly",
@@ -202,5 +204,9 @@ def _named(error: Raised, runtime: WorkerRuntime, mentions: Sequence[str]) -> En
 
 
 def _holds(text: str, name: str) -> bool:
-    """Whether the name stands there as a word of its own."""
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+    """Whether the name stands there as a word of its own, plain or as `repr` has it; of a long one its beginning."""
+    forms = {name, repr(name)[1:-1]}
+    return any(
+        re.search(rf"(?<!\w){re.escape(form[:_LONG])}" + ("" if len(form) > _LONG else r"(?!\w)"), text)
+        for form in forms
+    )
