@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _meant_flag(message: str) -> str:
-    """For an unknown flag the nearest known one, as a hint; empty where there is none."""
+    """For an unknown flag the nearest known one, or that another command takes it, as a hint; else empty."""
     import difflib
 
     from validator.settings import Settings, flag_of
@@ -79,6 +79,8 @@ def _meant_flag(message: str) -> str:
         return ""
     given = message.split()[2].partition("=")[0]
     known = [f"--{flag_of(name)}" for name in Settings.model_fields]
+    if given in known:
+        return f"this command takes no {given}: see its --help"
     close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]}?" if close else ""
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from validator.cli import build_parser
+from validator.cli import build_parser, main
 from validator.job import SECRETS
 from validator.worker.lockdown import kernel
 
@@ -45,6 +45,20 @@ def test_secrets_are_wiped_before_any_command_runs(command: str) -> None:
         text=True,
     )
     assert done.stdout == f"{len(SECRETS)} False\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("--quiet", "this command takes no --quiet: see its --help"),
+        ("--max-latency-ms=3", "this command takes no --max-latency-ms: see its --help"),
+        ("--alow", "did you mean --allow?"),
+        ("--nothing-of-the-kind", "see `model-preflight --help`"),
+    ],
+)
+def test_a_flag_that_a_command_does_not_take_is_answered_with_a_way_on(flag, hint, capsys) -> None:
+    assert main(["inspect", "m", flag]) == 2
+    assert f"hint: {hint}\n" in capsys.readouterr().err
 
 
 def test_these_are_all_commands() -> None:
