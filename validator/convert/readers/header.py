@@ -84,12 +84,11 @@ def names(header: Header, n_features: int, library: str) -> tuple[str, ...]:
     return tuple(found) if len(found) == n_features == len(set(found)) else ()
 
 
-def transform(header: Header, library: str, dtype: str = "float64") -> Transform:
+def transform(header: Header, library: str) -> Transform:
     return Transform(
         kind=choice(header, "transform", TransformKind, library),
         factor=number(header, "factor", 1.0, library),
         offset=number(header, "offset", 0.0, library),
-        dtype=dtype,
     )
 
 

@@ -113,9 +113,7 @@ class SafetyReport:
         )
 
 
-def refused(
-    format_name: str, name: str, reason: str, hint: str, *, offset: int = 0, compression: str = ""
-) -> SafetyReport:
+def refused(format_name: str, name: str, reason: str, hint: str, *, compression: str = "") -> SafetyReport:
     """The report of a file that is refused as a whole."""
-    finding = Finding(name, "format", offset, reason, hint)
+    finding = Finding(name, "format", 0, reason, hint)
     return SafetyReport(format_name, UNSAFE, (finding,), compression=compression)
