@@ -184,7 +184,7 @@ def test_any_model(
 
 @pytest.mark.parametrize("missing", ["nan", "zero"])
 def test_mirrored_nodes_answer_the_same(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirror, "MIN_TREES", 1)
+    monkeypatch.setattr(mirror, "COLUMNS_NS", -1e9)
     booster = train("multiclass", zero_as_missing=missing == "zero")
     ensemble = assert_same(booster, 3)
     splits = ensemble.threshold.copy()
