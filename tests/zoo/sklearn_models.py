@@ -40,6 +40,15 @@ class E:
         return _made(self.path, self.params)
 
 
+class Ufunc(E):
+    """A function of numpy's."""
+
+    def __call__(self) -> Any:
+        import numpy as np
+
+        return getattr(np, self.path)
+
+
 def _argument(value: Any) -> Any:
     if isinstance(value, E):
         return value()
@@ -229,7 +238,7 @@ OTHERS: tuple[Case, ...] = (
         weights="distance",
     ),
     _other("neighbors.RadiusNeighborsClassifier", sets.iris, refused("breaks off"), radius=5.0),
-    _other("neighbors.NearestCentroid", sets.iris, refused("NearestCentroid")),
+    _other("neighbors.NearestCentroid", sets.iris),
     _other("neighbors.LocalOutlierFactor", sets.iris, novelty=True),
     *(
         _other(f"naive_bayes.{name}", sets.digits)
@@ -246,7 +255,7 @@ OTHERS: tuple[Case, ...] = (
     _other("gaussian_process.GaussianProcessRegressor", sets.diabetes, alpha=1.0),
     _other("gaussian_process.GaussianProcessClassifier", sets.iris, refused("operator")),
     _other("kernel_ridge.KernelRidge", sets.diabetes, refused("KernelRidge")),
-    _other("isotonic.IsotonicRegression", one_measure, refused("IsotonicRegression")),
+    _other("isotonic.IsotonicRegression", one_measure),
     _other("cross_decomposition.PLSRegression", sets.linnerud),
     _other("dummy.DummyClassifier", sets.iris, refused("DummyClassifier")),
     _other("covariance.EllipticEnvelope", sets.iris, refused("EllipticEnvelope"), random_state=0),
@@ -274,11 +283,36 @@ COMBINED: tuple[Case, ...] = (
     _other(
         "calibration.CalibratedClassifierCV",
         sets.cancer,
-        refused("isotonic"),
         note="isotonic, over a forest",
         estimator=FOREST,
         cv=3,
         method="isotonic",
+        quick=True,
+    ),
+    _other(
+        "calibration.CalibratedClassifierCV",
+        sets.wine,
+        note="isotonic, over boosted trees, three classes",
+        estimator=E("ensemble.HistGradientBoostingClassifier", max_iter=5, random_state=0),
+        cv=3,
+        method="isotonic",
+    ),
+    _other(
+        "calibration.CalibratedClassifierCV",
+        sets.cancer,
+        note="isotonic, over a vector machine",
+        estimator=E("svm.LinearSVC", random_state=0),
+        cv=3,
+        method="isotonic",
+    ),
+    _other(
+        "calibration.CalibratedClassifierCV",
+        sets.cancer,
+        refused("temperature"),
+        note="temperature",
+        estimator=LOGISTIC,
+        cv=3,
+        method="temperature",
     ),
     _other(
         "ensemble.VotingClassifier",
@@ -327,7 +361,6 @@ COMBINED: tuple[Case, ...] = (
     _other(
         "multioutput.RegressorChain",
         sets.linnerud,
-        refused("RegressorChain"),
         estimator=E("linear_model.Ridge"),
     ),
     line(
@@ -338,9 +371,24 @@ COMBINED: tuple[Case, ...] = (
     _other(
         "compose.TransformedTargetRegressor",
         sets.diabetes,
-        refused("TransformedTargetRegressor"),
         regressor=E("linear_model.Ridge"),
         transformer=SCALED,
+    ),
+    _other(
+        "compose.TransformedTargetRegressor",
+        sets.diabetes,
+        note="log1p, of a forest",
+        regressor=E("ensemble.RandomForestRegressor", n_estimators=5, random_state=0),
+        func=Ufunc("log1p"),
+        inverse_func=Ufunc("expm1"),
+    ),
+    _other(
+        "compose.TransformedTargetRegressor",
+        sets.diabetes,
+        refused("QuantileTransformer"),
+        note="quantiles",
+        regressor=E("linear_model.Ridge"),
+        transformer=E("preprocessing.QuantileTransformer", n_quantiles=50),
     ),
     _other(
         "model_selection.GridSearchCV",
@@ -357,7 +405,7 @@ COMBINED: tuple[Case, ...] = (
         param_grid={"max_depth": [2, 4]},
         cv=3,
     ),
-    _other("frozen.FrozenEstimator", sets.iris, refused("FrozenEstimator"), estimator=FittedBayes()),
+    _other("frozen.FrozenEstimator", sets.iris, estimator=FittedBayes()),
 )
 
 
@@ -571,7 +619,7 @@ PIPELINES: tuple[Case, ...] = (
         saving.as_cloudpickle,
         settings={"trust_pickle": "our own model, made by our own training"},
     ),
-    line("FunctionTransformer of numpy's log1p", _numpy_function("log1p"), refused("function")),
+    line("FunctionTransformer of numpy's log1p", _numpy_function("log1p"), MEASURED),
 )
 
 CASES: tuple[Case, ...] = (*TREES, *LINEAR, *OTHERS, *COMBINED, *PIPELINES)

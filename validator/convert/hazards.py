@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from validator.convert.numpy_functions import KNOWN, nodes_of
 from validator.errors import ConversionError
 from validator.python39 import dataclass
 
@@ -65,12 +66,16 @@ def _as_logistic_regression(step: Any) -> Any:
     return same
 
 
+def _thawed(step: Any) -> Any:
+    return step.estimator
+
+
 def _unusual_text(step: Any) -> bool:
     return step.analyzer != "word" or step.strip_accents is not None or step.tokenizer is not None
 
 
 def _own_function(step: Any) -> bool:
-    return step.func is not None
+    return step.func is not None and nodes_of(step.func) is None
 
 
 def _several_outputs(step: Any) -> bool:
@@ -103,11 +108,17 @@ RULES = (
         hint="use KNeighborsClassifier instead",
     ),
     Rule(
-        id="isotonic-calibration",
+        id="temperature-calibration",
         names=("CalibratedClassifierCV",),
-        applies=lambda step: step.method == "isotonic",
-        message="isotonic calibration converts to other probabilities",
-        hint="calibrate with method='sigmoid'",
+        applies=lambda step: step.method not in ("sigmoid", "isotonic"),
+        message="calibration by temperature has no converter",
+        hint="calibrate with method='isotonic' or method='sigmoid'",
+    ),
+    Rule(
+        id="frozen",
+        names=("FrozenEstimator",),
+        message="converted as the model that it keeps from being fitted again",
+        repair=_thawed,
     ),
     Rule(
         id="lda-probabilities",
@@ -168,7 +179,8 @@ RULES = (
         names=("FunctionTransformer",),
         applies=_own_function,
         message="a function of yours cannot be converted",
-        hint="move the function out of the model, into the code that prepares its features",
+        hint=f"use one of numpy's {KNOWN}, or move the function out of the model, into the code that prepares its "
+        "features",
     ),
     Rule(
         id="multilabel",
@@ -218,7 +230,6 @@ _SINGLE = (
     "final_estimator_",
     "best_estimator_",
     "regressor_",
-    "transformer_",
 )
 _LISTS = ("estimators_", "calibrated_classifiers_")
 _NAMED = ("steps", "transformers_", "transformer_list", "named_estimators_")

@@ -5,12 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from validator.convert import apart_classes, category_steps, kernel_machines, threshold_steps
-from validator.convert.ensemble import Task, TreeEnsemble
+from validator.convert import (
+    apart_classes,
+    calibration,
+    category_steps,
+    kernel_machines,
+    nearest_centroid,
+    numpy_functions,
+    target_steps,
+    threshold_steps,
+)
+from validator.convert.ensemble import Task, Transform, TreeEnsemble
 from validator.convert.onnx_wire import Graph, PackedInts
 from validator.errors import ConversionError
 from validator.python39 import pairs
@@ -91,6 +101,10 @@ def _register() -> None:
     threshold_steps.register(update_registered_converter)
     category_steps.register(update_registered_converter)
     apart_classes.register(update_registered_converter)
+    calibration.register(update_registered_converter)
+    target_steps.register(update_registered_converter)
+    numpy_functions.register(update_registered_converter)
+    nearest_centroid.register(update_registered_converter)
 
 
 def _label_and_probabilities(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
@@ -122,6 +136,9 @@ def _convert_tree(scope: Any, operator: Any, container: Any) -> None:
     from skl2onnx.common.data_types import DoubleTensorType
 
     ensemble = _ensemble(operator.raw_operator)
+    if container.get_options(operator.raw_operator, {}, fail=False).get("raw_scores"):
+        # For two classes the score is then the second column.
+        ensemble = replace(ensemble, transform=Transform(dtype=ensemble.transform.dtype))
     dtype = "float64" if _number_type(operator) is DoubleTensorType else "float32"
     from validator.convert.writer import build
 

@@ -24,7 +24,7 @@ class Nodes:
     """One step being written into a graph."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
-        self._scope, self._operator, self._container = scope, operator, container
+        self.scope, self._operator, self._container = scope, operator, container
 
     @cached_property
     def rows(self) -> str:
@@ -45,17 +45,26 @@ class Nodes:
                 yield (given if width == 1 else self.add("Gather", given, chosen, axis=1)), text
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        name: str = self._scope.get_unique_variable_name("step")
-        node = self._scope.get_unique_operator_name(op)
+        name: str = self.scope.get_unique_variable_name("step")
+        node = self.scope.get_unique_operator_name(op)
         self._container.add_node(op, list(inputs), [name], name=node, **attributes)
         return name
 
     def constant(self, values: npt.NDArray[Any]) -> str:
         from onnx import numpy_helper
 
-        name: str = self._scope.get_unique_variable_name("step")
+        name: str = self.scope.get_unique_variable_name("step")
         self._container.initializers.append(numpy_helper.from_array(values, name))
         return name
+
+    def variable(self, name: str, width: int) -> Any:
+        """The value `name` [N, width] in double, as something that other operators of skl2onnx can take."""
+        from skl2onnx.common.data_types import DoubleTensorType
+
+        made = self.scope.declare_local_variable("step", DoubleTensorType([None, width]))
+        node = self.scope.get_unique_operator_name("Identity")
+        self._container.add_node("Identity", [name], [made.full_name], name=node)
+        return made
 
     def finish(self, name: str, index: int = 0) -> None:
         """The step's output number `index`, as the type that its shape calculator promised."""
@@ -63,8 +72,8 @@ class Nodes:
 
         output = self._operator.outputs[index]
         if isinstance(output.type, FloatTensorType):
-            node = self._scope.get_unique_operator_name("Cast")
+            node = self.scope.get_unique_operator_name("Cast")
             self._container.add_node("Cast", [name], [output.full_name], name=node, to=1)
             return
-        node = self._scope.get_unique_operator_name("Identity")
+        node = self.scope.get_unique_operator_name("Identity")
         self._container.add_node("Identity", [name], [output.full_name], name=node)
