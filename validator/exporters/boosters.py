@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, List, Optional
 
-from validator.exporters.plain import Export, Header, class_labels, feature_names, plain
+from validator.exporters.plain import Export, Header, NotExpressible, class_labels, feature_names, plain
 
 
 def lightgbm(model: Any) -> Export:
@@ -64,6 +64,12 @@ def xgboost(model: Any) -> Export:
 def catboost(model: Any) -> Export:
     """Kind "catboost-json"."""
     names = model.feature_names_
+    for kind, found in (("text", "get_text_feature_indices"), ("embedding", "get_embedding_feature_indices")):
+        if getattr(model, found, list)():
+            raise NotExpressible(
+                f"the CatBoost model has {kind} features, which it turns into numbers of its own",
+                f"turn the {kind} into numbers before training, in a step of its own",
+            )
     header: Header = {
         "kind": "catboost-json",
         "wrapper": type(model).__name__,

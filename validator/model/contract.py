@@ -48,9 +48,10 @@ def choose_features(
             hint="give the columns the model was trained on, under the same names",
         )
     if extra:
+        more = f" and {len(extra) - 10} more" if len(extra) > 10 else ""
         unnamed = "" in extra or any(re.fullmatch(r"Unnamed: \d+", name) for name in extra)
         raise SampleError(
-            f"{where} has columns that the model does not know: {', '.join(map(repr, extra[:10]))}",
+            f"{where} has columns that the model does not know: {', '.join(map(repr, extra[:10]))}{more}",
             hint="the column without a name is pandas' index: save the sample with index=False"
             if unnamed
             else "name the true answer with `target`, list what is no feature under `ignore`, or leave it out",

@@ -185,6 +185,15 @@ def test_what_cannot_be_expressed_is_refused_by_name(
     assert caught.value.hint
 
 
+def test_features_that_catboost_computes_itself_are_refused_by_name() -> None:
+    words = [[f"{'good' if i % 2 else 'bad'} word{i % 7}"] for i in range(100)]
+    model = catboost.CatBoostClassifier(text_features=[0], **SMALL).fit(words, np.arange(100) % 2)
+    header, _ = export(model)
+    assert header["kind"] == "other"
+    assert "has text features" in header["reason"]
+    assert header["hint"] == "turn the text into numbers before training, in a step of its own"
+
+
 def test_another_probability_threshold_is_refused() -> None:
     model = catboost.CatBoostClassifier(**SMALL).fit(X, SCORE > 0)
     model.set_probability_threshold(0.3)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn import metrics
 
+from validator.errors import SampleError
 from validator.worker.quality import bootstrap, scores
 from validator.worker.quality.comparison import measured
 from validator.worker.quality.rows import Gathering, positions
@@ -166,7 +167,7 @@ def test_rows_without_a_true_answer_are_left_out(binary):
 def test_a_true_answer_that_is_no_class_is_named(binary):
     truth = binary["truth"].copy()
     truth[700] = 7
-    with pytest.raises(ValueError, match="'7', which is none of the model's classes"):
+    with pytest.raises(SampleError, match="'7', which is none of the model's classes"):
         gathered("binary", truth, binary["models"][0])
 
 
@@ -236,3 +237,12 @@ def test_positions_are_the_same_for_numbers_and_their_texts(values, kind):
 
 def test_positions_of_what_is_no_class():
     assert positions(np.array([2.5, 1.0, np.nan]), [0, 1]).tolist() == [-1, 1, -1]
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [(np.array(["1", "high"], dtype=object), "no numbers.*'high'"), (np.array([1.0, np.inf]), "infinity")],
+)
+def test_true_answers_of_a_regressor_are_finite_numbers(truth: Any, said: str) -> None:
+    with pytest.raises(SampleError, match=said):
+        gathered("regression", truth, (None, np.zeros(2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Sequence
 
+from validator.errors import SampleError
 from validator.worker.quality.chunks import Chunks
 from validator.worker.quality.slices import SliceColumn
 
@@ -68,10 +69,8 @@ class Gathering:
         """The next batch: true answers [n], each model's (label [n] or None, the output's name, values [n, K]), slice
         columns [n].
 
-        Rows without a true answer are left out. Raises ValueError for a true answer that is no class of the model.
+        Rows without a true answer are left out. Raises SampleError for a true answer that the model cannot give.
         """
-        import numpy as np
-
         known = ~_missing(truth)
         self.left_out += int((~known).sum())
         if not known.all():
@@ -86,11 +85,14 @@ class Gathering:
             codes = positions(truth, self._classes[0])
             if (codes == UNKNOWN).any():
                 odd = truth[int((codes == UNKNOWN).argmax())]
-                raise ValueError(
-                    f"the sample's true answers hold {str(odd)[:60]!r}, which is none of the model's classes"
+                known = ", ".join(repr(name)[:40] for name in list(self._classes[0])[:8])
+                raise SampleError(
+                    f"the sample's true answers hold {str(odd)[:60]!r}, "
+                    f"which is none of the model's classes: {known}",
+                    hint="write the true answers as the model was trained on them, or check `target`",
                 )
         else:
-            codes = np.asarray(truth, dtype=np.float64)
+            codes = _as_numbers(truth)
         self._truth.parts.append(codes)
         for i, (label, name, values) in enumerate(answers):
             self._has_probabilities[i] &= name == "probabilities"
@@ -156,6 +158,24 @@ def _key(value: Any) -> str:
         return str(float(value))
     except (TypeError, ValueError):
         return str(value)
+
+
+def _as_numbers(truth: Any) -> Any:
+    """Raises SampleError for what is no finite number."""
+    import numpy as np
+
+    try:
+        numbers = np.asarray(truth, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise SampleError(
+            f"the sample's true answers are no numbers: {str(error)[:200]}",
+            hint="write the true answers as numbers, or check `target`",
+        ) from error
+    if np.isinf(numbers).any():
+        raise SampleError(
+            "the sample's true answers hold infinity", hint="correct those rows, or empty what is not known"
+        )
+    return numbers
 
 
 def _missing(values: Any) -> Any:
