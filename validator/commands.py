@@ -30,7 +30,7 @@ def validate(flags: Flags, environ: Environ) -> int:
     """The whole gate, on one model or several. The worst verdict decides; publishing it cannot change it."""
     from validator.github.outcome import Outcome
     from validator.job import Job
-    from validator.stages.conclusion import RESULT_NAME, forget_earlier, write_overview
+    from validator.stages.conclusion import RESULT_NAME, forget_earlier, write_overview, write_unchanged
     from validator.targets import settings_name, targets
 
     given = {name: value for name, value in flags.items() if value != []}
@@ -51,21 +51,28 @@ def validate(flags: Flags, environ: Environ) -> int:
         job.refuse_to_load()
         forget_earlier(settings.out)
         models = targets(settings)
+        job.refuse_outside(models)
         chosen = job.to_judge(models)
     except PreflightError as error:
         trouble, chosen = error, []
     if trouble is None:
         found, trouble = _judge(chosen, environ, quiet=settings.quiet or settings.json_output)
+    untouched = () if chosen or trouble else tuple(settings_name(one) for one in models)
+    try:
+        if untouched:
+            write_unchanged(settings.out, untouched)
         if len(models) > 1 and found:
             write_overview(settings.out, found)
+    except PreflightError as error:
+        trouble = trouble or error
     if found:
         _show(found, settings)
     outcome = Outcome.judged(found)
     if trouble is not None:
         complain(trouble)
         outcome = Outcome.could_not_judge(trouble, found)
-    elif models and not chosen:
-        outcome = Outcome.no_model_changed([settings_name(one) for one in models])
+    elif untouched:
+        outcome = Outcome.no_model_changed(untouched)
         print(outcome.line, file=log)
     written = [one.out for one in chosen if (one.out / RESULT_NAME).is_file()]
     unpublished = _tell(job, outcome, written)

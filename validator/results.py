@@ -302,6 +302,13 @@ class Environment(Value):
     trust_reason: Name = ""
 
 
+class Untouched(Value):
+    """`unchanged.json`, of a run that had nothing to judge: the names of the models of which none was changed."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    unchanged: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1_000)]
+
+
 class GateResult(Value):
     """One model's run: the root of `result.json`."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from validator.github.marker import parse
+from validator.stages.conclusion import write_unchanged
 
 HEAD = "4b7615dce52c4c05ce4e1d374e9c61a13717ac7c"
 
@@ -172,6 +173,43 @@ def test_pull_request_target_publishes_red_and_never_green_for_a_fork(
     job = make_job(name="pull_request_target")
     assert job.target.why_not_load
     job.publish_folder(write_result(tmp_path / "a", make_result()))
+    assert the_status(fork)["state"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("event", "files", "state", "words"),
+    [
+        ({}, ["README.md"], "success", "fork octocat/models, run 5: pass: no model changed"),
+        ({"conclusion": "failure"}, ["README.md"], "error", "the run ended as failure"),
+        ({}, [".github/workflows/validate.yml"], "error", "changes `.github/workflows/validate.yml`"),
+    ],
+)
+def test_a_forks_word_that_no_model_changed_is_believed_as_a_pass_is(
+    make_job, fork, tmp_path, event, files, state, words
+):
+    """With `only-changed` the first workflow has no result to upload, and the required status must arrive."""
+    fork.seed({"files": {"1": [{"filename": name, "status": "modified"} for name in files]}})
+    folder = tmp_path / "preflight"
+    write_unchanged(folder, ["churn"])
+    make_job(run_event(fork, **event), name="workflow_run").publish_folder(folder)
+    assert the_status(fork)["state"] == state
+    assert words in the_status(fork)["description"]
+    assert fork.comments(1) == []
+
+
+def test_a_result_outweighs_the_word_that_nothing_changed(
+    make_job, fork, make_result, write_result, tmp_path
+):
+    write_unchanged(tmp_path / "p", ["churn"])
+    write_result(tmp_path / "p/a", make_result("fail", name="a"))
+    make_job(run_event(fork), name="workflow_run").publish_folder(tmp_path / "p")
+    assert the_status(fork)["state"] == "failure"
+
+
+@pytest.mark.parametrize("text", ['{"unchanged":[]}', '{"unchanged":["a"],"x":1}', "[]", '{"unchanged":"a"}'])
+def test_a_word_of_another_form_is_no_word(make_job, fork, tmp_path, text):
+    (tmp_path / "unchanged.json").write_text(text)
+    make_job(run_event(fork), name="workflow_run").publish_folder(tmp_path)
     assert the_status(fork)["state"] == "error"
 
 

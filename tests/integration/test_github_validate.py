@@ -133,8 +133,10 @@ def test_nothing_touched_is_green(step: Step) -> None:
     done = step.run(*arguments)
     assert done.code == 0, done.out + done.err
     assert step.status["description"] == "pass: no model changed"
-    assert not (step.folder / "preflight").exists()
+    assert [path.name for path in (step.folder / "preflight").iterdir()] == ["unchanged.json"]
     assert step.comments == []
+    again = step.job.publish_folder(step.folder / "preflight")
+    assert again.verdict == "pass"
 
 
 def test_wrong_settings_are_told_on_the_pull_request(step: Step) -> None:
@@ -151,6 +153,16 @@ def test_no_model_is_loaded_beside_secrets(step: Step) -> None:
     assert done.code == 2
     assert "pull_request_target" in done.err
     assert not (step.folder / "preflight").exists()
+
+
+def test_a_link_out_of_the_checkout_is_refused(step: Step, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(TRADING / "sample.parquet", tmp_path / "elsewhere" / "sample.parquet")
+    (step.folder / "data").symlink_to(tmp_path / "elsewhere")
+    done = step.run("validate", "trading.pkl", "--data", "data/sample.parquet")
+    assert done.code == 2
+    assert "lies outside of" in done.err
+    assert step.status["state"] == "error"
 
 
 def test_a_lost_comment_fails_the_run_only_where_it_is_required(step: Step) -> None:

@@ -1,7 +1,8 @@
 """Reading a result folder that somebody else has made: sizes, links, paths and the schema are checked, in this order.
 
-Only `result.json` is read, in the folder itself or in folders directly below it (several models). The reports beside
-it are ignored: what is published is rendered anew from our own templates.
+Only `result.json` is read, in the folder itself or in folders directly below it (several models), and where there is
+none `unchanged.json`, of a run that had nothing to judge. The reports beside it are ignored: what is published is
+rendered anew from our own templates.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from validator.errors import PublishError
 from validator.github.wording import is_inside, one_line
-from validator.results import GateResult
+from validator.results import GateResult, Untouched, Value
 
 RESULT_NAME = "result.json"
+UNCHANGED_NAME = "unchanged.json"
 MAX_RESULT_BYTES = 8 * 1024 * 1024
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 MAX_MODELS = 100
@@ -29,20 +32,38 @@ class HostileResultError(PublishError):
     """The folder is not one that this version of the command wrote, or it is too large to be believed."""
 
 
+class NoResultError(HostileResultError):
+    """There is no result in it."""
+
+
 def read_results(folder: Path) -> tuple[GateResult, ...]:
     """All results in the folder, in the order of their folders' names. Follows no link, opens no path from inside.
 
     Raises HostileResultError when there is none, or one that breaks a limit or the schema.
     """
-    try:
-        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise _refused(f"{folder} cannot be opened as a folder: {error.strerror}") from error
+    root = _opened(folder)
     try:
         names = [RESULT_NAME, *(f"{name}/{RESULT_NAME}" for name in _folders(root))]
         return _read_all(root, names)
     finally:
         os.close(root)
+
+
+def read_unchanged(folder: Path) -> tuple[str, ...] | None:
+    """The models that a run has found untouched; None where it does not say so. Raises as `read_results`."""
+    root = _opened(folder)
+    try:
+        raw = _read(root, UNCHANGED_NAME)
+        return None if raw is None else _valid(Untouched, raw, UNCHANGED_NAME).unchanged
+    finally:
+        os.close(root)
+
+
+def _opened(folder: Path) -> int:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise _refused(f"{folder} cannot be opened as a folder: {error.strerror}") from error
 
 
 def _read_all(root: int, names: list[str]) -> tuple[GateResult, ...]:
@@ -57,7 +78,7 @@ def _read_all(root: int, names: list[str]) -> tuple[GateResult, ...]:
             raise _refused(f"more than {MAX_MODELS} results or {MAX_TOTAL_BYTES} bytes of them")
         found.append(_parsed(raw, name))
     if not found:
-        raise _refused(f"there is no {RESULT_NAME} in it")
+        raise NoResultError(f"the result folder is refused: there is no {RESULT_NAME} in it", hint=_HINT)
     return tuple(found)
 
 
@@ -106,16 +127,23 @@ def _content(descriptor: int, name: str) -> bytes:
 
 
 def _parsed(raw: bytes, name: str) -> GateResult:
+    result = _valid(GateResult, raw, name)
+    if _has_absurd_number(result.model_dump()):
+        raise _refused(f"{_shown(name)} holds a whole number of more than 64 bits")
+    return _without_foreign_paths(result, name)
+
+
+_T = TypeVar("_T", bound=Value)
+
+
+def _valid(kind: type[_T], raw: bytes, name: str) -> _T:
     try:
-        result = GateResult.model_validate_json(raw)
+        return kind.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = one_line(".".join(map(str, first["loc"])), 100)
         what = one_line(f"{where}: {first['msg']}" if where else first["msg"], 300)
         raise _refused(f"{_shown(name)} does not follow the schema: {what}") from None
-    if _has_absurd_number(result.model_dump()):
-        raise _refused(f"{_shown(name)} holds a whole number of more than 64 bits")
-    return _without_foreign_paths(result, name)
 
 
 def _without_foreign_paths(result: GateResult, name: str) -> GateResult:

@@ -79,7 +79,7 @@ class Outcome:
             why = self.origin.reason or "its origin is not known"
             return f"not accepted from {self.origin.label or 'there: '}{one_line(why, 200)}; {self.origin.remedy}"
         if self.unchanged is not None and not self.results:
-            return "pass: no model changed"
+            return self.origin.label + "pass: no model changed"
         return self.origin.label + headline(self.results)
 
     @property
@@ -93,9 +93,9 @@ class Outcome:
         """The report as Markdown within the limits, led by a notice of where it came from."""
         from validator.report.markdown import render_markdown, render_no_change
 
-        if self.unchanged is not None and not self.results:
-            return render_no_change(self.unchanged, tool_version=tool_version, full_report_url=url)
         lead = f"{self.origin.notice}\n" if self.origin.notice else ""
+        if self.unchanged is not None and not self.results:
+            return lead + render_no_change(self.unchanged, tool_version=tool_version, full_report_url=url)
         if self.error is not None:
             lead += _error_body(self.error)
         if not self.results:

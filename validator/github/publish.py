@@ -16,7 +16,7 @@ from validator.github.api import GitHubApi
 from validator.github.check_run import MAX_SUMMARY_BYTES, publish_check_run
 from validator.github.comment import MAX_COMMENT_CHARS, StickyComment
 from validator.github.event import Target
-from validator.github.hostile import read_results
+from validator.github.hostile import NoResultError, read_results, read_unchanged
 from validator.github.marker import marker_for
 from validator.github.outcome import Outcome
 from validator.github.publication import (
@@ -61,10 +61,19 @@ def publish_folder(
     A folder that is refused is published as "could not judge", so that a required status says why it blocks.
     """
     try:
-        outcome = Outcome(results=read_results(folder), uploaded=True)
+        outcome = _uploaded(folder)
     except PublishError as error:
         outcome = Outcome.could_not_judge(error)
     return publish(outcome, target=target, settings=settings, around=around)
+
+
+def _uploaded(folder: Path) -> Outcome:
+    try:
+        return Outcome(results=read_results(folder), uploaded=True)
+    except NoResultError:
+        if (models := read_unchanged(folder)) is None:
+            raise
+        return Outcome(unchanged=models, uploaded=True)
 
 
 class _Publishing:

@@ -5,8 +5,8 @@ does: the pull request's own version of the workflow runs there. So the result i
 
 - `fail` is believed. Nobody gains by it.
 - `pass` from this repository's own branches, Dependabot's among them, is believed where the run ended in success:
-  whoever can push there can set any status anyway. A run that did not may have uploaded what it found, not what it
-  judged: a result folder that was committed, or left by an earlier run.
+  whoever can push there can set any status anyway. A run that did not may have uploaded the results
+  of some models alone, or a folder that was committed.
 - `pass` from a fork becomes green only when GitHub itself confirms that the run ended in success, and that the judged
   commit changes neither a workflow nor settings; and it says that it is the fork's run speaking. Otherwise
   the status is `error`, which blocks as red does, and says what a maintainer can do.

@@ -17,13 +17,14 @@ from validator.checklist import Verdict, decide
 from validator.draft import Draft
 from validator.errors import PreflightError, UsageError
 from validator.model.file import identify
-from validator.results import Environment, GateResult
+from validator.results import Environment, GateResult, Untouched
 from validator.settings import Settings
 from validator.suites.common import Finding, failed, passed, result, seen
 
 #: How far clocks of honest machines may be apart, time zones mistaken for UTC included.
 _AHEAD = timedelta(days=1)
 RESULT_NAME = "result.json"
+UNCHANGED_NAME = "unchanged.json"
 REPORT_NAMES = ("report.md", "report.html", "junit.xml")
 
 
@@ -127,6 +128,15 @@ def write_overview(out: Path, found: Sequence[GateResult]) -> None:
     _write_reports(out, found, _owner(out))
 
 
+def write_unchanged(out: Path, models: Sequence[str]) -> None:
+    """That none of these models was changed, for a second workflow that publishes what this one uploads.
+
+    Raises UsageError when it cannot be written.
+    """
+    prepare_folder(out)
+    write_file(out / UNCHANGED_NAME, Untouched(unchanged=tuple(models)).model_dump_json() + "\n", _owner(out))
+
+
 def _write_reports(out: Path, found: Sequence[GateResult], owner: tuple[int, int] | None) -> None:
     from validator.report.junit import render_junit
     from validator.report.markdown import render_markdown
@@ -191,7 +201,7 @@ def forget_earlier(out: Path) -> None:
 
 
 def _forget(folder: Path) -> None:
-    for name in (RESULT_NAME, *REPORT_NAMES):
+    for name in (RESULT_NAME, UNCHANGED_NAME, *REPORT_NAMES):
         (folder / name).unlink(missing_ok=True)
 
 
