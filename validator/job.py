@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from validator import __version__
 from validator.errors import PublishError, UsageError
 from validator.github.event import Target, load_target
+from validator.model.file import refuse_outside
 from validator.settings import Settings
 from validator.stages.context import own_packages
 from validator.stages.wrapper import watched_paths
@@ -50,6 +51,17 @@ class Job:
             raise UsageError(
                 why, hint="judge it on pull_request and publish from workflow_run: see docs/github.md"
             )
+
+    def refuse_outside(self, models: Sequence[Settings]) -> None:
+        """Raises UsageError for a file from outside of the checkout: a link in a pull request must not lead there."""
+        workspace = self.environ.get("GITHUB_WORKSPACE")
+        if self.target is None or not workspace:
+            return
+        roots = [root for root in (workspace, self.environ.get("RUNNER_TEMP")) if root]
+        for one in models:
+            for path in (one.model[0], one.data, one.onnx):
+                if path:
+                    refuse_outside(path, roots)
 
     def to_judge(self, models: Sequence[Settings]) -> list[Settings]:
         """The models to judge: all, or with `only_changed` those that the change touches; all where in doubt."""

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Union
@@ -60,15 +61,13 @@ class ModelFile:
         return self.loadable.format in {"pickle", "joblib"}
 
 
-def identify(path: PathLike, *, within: PathLike | None = None) -> ModelFile:
-    """Recognise the model file or MLflow folder at `path`; with `within`, it must really lie below that.
+def identify(path: PathLike) -> ModelFile:
+    """Recognise the model file or MLflow folder at `path`.
 
     Raises UsageError where there is nothing to judge (no such file, a plain folder, a link, a pipe or device,
     not readable), and ModelError where there is a file but no model in it (empty, Git-LFS pointer, unknown).
     """
     target = Path(path)
-    if within is not None:
-        _refuse_outside(target, Path(within))
     mode = _mode(target)
     if stat.S_ISDIR(mode):
         return _identify_folder(target)
@@ -139,12 +138,13 @@ def _kind(mode: int) -> str:
     return "something special"
 
 
-def _refuse_outside(target: Path, within: Path) -> None:
-    real, root = Path(os.path.realpath(target)), Path(os.path.realpath(within))
-    if real != root and root not in real.parents:
+def refuse_outside(path: PathLike, roots: Sequence[PathLike]) -> None:
+    """Raise UsageError where what is at `path`, all links followed, lies below none of the folders `roots`."""
+    real = Path(os.path.realpath(path))
+    if not any(real.is_relative_to(os.path.realpath(root)) for root in roots):
         raise UsageError(
-            f"{target} lies outside of {within}",
-            hint="Put the model inside the workspace and give its path without links or `..`.",
+            f"{path} lies outside of {' and '.join(map(str, roots))}",
+            hint="Put it inside the workspace and give its path without links or `..`.",
         )
 
 
@@ -193,7 +193,7 @@ def _identify_folder(folder: Path) -> ModelFile:
         text = stream.read(_MLMODEL_BYTES).decode("utf-8", "replace")
     name = _mlflow_data(folder, text)
     payload_path = folder / name
-    _refuse_outside(payload_path, folder)
+    refuse_outside(payload_path, [folder])
     if stat.S_ISDIR(_mode(payload_path)):
         raise ModelError(
             f"the MLflow model in {folder} names the folder {name} as its model",

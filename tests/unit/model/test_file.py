@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from validator.errors import ModelError, UsageError
-from validator.model.file import identify, open_regular, read_verified
+from validator.model.file import identify, open_regular, read_verified, refuse_outside
 from validator.model.formats import HEAD_BYTES, format_of, is_pickle
 
 STATE = {"weights": np.arange(30.0), "names": ["a", "b"] * 40}
@@ -202,16 +202,16 @@ def test_open_regular_refuses_a_folder(tmp_path: Path) -> None:
         open_regular(tmp_path)
 
 
-def test_within_refuses_what_lies_outside(tmp_path: Path) -> None:
+def test_what_lies_outside_of_every_root_is_refused(tmp_path: Path) -> None:
     inside = tmp_path / "work"
     inside.mkdir()
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(STATE))
     (inside / "up").symlink_to(tmp_path)
     for path in (inside / ".." / "model.pkl", inside / "up" / "model.pkl"):
         with pytest.raises(UsageError, match="outside"):
-            identify(path, within=inside)
-    (inside / "model.pkl").write_bytes(pickle.dumps(STATE))
-    assert identify(inside / "model.pkl", within=inside).format == "pickle"
+            refuse_outside(path, [inside])
+        refuse_outside(path, [inside, tmp_path])
+    refuse_outside(inside / "model.pkl", [inside])
 
 
 def test_null_byte_in_path_is_a_usage_error() -> None:
