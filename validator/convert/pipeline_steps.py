@@ -18,6 +18,7 @@ from validator.convert import (
     nearest_centroid,
     numpy_functions,
     target_steps,
+    text_imputer,
     threshold_steps,
 )
 from validator.convert.ensemble import Task, Transform, TreeEnsemble
@@ -251,6 +252,9 @@ def _register_imputer(update: Callable[..., None]) -> None:
     def convert(scope: Any, operator: Any, container: Any) -> None:
         from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
+        if text_imputer.fills_text(operator):
+            text_imputer.impute_text(scope, operator, container)
+            return
         step, given = operator.raw_operator, operator.inputs
         statistics = np.asarray(step.statistics_)
         numeric = len(given) == 1 and type(given[0].type) in (DoubleTensorType, FloatTensorType)
