@@ -115,8 +115,8 @@ def _labels(classes: tuple[Any, ...]) -> dict[Any, Any]:
 
 def _tidy(name: str, answer: Any) -> NDArray[Any]:
     """One array: [N, 1] becomes [N] but for probabilities; text becomes objects; ZipMap's dictionaries a matrix."""
-    if isinstance(answer, list):
-        answer = [list(row.values()) for row in answer] if answer and isinstance(answer[0], dict) else answer
+    if isinstance(answer, list) and answer and isinstance(answer[0], dict):
+        answer = np.array([list(row.values()) for row in answer], dtype=np.float32)  # as ZipMap gives them
     array = np.asarray(answer)
     if array.dtype.kind in "US":
         array = array.astype(object)

@@ -16,7 +16,15 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.stages.baseline import BaseVersion, NoVersion
 from validator.stages.companion import Companion
 from validator.stages.context import Context
-from validator.stages.loading import Data, Native, fit_sample, infer_contract, onnx_runtime, open_sample
+from validator.stages.loading import (
+    Data,
+    Native,
+    agreed_task,
+    fit_sample,
+    infer_contract,
+    onnx_runtime,
+    open_sample,
+)
 from validator.stages.quality import Measuring, judge_quality
 from validator.stages.reading import Reading
 from validator.suites.common import Subject, not_applicable, passed, result, seen, warned
@@ -108,9 +116,9 @@ def read_alone(context: Context, native: Native, data: Data, base: BaseVersion |
 
 def _learn_task(context: Context, native: Native, data: Data) -> None:
     """What the model does, told by the outputs it gives; the settings and the contract know better."""
-    settings, draft = context.settings, context.draft
-    given = settings.contract.task if settings.task == "auto" else settings.task
-    draft.model = draft.model.model_copy(update={"task": given or _task_of(native.runtime, data)})
+    draft = context.draft
+    task = agreed_task(context, _task_of(native.runtime, data), "ONNX model")
+    draft.model = draft.model.model_copy(update={"task": task})
     draft.contract = infer_contract(context, data.observer, native.facts)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
 
-from validator.errors import ModelError, PreflightError, UsageError
+from validator.errors import ModelError, PreflightError, SettingsError, UsageError
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, category_names, recorded_categories
 from validator.model.safety import SafetyReport
@@ -23,6 +23,7 @@ from validator.stages.imports import JUDGING, MEASURING, TOOLS
 from validator.stages.versions import judge_versions
 from validator.suites.common import Subject, passed, result, seen, warned
 
+_CLASSIFIERS = ("binary", "multiclass")
 #: Rows that the smoke, error and latency suites work on: the first of the sample.
 _SUBJECT_ROWS = 10_000
 
@@ -152,11 +153,22 @@ def onnx_runtime(context: Context, onnx: bytes) -> WorkerRuntime:
 
 
 def _task(context: Context, facts: dict[str, Any]) -> Task:
-    if context.settings.task != "auto":
-        return context.settings.task
-    if context.settings.contract.task is not None:
-        return context.settings.contract.task
-    return next((task for task in get_args(Task) if task == facts.get("task")), "unknown")
+    own: Task = next((task for task in get_args(Task) if task == facts.get("task")), "unknown")
+    return agreed_task(context, own, str(facts["model_class"]))
+
+
+def agreed_task(context: Context, own: Task, model: str) -> Task:
+    """What the model itself says, unless it is told. Raises SettingsError where a classifier is told to be none."""
+    told = context.settings.contract.task if context.settings.task == "auto" else context.settings.task
+    if told is None:
+        return own
+    if own in _CLASSIFIERS and told not in _CLASSIFIERS:
+        raise SettingsError(
+            f"the task is set to {told}, but the {model} is a classifier ({own}): its labels and probabilities "
+            "would go unchecked",
+            hint="leave the task out, as the model itself says it, or save a model of that task",
+        )
+    return told
 
 
 def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:

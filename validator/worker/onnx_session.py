@@ -141,7 +141,7 @@ def _tidy(name: str, array: Any) -> Any:
 
 
 def _zipmap(rows: List[Any]) -> Any:
-    """A ZipMap's list of dictionaries (files made by others) as one array [N, C]."""
+    """A ZipMap's list of dictionaries (files made by others) as one array [N, C], float32 as its operator's is."""
     import numpy as np
 
-    return np.array([list(row.values()) for row in rows])
+    return np.array([list(row.values()) for row in rows], dtype=np.float32)
