@@ -63,7 +63,7 @@ class ModelEntry(_Table):
     name: str | None = None
     target: str | None = None
     contract: ContractSettings | None = None
-    max_latency_ms: float | None = None
+    max_latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
     baseline: str | None = None
     python: str | None = None
     requirements: Requirements | None = None
@@ -79,7 +79,12 @@ def _field(default: Any, group: str, description: str, **extra: Any) -> Any:
 
 
 class Settings(_Table):
-    """All settings of one run. Times in milliseconds or seconds as their names say; sizes in MiB."""
+    """All settings of one run. Times in milliseconds or seconds as their names say; sizes in MiB.
+
+    A limit that is no finite number is refused: nothing ever exceeds NaN.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     model: Items = _field((), "Model", "the model file, or several paths or globs", metavar="MODEL")
     data: str | None = _field(

@@ -90,6 +90,29 @@ def test_wrong_settings_name_their_source_and_the_nearest_right_name(
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("number", ["nan", "inf"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "max_latency_ms = {}",
+        "tolerance = {}",
+        "quality = {{ auc = {} }}",
+        "max_quality_loss = {{ auc = {} }}",
+        "[[models]]\nmodel = 'a.pkl'\nmax_latency_ms = {}",
+    ],
+)
+def test_a_limit_that_nothing_exceeds_is_refused(tmp_path, line, number):
+    write(tmp_path, line.format(number))
+    with pytest.raises(SettingsError, match="finite number"):
+        resolve({}, {}, tmp_path)
+
+
+def test_a_models_own_limit_is_held_to_the_same_range(tmp_path):
+    write(tmp_path, "[[models]]\nmodel = 'a.pkl'\nmax_latency_ms = -3\n")
+    with pytest.raises(SettingsError, match="greater than 0"):
+        resolve({}, {}, tmp_path)
+
+
 def test_the_token_is_never_shown(tmp_path):
     found = resolve({}, {"PREFLIGHT_GITHUB_TOKEN": "ghp_secret"}, tmp_path)
     assert found.github_token == "ghp_secret"
