@@ -132,6 +132,10 @@ class Ran:
     folder: Path
 
     @property
+    def is_judged(self) -> bool:
+        return (self.folder / "result.json").exists()
+
+    @property
     def result(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
         return found
