@@ -16,7 +16,9 @@ def targets(settings: Settings) -> list[Settings]:
 
     Raises UsageError when no model is named, a glob finds nothing, or two models share a name.
     """
-    found = [_for_path(settings, path) for path in _paths(settings.model)] if settings.model else []
+    found = (
+        [_for_path(settings, path) for path in _paths(settings.model, settings.out)] if settings.model else []
+    )
     found = found or [_for_entry(settings, entry) for entry in settings.models]
     if not found:
         raise UsageError("no model was given", hint="model-preflight validate MODEL --data SAMPLE")
@@ -39,18 +41,27 @@ def settings_name(settings: Settings) -> str:
     return safe_name(settings.name or Path(settings.model[0]).stem)
 
 
-def _paths(patterns: tuple[str, ...]) -> list[str]:
+def _paths(patterns: tuple[str, ...], out: Path) -> list[str]:
+    """Patterns do not look into the output folder: what an earlier run converted is no model of the repository."""
     found: list[str] = []
     for pattern in patterns:
         if Path(pattern).exists() or not _GLOB_SIGNS & set(pattern):
             found.append(pattern)
             continue
         base = Path(pattern).anchor or "."
-        matches = sorted(str(path) for path in Path(base).glob(pattern.removeprefix(base)))
+        matches = sorted(
+            str(path) for path in Path(base).glob(pattern.removeprefix(base)) if not _lies_in(path, out)
+        )
         if not matches:
             raise UsageError(f"no file matches {pattern}", hint="check the pattern; ** looks into subfolders")
         found.extend(matches)
     return list(dict.fromkeys(found))
+
+
+def _lies_in(path: Path, out: Path) -> bool:
+    """Whether it lies in the output folder, where that is a folder of its own."""
+    folder = out.resolve()
+    return path.resolve().is_relative_to(folder) and not Path.cwd().is_relative_to(folder)
 
 
 def _for_path(settings: Settings, path: str) -> Settings:
