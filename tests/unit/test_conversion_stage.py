@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from validator.errors import ConversionError
 from validator.results import Hazard
-from validator.stages.conversion import _judge_hazards
+from validator.stages.conversion import _judge_hazards, _refuse_booster
 from validator.suites.common import result
 
 
@@ -28,3 +32,20 @@ def test_a_hazard_that_is_refused_fails():
 @pytest.mark.parametrize(("actions", "status"), [((), "pass"), (("repaired",), "pass"), (("noted",), "warn")])
 def test_others_do_not(actions, status):
     assert judged(*actions).status == status
+
+
+def _refuse(framework: str, header: dict[str, Any]) -> None:
+    context: Any = SimpleNamespace(draft=SimpleNamespace(model=SimpleNamespace(framework=framework)))
+    _refuse_booster(context, SimpleNamespace(header=header))
+
+
+def test_a_booster_that_is_not_expressed_is_refused_for_the_reason_that_was_found():
+    header = {
+        "kind": "other",
+        "reason": "the CatBoost model has text features",
+        "hint": "turn them into numbers",
+    }
+    with pytest.raises(ConversionError, match="has text features") as caught:
+        _refuse("catboost", header)
+    assert caught.value.hint == "turn them into numbers"
+    _refuse("sklearn", header)

@@ -19,6 +19,8 @@ from validator.stages.inspection import scan
 from validator.stages.loading import Columns, Native, onnx_runtime
 from validator.suites.common import Finding, failed, passed, result, seen, warned
 
+_BOOSTERS = ("lightgbm", "xgboost", "catboost")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
@@ -112,6 +114,7 @@ def _given(context: Context) -> bytes:
 
 def _made(context: Context, export: Export, columns: Columns) -> bytes:
     if not export.has_trees:
+        _refuse_booster(context, export)
         context.workshop.zygote(TOOLS).preload(FALLING_BACK)
     worker = context.start("convert")
     reply, told = _from_trees(context, worker, export) if export.has_trees else (None, None)
@@ -131,6 +134,15 @@ def _made(context: Context, export: Export, columns: Columns) -> bytes:
         hazards=told.hazards,
     )
     return onnx
+
+
+def _refuse_booster(context: Context, export: Export) -> None:
+    """Of boosters skl2onnx knows no more than our own exporters: what those said is the reason."""
+    if context.draft.model.framework in _BOOSTERS and export.header.get("reason"):
+        raise ConversionError(
+            str(export.header["reason"])[:1000],
+            hint=str(export.header.get("hint") or "train a model of another kind")[:1000],
+        )
 
 
 def _from_trees(context: Context, worker: Worker, export: Export) -> tuple[Reply, replies.Conversion]:

@@ -24,6 +24,7 @@ from validator.stages.versions import judge_versions
 from validator.suites.common import Subject, passed, result, seen, warned
 
 _CLASSIFIERS = ("binary", "multiclass")
+_TASK_HINT = "leave the task out, as the model itself says it, or save a model of that task"
 #: Rows that the smoke, error and latency suites work on: the first of the sample.
 _SUBJECT_ROWS = 10_000
 
@@ -158,7 +159,7 @@ def _task(context: Context, facts: dict[str, Any]) -> Task:
 
 
 def agreed_task(context: Context, own: Task, model: str) -> Task:
-    """What the model itself says, unless it is told. Raises SettingsError where a classifier is told to be none."""
+    """What the model itself says, unless it is told. Raises SettingsError where the two do not go together."""
     told = context.settings.contract.task if context.settings.task == "auto" else context.settings.task
     if told is None:
         return own
@@ -166,7 +167,12 @@ def agreed_task(context: Context, own: Task, model: str) -> Task:
         raise SettingsError(
             f"the task is set to {told}, but the {model} is a classifier ({own}): its labels and probabilities "
             "would go unchecked",
-            hint="leave the task out, as the model itself says it, or save a model of that task",
+            hint=_TASK_HINT,
+        )
+    if told in _CLASSIFIERS and own in ("regression", "ranking", "outlier"):
+        raise SettingsError(
+            f"the task is set to {told}, but the {model} gives no class labels or probabilities ({own})",
+            hint=_TASK_HINT,
         )
     return told
 

@@ -33,3 +33,9 @@ def test_a_task_is_told_where_the_model_leaves_it_open(told: str, own: Any, agre
 def test_a_classifier_is_not_told_to_be_something_else(told: str, contract: str | None) -> None:
     with pytest.raises(SettingsError, match="the LGBMClassifier is a classifier"):
         agreed_task(_context(told, contract), "binary", "LGBMClassifier")
+
+
+@pytest.mark.parametrize("own", ["regression", "ranking", "outlier"])
+def test_what_gives_no_labels_is_not_told_to_be_a_classifier(own: Any) -> None:
+    with pytest.raises(SettingsError, match=f"gives no class labels or probabilities \\({own}\\)"):
+        agreed_task(_context("binary"), own, "LGBMRegressor")
