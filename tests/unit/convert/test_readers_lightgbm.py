@@ -310,6 +310,12 @@ def test_classifier_without_probabilities_is_refused() -> None:
         read(train("poisson").model_to_string(), class_labels=(0, 1))
 
 
+def test_a_classifier_that_knows_one_class_is_told_as_such() -> None:
+    with pytest.raises(ConversionError, match="knows a single class, '0'") as caught:
+        read(train("binary").model_to_string(), class_labels=(0,))
+    assert caught.value.hint == "train it on rows of every class"
+
+
 def test_category_sets_are_met() -> None:
     ensemble = assert_same(train("regression", max_cat_to_onehot=1), 0)
     sizes = np.diff(ensemble.set_indptr)

@@ -43,6 +43,11 @@ class Answers:
         if (name == "binary") != (targets == 1):
             raise refusal(f"objective {name} with {targets} trees an iteration")
         labels = tuple(range(classes)) if class_labels is None else tuple(class_labels)
+        if len(labels) == 1:
+            raise ConversionError(
+                f"the LightGBM classifier knows a single class, {str(labels[0])[:40]!r}: nothing is told apart",
+                hint="train it on rows of every class",
+            )
         if len(labels) != classes:
             raise refusal(f"{len(labels)} class labels for {classes} classes")
         return cls(task=task, transform=transform, class_labels=labels)  # type: ignore[arg-type]
