@@ -24,7 +24,10 @@ from validator.stages.versions import judge_versions
 from validator.suites.common import Subject, passed, result, seen, warned
 
 _CLASSIFIERS = ("binary", "multiclass")
-_TASK_HINT = "leave the task out, as the model itself says it, or save a model of that task"
+_TASK_HINT = (
+    "leave out --task, and the task under [contract] in preflight.toml, as the model itself says it; "
+    "or save a model of that task"
+)
 #: Rows that the smoke, error and latency suites work on: the first of the sample.
 _SUBJECT_ROWS = 10_000
 
