@@ -97,8 +97,9 @@ RULES = (
     ),
     Rule(
         id="neighbour-ties",
-        names=("KNeighborsRegressor", "KNeighborsClassifier"),
-        message="of neighbours at the same distance others may be taken, so that answers differ where rows repeat",
+        names=("KNeighborsRegressor", "KNeighborsClassifier", "KNNImputer"),
+        message="of neighbours at the same distance others may be taken, so that answers differ where rows repeat or "
+        "lie on a grid; a larger n_neighbors, or features without equal values, make that rarer",
         note=True,
     ),
     Rule(

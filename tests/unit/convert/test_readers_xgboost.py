@@ -261,6 +261,25 @@ def test_a_number_for_missing_values_among_category_codes(answer: Any) -> None:
     assert (raw_scores(ensemble, given)[:, 0] == model.predict(given, output_margin=True)).all()
 
 
+def test_categories_of_releases_before_3_1() -> None:
+    """They write NaN for the condition of a node with a category set, and no names."""
+    code = CLASSES.astype(float)
+    rows = np.column_stack([code, X[:, 1]])
+    model = xgboost.XGBRegressor(feature_types=["c", "float"], enable_categorical=True, **SMALL).fit(
+        rows, SCORE + code
+    )
+    file = json.loads(model.get_booster().save_raw("json"))
+    for tree in file["learner"]["gradient_booster"]["model"]["trees"]:
+        pairs = zip(tree["split_conditions"], tree["split_type"], strict=True)
+        tree["split_conditions"] = [float("nan") if kind else number for number, kind in pairs]
+    old = json.dumps(file).encode()
+    ensemble = read_xgboost(old, {"task": "regression"})
+    assert (raw_scores(ensemble, rows)[:, 0] == model.predict(rows, output_margin=True)).all()
+    with pytest.raises(ConversionError, match="keeps no names") as caught:
+        read_xgboost(old, {"task": "regression", "category_columns": [0]})
+    assert "3.1" in caught.value.hint
+
+
 def test_a_number_that_is_a_named_category_too_is_refused() -> None:
     import pandas as pd
 

@@ -40,6 +40,7 @@ def read_xgboost(data: bytes, header: told.Header = _NO_WRAPPER) -> TreeEnsemble
         forest = Forest.of(model, _tree_range(model, header.get("best_iteration")))
         margin = base_margin(model)
         ensemble = _assemble(model, forest, answers, margin, _leaf_values(model, forest, margin, header))
+        _check_category_names(ensemble, header)
         return _with_missing_value(ensemble, header.get("missing"))
 
 
@@ -105,6 +106,20 @@ def _leaf_values(model: Model, forest: Forest, margin: Floats, header: told.Head
         base = margin.astype(np.float32)[forest.leaf_target][:, None]
         value = (value + base) - base
     return (value * weight).astype(np.float64)
+
+
+def _check_category_names(ensemble: TreeEnsemble, header: told.Header) -> None:
+    """Raise ConversionError where users give names for categories that the model knows by number alone."""
+    nameless = [
+        place for place in header.get("category_columns") or () if place not in ensemble.feature_categories
+    ]
+    if nameless:
+        name = ensemble.feature_names[nameless[0]] if ensemble.feature_names else str(nameless[0])
+        raise ConversionError(
+            f"the XGBoost model keeps no names of the categories of {name!r}: releases before 3.1 number them anew "
+            "in every data frame",
+            hint="train again with xgboost 3.1 or later, or give the categories' numbers, in the data and the sample",
+        )
 
 
 def _with_missing_value(ensemble: TreeEnsemble, missing: Any) -> TreeEnsemble:

@@ -63,9 +63,10 @@ class Forest:
             raise malformed(_LIBRARY, "a child lies outside its tree")
         condition = columns.get("split_conditions", np.float32)
         width, value = _leaf_values(columns, layout, right, condition, model.n_targets)
-        if np.isnan(condition[layout.nodes]).any() or not np.isfinite(value).all():
-            raise malformed(_LIBRARY, "a split condition is NaN, or a leaf's value not finite")
         sets = _category_sets(columns, layout)
+        # Releases before 3.1 write NaN where a category set decides.
+        if np.isnan(condition[layout.nodes][~sets["is_categorical"]]).any() or not np.isfinite(value).all():
+            raise malformed(_LIBRARY, "a split condition is NaN, or a leaf's value not finite")
         tree_of_leaf = tree[layout.leaves]
         return cls(
             layout=layout,
