@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.zoo import data as sets
-from tests.zoo import lightgbm_models, sklearn_models, xgboost_models
+from tests.zoo import catboost_models, lightgbm_models, sklearn_models, xgboost_models
 from tests.zoo.case import ALONE, MEASURED, PROVED, Case, Made, line, refused
 from tests.zoo.saving import (
     as_cloudpickle,
@@ -24,6 +24,7 @@ _forest = sklearn_models.fitted(
     "ensemble.RandomForestClassifier", sets.wine, n_estimators=8, max_depth=4, random_state=0
 )
 _linear = sklearn_models.pipeline(sets.wine, sklearn_models.SCALED, sklearn_models.LOGISTIC)
+_catboost = catboost_models.model("Classifier", sets.wine)
 _xgboost = xgboost_models.wrapper("Classifier", sets.wine)
 
 
@@ -67,6 +68,9 @@ CASES: tuple[Case, ...] = (
     line("MLflow, lightgbm", _boosted, PROVED, in_mlflow_folder("lightgbm", "data", as_lightgbm_text)),
     line(
         "MLflow, xgboost", _xgboost, PROVED, in_mlflow_folder("xgboost", "data", by_own_method("model.ubj"))
+    ),
+    line(
+        "MLflow, catboost", _catboost, PROVED, in_mlflow_folder("catboost", "data", by_own_method("model.cb"))
     ),
     line("MLflow, onnx", _linear, ALONE, in_mlflow_folder("onnx", "data", as_stock_onnx)),
     line("ONNX alone", _linear, ALONE, as_stock_onnx, quick=True),
