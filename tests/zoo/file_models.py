@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.zoo import data as sets
 from tests.zoo import catboost_models, lightgbm_models, sklearn_models, xgboost_models
+from tests.zoo import data as sets
 from tests.zoo.case import ALONE, MEASURED, PROVED, Case, Made, line, refused
 from tests.zoo.saving import (
     as_cloudpickle,
