@@ -91,6 +91,8 @@ class Walk:
     leaf_value: Floats
     """float64 [L, W]"""
     leaf_target: Refs
+    zoned: bool
+    """whether some node has a zone"""
 
 
 def merged(intervals: Keys, *, float32: bool) -> Keys:
@@ -158,21 +160,23 @@ def finish(
     is_set = set_id >= 0
     lowest, highest = domain.lowest_highest(feature)
     float32 = domain.float32[feature]
-    low, high = zone[:, 0], zone[:, 1]
     if float32.any():
         cut = np.where(float32, down_to_float32(cut), cut)
-        low = np.where(float32, up_to_float32(low), low)
-        high = np.where(float32, down_to_float32(high), high)
-    low, high = np.maximum(low, lowest), np.minimum(high, highest)
-    zoned = (low <= high) & ~is_set
+    zoned = (zone[:, 0] <= zone[:, 1]) & ~is_set
     if zoned.any():
+        low = np.where(float32, up_to_float32(zone[:, 0]), zone[:, 0])
+        high = np.where(float32, down_to_float32(zone[:, 1]), zone[:, 1])
+        low, high = np.maximum(low, lowest), np.minimum(high, highest)
+        zoned &= low <= high
         # Inside the zone a cut decides nothing: what lies there goes with NaN, so the cut is at one of its edges.
         below = np.where(float32, down_to_float32(low - 1), low - 1)
         inside = zoned & (cut > below) & (cut < high)
         cut = np.where(inside, np.where(nan_second, below, high), cut)
         natural = (cut >= high) != nan_second
         zoned &= ~natural
-    zone = np.where(zoned[:, None], np.stack([low, high], axis=1), NO_ZONE)
+        zone = np.where(zoned[:, None], np.stack([low, high], axis=1), NO_ZONE)
+    else:
+        zone = np.broadcast_to(np.array(NO_ZONE, dtype=np.int64), zone.shape)
     cut = np.clip(cut, lowest - 1, highest)
     # Where NaN cannot come, a zone alone still needs to know which way it goes.
     nan_second = nan_second & (domain.missing | zoned)
@@ -187,6 +191,7 @@ def finish(
         roots=roots,
         leaf_value=leaf_value,
         leaf_target=leaf_target,
+        zoned=bool(zoned.any()),
     )
 
 
@@ -203,6 +208,8 @@ def category_intervals(members: Floats, rule: CategoryRule) -> Keys:
 
 def zones_before_rounding(zone: Keys) -> Keys:
     """The keys [M, 2] that a cast to float32 brings into zones."""
+    if not (zone[:, 0] <= zone[:, 1]).any():
+        return zone
     before = np.stack([-before_rounding(-zone[:, 0]), before_rounding(zone[:, 1])], axis=1)
     return np.where((zone[:, 0] <= zone[:, 1])[:, None], before, zone)
 

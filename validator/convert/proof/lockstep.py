@@ -62,7 +62,8 @@ def _do_the_same(native: Walk, a: Refs, onnx: Walk, b: Refs) -> npt.NDArray[np.b
     same: npt.NDArray[np.bool_] = native.feature[a] == onnx.feature[b]
     same &= native.cut[a] == onnx.cut[b]
     same &= native.set_id[a] == onnx.set_id[b]
-    same &= (native.zone[a] == onnx.zone[b]).all(axis=1)
+    if native.zoned or onnx.zoned:
+        same &= (native.zone[a] == onnx.zone[b]).all(axis=1)
     same &= native.nan_second[a] == onnx.nan_second[b]
     return same
 
