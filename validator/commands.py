@@ -66,7 +66,7 @@ def validate(flags: Flags, environ: Environ) -> int:
     except PreflightError as error:
         trouble = trouble or error
     if found:
-        _show(found, settings)
+        _show(found, settings, several=len(models) > 1)
     outcome = Outcome.judged(found)
     if trouble is not None:
         complain(trouble)
@@ -118,12 +118,12 @@ def _tell(job: Job, outcome: Outcome, folders: list[Path]) -> bool:
     return report is not None and bool(report.failed)
 
 
-def _show(found: list[GateResult], settings: Settings) -> None:
+def _show(found: list[GateResult], settings: Settings, *, several: bool) -> None:
     from validator.report.terminal import Look, render_terminal
     from validator.stages.conclusion import summary_json
 
     if settings.json_output:
-        print(summary_json(found))
+        print(summary_json(found, several=several))
         return
     look = Look(
         width=max(60, min(shutil.get_terminal_size((80, 24)).columns, 120)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,9 +119,10 @@ def test_a_model_that_cannot_be_judged_does_not_hide_the_others(step: Step) -> N
         target = "direction"
         """
     )
-    done = step.run("validate")
+    done = step.run("validate", "--json")
     assert done.code == 2, done.out + done.err
     assert "gone.pkl" in done.err
+    assert [one["model"]["name"] for one in json.loads(done.out)] == ["trading"]
     (comment,) = step.comments
     assert "Could not judge" in comment
     assert "trading" in comment

@@ -240,7 +240,7 @@ def _give(path: Path, owner: tuple[int, int] | None) -> None:
         os.chown(path, *owner, follow_symlinks=False)
 
 
-def summary_json(found: list[GateResult]) -> str:
-    """All results of a run as one JSON document: the single result, or a list."""
+def summary_json(found: list[GateResult], *, several: bool) -> str:
+    """All results of a run as one JSON document: a list where `several` models were given, else the single one."""
     plain = [json.loads(one.model_dump_json()) for one in found]
-    return json.dumps(plain[0] if len(plain) == 1 else plain, indent=2)
+    return json.dumps(plain if several else plain[0], indent=2)
