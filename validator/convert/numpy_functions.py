@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from validator.convert.step_nodes import Nodes, number_type
 
 Step = Callable[[Nodes, str], str]
@@ -14,6 +12,8 @@ Step = Callable[[Nodes, str], str]
 
 def nodes_of(function: Any) -> Step | None:
     """What adds the function's operators; None for functions that are not known. Never calls it."""
+    import numpy as np
+
     name = getattr(function, "__name__", None)
     if not isinstance(function, np.ufunc) or name not in _FUNCTIONS:
         return None
@@ -56,19 +56,19 @@ def _expm1(nodes: Nodes, value: str) -> str:
 
     W. Kahan's form (see N. Higham, Accuracy and Stability of Numerical Algorithms, section 1.14.1).
     """
-    one = nodes.constant(np.array([1.0]))
+    one = nodes.number(1.0)
     u = nodes.add("Exp", value)
     less = nodes.add("Sub", u, one)
     ratio = nodes.add("Div", nodes.add("Mul", less, value), nodes.add("Log", u))
     usual = nodes.add("Where", nodes.add("Equal", u, one), value, ratio)
     # Beyond these, exp(x) and exp(x) - 1 are the same or -1.
-    far = nodes.add("Greater", nodes.add("Abs", value), nodes.constant(np.array([37.5])))
+    far = nodes.add("Greater", nodes.add("Abs", value), nodes.number(37.5))
     return nodes.add("Where", far, less, usual)
 
 
 def _log1p(nodes: Nodes, value: str) -> str:
     """log(1 + x), accurate for small x too: log(u) * x / (u - 1) with u = 1 + x as rounded (W. Kahan)."""
-    one = nodes.constant(np.array([1.0]))
+    one = nodes.number(1.0)
     u = nodes.add("Add", value, one)
     log = nodes.add("Log", u)
     ratio = nodes.add("Div", nodes.add("Mul", log, value), nodes.add("Sub", u, one))
@@ -77,7 +77,7 @@ def _log1p(nodes: Nodes, value: str) -> str:
 
 
 def _power_of(base: float) -> Step:
-    return lambda nodes, value: nodes.add("Pow", nodes.constant(np.array([base])), value)
+    return lambda nodes, value: nodes.add("Pow", nodes.number(base), value)
 
 
 _FUNCTIONS: dict[str, Step] = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 DOUBLE = 11
 
@@ -34,6 +34,7 @@ class Nodes:
 
     def columns(self) -> Iterator[tuple[str, bool]]:
         """The inputs' columns [N, 1] one by one, numbers in double, and whether each is text."""
+        import numpy as np
         from skl2onnx.common.data_types import StringTensorType
 
         for one in self._operator.inputs:
@@ -56,6 +57,12 @@ class Nodes:
         name: str = self.scope.get_unique_variable_name("step")
         self._container.initializers.append(numpy_helper.from_array(values, name))
         return name
+
+    def number(self, value: float) -> str:
+        """One float64, for every row."""
+        import numpy as np
+
+        return self.constant(np.array([value]))
 
     def variable(self, name: str, width: int) -> Any:
         """The value `name` [N, width] in double, as something that other operators of skl2onnx can take."""
