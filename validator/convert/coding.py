@@ -52,10 +52,9 @@ class CodedColumn:
             lookup[:-1] = self.values
             lookup[-1] = None
             return Column(self.name, lookup[codes])
-        missing = np.array([np.datetime64("NaT") if self.values.dtype.kind == "M" else np.nan])
-        return Column(
-            self.name, np.concatenate([self.values, missing.astype(_with_missing(self.values))])[codes]
-        )
+        nothing = "NaT" if self.values.dtype.kind == "M" else np.nan
+        missing = np.full(1, nothing, dtype=_with_missing(self.values))
+        return Column(self.name, np.concatenate([self.values, missing])[codes])
 
 
 Coding = tuple[CodedColumn, ...]
