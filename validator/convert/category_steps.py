@@ -19,12 +19,22 @@ from validator.python39 import pairs
 _NOWHERE = -1
 
 
-def register(update: Callable[..., None]) -> None:
-    """Tell skl2onnx of these converters."""
+def register(update: Callable[..., None], *, double: bool) -> None:
+    """Tell skl2onnx of these converters; `double` is whether the graph's numbers are."""
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
     update(OneHotEncoder, "ExactOneHotEncoder", _one_hot_shapes, _one_hot, overwrite=True)
     update(OrdinalEncoder, "ExactOrdinalEncoder", _ordinal_shapes, _ordinal, overwrite=True)
+    for encoder in target_encoders():
+        update(encoder, "ExactTargetEncoder", _target_shapes(double), _target, overwrite=True)
+
+
+def target_encoders() -> tuple[type, ...]:
+    """scikit-learn's class; none before its release 1.3."""
+    from sklearn import preprocessing
+
+    found = getattr(preprocessing, "TargetEncoder", None)
+    return () if found is None else (found,)
 
 
 def _one_hot_shapes(operator: Any) -> None:
@@ -34,6 +44,17 @@ def _one_hot_shapes(operator: Any) -> None:
 
 def _ordinal_shapes(operator: Any) -> None:
     operator.outputs[0].type = number_type(operator)([None, len(operator.raw_operator.categories_)])
+
+
+def _target_shapes(double: bool) -> Callable[[Any], None]:
+    """Means are no whole numbers: where only text goes in, they must be double all the same."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    def calculate(operator: Any) -> None:
+        kind = DoubleTensorType if double else FloatTensorType
+        operator.outputs[0].type = kind([None, len(operator.raw_operator.encodings_)])
+
+    return calculate
 
 
 def _features(operator: Any) -> range:
@@ -74,6 +95,17 @@ def _ordinal(scope: Any, operator: Any, container: Any) -> None:
         )
         unseen = step.unknown_value if step.handle_unknown == "use_encoded_value" else np.nan
         columns.append(nodes.add("Gather", nodes.constant(np.append(codes, unseen)), place))
+    nodes.finish(nodes.add("Concat", *columns, axis=1))
+
+
+def _target(scope: Any, operator: Any, container: Any) -> None:
+    """One column a feature, of several classes one for each: the category's own mean, else that of all rows."""
+    step, nodes, columns = operator.raw_operator, Nodes(scope, operator, container), []
+    places = list(_places(nodes, operator))
+    overall = np.atleast_1d(step.target_mean_)
+    for index, means in enumerate(step.encodings_):
+        feature, label = divmod(index, len(overall))
+        columns.append(nodes.add("Gather", nodes.constant(np.append(means, overall[label])), places[feature]))
     nodes.finish(nodes.add("Concat", *columns, axis=1))
 
 

@@ -71,7 +71,7 @@ def _convert(
 
     together = all(is_numeric(kind) for _, kind in columns)
     split = together and _selects_by_name(model)
-    with warnings.catch_warnings(), pipeline_steps.registered():
+    with warnings.catch_warnings(), pipeline_steps.registered(dtype):
         warnings.simplefilter("ignore")
         proto = convert_sklearn(
             model,

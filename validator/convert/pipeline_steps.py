@@ -44,16 +44,23 @@ _ML_OPSET = 3
 
 
 @contextmanager
-def registered() -> Iterator[None]:
+def registered(dtype: str = "float64") -> Iterator[None]:
     """Our converters are skl2onnx's own inside the block; after it, its registry is what it was before.
+
+    `dtype` is that of the graph's numbers.
 
     The registry is the process's: whoever converts with skl2onnx later must get its converters and not ours.
     """
-    kept = [(pool, dict(pool)) for pool in _registry()]
+    from skl2onnx import _parse
+
+    kept, apart = [(pool, dict(pool)) for pool in _registry()], _parse.do_not_merge_columns
     try:
-        _register()
+        _register(double=dtype == "float64")
+        # Merged, a column of numbers beside one of text would become text.
+        _parse.do_not_merge_columns = (*apart, *category_steps.target_encoders())
         yield
     finally:
+        _parse.do_not_merge_columns = apart
         for pool, before in kept:
             pool.clear()
             pool.update(before)
@@ -72,7 +79,7 @@ def _registry() -> list[dict[Any, Any]]:
     ]
 
 
-def _register() -> None:
+def _register(*, double: bool) -> None:
     """Boosters are only known where the model has already imported their library."""
     from skl2onnx import update_registered_converter
 
@@ -100,7 +107,7 @@ def _register() -> None:
     _register_imputer(update_registered_converter)
     kernel_machines.register(update_registered_converter)
     threshold_steps.register(update_registered_converter)
-    category_steps.register(update_registered_converter)
+    category_steps.register(update_registered_converter, double=double)
     apart_classes.register(update_registered_converter)
     calibration.register(update_registered_converter)
     target_steps.register(update_registered_converter)

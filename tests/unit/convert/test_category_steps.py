@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from validator.convert import convert_estimator
 from validator.errors import ConversionError
@@ -43,7 +43,7 @@ def _odd(frame: pd.DataFrame) -> pd.DataFrame:
     return odd
 
 
-def _answers(model: Any, rows: pd.DataFrame) -> np.ndarray:
+def _answers(model: Any, rows: pd.DataFrame, output: int = 0) -> np.ndarray:
     import onnxruntime
 
     found = convert_estimator(model, [("rooms", "float64"), ("city", "string"), ("size", "float64")])
@@ -51,7 +51,7 @@ def _answers(model: Any, rows: pd.DataFrame) -> np.ndarray:
     session = onnxruntime.InferenceSession(found.data, providers=["CPUExecutionProvider"])
     text = rows["city"].astype(object).where(rows["city"].notna(), "").to_numpy(object)[:, None]
     given = {"city": text, **{name: rows[[name]].to_numpy(np.float64) for name in ("rooms", "size")}}
-    answer: np.ndarray = session.run(None, given)[0]
+    answer: np.ndarray = session.run(None, given)[output]
     return answer
 
 
@@ -67,6 +67,8 @@ _ENCODERS = [
     OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=50, encoded_missing_value=-2, min_frequency=30
     ),
+    TargetEncoder(),
+    TargetEncoder(smooth=3.0),
 ]
 
 
@@ -80,6 +82,16 @@ def test_encoders_answer_as_scikit_learn_does(encoder: Any, missing: bool) -> No
     model = make_pipeline(chosen, LinearRegression()).fit(frame, target)
     for rows in (frame, _odd(frame)):
         assert np.abs(_answers(model, rows).ravel() - model.predict(rows)).max() < 1e-9
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_target_encoders_know_a_mean_for_each_class(classes: int) -> None:
+    frame = _sample(missing=True)
+    labels = np.digitize(frame["size"] + (frame["city"] == "Bern"), [0.0, 1.0][: classes - 1])
+    chosen = ColumnTransformer([("means", TargetEncoder(), ["rooms", "city"])])
+    model = make_pipeline(chosen, LogisticRegression()).fit(frame, labels)
+    for rows in (frame, _odd(frame)):
+        assert np.abs(_answers(model, rows, output=1) - model.predict_proba(rows)).max() < 1e-9
 
 
 def test_a_missing_text_beside_an_empty_one_is_refused() -> None:
