@@ -23,6 +23,7 @@ from validator.convert import (
 )
 from validator.convert.ensemble import Task, Transform, TreeEnsemble
 from validator.convert.onnx_wire import Graph, PackedInts
+from validator.convert.step_nodes import number_type
 from validator.errors import ConversionError
 from validator.python39 import pairs
 
@@ -129,7 +130,7 @@ def _label_and_probabilities(scope: Any, model: Any, inputs: Any, **_: Any) -> A
 
 def _tree_shapes(operator: Any) -> None:
     ensemble = _ensemble(operator.raw_operator)
-    number = _number_type(operator)
+    number = number_type(operator)
     if ensemble.task is Task.CLASSIFICATION:
         from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
@@ -147,12 +148,12 @@ def _convert_tree(scope: Any, operator: Any, container: Any) -> None:
     if container.get_options(operator.raw_operator, {}, fail=False).get("raw_scores"):
         # For two classes the score is then the second column.
         ensemble = replace(ensemble, transform=Transform(dtype=ensemble.transform.dtype))
-    dtype = "float64" if _number_type(operator) is DoubleTensorType else "float32"
+    dtype = "float64" if number_type(operator) is DoubleTensorType else "float32"
     from validator.convert.writer import build
 
     graph = build(ensemble, input_dtype=dtype)
     given = operator.inputs[0].full_name
-    if type(operator.inputs[0].type) is not _number_type(operator):
+    if type(operator.inputs[0].type) is not number_type(operator):
         given = _cast(scope, container, given, dtype)
     _embed(scope, container, graph, given, operator, dtype)
 
@@ -232,13 +233,6 @@ def _ensemble(model: Any) -> TreeEnsemble:
             hint="save the tree model without its pipeline, or encode the categories in a step before it",
         )
     return ensemble
-
-
-def _number_type(operator: Any) -> Any:
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-
-    double = any(isinstance(given.type, DoubleTensorType) for given in operator.inputs)
-    return DoubleTensorType if double else FloatTensorType
 
 
 def _register_imputer(update: Callable[..., None]) -> None:
