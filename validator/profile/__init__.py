@@ -1,0 +1,22 @@
+"""What data looked like when a model was judged, and the counting that later data is compared with it by.
+
+One definition of bins serves the pull request, the command `drift`, the server's metrics and the rollout.
+`columns` says which bin a value is in, `counting` counts, `document` is `profile.json`; these need numpy
+alone. `making` and `windows`, which make a profile, need scipy too and are imported where they are used.
+"""
+
+from validator.profile.columns import CategoryColumn, Column, Floor, NumericColumn
+from validator.profile.counting import Counts
+from validator.profile.document import PROFILE_FILE, Profile, parse_profile, profile_document
+
+__all__ = [
+    "PROFILE_FILE",
+    "CategoryColumn",
+    "Column",
+    "Counts",
+    "Floor",
+    "NumericColumn",
+    "Profile",
+    "parse_profile",
+    "profile_document",
+]
