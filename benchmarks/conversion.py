@@ -99,9 +99,9 @@ def _keep(path: Path, save: Callable[[str], Any]) -> None:
 
 
 def _ours(model: str, onnx: str) -> Figures:
-    from validator.convert import convert_trees
-    from validator.convert.readers import read
-    from validator.exporters import export
+    from validator.libraries.export import export
+    from validator.libraries.read import read
+    from validator.trees.converted import convert_trees
 
     loaded = _loaded(model)
 
@@ -133,9 +133,9 @@ def _stock(model: str, onnx: str) -> Figures:
 
 
 def _proof(model: str, onnx: str) -> Figures:
-    from validator.convert.proof import prove
-    from validator.convert.readers import read
-    from validator.exporters import export
+    from validator.libraries.export import export
+    from validator.libraries.read import read
+    from validator.trees.proof import prove
 
     ensemble = read(*export(_loaded(model)))
     if ensemble is None:
@@ -215,7 +215,7 @@ def _peak() -> int:
 
 def command(model: Path, onnx: Path) -> Figures:
     """The whole command, all its processes: seconds, and the largest one's peak memory."""
-    script = "import sys; from validator.cli import main; sys.exit(main())"
+    script = "import sys; from validator.cli.main import main; sys.exit(main())"
     words = [sys.executable, "-c", script, "convert", str(model), "-o", str(onnx), "--quiet"]
     started = time.perf_counter()
     running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)

@@ -50,8 +50,7 @@ def train(trees: int) -> Any:
 def write_artifact_of(model: Any, folder: Path) -> Path:
     """The model as an artifact that passed."""
     from validator.artifact.write import write_artifact
-    from validator.convert import convert_trees
-    from validator.convert.readers import lightgbm
+    from validator.libraries.lightgbm import trees as lightgbm
     from validator.results import (
         Contract,
         Conversion,
@@ -62,6 +61,7 @@ def write_artifact_of(model: Any, folder: Path) -> Path:
         ModelInfo,
         Parity,
     )
+    from validator.trees.converted import convert_trees
 
     text = model.booster_.model_to_string()
     converted = convert_trees(lightgbm.read(text, class_labels=[0, 1], feature_names=FEATURES))
@@ -92,7 +92,7 @@ def make_ways(model: Any, artifact: Path, rows: np.ndarray) -> list[Way]:
     import pandas as pd
 
     from validator import Deployment
-    from validator.deployment.session import open_session
+    from validator.serving.session import open_session
 
     deployment = Deployment.load(artifact)
     session = open_session(

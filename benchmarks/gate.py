@@ -95,8 +95,8 @@ def _pss(pid: int) -> int:
 
 def take_ledger(path: Path) -> None:
     """Run the gate in this process and write down what it asks its runtimes: (runtime, operation, rows) -> calls."""
-    from validator import cli
-    from validator.runtimes.process import Worker
+    from validator.cli.main import main as run
+    from validator.sandbox.workshop import Worker
 
     ledger: Counter[tuple[str, str, int]] = Counter()
     prepared: dict[str, int] = {}
@@ -116,7 +116,7 @@ def take_ledger(path: Path) -> None:
 
     Worker.post = noting  # type: ignore[method-assign,assignment]
     with tempfile.TemporaryDirectory() as folder:
-        code = cli.main(gate_command(Path(folder)))
+        code = run(gate_command(Path(folder)))
     if code not in (0, 1) or not ledger:
         raise RuntimeError(f"the gate ended with {code}")
     path.write_text(json.dumps([[*key, calls] for key, calls in ledger.items() if key[2]]))
@@ -134,10 +134,10 @@ def work_by_hand(ledger: list[tuple[str, str, int, int]]) -> None:
     import pandas as pd
     import pyarrow.parquet
 
-    from validator.convert import convert_trees
-    from validator.convert.readers import read
-    from validator.deployment import Deployment
-    from validator.exporters import export
+    from validator.libraries.export import export
+    from validator.libraries.read import read
+    from validator.serving import Deployment
+    from validator.trees.converted import convert_trees
 
     target = tomllib.loads((TRADING / "preflight.toml").read_text())["target"]
     table = pyarrow.parquet.read_table(TRADING / "sample.parquet")

@@ -28,11 +28,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.slow_model import SlowAtTimes
+from validator.checks import latency
+from validator.checks.check import Subject
 from validator.results import Contract, FeatureSpec
-from validator.runtimes.process import Limits, Workshop
 from validator.runtimes.runtime import WorkerRuntime
-from validator.suites import latency
-from validator.suites.common import Subject
+from validator.sandbox.workshop import Limits, Workshop
 from validator.table import Column, Table
 
 FEATURES = [f"feature_{i}" for i in range(10)]
@@ -90,8 +90,8 @@ def train() -> Any:
 
 def onnx_of(booster: Any, trees: int) -> bytes:
     """The first trees as an ONNX file."""
-    from validator.convert import convert_trees
-    from validator.convert.readers import lightgbm
+    from validator.libraries.lightgbm import trees as lightgbm
+    from validator.trees.converted import convert_trees
 
     text = booster.model_to_string(num_iteration=trees)
     return convert_trees(lightgbm.read(text, class_labels=[0, 1], feature_names=FEATURES)).data

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from validator.worker import lockdown
-from validator.worker.lockdown import Policy, landlock, limits, process, seccomp, user
+from validator.sandbox import lockdown
+from validator.sandbox.lockdown import Policy, landlock, limits, process, seccomp, user
 
 _LAYERS = {
     "descriptors": (process, "keep_only"),
@@ -99,9 +99,10 @@ def measure(forks: int) -> dict[str, dict[str, float]]:
 
 def measure_gate() -> dict[str, float]:
     """Seconds of one run of the gate, and its parts that separate processes cost; `share` is theirs of the whole."""
-    from validator import cli
-    from validator.runtimes import process, worker
-    from validator.worker import wire
+    from validator.cli.main import main as run
+    from validator.sandbox import handle as worker
+    from validator.sandbox import wire
+    from validator.sandbox import workshop as process
 
     spent: dict[str, list[float]] = {"start": [], "send": [], "decode": []}
 
@@ -127,7 +128,7 @@ def measure_gate() -> dict[str, float]:
     os.chdir(example)
     with tempfile.TemporaryDirectory() as out:
         started = time.perf_counter()
-        cli.main(["validate", "model.pkl", "--out", out, "--baseline", "none", "--quiet"])
+        run(["validate", "model.pkl", "--out", out, "--baseline", "none", "--quiet"])
         whole = time.perf_counter() - started
     parts = {f"{name}_s": sum(values) for name, values in spent.items()}
     return {"gate_s": whole, "workers": len(spent["start"]), **parts, "share": sum(parts.values()) / whole}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from validator.cli.reference import renewed
 from validator.github.publication import PublishSettings
 from validator.github.wording import outputs
-from validator.reference import renewed
-from validator.settings import Settings, flag_of, is_file_only
+from validator.settings.table import Settings, flag_of, is_file_only
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def action() -> dict[str, Any]:
 
 def test_every_setting_is_an_input_in_the_same_words(action):
     text = (ROOT / "action.yml").read_text(encoding="utf-8")
-    assert renewed(text) == text, "run: python -m validator.reference action.yml"
+    assert renewed(text) == text, "run: python -m validator.cli.reference action.yml"
     settings = {flag_of(n) for n in Settings.model_fields if not is_file_only(n)} - {"quiet", "json"}
     assert set(action["inputs"]) == settings | {"command"}
     for name in settings - {"github-token"}:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import validator.deployment
+import validator.serving
 from validator.catalog import SPECS
-from validator.cli import build_parser
+from validator.cli.main import build_parser
 from validator.worker.wrapper import Methods, absent, present, start
 from validator.worker.wrapper_answers import Reader
 
@@ -31,11 +31,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import lightgbm
     import pandas as pd
 
-    from tests.unit.deployment.conftest import contract_of, features, result_of
+    from tests.unit.serving.conftest import contract_of, features, result_of
     from validator.artifact.write import write_artifact
-    from validator.convert import convert_trees
-    from validator.convert.readers import lightgbm as reader
+    from validator.libraries.lightgbm import trees as reader
     from validator.results import ModelInfo
+    from validator.trees.converted import convert_trees
 
     sample = pd.read_parquet(ROOT / "examples/trading/sample.parquet")
     assert set(sample.columns) == {*FEATURES, "direction"}
@@ -88,7 +88,7 @@ def test_every_error_in_the_table_is_there_and_is_the_built_in_that_it_says() ->
     assert len(rows) == 8
     for names, builtin in rows:
         for name in re.findall(r"`(\w+)`", names):
-            assert builtin in {kind.__name__ for kind in getattr(validator.deployment, name).__mro__}
+            assert builtin in {kind.__name__ for kind in getattr(validator.serving, name).__mro__}
 
 
 def test_every_check_and_flag_that_it_names_is_there() -> None:

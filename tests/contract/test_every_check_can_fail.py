@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from validator.catalog import SPECS
-from validator.suites.scenarios import SCENARIOS
+from validator.checks.errors.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 INPUT = "tests/integration/test_bad_input.py"
 BROKEN = "tests/integration/test_broken_models.py"
 FAILING = "tests/integration/test_checks_fail.py"
-SMOKE = "tests/unit/suites/test_smoke.py"
-ERRORS = "tests/unit/suites/test_errors.py"
-SERVICE = "tests/unit/suites/test_service.py"
-PARITY = "tests/unit/suites/test_parity.py"
-LATENCY = "tests/unit/suites/latency/test_latency_suite.py"
-CONCLUSION = "tests/unit/test_conclusion.py"
+SMOKE = "tests/unit/checks/test_smoke.py"
+ERRORS = "tests/unit/checks/test_errors.py"
+SERVICE = "tests/unit/checks/test_service.py"
+PARITY = "tests/unit/checks/test_parity.py"
+LATENCY = "tests/unit/checks/latency/test_latency_suite.py"
+CONCLUSION = "tests/unit/gate/test_conclusion.py"
 
 #: Check -> where it is made to fail. `load.file` and `load.sample` end the run before there is a checklist.
 WHERE = {
@@ -33,7 +33,7 @@ WHERE = {
     "load.versions": (FAILING, "test_a_model_of_an_older_library_fails_the_check_of_versions"),
     "load.sample": (INPUT, "test_a_sample_that_does_not_fit"),
     "convert.onnx": (BROKEN, "test_a_fault_is_blocked_by_the_check_that_is_meant_for_it_and_told_first"),
-    "convert.hazards": ("tests/unit/test_conversion_stage.py", "test_a_hazard_that_is_refused_fails"),
+    "convert.hazards": ("tests/unit/checks/test_conversion_stage.py", "test_a_hazard_that_is_refused_fails"),
     "parity.proof": (BROKEN, "test_a_threshold_one_ulp_away_is_found_although_no_row_of_the_sample_shows_it"),
     "parity.boundary": (
         BROKEN,

@@ -13,7 +13,12 @@ import validator
 ROOT = Path(validator.__file__).parent
 #: The jobs that run under a foreign interpreter, and what starts them.
 _JOBS = ("native", "export", "custom", "environment", "estimator")
-_STARTS = ("worker.bootstrap", "worker.zygote", "worker.child", *(f"worker.jobs.{name}" for name in _JOBS))
+_STARTS = (
+    "sandbox.inside.bootstrap",
+    "sandbox.inside.zygote",
+    "sandbox.inside.child",
+    *(f"worker.jobs.{name}" for name in _JOBS),
+)
 #: Names that Python 3.9 does not have, by the module that they are imported from.
 _LATER = {
     "enum": {"StrEnum"},
@@ -78,6 +83,5 @@ def test_a_module_that_runs_where_a_model_was_trained_keeps_to_python_39(name):
 
 def test_the_jobs_the_converter_and_the_loader_are_among_them():
     assert set(_STARTS) <= set(_reachable())
-    assert {"convert.fallback", "convert.writer", "model.safety.unpickler", "exporters", "table"} <= set(
-        _reachable()
-    )
+    wanted = {"pipelines.fallback", "trees.writer", "model.safety.unpickler", "libraries.export", "table"}
+    assert wanted <= set(_reachable())

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 
 from validator.catalog import SPECS
-from validator.cli import build_parser
-from validator.reference import renewed, settings_table
-from validator.settings import Settings, flag_of
+from validator.cli.main import build_parser
+from validator.cli.reference import renewed, settings_table
+from validator.settings.table import Settings, flag_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_are_up_to_date():
-    assert renewed(README) == README, "run: python -m validator.reference README.md"
+    assert renewed(README) == README, "run: python -m validator.cli.reference README.md"
 
 
 def test_the_schema_for_editors_is_up_to_date():
     schema = (ROOT / "docs" / "preflight.schema.json").read_text(encoding="utf-8")
-    assert renewed(schema) == schema, "run: python -m validator.reference docs/preflight.schema.json"
+    assert renewed(schema) == schema, "run: python -m validator.cli.reference docs/preflight.schema.json"
     jsonschema = pytest.importorskip("jsonschema")
     for example in ROOT.glob("examples/*/preflight.toml"):
         jsonschema.validate(tomllib.loads(example.read_text(encoding="utf-8")), json.loads(schema))
@@ -46,7 +46,7 @@ def test_every_command_is_in_it():
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_help_knows_every_setting(name):
-    from validator.settings import is_file_only
+    from validator.settings.table import is_file_only
 
     text = (
         next(action for action in build_parser()._actions if action.dest == "command")

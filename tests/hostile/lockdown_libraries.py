@@ -19,7 +19,7 @@ os.environ.update(
     OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="2", ORT_DISABLE_TELEMETRY="1", JOBLIB_MULTIPROCESSING="0"
 )
 
-from validator.worker.lockdown import Policy, apply
+from validator.sandbox.lockdown import Policy, apply
 
 
 def _data() -> tuple[Any, Any]:

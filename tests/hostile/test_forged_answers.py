@@ -18,17 +18,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from validator.checks.check import Subject
+from validator.checks.parity import rows as parity
+from validator.checks.smoke import suite as smoke
 from validator.errors import PreflightError, WorkerError
 from validator.model.safety import SafetyReport
 from validator.results import Contract, FeatureSpec
 from validator.runtimes import replies
-from validator.runtimes.process import Limits, Raised, Reply, Worker
 from validator.runtimes.runtime import WorkerRuntime
-from validator.suites import parity, smoke
-from validator.suites.common import Subject
+from validator.sandbox import wire
+from validator.sandbox.lockdown.policy import Policy
+from validator.sandbox.workshop import Limits, Raised, Reply, Worker
 from validator.table import Column, Table
-from validator.worker import wire
-from validator.worker.lockdown.policy import Policy
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.integers(-(10**400), 10**400), st.floats(allow_nan=False),

@@ -135,7 +135,7 @@ def test_supervisor_forgets_its_token() -> None:
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "copy = open('/proc/self/environ')\n"
-        "from validator.worker.lockdown import protect_supervisor\n"
+        "from validator.sandbox.lockdown import protect_supervisor\n"
         "report = protect_supervisor(['PREFLIGHT_TOKEN', 'NOT_SET'])\n"
         "print('secret-value' in copy.read(), os.environ['PREFLIGHT_TOKEN'])\n"
         "print([layer.state for layer in report.layers])"

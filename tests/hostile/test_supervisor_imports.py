@@ -23,7 +23,7 @@ _NEVER = {
 }
 _PROGRAM = """
 import json, sys
-from validator.cli import main
+from validator.cli.main import main
 code = main(sys.argv[1:])
 print(json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
 """

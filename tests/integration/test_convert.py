@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.integration.command import DIAGNOSIS, TRADING, run
-from validator.session import open_session
-from validator.settings import Settings
-from validator.stages.inspection import inspect
-from validator.stages.loading import load_native
+from validator.checks.load.model import load_native
+from validator.checks.load.safety import inspect
+from validator.gate.session import open_session
+from validator.settings.table import Settings
 from validator.table import Column, Table
 
 

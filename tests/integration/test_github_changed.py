@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from validator.cli.github_job import Job
 from validator.github.changed import WatchedModel, changed_files, touched
-from validator.job import Job
-from validator.settings import Settings
+from validator.settings.table import Settings
 
 
 def ask(job: Any) -> Any:

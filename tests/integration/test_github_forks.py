@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from validator.gate.conclusion import write_unchanged
 from validator.github.marker import parse
-from validator.stages.conclusion import write_unchanged
 
 HEAD = "4b7615dce52c4c05ce4e1d374e9c61a13717ac7c"
 

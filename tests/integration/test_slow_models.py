@@ -17,11 +17,11 @@ import joblib
 import numpy as np
 import pytest
 
+from validator.checks import latency
+from validator.checks.check import Subject
 from validator.results import Contract, FeatureSpec, RuntimeLatency
-from validator.runtimes.process import Limits, Workshop
 from validator.runtimes.runtime import WorkerRuntime
-from validator.suites import latency
-from validator.suites.common import Subject
+from validator.sandbox.workshop import Limits, Workshop
 from validator.table import Column, Table
 
 MODULE = Path(__file__).with_name("slow_models.py")

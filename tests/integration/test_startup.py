@@ -28,9 +28,9 @@ def imported(code):
 @pytest.mark.parametrize(
     "code",
     [
-        "from validator.cli import build_parser; build_parser().format_help()",
-        f"from validator.cli import main; main(['inspect', {str(MODEL)!r}])",
-        "import validator.commands, validator.gate",
+        "from validator.cli.main import build_parser; build_parser().format_help()",
+        f"from validator.cli.main import main; main(['inspect', {str(MODEL)!r}])",
+        "import validator.cli.validate, validator.gate.validate",
     ],
     ids=["help", "inspect", "the gate's own modules"],
 )
@@ -41,7 +41,7 @@ def test_nothing_heavy_is_imported(code):
 def test_the_command_itself_never_imports_the_models_libraries():
     """The supervisor holds the token: whatever it judges, the model's libraries stay in the workers."""
     held = imported(
-        f"from validator.cli import main; import tempfile; folder = tempfile.mkdtemp(); "
+        f"from validator.cli.main import main; import tempfile; folder = tempfile.mkdtemp(); "
         f"main(['validate', {str(MODEL)!r}, '--quiet', '--out', folder, '--latency-budget-s', '0.2', "
         f"'--boundary-rows', '100'])"
     )
@@ -51,7 +51,7 @@ def test_the_command_itself_never_imports_the_models_libraries():
 @pytest.mark.parametrize("missing", ["pydantic", "httpx"])
 def test_an_installation_for_serving_alone_is_told_what_the_command_needs(missing):
     code = (
-        f"import sys; sys.modules[{missing!r}] = None; from validator.cli import main; "
+        f"import sys; sys.modules[{missing!r}] = None; from validator.cli.main import main; "
         f"sys.exit(main(['publish', 'x']))"
     )
     here = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "PREFLIGHT_GITHUB_TOKEN": "t"}

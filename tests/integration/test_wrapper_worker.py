@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from validator.checks.check import Subject
+from validator.checks.errors import suite as errors
+from validator.checks.errors.scenarios import SCENARIOS
+from validator.checks.preload import NATIVE
+from validator.checks.wrapper.find import find_wrapper
+from validator.checks.wrapper.load import _hint
 from validator.errors import WorkerError
 from validator.results import Contract
-from validator.runtimes.process import Limits, Raised, Workshop
 from validator.runtimes.runtime import WorkerRuntime
-from validator.settings import defaults_for
-from validator.stages.custom import _hint
-from validator.stages.imports import NATIVE
-from validator.stages.wrapper import find_wrapper
-from validator.suites import errors
-from validator.suites.common import Subject
-from validator.suites.scenarios import SCENARIOS
+from validator.sandbox.workshop import Limits, Raised, Workshop
+from validator.settings.table import defaults_for
 from validator.table import Column, Table
 
 METHODS = defaults_for("deployment_methods").default

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from validator.catalog import ALL, BY_ID, expected
 from validator.checklist import decide
 from validator.results import CheckResult
-from validator.settings import Waiver
+from validator.settings.table import Waiver
 
 TODAY = dt.date(2026, 1, 10)
 

@@ -15,7 +15,7 @@ from tests.zoo.cases import SECTIONS
 from tests.zoo.running import Ran, complain, run, world
 from tests.zoo.stock import Judge, stock_converters
 from tests.zoo.table import render, row, write
-from validator.gate import Surroundings
+from validator.gate.validate import Surroundings
 
 
 def main(words: list[str]) -> int:

@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tests.zoo.case import Case, Made
-from validator.gate import Surroundings, validate
+from validator.gate.validate import Surroundings, validate
 from validator.results import CheckResult, GateResult
-from validator.runtimes.process import Limits, Workshop
-from validator.settings import Settings
+from validator.sandbox.workshop import Limits, Workshop
+from validator.settings.table import Settings
 
 _PARITY = (
     "parity.proof",

@@ -198,8 +198,8 @@ def _run(data: bytes, frame: Any) -> tuple[Any, Any]:
 def _native(model: Any, frame: Any) -> tuple[Any, Any]:
     import numpy as np
 
+    from validator.libraries.live_ask import Adapter
     from validator.table import Column, Table
-    from validator.worker.estimators import Adapter
 
     columns = []
     for name, series in frame.items():
@@ -221,10 +221,10 @@ def rows_of(model: Any, frame: Any) -> Any:
     import numpy as np
     import pandas as pd
 
-    from validator.convert.boundary import boundary_rows
-    from validator.convert.readers import read
     from validator.errors import ConversionError
-    from validator.exporters import export
+    from validator.libraries.export import export
+    from validator.libraries.read import read
+    from validator.trees.rows.boundary import boundary_rows
 
     if not all(_numpy_dtype(dtype).kind in "fiub" for dtype in frame.dtypes):
         return frame

@@ -12,7 +12,7 @@ from tests.zoo.case import Case
 from tests.zoo.cases import CASES, SECTIONS
 from tests.zoo.running import run, world
 from tests.zoo.table import BEGIN, END, PAGE
-from validator.gate import Surroundings
+from validator.gate.validate import Surroundings
 
 QUICK = [case for case in CASES if case.quick]
 REST = [case for case in CASES if not case.quick]

@@ -11,12 +11,12 @@ from validator.errors import WorkerError
 from validator.outputs import NAMES, Outputs
 from validator.results import RuntimeName
 from validator.runtimes import replies
-from validator.runtimes.accounting import peak_bytes, queued_ns
-from validator.runtimes.process import Raised, Reply, Worker
 from validator.runtimes.timing import Prepared, Timing
-from validator.runtimes.worker import raised
+from validator.sandbox.accounting import peak_bytes, queued_ns
+from validator.sandbox.handle import raised
+from validator.sandbox.packing import pack_table
+from validator.sandbox.workshop import Raised, Reply, Worker
 from validator.table import Table
-from validator.worker.packing import pack_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

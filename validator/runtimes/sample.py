@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from validator.errors import SampleError, UsageError
-from validator.runtimes.process import Raised, Worker, Workshop
+from validator.sandbox import wire
+from validator.sandbox.packing import unpack_table
+from validator.sandbox.workshop import Raised, Worker, Workshop
 from validator.table import Table
-from validator.worker import wire
-from validator.worker.packing import unpack_table
 
 FORMATS = {
     ".parquet": "parquet",

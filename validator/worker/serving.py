@@ -10,10 +10,10 @@ from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple, cas
 
 from validator.errors import WorkerError
 from validator.outputs import Outputs, concatenate
+from validator.sandbox import wire
+from validator.sandbox.inside.child import describe_error
+from validator.sandbox.packing import unpack_table
 from validator.table import Table
-from validator.worker import wire
-from validator.worker.child import describe_error
-from validator.worker.packing import unpack_table
 from validator.worker.spoiling import spoilt
 from validator.worker.timing import clock_resolution_ns, time_calls
 

@@ -31,7 +31,7 @@ import network_attacks  # noqa: E402, F401
 import process_attacks  # noqa: E402, F401
 from stage import ATTACKS, World  # noqa: E402
 
-from validator.worker.lockdown import Policy, apply, landlock, outcome, protect_supervisor  # noqa: E402
+from validator.sandbox.lockdown import Policy, apply, landlock, outcome, protect_supervisor  # noqa: E402
 
 TOKEN = "canary-of-the-supervisor"
 _SECONDS = 20

@@ -281,7 +281,7 @@ def become_another_user(world: World) -> Any:
 
 @attack()
 def take_capabilities_back(world: World) -> Any:
-    from validator.worker.lockdown import kernel
+    from validator.sandbox.lockdown import kernel
 
     kernel.set_capabilities((1 << 40) - 1)
     return kernel.capabilities()
@@ -290,7 +290,7 @@ def take_capabilities_back(world: World) -> Any:
 @attack()
 def keep_dangerous_capabilities(world: World) -> Any:
     """At most the capability to read files may be left, which Landlock narrows."""
-    from validator.worker.lockdown import kernel
+    from validator.sandbox.lockdown import kernel
 
     left = kernel.capabilities()[1] & ~(1 << kernel.CAP_DAC_READ_SEARCH)
     if not left:

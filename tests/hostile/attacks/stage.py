@@ -73,7 +73,7 @@ X86 = platform.machine() == "x86_64"
 
 def number(name: str) -> int:
     """A system call's number on this machine. Raises RefusedError where there is no such call."""
-    from validator.worker.lockdown import kernel
+    from validator.sandbox.lockdown import kernel
 
     found = _CALLS[name][0 if X86 else 1] if name in _CALLS else kernel.numbers(platform.machine()).get(name)
     if found is None:

@@ -14,8 +14,8 @@ from tests.unit.artifact.conftest import build_result
 from validator.artifact.read import SUMS_FILE, TamperedArtifactError
 from validator.artifact.signing import SignatureError, main, sign, signature_of, verify
 from validator.artifact.write import write_artifact
-from validator.deployment.identity import hold_to_key, open_artifact
 from validator.errors import ArtifactError, UsageError
+from validator.serving.identity import hold_to_key, open_artifact
 
 try:
     import model_signing  # noqa: F401

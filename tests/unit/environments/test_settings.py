@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from validator.configuration import resolve
+from validator.cli.targets import targets
 from validator.errors import SettingsError
-from validator.targets import targets
+from validator.settings.sources import resolve
 
 FORK = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request"}
 PRIVILEGED = ("pull_request_target", "workflow_run", "issue_comment", "issues")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.runtimes.accounting import peak_bytes, queued_ns
 from validator.runtimes.timing import Timing
+from validator.sandbox.accounting import peak_bytes, queued_ns
 
 MS = 1_000_000
 needs_linux = pytest.mark.skipif(queued_ns("thread-self") is None, reason="this kernel keeps no such account")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Sequence
 
-from validator.worker import wire
+from validator.sandbox import wire
 from validator.worker.serving import Answer
 
 
@@ -20,8 +20,8 @@ class Job:
         metadata: Dict[str, str],
     ) -> Answer:
         """From an export. Raises ConversionError where the trees have no exact form."""
-        from validator.convert import convert_trees
-        from validator.convert.readers import read
+        from validator.libraries.read import read
+        from validator.trees.converted import convert_trees
 
         ensemble = read(header, dict(zip(names, arrays)))
         if ensemble is None:
@@ -43,8 +43,8 @@ class Job:
         metadata: Dict[str, str],
     ) -> Answer:
         """From the model file itself, loaded here. Raises ConversionError for a model that skl2onnx cannot take."""
-        from validator.convert import convert_estimator
-        from validator.worker.loading import load_model
+        from validator.libraries.live_load import load_model
+        from validator.pipelines.fallback import convert_estimator
 
         model = load_model(arrays[0], format, allow, trusted)
         named = [(str(name), str(dtype)) for name, dtype in columns]

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from validator.libraries.frames import frame_or_columns, mappings
 from validator.outputs import Outputs, concatenate, same
+from validator.sandbox import wire
+from validator.sandbox.inside.child import describe_error
+from validator.sandbox.packing import unpack_table
 from validator.table import Table
-from validator.worker import wire
-from validator.worker.child import describe_error
-from validator.worker.packing import unpack_table
-from validator.worker.rows import frame_or_columns, mappings
 from validator.worker.sabotage import SPOILT, models_in, sabotaged
 from validator.worker.serving import Answer, ServingJob
 from validator.worker.wrapper import Methods, absent, find, present, start

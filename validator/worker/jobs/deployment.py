@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar, Dict, List, Tuple
 
+from validator.libraries.frames import columns, mappings
 from validator.outputs import NAMES, Outputs, concatenate
+from validator.sandbox import wire
 from validator.table import Table
-from validator.worker import wire
-from validator.worker.rows import columns, mappings
 from validator.worker.serving import Answer, ServingJob
 
 #: The bound method, and what it is given.
@@ -72,7 +72,7 @@ class Job(ServingJob):
 
     def load(self, arrays: wire.Arrays, names: List[str]) -> Answer:
         """The artifact's files in; the milliseconds that loading took out. There is no verdict to verify yet."""
-        from validator.deployment import Deployment
+        from validator.serving import Deployment
 
         files = dict(zip(names, arrays))
         started = time.perf_counter()
@@ -85,7 +85,7 @@ class Job(ServingJob):
 
     def load_folder(self, arrays: wire.Arrays, names: List[str]) -> Answer:
         """The files as an artifact folder, verified as in production. Raises what the Deployment raises."""
-        from validator.deployment import Deployment
+        from validator.serving import Deployment
 
         folder = Path("artifact")
         folder.mkdir()
@@ -96,7 +96,7 @@ class Job(ServingJob):
 
     def load_missing(self, arrays: wire.Arrays) -> Answer:
         """A folder that is not there. Raises what the Deployment raises."""
-        from validator.deployment import Deployment
+        from validator.serving import Deployment
 
         Deployment.load("missing-artifact")
         return {}, []

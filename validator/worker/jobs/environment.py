@@ -6,9 +6,9 @@ import sys
 from importlib import metadata
 from typing import Dict, List
 
-from validator.worker import wire
+from validator.sandbox import wire
+from validator.sandbox.inside.zygote import preload
 from validator.worker.serving import Answer
-from validator.worker.zygote import preload
 
 
 class Job:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Optional, Sequence
 
-from validator.worker import wire
-from validator.worker.loading import load_model
+from validator.libraries.live_load import load_model
+from validator.sandbox import wire
 from validator.worker.serving import Answer
 
 
@@ -24,14 +24,14 @@ class Job:
 
     def describe(self, arrays: wire.Arrays) -> Answer:
         """The model's parts, and what the native worker says of it. Raises NotAModelError for what cannot predict."""
-        from validator.exporters import describe
-        from validator.worker.estimators import Adapter
+        from validator.libraries.export import describe
+        from validator.libraries.live_ask import Adapter
 
         return {**describe(self._model), **Adapter(self._model).facts}, []
 
     def export(self, arrays: wire.Arrays) -> Answer:
         """The serialised trees: a header and named arrays. The header's `kind` is `other` where there are none."""
-        from validator.exporters import export
+        from validator.libraries.export import export
 
         header, named = export(self._model)
         return {"header": header, "names": list(named)}, list(named.values())

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-from validator.worker import wire
-from validator.worker.packing import pack_table, unpack_table
+from validator.sandbox import wire
+from validator.sandbox.packing import pack_table, unpack_table
 from validator.worker.serving import Answer
 
 #: Operators whose sums or results are float32 in ONNX Runtime for inputs of every type.
@@ -25,15 +25,15 @@ class Job:
         self._ensemble: Optional[Any] = None
 
     def trees(self, arrays: wire.Arrays, header: Dict[str, Any], names: List[str]) -> Answer:
-        from validator.convert.readers import read
+        from validator.libraries.read import read
 
         self._ensemble = read(header, dict(zip(names, arrays)))
         return {}, []
 
     def prove(self, arrays: wire.Arrays, names: List[str]) -> Answer:
         """The ONNX file in, the proof or the counter-example out: a table of one row, its columns named `names`."""
-        from validator.convert.coding import coding_of_names, decode
-        from validator.convert.proof import prove
+        from validator.trees.proof import prove
+        from validator.trees.rows.coding import coding_of_names, decode
 
         if self._ensemble is None:
             raise RuntimeError("no trees were given")
@@ -74,8 +74,8 @@ class Job:
         input_dtype: str,
     ) -> Answer:
         """A table at the model's own thresholds, or across its features' ranges where it has none."""
-        from validator.convert.boundary import boundary_rows, covering_rows
-        from validator.convert.coding import coding_of, decode, encode
+        from validator.trees.rows.boundary import boundary_rows, covering_rows
+        from validator.trees.rows.coding import coding_of, decode, encode
 
         rows = unpack_table(table, arrays)
         listed = {} if self._ensemble is None else self._ensemble.feature_categories
@@ -94,9 +94,9 @@ class Job:
         `parts` names what follows: "leaves" an ONNX file, the leaves' values and where each tree's start; "raw" an
         ONNX file. `trees` is how many there are.
         """
-        from validator.convert.fingerprint import fingerprint_onnx, raw_scores_onnx
-        from validator.convert.onnx_reading.graph import NotUnderstoodError
         from validator.errors import ConversionError
+        from validator.trees.onnx_reading.graph import NotUnderstoodError
+        from validator.trees.rows.fingerprint import fingerprint_onnx, raw_scores_onnx
 
         onnx = bytes(arrays[0])
         parts: List[str] = []
@@ -120,10 +120,10 @@ class Job:
         """The fingerprints [N] of rows by the model's own trees, for libraries that do not tell their leaves."""
         import numpy as np
 
-        from validator.convert.coding import coding_of, encode
-        from validator.convert.leaf_nodes import tree_of_leaf
-        from validator.convert.walk import leaf_indices
-        from validator.worker.inner import sums_of
+        from validator.libraries.live_leaves import sums_of
+        from validator.trees.leaf_nodes import tree_of_leaf
+        from validator.trees.rows.coding import coding_of, encode
+        from validator.trees.walk import leaf_indices
 
         ensemble = self._ensemble
         if ensemble is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Optional
 
-from validator.worker import wire
+from validator.sandbox import wire
 from validator.worker.quality.rows import Gathering
 from validator.worker.serving import Answer
 

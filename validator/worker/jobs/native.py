@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any, Sequence
 
-from validator.worker import wire
-from validator.worker.estimators import Adapter
-from validator.worker.loading import load_model, load_path
-from validator.worker.packing import unpack_table
+from validator.libraries.live_ask import Adapter
+from validator.libraries.live_load import load_model, load_path
+from validator.sandbox import wire
+from validator.sandbox.packing import unpack_table
 from validator.worker.serving import Answer, ServingJob
 
 
@@ -35,7 +35,7 @@ class Job(ServingJob):
         `columns` is the count of the table's arrays. What the library does not tell is left out: `told` names the
         rest, in the order of the arrays.
         """
-        from validator.worker import inner
+        from validator.libraries import live_leaves as inner
 
         adapter = self._loaded
         assert isinstance(adapter, Adapter)  # noqa: S101 (load has put it there)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from validator.worker import wire
+from validator.sandbox import wire
 from validator.worker.onnx_session import OnnxModel, open_session
 from validator.worker.serving import Answer, ServingJob
 

@@ -9,10 +9,10 @@ import zipfile
 from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from validator.errors import SampleError
+from validator.sandbox import wire
+from validator.sandbox.packing import pack_table
 from validator.table import Column, Table
-from validator.worker import wire
 from validator.worker.csv_file import CsvFile
-from validator.worker.packing import pack_table
 
 _FILE = 4  # the sample's descriptor, next after the channel
 _MAX_NPZ_BYTES = 4 * 2**30

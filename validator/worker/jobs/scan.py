@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence, Tuple
 
-from validator.worker import wire
+from validator.sandbox import wire
 
 
 class Job:

@@ -1,0 +1,138 @@
+"""Each parity check of rows fails by its own difference, and an error of a runtime is told as what it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.unit.checks.conftest import sensible
+from validator.checks.check import run_check
+from validator.checks.parity import rows as parity
+from validator.checks.parity.leaves import Inside, judge_inside
+from validator.sandbox.workshop import Raised
+from validator.table import Column, Table
+
+KINDS = np.array(["x", "y"], dtype=object)
+
+
+class Asked:
+    """A runtime as a pair asks it: post, then answer."""
+
+    def __init__(self, predict):
+        self.predict = predict
+        self._posted = []
+
+    def post(self, table):
+        self._posted.append(table)
+
+    def answer(self, rows):
+        return self.predict(self._posted.pop(0))
+
+
+def by_numbers(table):
+    """Looks at the features alone; a missing one counts as zero."""
+    clean = [Column(c.name, np.nan_to_num(c.values)) for c in table.columns if c.is_numeric]
+    return sensible(Table.of(clean))
+
+
+def shifted(where):
+    """Differs by a thousandth in the rows that `where` picks."""
+
+    def predict(table):
+        good = by_numbers(table)
+        change = 1e-3 * np.outer(where(table), [-1, 1])
+        return replace(good, probabilities=good.probabilities + change)
+
+    return predict
+
+
+def everywhere(table):
+    return np.ones(len(table))
+
+
+def missing(table):
+    return np.isnan([c.values for c in table.columns if c.values.dtype.kind == "f"]).any(axis=0)
+
+
+def unseen(table):
+    return np.array([value not in ("x", "y", None) for value in table.column("kind").decoded()])
+
+
+def flipping(table):
+    good = by_numbers(table)
+    return replace(good, label=np.where(np.arange(len(table)) == 3, 1 - good.label, good.label))
+
+
+@pytest.fixture
+def mixed(subject):
+    kinds = Column("kind", (np.arange(len(subject.rows)) % 2).astype(np.int32), KINDS)
+    return replace(subject, rows=Table.of([*subject.rows.columns, kinds]))
+
+
+def judged(onnx, subject):
+    """Status of each check, with a sound native model beside this ONNX file."""
+    pair = parity.Pair(native=Asked(by_numbers), onnx=Asked(onnx), tolerance=1e-9)
+    compared = []
+
+    def on_sample():
+        compared.append(pair.compare([subject.rows]))
+        return parity.judge(compared[-1], "sample rows")
+
+    checks = [run_check("parity.sample", "", on_sample)]
+    for special in (parity.missing_values, parity.unseen_categories):
+        check, comparison = special(pair, subject)
+        checks.append(check)
+        compared += [comparison] if comparison else []
+    checks.append(parity.labels(compared, True))
+    return {check.id: check for check in checks}
+
+
+FAULTS = {
+    "parity.missing": shifted(missing),
+    "parity.categories": shifted(unseen),
+    "parity.labels": flipping,
+}
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_difference_fails_the_check_of_the_rows_that_show_it_alone(id, mixed):
+    found = judged(FAULTS[id], mixed)
+    assert {name for name, check in found.items() if check.status != "pass"} == {id}
+    assert found[id].hint
+
+
+def test_a_difference_everywhere_fails_wherever_numbers_are_compared(mixed):
+    found = judged(shifted(everywhere), mixed)
+    assert found["parity.sample"].status == "fail"
+    assert "400 of 400 sample rows differ" in found["parity.sample"].message
+    assert found["parity.labels"].status == "pass"
+
+
+def test_equal_runtimes_pass(mixed):
+    assert {check.status for check in judged(by_numbers, mixed).values()} == {"pass"}
+
+
+def test_an_error_is_no_difference_and_its_remedy_is_no_row(mixed):
+    """What an error says, and what to do about an error: not to look for a worst row that does not exist."""
+
+    def broken(table):
+        raise Raised("ImportError", ("ImportError",), "cannot import name 'thing'", "see the message")
+
+    found = judged(broken, mixed)["parity.sample"]
+    assert found.status != "pass"
+    assert "ImportError: cannot import name 'thing'" in found.message
+    assert "row" not in found.hint
+    assert "ONNX file" not in found.hint
+
+
+def test_a_row_that_meets_another_leaf_fails_the_check_of_leaves():
+    """parity.leaves: even where the answers are the same."""
+    same = run_check(
+        "parity.leaves", "", lambda: judge_inside(Inside(tolerance=1e-9, rows=50, leaf_mismatches=0))
+    )
+    other = Inside(tolerance=1e-9, rows=50, leaf_mismatches=2, first_mismatch="a=0.5")
+    found = run_check("parity.leaves", "", lambda: judge_inside(other))
+    assert (same.status, found.status) == ("pass", "fail")
+    assert "2 of 50 rows meet other leaves" in found.message

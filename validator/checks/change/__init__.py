@@ -1,0 +1,1 @@
+"""What changed since the base version: size, speed, answers."""

@@ -1,0 +1,99 @@
+"""The base version, asked for every batch of the sample while the candidate is."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from validator.checks.change.base_version import BaseVersion
+from validator.checks.change.behaviour import Behaviour, Measure, NotComparableError, contract_changes
+from validator.errors import PreflightError
+from validator.outputs import Outputs
+from validator.results import Change, Contract
+from validator.table import Table
+
+
+@dataclass(kw_only=True)
+class Companion:
+    """The base version, asked for every batch of the sample while the candidate is.
+
+    What goes wrong with it ends the comparison, never the candidate's judgement; `problem` says what it was.
+    """
+
+    version: BaseVersion
+    contract_changes: tuple[str, ...] = ()
+    behaviour: Behaviour | None = None
+    problem: str = ""
+    _asked: int = 0
+    _answers: deque[Outputs] = field(default_factory=deque)
+
+    @classmethod
+    def of(cls, version: BaseVersion, candidate: Contract) -> Companion:
+        """Ready to be asked. An ONNX file does not say what it is for: it is taken for what the candidate is for."""
+        if version.contract.task == "unknown":
+            known = {"task": candidate.task, "classes": candidate.classes}
+            version.contract = version.contract.model_copy(update=known)
+        found = cls(version=version, contract_changes=contract_changes(candidate, version.contract)[:1_000])
+        try:
+            found.behaviour = Behaviour(measure=Measure.of(candidate, version.contract))
+        except NotComparableError as error:
+            found.problem = str(error)
+        return found
+
+    def ask(self, table: Table) -> None:
+        """Ask for the next batch of the sample, without waiting."""
+        self._collect()
+        if self.problem:
+            return
+        try:
+            rows = self.version.rows(table)
+            self.version.runtime.post(rows)
+            self._asked = len(rows)
+        except PreflightError as error:
+            self._end(error)
+
+    def answer(self, candidate: Outputs, rows: int) -> Outputs | None:
+        """The answers to the oldest batch that was asked for, held against the candidate's; None after a problem."""
+        if not self._answers:
+            self._collect()
+        if not self._answers or self.problem or self.behaviour is None:
+            return None
+        found = self._answers.popleft()
+        try:
+            self.behaviour.add(candidate, found, rows)
+        except (ValueError, TypeError, IndexError) as error:  # NotComparableError among them
+            self.problem = str(error)[:2_000]
+            return None
+        return found
+
+    def _collect(self) -> None:
+        if not self._asked or self.problem:
+            return
+        rows, self._asked = self._asked, 0
+        try:
+            self._answers.append(self.version.runtime.answer(rows))
+        except PreflightError as error:
+            self._end(error)
+
+    def _end(self, error: PreflightError) -> None:
+        self._asked = 0
+        self.problem = f"the base version failed on the sample: {error.message}"[:2_000]
+
+    def tell(self, change: Change) -> Change:
+        """The change with what was seen of behaviour."""
+        seen = self.behaviour
+        change = change.model_copy(update={"contract_changes": self.contract_changes})
+        if self.problem or seen is None:
+            return change.model_copy(update={"status": "unavailable", "reason": self.problem})
+        return change.model_copy(
+            update={
+                "status": "compared",
+                "reason": "",
+                "rows": seen.rows,
+                "label_changes": seen.label_changes,
+                "score": seen.score,
+                "score_changes": seen.score_changes,
+                "score_quantiles": seen.quantiles,
+                "worst_rows": tuple(seen.worst),
+            }
+        )

@@ -1,0 +1,134 @@
+"""What a change costs: latency side by side with the base version, loading, size and memory."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from validator.checks import latency
+from validator.checks.change.base_version import BaseVersion, NoVersion
+from validator.checks.context import Context
+from validator.checks.convert import convert
+from validator.checks.draft import Blocked
+from validator.checks.load.model import Data, native_runtime, onnx_runtime
+from validator.errors import PreflightError
+from validator.results import RuntimeLatency, RuntimeName
+from validator.runtimes.runtime import WorkerRuntime
+from validator.sandbox.accounting import peak_bytes
+from validator.table import Table
+
+_LOADS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costed:
+    """Both versions as they ship, to be timed side by side: the same kind of runtime of either.
+
+    `base_rows` are the rows with the base version's columns. `onnx` is the base version's ONNX file, if there is one.
+    """
+
+    kind: RuntimeName
+    base: BaseVersion
+    base_rows: Table
+    onnx: bytes | None
+
+    def fresh(self, context: Context) -> tuple[WorkerRuntime, WorkerRuntime]:
+        """New workers with the candidate and the base version in them."""
+        if self.onnx is not None and self.kind == "onnx" and context.onnx is not None:
+            return onnx_runtime(context, context.onnx), onnx_runtime(self.base.context, self.onnx)
+        return native_runtime(context), native_runtime(self.base.context)
+
+    def timed(self, context: Context, runtime: WorkerRuntime) -> latency.Base:
+        return latency.Base(
+            runtime=runtime, rows=self.base_rows, against=self.kind, revive=partial(self.fresh, context)
+        )
+
+
+def as_shipped(
+    context: Context,
+    base: BaseVersion | NoVersion,
+    data: Data,
+    runtimes: Mapping[RuntimeName, WorkerRuntime],
+) -> Costed | str:
+    """The base version made ready to be timed, converted as the candidate was; or why it cannot be."""
+    if isinstance(base, NoVersion):
+        return base.reason
+    with context.draft.stage("base version"):
+        try:
+            rows = base.rows(data.sample.head(len(data.subject.rows)))
+        except PreflightError as error:
+            return f"the base version's rows cannot be made: {error.message}"
+        onnx = _onnx_of(base, rows) if "onnx" in runtimes else None
+    if onnx is not None:
+        return Costed(kind="onnx", base=base, base_rows=rows, onnx=onnx)
+    if base.kind == "native":
+        return Costed(kind="native", base=base, base_rows=rows, onnx=None)
+    return "this version has no ONNX file to compare with the base version's"
+
+
+def _onnx_of(base: BaseVersion, rows: Table) -> bytes | None:
+    """The base version's ONNX file. Where it does not convert, its native model is timed instead."""
+    if base.native is None:
+        return base.base.data
+    try:
+        columns = [(column.name, column.dtype) for column in rows.columns]
+        return convert(base.context, base.native, columns).onnx
+    except (Blocked, PreflightError):
+        return None
+
+
+def begin_timing(context: Context, costed: Costed | str) -> latency.Base | str:
+    """What the latency suite compares with: the base version in a fresh worker, or why there is none."""
+    if isinstance(costed, str):
+        return costed
+    try:
+        _, runtime = costed.fresh(context)
+    except PreflightError as error:
+        return f"the base version does not load again: {error.message}"
+    return costed.timed(context, runtime)
+
+
+def tell_costs(context: Context, costed: Costed | str) -> None:
+    """Sizes, loading, memory and the latency just measured, base version and candidate, into `draft.change`."""
+    draft = context.draft
+    if isinstance(costed, str) or draft.change is None:
+        return
+    found: dict[str, tuple[float | None, float | None]] = {
+        "model file, bytes": (costed.base.base.size_bytes, draft.model.size_bytes)
+    }
+    if costed.onnx is not None:
+        found["ONNX file, bytes"] = (len(costed.onnx), draft.conversion.onnx_bytes)
+    name = "ONNX" if costed.kind == "onnx" else "native"
+    ours: RuntimeLatency | None = draft.latency.onnx if costed.kind == "onnx" else draft.latency.native
+    theirs = draft.latency.base
+    if ours is not None and theirs is not None:
+        found[f"one row on {name}, median ms"] = (theirs.p50_ms, ours.p50_ms)
+        found[f"one row on {name}, p99 ms"] = (theirs.p99_ms, ours.p99_ms)
+    try:
+        found |= _loading(context, costed, name)
+    except PreflightError as error:
+        draft.change = draft.change.model_copy(
+            update={"reason": f"{draft.change.reason} Loading was not compared: {error.message}".strip()}
+        )
+    draft.change = draft.change.model_copy(update={"costs": found})
+
+
+def _loading(context: Context, costed: Costed, name: str) -> dict[str, tuple[float | None, float | None]]:
+    """Both loaded in turn in fresh workers: medians of the time and of the memory that it took."""
+    load: tuple[list[float], list[float]] = ([], [])
+    memory: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_LOADS):
+        candidate, base = costed.fresh(context)
+        for side, runtime in enumerate((base, candidate)):
+            load[side].append(runtime.load_ms)
+            if peak := peak_bytes(runtime.worker.pid):
+                memory[side].append(float(peak))
+            runtime.worker.close()
+    found: dict[str, tuple[float | None, float | None]] = {
+        f"loading {name}, ms": (statistics.median(load[0]), statistics.median(load[1]))
+    }
+    if memory[0] and memory[1]:
+        found["memory after loading, bytes"] = (statistics.median(memory[0]), statistics.median(memory[1]))
+    return found

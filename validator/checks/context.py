@@ -1,0 +1,125 @@
+"""What every stage is given: the settings, the model's bytes, the workers, the draft."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from validator.checks.draft import Draft
+from validator.checks.preload import NATIVE, SERVING, TOOLS
+from validator.checks.wrapper.find import Wrapper
+from validator.environments.interpreter import Interpreter, own
+from validator.errors import UsageError
+from validator.model.file import ModelFile
+from validator.sandbox.workshop import Worker, Workshop, Zygote
+from validator.settings.table import Settings
+
+_JOB_ZYGOTES = {
+    "export": NATIVE,
+    "native": NATIVE,
+    "custom": NATIVE,
+    "environment": NATIVE,
+    "estimator": NATIVE,
+    "onnx": SERVING,
+    "deployment": SERVING,
+}
+#: Jobs that hold the native model, and so may need packages of the user's own.
+_OWN_CODE = ("export", "native", "custom", "environment", "estimator", "convert")
+
+
+@dataclass(kw_only=True)
+class Context:
+    """One run.
+
+    `data` are the model file's bytes, read once and hashed; `in_ci` says whether this is a CI job; `python` is what
+    the native model's workers run under, `looking` the worker that tries a foreign one's imports; `converts_there`
+    says that skl2onnx is there too; `wrapper` is the user's own, if it is to be judged.
+    """
+
+    settings: Settings
+    file: ModelFile
+    data: bytes
+    workshop: Workshop
+    draft: Draft
+    in_ci: bool
+    python: Interpreter = field(default_factory=own)
+    onnx: bytes | None = None
+    looking: Worker | None = None
+    converts_there: bool = False
+    wrapper: Wrapper | None = None
+
+    @property
+    def format(self) -> str:
+        return self.file.loadable.format
+
+    def start(self, job: str, *, options: dict[str, Any] | None = None) -> Worker:
+        """Start a worker for a job, and note which layers of isolation are around it."""
+        role = self._role(job)
+        foreign = role == NATIVE
+        worker = self.workshop.start(
+            job,
+            role=role,
+            python=self.python if foreign else None,
+            options=options,
+            packages=self._packages(job) if job in _OWN_CODE else None,
+            readable=self.wrapper.readable if self.wrapper and job == "custom" else (),
+        )
+        self.note_isolation(worker)
+        return worker
+
+    def zygote_of(self, job: str) -> Zygote:
+        """Where a job's workers come from."""
+        role = self._role(job)
+        return self.workshop.zygote(role, self.python if role == NATIVE else None)
+
+    def _role(self, job: str) -> str:
+        """Quality is measured where scikit-learn is imported anyway, unless those are another environment's."""
+        if job == "measure":
+            return TOOLS if self.python.foreign else NATIVE
+        return _JOB_ZYGOTES.get(job, TOOLS)
+
+    def _packages(self, job: str) -> dict[str, str]:
+        wrapped = self.wrapper.packages if self.wrapper and job == "custom" else {}
+        return {**wrapped, **own_packages(self.settings.allow)}
+
+    def note_isolation(self, worker: Worker) -> None:
+        """Keep the weakest state of each layer over all workers."""
+        for layer in worker.isolation:
+            known = self.draft.isolation.get(layer.name)
+            if known is None or (known.state == "applied" and layer.state != "applied"):
+                self.draft.isolation[layer.name] = layer
+
+    def load_options(self) -> dict[str, Any]:
+        """How the native model's workers open the file."""
+        return {
+            "format": self.format,
+            "allow": list(self.settings.allow),
+            "trusted": self.settings.trust_pickle is not None,
+        }
+
+
+def own_packages(allow: Sequence[str], folder: Path | None = None) -> dict[str, str]:
+    """The user's own packages among the allowed names, from name to absolute path.
+
+    They are looked for in the working directory and its `src`; what is installed needs no path. Raises UsageError
+    for one that is reached through a symbolic link: a worker may read whatever such a path leads to.
+    """
+    base = (folder or Path.cwd()).resolve()
+    found: dict[str, str] = {}
+    for pattern in allow:
+        name = pattern.split(".", 1)[0]
+        if not name.isidentifier():
+            continue
+        places = [root / leaf for root in (base, base / "src") for leaf in (name, f"{name}.py")]
+        place = next((place for place in places if place.exists()), None)
+        if place is None:
+            continue
+        if place.resolve() != place:
+            raise UsageError(
+                f"the package {name} that `allow` names is reached through a symbolic link, {place}",
+                hint="put the package itself there: what a link leads to would be open to the model's code",
+            )
+        found[name] = str(place)
+    return found

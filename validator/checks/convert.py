@@ -1,0 +1,233 @@
+"""Third stage: from the native model to ONNX, exactly where it is made of trees, and the proof of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from validator.checks.check import Finding, failed, passed, result, seen, warned
+from validator.checks.context import Context
+from validator.checks.load.model import Columns, Native, onnx_runtime
+from validator.checks.load.safety import scan
+from validator.checks.preload import FALLING_BACK, TOOLS
+from validator.errors import ConversionError, PreflightError, WorkerError
+from validator.model.file import identify, read_verified
+from validator.results import Conversion, Hazard
+from validator.runtimes import replies
+from validator.runtimes.runtime import WorkerRuntime
+from validator.sandbox.handle import REPLY_BYTES
+from validator.sandbox.workshop import Reply, Worker
+
+_BOOSTERS = ("lightgbm", "xgboost", "catboost")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A model's trees, serialised by the exporting worker: a header, and arrays with their names."""
+
+    header: dict[str, Any]
+    names: list[str]
+    arrays: list[Any]
+
+    @property
+    def has_trees(self) -> bool:
+        return self.header.get("kind") != "other"
+
+    def args(self) -> dict[str, Any]:
+        return {"header": self.header, "names": self.names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """The ONNX file, and ONNX Runtime with it."""
+
+    onnx: bytes
+    export: Export
+    runtime: WorkerRuntime
+    method: str
+    input_dtype: str
+
+
+def export_trees(native: Native, model_bytes: int) -> Export:
+    reply = native.exporter.call("export", most_bytes=_most_bytes(model_bytes))
+    native.exporter.close()
+    told = replies.read(replies.ExportedTrees, reply.result, "export")
+    if len(told.names) != len(reply.arrays):
+        raise WorkerError("the export worker sent arrays without names", hint="do not ship this model")
+    return Export(header=told.header, names=list(told.names), arrays=reply.arrays)
+
+
+def _most_bytes(model_bytes: int) -> int:
+    """What trees and ONNX files of a model may come to: compressed files are a tenth of what is in them."""
+    return REPLY_BYTES + 20 * model_bytes
+
+
+def convert(context: Context, native: Native, columns: Columns) -> Converted:
+    """Checks `convert.onnx`, `convert.hazards`, and `load.model` on ONNX. Blocks when there is no ONNX file.
+
+    With the setting `onnx` that file is judged as it is, and nothing is converted.
+    """
+    draft = context.draft
+    with draft.stage("convert"), draft.guarding("convert.onnx"):
+        export = export_trees(native, len(context.data))
+        export = _named(export, columns)
+        onnx = _given(context) if context.settings.onnx else _made(context, export, columns)
+    context.onnx = onnx
+    draft.add(result("convert.onnx", "", _judge_method(draft.conversion, len(context.data))))
+    draft.add(result("convert.hazards", "", _judge_hazards(draft.conversion.hazards)))
+    with draft.stage("load ONNX"), draft.guarding("load.model", "onnx"):
+        runtime = onnx_runtime(context, onnx)
+    input_dtype = str(runtime.facts["input_dtype"])
+    draft.conversion = draft.conversion.model_copy(update={"input_dtype": input_dtype})
+    draft.add(result("load.model", "onnx", passed(f"loads in ONNX Runtime, {input_dtype} input")))
+    return Converted(
+        onnx=onnx, export=export, runtime=runtime, method=draft.conversion.method, input_dtype=input_dtype
+    )
+
+
+def _named(export: Export, columns: Columns) -> Export:
+    """The columns by the sample's names, and which of them hold categories: LightGBM keeps neither faithfully."""
+    names = [name for name, _ in columns]
+    categorical = [i for i, (_, dtype) in enumerate(columns) if dtype == "category"]
+    if len(names) != export.header.get("n_features"):
+        return export
+    return replace(export, header={**export.header, "feature_names": names, "category_columns": categorical})
+
+
+def _given(context: Context) -> bytes:
+    """The ONNX file that the user brings along, after the same look at it as at any file."""
+    path = str(context.settings.onnx)
+    file = identify(path)
+    if file.format != "onnx":
+        raise ConversionError(f"{path} is {file.format}, not ONNX", hint="check --onnx")
+    data = read_verified(file)
+    scan(context, data, "onnx")
+    context.draft.conversion = Conversion(
+        method="none",
+        onnx_sha256=file.sha256,
+        onnx_bytes=len(data),
+        reason=f"{path} was given, and judged as it is",
+    )
+    return data
+
+
+def _made(context: Context, export: Export, columns: Columns) -> bytes:
+    if not export.has_trees:
+        _refuse_booster(context, export)
+        context.workshop.zygote(TOOLS).preload(FALLING_BACK)
+    worker = context.start("convert")
+    reply, told = _from_trees(context, worker, export) if export.has_trees else (None, None)
+    if reply is None or told is None or not told.converted:
+        reply, told = _from_estimator(context, worker, columns)
+    if not told.converted or len(reply.arrays) != 1:
+        raise WorkerError("the convert worker sent no ONNX file", hint="do not ship this model")
+    onnx = bytes(reply.arrays[0])
+    worker.close()
+    if told.method == "skl2onnx":
+        scan(context, onnx, "onnx")  # a process that had loaded the model made it
+    context.draft.conversion = Conversion(
+        method=told.method,
+        seconds=reply.seconds,
+        onnx_sha256=sha256(onnx).hexdigest(),
+        onnx_bytes=len(onnx),
+        hazards=told.hazards,
+    )
+    return onnx
+
+
+def _refuse_booster(context: Context, export: Export) -> None:
+    """Of boosters skl2onnx knows no more than our own exporters: what those said is the reason."""
+    if context.draft.model.framework in _BOOSTERS and export.header.get("reason"):
+        raise ConversionError(
+            str(export.header["reason"])[:1000],
+            hint=str(export.header.get("hint") or "train a model of another kind")[:1000],
+        )
+
+
+def _from_trees(context: Context, worker: Worker, export: Export) -> tuple[Reply, replies.Conversion]:
+    """Exactly, by a worker that never meets the model. Raises what the converter raises."""
+    most = _most_bytes(len(context.data))
+    reply = worker.call("trees", export.arrays, most_bytes=most, **export.args(), **_common(context))
+    return reply, replies.read(replies.Conversion, reply.result, "convert")
+
+
+def _from_estimator(context: Context, worker: Worker, columns: Columns) -> tuple[Reply, replies.Conversion]:
+    """From the model itself: where it was trained, if skl2onnx is there too, else here.
+
+    Raises what the converter raises, and of two the one that knows the model's libraries.
+    """
+    if not context.converts_there:
+        return _ask(context, worker, columns, context.settings.input_dtype)
+    try:
+        return _converted_there(context, columns)
+    except PreflightError as first:
+        try:
+            return _ask(context, worker, columns, context.settings.input_dtype)
+        except PreflightError:
+            raise first from None
+
+
+def _converted_there(context: Context, columns: Columns) -> tuple[Reply, replies.Conversion]:
+    """In the model's own environment, which has no ONNX Runtime of ours: what comes of it is opened here."""
+    wanted = context.settings.input_dtype
+    failure: PreflightError | None = None
+    for dtype in ("float64", "float32") if wanted == "auto" else (wanted,):
+        worker = context.start("estimator")
+        try:
+            reply, told = _ask(context, worker, columns, dtype)
+            onnx = bytes(reply.arrays[0])
+            scan(context, onnx, "onnx")
+            onnx_runtime(context, onnx)
+        except PreflightError as error:
+            failure = error
+        else:
+            return reply, told
+        finally:
+            worker.close()
+    raise failure or ConversionError("no input type is left to convert for", hint="check --input-dtype")
+
+
+def _ask(
+    context: Context, worker: Worker, columns: Columns, input_dtype: str
+) -> tuple[Reply, replies.Conversion]:
+    """Raises what the converter raises, WorkerError where no file came."""
+    named = [list(column) for column in columns]
+    most = _most_bytes(len(context.data))
+    options = {**context.load_options(), **_common(context), "input_dtype": input_dtype}
+    reply = worker.call("estimator", [context.data], most_bytes=most, columns=named, **options)
+    told = replies.read(replies.Conversion, reply.result, "convert")
+    if len(reply.arrays) != 1:
+        raise WorkerError("the convert worker sent no ONNX file", hint="do not ship this model")
+    return reply, told.model_copy(update={"method": "skl2onnx"})  # whatever it says of itself
+
+
+def _common(context: Context) -> dict[str, Any]:
+    return {"input_dtype": context.settings.input_dtype, "metadata": _metadata(context)}
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    """What the ONNX file says of itself: nothing that differs between two runs of the same commit."""
+    model = context.draft.model
+    return {"model_sha256": model.sha256, "model_name": model.name, "task": model.task}
+
+
+def _judge_method(conversion: Conversion, native_bytes: int) -> Finding:
+    size = seen("ONNX bytes", conversion.onnx_bytes, f"native file: {native_bytes}")
+    took = seen("seconds", round(conversion.seconds, 3), volatile=True)
+    if conversion.method == "none":
+        return passed(conversion.reason, size)
+    if conversion.method == "exact":
+        return passed("exact trees", size, took)
+    return passed("through skl2onnx; measured, not proved", size, took)
+
+
+def _judge_hazards(hazards: tuple[Hazard, ...]) -> Finding:
+    refused = [hazard for hazard in hazards if hazard.action == "refused"]
+    evidence = [seen(hazard.id, f"{hazard.action}: {hazard.message}"[:2000]) for hazard in hazards]
+    if refused:
+        return failed("; ".join(hazard.message for hazard in refused)[:2000], *evidence)
+    noted = [hazard for hazard in hazards if hazard.action == "noted"]
+    if noted:
+        return warned("; ".join(hazard.message for hazard in noted)[:2000], *evidence)
+    return passed(f"{len(hazards)} hazards repaired" if hazards else "none known for this model", *evidence)

@@ -1,0 +1,97 @@
+"""First stage: what the file is, and whether loading it runs only what is allowed."""
+
+from __future__ import annotations
+
+from validator.checks.check import Finding, failed, passed, result, seen, warned
+from validator.checks.context import Context
+from validator.checks.load.environment import anticipate, begin_imports
+from validator.checks.preload import READING, TOOLS
+from validator.errors import UnsafeModelError
+from validator.model.safety import SafetyReport
+from validator.results import Evidence
+from validator.runtimes import replies
+from validator.sandbox.workshop import Worker
+from validator.settings.table import Settings
+
+_SHOWN = 10
+
+
+def inspect(context: Context) -> SafetyReport:
+    """Checks `load.file` and `load.safety`. Blocks when the file may not be loaded, else begins to import for it."""
+    draft, file = context.draft, context.file
+    draft.add(
+        result(
+            "load.file",
+            "",
+            passed(
+                f"{file.loadable.format}, {file.size_bytes} bytes",
+                seen("sha256", file.sha256),
+                seen("size_bytes", file.size_bytes),
+            ),
+        )
+    )
+    with draft.stage("scan"), draft.guarding("load.safety"):
+        worker = _scanner(context, context.format)
+        anticipate(context)
+        if context.settings.data:
+            context.workshop.zygote(TOOLS).preload(READING)
+        report = replies.safety_report(worker.call("scan", [context.data]).result, "scan")
+        finding = _judge(report, context, worker)
+        worker.close()
+    if finding.status in ("fail", "error"):
+        draft.block("load.safety", finding)
+    draft.add(result("load.safety", "", finding))
+    begin_imports(context, report)
+    return report
+
+
+def _scanner(context: Context, format: str) -> Worker:
+    return context.start("scan", options={"format": format, "allow": list(context.settings.allow)})
+
+
+def scan(context: Context, data: bytes, format: str) -> None:
+    """Look at a further file of the run. Raises UnsafeModelError when it is refused."""
+    worker = _scanner(context, format)
+    report = replies.safety_report(worker.call("scan", [data]).result, "scan")
+    worker.close()
+    if not report.ok:
+        raise UnsafeModelError(f"refused: {report.findings[0]}", hint=report.findings[0].hint)
+
+
+def _judge(report: SafetyReport, context: Context, worker: Worker) -> Finding:
+    settings = context.settings
+    if not worker.contained and _insists(settings, context):
+        missing = ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
+        return failed(
+            f"this machine lacks layers of isolation ({missing}), and the model may not be loaded without them",
+            hint="run on Linux 6.7 or later, or set isolation = reduced if the model's author is trusted",
+        )
+    evidence = [seen(finding.name[:200], str(finding)[:1000]) for finding in report.findings[:_SHOWN]]
+    if not report.ok and settings.trust_pickle is None:
+        first = report.findings[0]
+        more = f", and {len(report.findings) - 1} more" if len(report.findings) > 1 else ""
+        return failed(f"refused: {first}{more}", *evidence, hint=first.hint)
+    if not report.ok:
+        return warned(
+            f"loaded although {len(report.findings)} names were refused, because: {settings.trust_pickle}",
+            *evidence,
+            hint="parity is contained but not adversarially sound: a hostile model could imitate its own ONNX file",
+        )
+    if not worker.contained:
+        return warned(
+            "the file asks for nothing that is refused, but isolation is incomplete on this machine"
+        )
+    names = len(report.imports)
+    return passed(
+        f"{names} names asked for, all of them allowed" if names else "holds no code", *_versions(report)
+    )
+
+
+def _insists(settings: Settings, context: Context) -> bool:
+    if settings.isolation == "require":
+        return True
+    return settings.isolation == "auto" and context.in_ci and context.file.is_pickle
+
+
+def _versions(report: SafetyReport) -> list[Evidence]:
+    return [seen(f"saved with {name}", version) for name, version in report.versions[:_SHOWN]]

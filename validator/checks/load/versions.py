@@ -1,0 +1,168 @@
+"""The libraries a model was saved with, against those it was loaded with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import metadata
+
+from validator.checks.check import Finding, failed, passed, result, seen, warned
+from validator.checks.context import Context
+from validator.checks.draft import Blocked
+from validator.checks.load.environment import Installed
+from validator.environments import mlflow
+from validator.model.file import ModelFile
+from validator.model.safety import SafetyReport
+
+_ENVIRONMENT = ("numpy", "onnx", "onnxruntime", "skl2onnx")
+#: LightGBM records the version of its text format only: since when each is written, and until when.
+_TEXT = "lightgbm model text"
+_TEXT_ERAS = {"v2": ((2, 0), (2, 3)), "v3": ((2, 3), (4, 0)), "v4": ((4, 0), (99, 0))}
+#: Formats that any later release of their library reads alike; only an older one may not.
+_READ_BY_LATER = frozenset({"skops"})
+
+
+def judge_versions(context: Context, report: SafetyReport, installed: Installed) -> str:
+    """Check `load.versions`; note the versions that matter to this model. Returns the mismatch, if there is one.
+
+    Blocks when the model's libraries cannot be imported: nothing could follow.
+    """
+    draft = context.draft
+    recorded = recorded_versions(context.file, report)
+    asked = {name.split(".")[0] for name in report.preload} | set(recorded)
+    found = {name: version for name in sorted(asked) if (version := installed.version(name))}
+    own = {name: version for name in _ENVIRONMENT if (version := _own_version(name))}
+    draft.packages |= own
+    if context.python.foreign:
+        draft.packages |= {"native Python": installed.python.release, "numpy": installed.version("numpy")}
+    draft.packages |= found
+    apart = mismatch(recorded, installed) if context.format != "onnx" else ""
+    finding = _judge(context, recorded, found, installed, apart)
+    draft.add(result("load.versions", "", finding))
+    if installed.failed:
+        raise Blocked
+    return apart
+
+
+def recorded_versions(file: ModelFile, report: SafetyReport) -> dict[str, str]:
+    """The versions that the model file or the MLflow folder around it tells, by distribution."""
+    beside = mlflow.recorded_versions(file.path) if file.format == "mlflow" else {}
+    return {**beside, **dict(report.versions)}
+
+
+def mismatch(recorded: Mapping[str, str], installed: Installed) -> str:
+    """What the model was saved with and what is here, where their releases differ in more than the last number."""
+    apart = [
+        f"{_told(name, version)} (here {here})"
+        for name, version in recorded.items()
+        if (here := installed.version("lightgbm" if name == _TEXT else name))
+        and not _fits(name, version, here)
+    ]
+    return f"saved with {', '.join(apart)}" if apart else ""
+
+
+def _fits(name: str, saved: str, here: str) -> bool:
+    if name == _TEXT:
+        first, end = _TEXT_ERAS.get(saved, ((0, 0), (0, 0)))
+        return first <= _numbers(here) < end
+    if name in _READ_BY_LATER:
+        return _numbers(saved) <= _numbers(here)
+    return saved.split(".")[:2] == here.split(".")[:2]
+
+
+def _told(name: str, version: str) -> str:
+    if name != _TEXT:
+        return f"{name} {version}"
+    first, end = _TEXT_ERAS.get(version, ((0, 0), (0, 0)))
+    era = f"{first[0]}.{first[1]} or later" if end[0] > 90 else f"before {end[0]}.{end[1]}"
+    return f"lightgbm {era} (model text {version})"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _own_version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _judge(
+    context: Context, recorded: Mapping[str, str], found: Mapping[str, str], installed: Installed, apart: str
+) -> Finding:
+    if installed.failed and apart:
+        name, why = next(iter(installed.failed.items()))
+        return failed(f"{apart}, where {name} cannot be imported: {why}", hint=_remedy(context, recorded))
+    if installed.failed:
+        return _missing(context, installed)
+    evidence = [
+        seen(
+            _told(name, version), installed.version("lightgbm" if name == _TEXT else name) or "not installed"
+        )
+        for name, version in recorded.items()
+    ]
+    if apart:
+        return failed(apart, *evidence, hint=_remedy(context, recorded))
+    if not recorded:
+        return warned(
+            "the file does not record the versions it was saved with; it was loaded with "
+            + (", ".join(f"{name} {version}" for name, version in found.items()) or "no library"),
+            hint="keep a requirements file beside the model",
+        )
+    return passed(", ".join(_told(name, version) for name, version in recorded.items()), *evidence)
+
+
+def _missing(context: Context, installed: Installed) -> Finding:
+    name, why = next(iter(installed.failed.items()))
+    package = name.split(".")[0]
+    if package == "validator":
+        return failed(
+            f"Model Preflight's own {name} cannot be imported: {why}",
+            hint="this is a fault: please report it",
+        )
+    broken = bool(installed.version(package))
+    where = (
+        f"under {context.python.path} (Python {context.python.release})" if context.python.foreign else "here"
+    )
+    if broken:
+        return failed(
+            f"{package} {installed.version(package)} is installed, but {name} cannot be imported {where}: {why}",
+            hint="pin its version, and those of what it is built on, as they were in training",
+        )
+    if context.settings.requirements:
+        hint = f"add {_distribution(package)} to `requirements`"
+    elif context.python.foreign:
+        hint = f"install {_distribution(package)} there, or give another --python"
+    else:
+        hint = (
+            f"install {_distribution(package)} beside Model Preflight, "
+            "or name the model's own environment with `requirements`"
+        )
+    return failed(f"the model needs {name}, which cannot be imported {where}: {why}", hint=hint)
+
+
+def _remedy(context: Context, recorded: Mapping[str, str]) -> str:
+    """How to have the versions that the model was saved with."""
+    if context.file.format == "mlflow" and not context.settings.requirements:
+        return 'judge it in its own environment: requirements = "mlflow"'
+    pins = [_pinned(name, version) for name, version in recorded.items()]
+    wanted = ", ".join(f'"{pin}"' for pin in pins)
+    if context.settings.requirements or context.settings.python:
+        return f"the environment that was given holds other versions: it needs {wanted}"
+    return (
+        f"judge it in its own environment: requirements = [{wanted}], with python = the version it was "
+        "trained under, or --python; or save the model again with the versions here"
+    )
+
+
+def _pinned(name: str, version: str) -> str:
+    if name != _TEXT:
+        return f"{_distribution(name)}=={version}"
+    first, end = _TEXT_ERAS.get(version, ((0, 0), (99, 0)))
+    return f"lightgbm>={first[0]}.{first[1]}" + (f",<{end[0]}.{end[1]}" if end[0] < 90 else "")
+
+
+def _distribution(package: str) -> str:
+    return "scikit-learn" if package == "sklearn" else package

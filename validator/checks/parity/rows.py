@@ -1,0 +1,269 @@
+"""Native against ONNX on rows: the whole sample, the model's own thresholds, missing values, unseen categories."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from validator.checks.check import Finding, Subject, failed, not_applicable, passed, result, run_check, seen
+from validator.checks.parity.compare import Comparison
+from validator.errors import WorkerError
+from validator.outputs import Outputs
+from validator.results import CheckResult
+from validator.runtimes.runtime import WorkerRuntime
+from validator.sandbox.workshop import Raised
+from validator.table import Column, Table
+
+Sink = Callable[[Table, Outputs, Outputs], None]
+_MISSING_ROWS = 2_000
+_SMALLEST = 8
+"""rows that are left out together where the native model refuses one of them"""
+UNSEEN = "preflight: never seen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Both runtimes of one model, and how far apart they may be."""
+
+    native: WorkerRuntime
+    onnx: WorkerRuntime
+    tolerance: float
+
+    def ask(self, rows: Table) -> tuple[Outputs, Outputs]:
+        """Both runtimes' answers; they work at the same time."""
+        self._post(rows)
+        return self._answers(rows)
+
+    def _post(self, rows: Table) -> None:
+        self.native.post(rows)
+        try:
+            self.onnx.post(rows)
+        except WorkerError:
+            self.native.answer(len(rows))
+            raise
+
+    def _answers(self, rows: Table) -> tuple[Outputs, Outputs]:
+        """What was asked for last. Where both fail, native's error counts, and neither is left with an answer."""
+        onnx_error: Raised | None = None
+        try:
+            onnx = self.onnx.answer(len(rows))
+        except Raised as error:
+            onnx_error = error
+        finally:
+            native = self.native.answer(len(rows))
+        if onnx_error is not None:
+            raise onnx_error
+        return native, onnx
+
+    def compare(
+        self,
+        tables: Iterable[Table],
+        sink: Sink | None = None,
+        *,
+        is_asking: Callable[[], bool] = lambda: False,
+    ) -> Comparison:
+        """All tables, one after the other; `sink` sees each with both answers.
+
+        The runtimes already work on the next table while the answers to one are looked at, except where `is_asking`
+        says that `sink` will ask them for something of its own.
+        """
+        comparison = Comparison(tolerance=self.tolerance)
+        for rows, native, onnx in self._answered(tables, is_asking):
+            comparison.add_rows(rows, native, onnx)
+            if sink is not None:
+                sink(rows, native, onnx)
+        return comparison
+
+    def _answered(
+        self, tables: Iterable[Table], is_asking: Callable[[], bool]
+    ) -> Iterator[tuple[Table, Outputs, Outputs]]:
+        """Each table with both answers, the next one being asked for already where nobody else asks."""
+        asked: Table | None = None
+        try:
+            for rows in tables:
+                ready = None
+                if asked is not None:
+                    last, asked = asked, None
+                    ready = (last, *self._answers(last))
+                self._post(rows)
+                asked = rows
+                if ready is not None:
+                    yield ready
+                if is_asking():
+                    asked = None
+                    yield rows, *self._answers(rows)
+            if asked is not None:
+                last, asked = asked, None
+                yield last, *self._answers(last)
+        finally:
+            if asked is not None:  # whoever looks at the answers broke off
+                with contextlib.suppress(Raised, WorkerError):
+                    self._answers(asked)
+
+
+def accepted(native: WorkerRuntime, tables: Iterable[Table]) -> tuple[list[Table], int]:
+    """The rows that the native model answers, and how many it refuses; it is asked halves of what it refused."""
+    kept: list[Table] = []
+    refused = 0
+    waiting = list(tables)
+    while waiting:
+        rows = waiting.pop()
+        try:
+            native.predict(rows)
+        except Raised:
+            if len(rows) <= _SMALLEST:
+                refused += len(rows)
+                continue
+            half = len(rows) // 2
+            waiting += [rows.take(slice(half, None)), rows.take(slice(0, half))]
+        else:
+            kept.append(rows)
+    return kept, refused
+
+
+def judge(comparison: Comparison, what: str) -> Finding:
+    """A comparison as a finding: the differences, what was allowed, and the worst row."""
+    evidence = [
+        seen("rows", comparison.rows),
+        seen("largest absolute difference", comparison.max_abs_diff),
+        seen("largest difference in ulps", comparison.max_ulp_diff),
+        seen("tolerance that would have passed", comparison.max_relative, f"<= {comparison.tolerance:g}"),
+    ]
+    worst = comparison.worst
+    if worst is not None:
+        evidence.append(seen("worst row", worst.text))
+    if comparison.problems:
+        return failed("; ".join(comparison.problems), *evidence)
+    if comparison.beyond:
+        return failed(
+            f"{comparison.beyond} of {comparison.rows} {what} differ by more than {comparison.tolerance:g}; "
+            f"the largest difference is {comparison.max_abs_diff:.3g}"
+            + (f" in row {worst.row} (native {worst.native:.9g}, ONNX {worst.onnx:.9g})" if worst else ""),
+            *evidence,
+        )
+    return passed(f"{comparison.rows} {what} agree", *evidence)
+
+
+def labels(comparisons: Iterable[Comparison], applicable: bool) -> CheckResult:
+    """Every label of every comparison, ties included."""
+    found = list(comparisons)
+    if not applicable:
+        return result("parity.labels", "", not_applicable("the model gives no labels"))
+    flips = sum(comparison.label_flips for comparison in found)
+    rows = sum(comparison.rows for comparison in found)
+    if flips:
+        flip = next(comparison.first_flip for comparison in found if comparison.first_flip)
+        return result(
+            "parity.labels",
+            "",
+            failed(
+                f"{flips} of {rows} labels differ; the first in row {flip.row}: "
+                f"native {flip.native}, ONNX {flip.onnx}",
+                seen("label flips", flips, "0"),
+                seen("first row whose label flips", flip.inputs),
+            ),
+        )
+    return result("parity.labels", "", passed(f"{rows} labels, none differs", seen("label flips", 0, "0")))
+
+
+def missing_values(pair: Pair, subject: Subject) -> tuple[CheckResult, Comparison | None]:
+    """Rows of the sample with a missing value in one feature after the other, then in all at once."""
+    kept: list[Comparison] = []
+
+    def check() -> Finding:
+        rows = subject.head(1)
+        if not any(column.values.dtype.kind == "f" for column in rows.columns):
+            return not_applicable("no feature can hold NaN")
+        try:
+            pair.native.predict(_with_missing(rows, rows.names))
+        except Raised as error:
+            return passed(
+                f"native refuses missing values ({error.kind}); so does the deployment",
+                seen("native says", f"{error.kind}: {error.message}"[:500]),
+            )
+        comparison = pair.compare(_missing_tables(subject.head(_MISSING_ROWS)))
+        kept.append(comparison)
+        return judge(comparison, "rows with missing values")
+
+    return run_check("parity.missing", "", check), kept[0] if kept else None
+
+
+def _missing_tables(rows: Table) -> Iterator[Table]:
+    """Every column missing in some rows: row i lacks the column i modulo their number. Then all columns."""
+    import numpy as np
+
+    count = len(rows.columns)
+    repeated = rows.take(np.arange(max(len(rows), count)) % len(rows))
+    owner = np.arange(len(repeated)) % count
+    columns = [_blank(column, owner == i) for i, column in enumerate(repeated.columns)]
+    yield Table(tuple(columns), len(repeated))
+    yield _with_missing(rows.take(slice(0, 10)), rows.names)
+
+
+def _blank(column: Column, where: Any) -> Column:
+    import numpy as np
+
+    values = column.values.copy()
+    if column.categories is not None:
+        values[where] = -1
+    elif values.dtype.kind == "f":
+        values[where] = np.nan
+    elif values.dtype == object:
+        values[where] = None
+    return Column(column.name, values, column.categories)
+
+
+def _with_missing(rows: Table, names: Iterable[str]) -> Table:
+    import numpy as np
+
+    everywhere = np.ones(len(rows), dtype=bool)
+    lacking = set(names)
+    return Table(
+        tuple(_blank(column, everywhere) if column.name in lacking else column for column in rows.columns),
+        len(rows),
+    )
+
+
+def unseen_categories(pair: Pair, subject: Subject) -> tuple[CheckResult, Comparison | None]:
+    """Rows with a value that training never saw, in one text or category column after the other."""
+    kept: list[Comparison] = []
+
+    def check() -> Finding:
+        rows = subject.head(200)
+        columns = [column for column in rows.columns if not column.is_numeric]
+        if not columns:
+            return not_applicable("the model has no text or category column")
+        tables = [rows.replace(with_unseen(column)) for column in columns]
+        refused = []
+        accepted = []
+        for column, table in zip(columns, tables, strict=True):
+            try:
+                pair.native.predict(table.take(slice(0, 1)))
+                accepted.append(table)
+            except Raised as error:
+                refused.append(f"{column.name} ({error.kind})")
+        if not accepted:
+            return passed(
+                f"native refuses unseen categories: {', '.join(refused)[:500]}; so does the deployment"
+            )
+        comparison = pair.compare(accepted)
+        kept.append(comparison)
+        return judge(comparison, "rows with unseen categories")
+
+    return run_check("parity.categories", "", check), kept[0] if kept else None
+
+
+def with_unseen(column: Column) -> Column:
+    """The column with a value that it never held, in every row."""
+    import numpy as np
+
+    if column.categories is None:
+        return Column(column.name, np.array([UNSEEN] * len(column.values), dtype=object))
+    if column.categories.dtype == object:
+        extended: Any = np.append(column.categories, np.array([UNSEEN], dtype=object))
+    else:
+        extended = np.append(column.categories, column.categories.max() + 1)
+    codes = np.full(len(column.values), len(extended) - 1, dtype=np.int32)
+    return Column(column.name, codes, extended)

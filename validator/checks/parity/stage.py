@@ -1,0 +1,198 @@
+"""Fifth stage: native and ONNX side by side on the whole sample and on rows made to tell them apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from validator.checks.change.base_version import BaseVersion, NoVersion
+from validator.checks.change.companion import Companion
+from validator.checks.check import Subject, not_applicable, run_check, seen
+from validator.checks.context import Context
+from validator.checks.convert import Converted
+from validator.checks.load.model import Data, Native, infer_contract, onnx_runtime
+from validator.checks.parity import rows as parity
+from validator.checks.parity.casting import CastEffect
+from validator.checks.parity.compare import Comparison
+from validator.checks.parity.leaves import Inside, compare_inside, judge_inside, marked_from
+from validator.checks.parity.proof import Judge
+from validator.checks.parity.sample_pass import Reading
+from validator.checks.parity.tolerances import Tolerance, tolerance_for
+from validator.checks.quality.measuring import Measuring, judge_quality
+from validator.outputs import Outputs
+from validator.results import Parity
+from validator.sandbox.packing import pack_table, unpack_table
+from validator.sandbox.workshop import Raised
+from validator.table import Table
+
+_BATCH_ROWS = 16_384
+_INSIDE_ROWS = 4_000
+"""rows of the sample whose leaves are compared, before the boundary rows"""
+
+
+def judge_parity(
+    context: Context,
+    native: Native,
+    converted: Converted,
+    judge: Judge,
+    data: Data,
+    base: BaseVersion | NoVersion | None = None,
+) -> None:
+    """Checks `parity.*` but the proof, and `quality.*`; completes the contract with the whole sample's ranges.
+
+    The base version, if there is one, is asked the same rows, and `draft.change` told what that showed.
+    """
+    draft = context.draft
+    tolerance = _tolerance(context, native, converted, judge, data)
+    pair = parity.Pair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
+    single = converted.input_dtype == "float32"
+    cast = CastEffect(native=native.runtime, tolerance=tolerance.value) if single else None
+    comparisons: list[Comparison] = []
+    base = base or NoVersion(reason="no base version to compare with")
+    reading = _reading(context, data, base, cast)
+    with draft.stage("sample parity"):
+        check = run_check("parity.sample", "", lambda: _on_sample(context, pair, reading, comparisons))
+        draft.add(check)
+        native.facts["n_outputs"] = reading.n_outputs or native.facts.get("n_outputs")
+        draft.contract = infer_contract(context, data.observer, native.facts)
+        data.subject = Subject(contract=draft.contract, rows=data.subject.rows)
+    with draft.stage("boundary parity"):
+        knees = native.facts.get("knees") or []
+        edges: list[Table] = []
+        draft.add(
+            run_check(
+                "parity.boundary",
+                "",
+                lambda: _on_boundary(context, pair, judge, knees, data, comparisons, edges),
+            )
+        )
+        inside = Inside(tolerance=tolerance.value)
+        tables = [data.subject.head(_INSIDE_ROWS), *edges]
+        draft.add(
+            run_check("parity.leaves", "", lambda: _inside(context, pair, converted, judge, tables, inside))
+        )
+        for special in (parity.missing_values, parity.unseen_categories):
+            outcome, comparison = special(pair, data.subject)
+            draft.add(outcome)
+            comparisons += [comparison] if comparison is not None else []
+    draft.add(parity.labels(comparisons, draft.model.task in ("binary", "multiclass", "outlier")))
+    draft.parity = _summed(comparisons, judge, tolerance, inside, cast)
+    with draft.stage("quality"):
+        if reading.companion is not None and draft.change is not None:
+            draft.change = reading.companion.tell(draft.change)
+        judge_quality(context, reading.measuring, base, reading.companion)
+
+
+def _reading(context: Context, data: Data, base: BaseVersion | NoVersion, cast: CastEffect | None) -> Reading:
+    contract = context.draft.contract
+    companion = (
+        Companion.of(base, contract) if isinstance(base, BaseVersion) and contract is not None else None
+    )
+    return Reading(data=data, measuring=Measuring.begin(context, base), companion=companion, cast=cast)
+
+
+def _tolerance(context: Context, native: Native, converted: Converted, judge: Judge, data: Data) -> Tolerance:
+    """By what the ONNX file computes in, and what the native library answers in."""
+    single = [str(name) for name in judge.worker.call("single", [converted.onnx]).result["operators"]]
+    try:
+        answer = native.runtime.predict(data.subject.head(1))
+    except Raised:
+        answer = Outputs()  # the comparison will tell
+    dtype = str(answer.numeric[1].dtype) if answer.present.keys() - {"label"} else ""
+    chosen = context.settings.tolerance
+    return tolerance_for(converted.method, converted.input_dtype, chosen, single=single, native=dtype)
+
+
+def _on_sample(context: Context, pair: parity.Pair, reading: Reading, kept: list[Comparison]) -> Any:
+    tables = reading.tables(context.settings.sample_rows, context.settings.target)
+    comparison = pair.compare(tables, reading.take, is_asking=lambda: reading.asks_again)
+    kept.append(comparison)
+    finding = parity.judge(comparison, "sample rows")
+    cast = reading.cast
+    return finding if cast is None else replace(finding, evidence=(*finding.evidence, *cast.evidence))
+
+
+def _on_boundary(
+    context: Context,
+    pair: parity.Pair,
+    judge: Judge,
+    knees: list[Any],
+    data: Data,
+    kept: list[Comparison],
+    edges: list[Table],
+) -> Any:
+    """Rows at the model's own thresholds if it has trees, else at its knees and across its features' ranges.
+
+    Text and category columns keep values that they have in the sample or in the model. `edges` gets the rows.
+    """
+    meta, arrays = pack_table(data.subject.rows)
+    reply = judge.worker.call(
+        "boundary",
+        arrays,
+        table=meta,
+        limit=context.settings.boundary_rows,
+        knees=knees,
+        input_dtype=pair.onnx.facts["input_dtype"],
+    )
+    rows = unpack_table(reply.result["table"], reply.arrays)
+    if not len(rows):
+        return not_applicable("the model has no thresholds")
+    edges += [rows.take(slice(start, start + _BATCH_ROWS)) for start in range(0, len(rows), _BATCH_ROWS)]
+    refused = 0
+    try:
+        comparison = pair.compare(edges)
+    except Raised:
+        # An encoder may refuse a number between its categories: such rows have no native answer to compare with.
+        edges[:], refused = parity.accepted(pair.native, edges)
+        if not edges:
+            return not_applicable("the native model refuses every row between its own values")
+        comparison = pair.compare(edges)
+    kept.append(comparison)
+    finding = parity.judge(comparison, "boundary rows")
+    return replace(finding, evidence=(*finding.evidence, seen("rows that native refuses", refused)))
+
+
+def _inside(
+    context: Context,
+    pair: parity.Pair,
+    converted: Converted,
+    judge: Judge,
+    tables: list[Table],
+    found: Inside,
+) -> Any:
+    """Leaves and raw scores on rows of the sample and at the thresholds. `found` gets what was seen."""
+    reply = judge.worker.call("marked", [converted.onnx])
+    marked = marked_from(reply, lambda data: onnx_runtime(context, data))
+    compare_inside(pair.native, judge.worker, marked, tables, found)
+    return judge_inside(found)
+
+
+def _summed(
+    comparisons: list[Comparison], judge: Judge, tolerance: Tolerance, inside: Inside, cast: CastEffect | None
+) -> Parity:
+    proof = judge.proof
+    proved = proof is not None and proof.proved
+    rows = sum(comparison.rows for comparison in comparisons)
+    worst = max(comparisons, key=lambda comparison: comparison.max_relative, default=None)
+    return Parity(
+        level="proved" if proved else "measured",
+        rows=comparisons[0].rows if comparisons else 0,
+        boundary_rows=rows - (comparisons[0].rows if comparisons else 0),
+        max_abs_diff=max((comparison.max_abs_diff for comparison in comparisons), default=None),
+        max_ulp_diff=max((comparison.max_ulp_diff for comparison in comparisons), default=None),
+        max_raw_diff=inside.max_raw_diff,
+        max_raw_ulps=inside.max_raw_ulps,
+        label_flips=sum(comparison.label_flips for comparison in comparisons),
+        leaf_mismatches=inside.leaf_mismatches,
+        leaf_rows=inside.rows if inside.leaf_mismatches is not None else 0,
+        bound=proof.bound if proof else None,
+        splits=proof.splits if proof else None,
+        tolerance=tolerance.value,
+        tolerance_reason=tolerance.reason,
+        passing_tolerance=None if worst is None else worst.max_relative,
+        worst="" if worst is None or worst.worst is None else worst.worst.text,
+        cast_changes=None if cast is None else cast.changed,
+        cast_rows=0 if cast is None else cast.rows,
+        cast_examples=() if cast is None else tuple(cast.examples),
+        reason="" if proved or proof is None else proof.reason,
+    )

@@ -1,0 +1,47 @@
+"""What the zygotes import, so that nothing has to be imported after a worker has locked itself down.
+
+In the order of need: a zygote imports what comes later while its first children already work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: The zygotes, by what they have imported. The native one may run under another interpreter.
+NATIVE, SERVING, TOOLS = "native", "serving", "tools"
+
+SCANNING = ("numpy", "validator.model.safety.scan", "validator.worker.jobs.scan")
+READING = ("pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet", "validator.worker.jobs.sample")
+JUDGING = (
+    "numpy.random",
+    "onnx",
+    "validator.trees.converted",
+    "validator.trees.rows.boundary",
+    "validator.trees.proof",
+    "validator.libraries.read",
+    "validator.trees.writer",
+    "validator.worker.jobs.convert",
+    "validator.worker.jobs.judge",
+)
+MEASURING = ("sklearn.metrics", "validator.worker.jobs.measure", "validator.worker.quality.comparison")
+FALLING_BACK = ("onnxruntime", "skl2onnx", "validator.pipelines.fallback")
+RUNNING = (
+    "difflib",
+    "numpy",
+    "onnxruntime",
+    "validator.serving",
+    "validator.worker.jobs.deployment",
+    "validator.worker.jobs.onnx",
+)
+LOADING = (
+    "validator.libraries.export",
+    "validator.model.safety",
+    "validator.worker.jobs.export",
+    "validator.worker.jobs.native",
+)
+
+
+def for_the_model(modules: Sequence[str], allow: Sequence[str]) -> list[str]:
+    """What the native model's zygote may import: never the user's own packages, which run locked down only."""
+    own = {pattern.split(".", 1)[0] for pattern in allow}
+    return [*(name for name in modules if name.split(".", 1)[0] not in own), *LOADING]

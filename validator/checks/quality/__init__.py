@@ -1,0 +1,1 @@
+"""Metrics where the sample has labels, against limits and the base version."""

@@ -1,0 +1,165 @@
+"""Quality on the sample's true answers: gathered while the sample is read, judged at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from validator.checks.change.base_version import BaseVersion, NoVersion
+from validator.checks.change.companion import Companion
+from validator.checks.check import Finding, failed, not_applicable, result
+from validator.checks.context import Context
+from validator.checks.quality.judging import judge_base, judge_limits, needs_answers, without_base
+from validator.errors import PreflightError
+from validator.outputs import Outputs
+from validator.results import MetricResult
+from validator.sandbox.workshop import Worker
+from validator.table import Table
+
+
+@dataclass(kw_only=True)
+class Measuring:
+    """The measuring worker, fed batch by batch while the runtimes work on the next one.
+
+    `unable` says why nothing is measured, `error` what went wrong on the way.
+    """
+
+    unable: Finding | None
+    worker: Worker | None = None
+    slices: tuple[str, ...] = ()
+    group: str | None = None
+    error: PreflightError | None = None
+    rows: int = 0
+    paired: bool = False
+    base_classes: int = 0
+    _posted: bool = False
+
+    @classmethod
+    def begin(cls, context: Context, base: BaseVersion | NoVersion) -> Measuring:
+        settings, task, contract = context.settings, context.draft.model.task, context.draft.contract
+        unable = needs_answers(settings.target, settings.group, task)
+        if unable is not None or contract is None:
+            return cls(unable=unable or not_applicable("the model has no contract"))
+        if task in ("binary", "multiclass") and not contract.classes:
+            return cls(
+                unable=not_applicable("the model does not tell its classes; name them under [contract]")
+            )
+        classes = [list(contract.classes)]
+        paired = isinstance(base, BaseVersion) and base.contract.task == contract.task
+        if isinstance(base, BaseVersion) and paired:
+            classes.append(list(base.contract.classes))
+        worker = context.start("measure")
+        worker.call("begin", task=task, classes=classes, slices=list(settings.slices))
+        return cls(
+            unable=None,
+            worker=worker,
+            slices=settings.slices,
+            group=settings.group,
+            paired=paired,
+            base_classes=len(classes[-1]),
+        )
+
+    def add(self, table: Table, truth: Any, candidate: Outputs, base: Outputs | None) -> None:
+        """The next batch of the sample (all its columns) with the answers to it."""
+        if self.unable is not None or self.error is not None or self.worker is None:
+            return
+        if not _measurable(candidate):
+            self.unable = not_applicable("the model gives labels only")
+            return
+        outputs = candidate.numeric[1].shape[1]
+        if candidate.prediction is not None and outputs != 1:
+            self.unable = not_applicable(f"the model gives {outputs} outputs, and the sample one true answer")
+            return
+        self.paired = self.paired and base is not None and self._fits(base)
+        answers = [candidate, base] if self.paired and base is not None else [candidate]
+        arrays: list[Any] = [truth]
+        for one in answers:
+            arrays += [one.numeric[1], *([] if one.label is None else [one.label])]
+        arrays += [table.column(name).decoded() for name in self.slices]
+        arrays += [table.column(self.group).decoded()] if self.group else []
+        try:
+            self._settle()
+            self.worker.post(
+                "add",
+                arrays,
+                outputs=[one.numeric[0] for one in answers],
+                labelled=[one.label is not None for one in answers],
+                slices=list(self.slices),
+                grouped=self.group is not None,
+            )
+            self._posted = True
+            self.rows += len(table)
+        except PreflightError as error:
+            self.error = error
+
+    def _fits(self, base: Outputs) -> bool:
+        """Whether the base version's answers can be measured: no check has judged their form."""
+        if not _measurable(base):
+            return False
+        name, values = base.numeric
+        return bool(values.shape[1] == (self.base_classes if name == "probabilities" else 1))
+
+    def _settle(self) -> None:
+        """Wait for the batch before. Raises what went wrong with it."""
+        if self._posted and self.worker is not None:
+            self._posted = False
+            self.worker.answer()
+
+    def end(self, *, compare: bool) -> tuple[MetricResult, ...]:
+        """The metrics of everything added; with `compare` of the base version too. Raises what went wrong."""
+        if self.error is not None:
+            raise self.error
+        if self.worker is None or not self.rows:
+            return ()
+        self._settle()
+        told = self.worker.call("end", compare=compare and self.paired).result
+        self.worker.close()
+        return tuple(
+            MetricResult(
+                name=one["name"],
+                slice=str(one["slice"])[:1_000],
+                rows=one["rows"],
+                value=one["value"],
+                base=one["base"],
+                difference_low=one["low"],
+                difference_high=one["high"],
+            )
+            for one in told["metrics"]
+        )
+
+
+def _measurable(answer: Outputs) -> bool:
+    return bool(answer.present.keys() - {"label"})
+
+
+def judge_quality(
+    context: Context, measuring: Measuring, base: BaseVersion | NoVersion, companion: Companion | None
+) -> None:
+    """Checks `quality.limits` and `quality.base`."""
+    draft, settings = context.draft, context.settings
+    compared = companion is not None and not companion.problem
+    unable = measuring.unable
+    if unable is None:
+        try:
+            draft.quality = measuring.end(compare=compared)
+        except PreflightError as error:
+            draft.add(result("quality.limits", "", failed(error.message, hint=error.hint)))
+            draft.add(result("quality.base", "", failed("quality could not be measured: see quality.limits")))
+            return
+        unable = None if draft.quality else not_applicable("no row has both a true answer and an answer")
+    limits = judge_limits(draft.quality, settings.quality) if unable is None or settings.quality else unable
+    draft.add(result("quality.limits", "", limits))
+    if isinstance(base, NoVersion):
+        trouble = without_base(base.reason, settings.max_quality_loss, troubled=base.troubled)
+    elif not compared or (unable is None and not measuring.paired):
+        reason = (
+            companion.problem
+            if companion is not None and companion.problem
+            else "its answers have no such metrics"
+        )
+        trouble = without_base(f"{base.base.name}: {reason}", settings.max_quality_loss, troubled=True)
+    elif unable is not None and not settings.max_quality_loss:
+        trouble = unable
+    else:
+        trouble = judge_base(draft.quality, settings.max_quality_loss, inconclusive=settings.inconclusive)
+    draft.add(result("quality.base", "", trouble))

@@ -1,0 +1,1 @@
+"""The smoke suite: shapes, ranges, repeatability, threads."""

@@ -1,0 +1,125 @@
+"""The smoke checks of consistency: the same rows, asked for in another way, are answered the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from validator.checks.check import Finding, failed, passed, seen
+from validator.outputs import Outputs, same
+from validator.runtimes.runtime import Runtime
+from validator.table import Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_THREADS = 8
+_ROWWISE_ROWS = 50
+_THREAD_ROUNDS = 3
+#: A row alone and the same row in a batch may take different code paths of BLAS; no model needs more than this.
+_ROWWISE_TOLERANCE = {"f4": 1e-5, "f8": 1e-9}
+
+
+def repeatable(runtime: Runtime, rows: Table) -> Finding:
+    """The same rows twice."""
+    first, second = runtime.predict(rows), runtime.predict(rows)
+    if same(first, second):
+        return passed(f"{len(rows)} rows, bit-identical")
+    return failed(f"two calls on the same {len(rows)} rows differ{_first_difference(first, second)}")
+
+
+def _first_difference(first: Outputs, second: Outputs) -> str:
+    import numpy as np
+
+    for name, array in first.present.items():
+        other = second.present.get(name)
+        if other is None or other.shape != array.shape:
+            return f": {name} has another shape"
+        unequal = np.argwhere(np.asarray(array != other))
+        if len(unequal):
+            where = tuple(int(i) for i in unequal[0])
+            return f": {name} of row {where[0]} is {array[where]!s:.40}, then {other[where]!s:.40}"
+    return ""
+
+
+def rowwise(runtime: Runtime, rows: Table) -> Finding:
+    """Each row alone, and among others."""
+    import numpy as np
+
+    few = rows.take(slice(0, _ROWWISE_ROWS))
+    together = runtime.predict(few)
+    worst = 0.0
+    for i in range(len(few)):
+        alone = runtime.predict(few.take(slice(i, i + 1)))
+        for name, array in together.present.items():
+            other = alone.present[name]
+            if array.dtype.kind != "f":
+                if not np.array_equal(array[i : i + 1], other):
+                    return failed(f"row {i} alone has {name} {other[0]!s:.60}, in the batch {array[i]!s:.60}")
+                continue
+            difference = _relative(array[i : i + 1], other)
+            worst = max(worst, difference)
+            if difference > _ROWWISE_TOLERANCE.get(array.dtype.str[1:], 1e-5):
+                return failed(
+                    f"row {i} alone gives other {name} than in a batch: {_shown_row(other, 0)} alone, "
+                    f"{_shown_row(array, i)} in the batch",
+                    seen("largest relative difference", difference, "1e-9 (float32: 1e-5)"),
+                )
+    return passed(
+        f"{len(few)} rows agree", seen("largest relative difference", worst, "1e-9 (float32: 1e-5)")
+    )
+
+
+def _shown_row(array: NDArray[Any], row: int) -> str:
+    """The first values of one answer."""
+    return ", ".join(f"{float(value):.6g}" for value in array[row].reshape(-1)[:3])
+
+
+def _relative(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """The largest difference relative to the values' size, at least one; NaN equals NaN."""
+    import numpy as np
+
+    if a.shape != b.shape:
+        return float("inf")
+    both_nan = np.isnan(a) & np.isnan(b)
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(a - b) / np.maximum(1.0, np.abs(a))
+    gap = np.where(both_nan | (a == b), 0.0, gap)
+    return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
+
+
+def methods(runtime: Runtime, rows: Table) -> Finding:
+    """The same rows by every method. What only one of them gives, a label beside probabilities say, may differ."""
+    import numpy as np
+
+    names = ", ".join(runtime.methods.values())
+    answers = {role: runtime.predict(rows, role).present for role in runtime.methods}
+    (first, expected), *others = answers.items()
+    if not others:
+        return passed(f"{names} is the only method that answers")
+    for role, answer in others:
+        shared = answer.keys() & expected.keys()
+        if not shared:
+            return failed(
+                f"{runtime.methods[role]} gives {', '.join(answer)}, {runtime.methods[first]} {', '.join(expected)}"
+            )
+        for name in sorted(shared):
+            a, b = expected[name], answer[name]
+            is_float = a.dtype.kind == "f" and b.dtype.kind == "f"
+            if _relative(a, b) > _ROWWISE_TOLERANCE["f4"] if is_float else not np.array_equal(a, b):
+                return failed(
+                    f"{runtime.methods[role]} answers other {name} than {runtime.methods[first]} to the same rows"
+                )
+    return passed(f"{names} agree on {len(rows)} rows")
+
+
+def threads(runtime: Runtime, rows: Table) -> Finding:
+    """From several threads, each with the rows in another order: only then is one's answer not another's too."""
+    tables = [rows.turned(i * len(rows) // _THREADS) for i in range(_THREADS)]
+    alone = [runtime.predict(table) for table in tables]
+    for _ in range(_THREAD_ROUNDS):
+        for expected, answer in zip(alone, runtime.from_threads(tables), strict=True):
+            if not same(expected, answer):
+                return failed(
+                    f"a thread's answer differs from the answer alone{_first_difference(expected, answer)}"
+                )
+    return passed(f"{_THREADS} threads, {len(rows)} rows each, all identical")

@@ -1,0 +1,1 @@
+"""The user's own serving code, found, loaded and held to the same checks."""

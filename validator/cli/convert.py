@@ -1,0 +1,158 @@
+"""`convert`: exact conversion and the parity proof alone; from the model alone where it knows its features."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from validator.checks.context import Context
+from validator.checks.convert import Converted, convert
+from validator.checks.draft import Blocked, Progress
+from validator.checks.load.model import Columns, Data, Native, fit_sample, load_native, open_sample
+from validator.checks.load.safety import inspect
+from validator.checks.parity.proof import prove
+from validator.checks.parity.stage import judge_parity
+from validator.checks.preload import JUDGING, TOOLS
+from validator.cli.console import progress as show_progress
+from validator.errors import ConversionError, Exit, UsageError
+from validator.gate.session import open_session
+from validator.model.safety import SafetyReport
+from validator.report.escape import log_line
+from validator.results import CheckResult, Conversion, Parity
+from validator.sandbox.workshop import interruptible
+from validator.settings.sources import resolve
+from validator.settings.table import Settings
+
+_GUESSED = "give --data with a few rows: without them every column is taken for a number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What `convert` did. `ok` is False when native and ONNX were seen to differ: then no file was written."""
+
+    output: str
+    conversion: Conversion
+    parity: Parity
+    problems: tuple[CheckResult, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "output": self.output if self.ok else None,
+            "conversion": self.conversion.model_dump(mode="json"),
+            "parity": self.parity.model_dump(mode="json"),
+            "problems": [check.model_dump(mode="json") for check in self.problems],
+        }
+
+    def text(self) -> str:
+        """For people, one fact a line."""
+        if not self.ok:
+            lines = [f"{check.title}: {check.message}" for check in self.problems]
+            return "\n".join(log_line(line) for line in ("not converted:", *lines))
+        how = "exact trees" if self.conversion.method == "exact" else "through skl2onnx"
+        facts = f"{how}, {self.conversion.input_dtype} input, {self.conversion.onnx_bytes:,} bytes"
+        return "\n".join(log_line(line) for line in (f"wrote {self.output}: {facts}", self._parity_line()))
+
+    def _parity_line(self) -> str:
+        parity = self.parity
+        if parity.level == "proved":
+            bound = "" if parity.bound is None else f", raw scores within {parity.bound:.3g}"
+            rows = parity.rows + parity.boundary_rows
+            seen = f"; confirmed on {rows:,} rows" if rows else ""
+            return f"proved equal: {parity.splits:,} splits{bound} over all inputs{seen}"
+        if parity.level == "measured":
+            return (
+                f"measured equal on {parity.rows + parity.boundary_rows:,} rows within {parity.tolerance:g}; "
+                f"largest difference {parity.max_abs_diff:.3g}"
+            )
+        return "not compared with the native model: give --data to measure it"
+
+
+def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], progress: Progress) -> Outcome:
+    """Convert, prove or measure, and write. Raises ConversionError, ModelError, UsageError or SampleError."""
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder", hint="give --output the ONNX file's name")
+    with open_session(settings, settings.model[0], environ, progress) as context:
+        report = inspect(context)
+        native, data = _loaded(context, report)
+        columns = data.columns if data else _own_columns(native)
+        converted = _converted(context, native, columns, guessed=data is None)
+        judge = prove(context, native, converted, [name for name, _ in columns])
+        proved = judge.proof is not None and judge.proof.proved
+        if proved and judge.proof is not None:
+            context.draft.parity = Parity(level="proved", bound=judge.proof.bound, splits=judge.proof.splits)
+        if data is not None:
+            judge_parity(context, native, converted, judge, data)
+        outcome = _outcome(context, output)
+    if outcome.ok:
+        _write(output, converted.onnx)
+    return outcome
+
+
+def _loaded(context: Context, report: SafetyReport) -> tuple[Native, Data | None]:
+    """The native model, and the sample where there is one: without, no native runtime is needed."""
+    if not context.settings.data:
+        context.workshop.zygote(TOOLS).preload(JUDGING)
+        return load_native(context, report, asked=False), None
+    native = load_native(context, report)
+    return native, fit_sample(context, open_sample(context), native.facts)
+
+
+def _converted(context: Context, native: Native, columns: Columns, *, guessed: bool) -> Converted:
+    """Raises ConversionError, with a hint of its own, where the columns' types were only guessed."""
+    try:
+        return convert(context, native, columns)
+    except Blocked:
+        if not guessed:
+            raise
+        failed = context.draft.checks[-1]
+        raise ConversionError(f"{failed.title}: {failed.message}", hint=_GUESSED) from None
+
+
+def _own_columns(native: Native) -> Columns:
+    """Columns as far as the model knows them. Raises ConversionError when it does not know enough."""
+    names, count = native.facts.get("feature_names"), native.facts.get("n_features")
+    if names:
+        return [(str(name), "float64") for name in names]
+    if count:
+        return [(f"f{i}", "float64") for i in range(int(count))]
+    raise ConversionError("the model does not know its features", hint="give --data with a few rows")
+
+
+def _outcome(context: Context, output: Path) -> Outcome:
+    draft = context.draft
+    kinds = ("convert", "parity")
+    problems = [
+        check for check in draft.checks if check.category in kinds and check.status in ("fail", "error")
+    ]
+    return Outcome(
+        output=str(output), conversion=draft.conversion, parity=draft.parity, problems=tuple(problems)
+    )
+
+
+def _write(output: Path, onnx: bytes) -> None:
+    staged = output.with_name(f".{output.name}-{secrets.token_hex(8)}")
+    try:
+        staged.write_bytes(onnx)
+        staged.replace(output)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}", hint="check --output") from error
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
+    """Exact conversion and the proof alone."""
+    output = Path(flags.pop("output"))
+    settings = resolve(flags, environ, Path.cwd())
+    with interruptible(), show_progress(quiet=settings.quiet or settings.json_output) as show:
+        found = convert_file(settings, output, environ, show)
+    print(json.dumps(found.to_json(), indent=2) if settings.json_output else found.text())
+    return Exit.PASSED if found.ok else Exit.FAILED

@@ -1,0 +1,127 @@
+"""`init`: looks at model and sample, and writes a commented configuration with the contract that they show."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from validator.checks.draft import Progress
+from validator.checks.load.model import fit_sample, load_native, open_sample
+from validator.checks.load.safety import inspect
+from validator.cli.console import progress as show_progress
+from validator.cli.targets import settings_name
+from validator.errors import Exit, UsageError
+from validator.gate.conclusion import write_file
+from validator.gate.session import open_session
+from validator.results import Contract, FeatureSpec, Scalar
+from validator.sandbox.workshop import interruptible
+from validator.settings.sources import resolve
+from validator.settings.table import CONFIG_NAME, Settings
+
+
+def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
+    """Write a first configuration."""
+    output, force = flags.pop("output", None), bool(flags.pop("force", False))
+    settings = resolve(flags, environ, Path.cwd())
+    with interruptible(), show_progress(quiet=False) as show:
+        path = write_initial(settings, Path(output or CONFIG_NAME), environ, show, force=force)
+    print(f"wrote {path}")
+    return Exit.PASSED
+
+
+def write_initial(
+    settings: Settings, path: Path, environ: Mapping[str, str], progress: Progress, *, force: bool
+) -> Path:
+    """Raises UsageError when the file is there already, and whatever is wrong with model or sample."""
+    if path.exists() and not force:
+        raise UsageError(
+            f"{path} exists already", hint="give --force to replace it, or --output for another name"
+        )
+    with open_session(settings, settings.model[0], environ, progress) as context:
+        report = inspect(context)
+        sample = open_sample(context)
+        native = load_native(context, report)
+        data = fit_sample(context, sample, native.facts)
+        for _, rows, _ in data.batches(settings.sample_rows, settings.target):
+            data.observer.observe(rows)
+        contract = data.subject.contract.model_copy(update={"features": data.observer.features})
+    text = render(
+        model=_beside(settings.model[0], path),
+        data=_beside(str(settings.data), path),
+        target=settings.target,
+        name=settings_name(settings),
+        contract=contract,
+    )
+    write_file(path, text, None)
+    return path
+
+
+def _beside(path: str, config: Path) -> str:
+    """A path as the configuration file must hold it: counted from the file's own folder."""
+    return os.path.relpath(path, config.parent)
+
+
+def render(*, model: str, data: str, target: str | None, name: str, contract: Contract) -> str:
+    """The file's text. Values that were inferred are written out, so that a later change of them is noticed."""
+    return "\n".join([*_head(model, data, target, name), *_contract(contract)]) + "\n"
+
+
+def _head(model: str, data: str, target: str | None, name: str) -> Iterator[str]:
+    yield "# What may ship, for Model Preflight. Every key can also be a flag or a PREFLIGHT_* variable."
+    yield f"model = {_toml(model)}"
+    yield f"data = {_toml(data)}"
+    yield f"target = {_toml(target)}" if target else '# target = "the column with the true answer"'
+    yield f"name = {_toml(name)}"
+    yield ""
+    yield "# One row, 99th percentile, on every runtime."
+    yield "max_latency_ms = 50"
+    yield "# Limits on metrics, where there is a target: at least for scores, at most for losses."
+    yield "# quality = { auc = 0.6, log_loss = 0.7 }"
+    yield ""
+    yield "# A failure that is accepted for a time. It is shown in every report, and ends on its day."
+    yield "# [[waivers]]"
+    yield '# check = "parity.boundary"'
+    yield '# reason = "why shipping is right all the same"'
+    yield "# expires = 2030-01-31"
+
+
+def _contract(contract: Contract) -> Iterator[str]:
+    yield ""
+    yield "# What the model takes and gives, as the sample shows it. The deployment enforces this on every call."
+    yield "[contract]"
+    if contract.task != "unknown":
+        yield f"task = {_toml(contract.task)}"
+    if contract.classes:
+        yield f"classes = [{', '.join(_toml(item) for item in contract.classes)}]"
+    if contract.task == "regression":
+        yield "# output_minimum = 0.0"
+        yield "# output_maximum = 1.0"
+    for feature in contract.features:
+        yield ""
+        yield "[[contract.features]]"
+        yield from _feature(feature)
+
+
+def _feature(feature: FeatureSpec) -> Iterator[str]:
+    yield f"name = {_toml(feature.name)}"
+    yield f"dtype = {_toml(feature.dtype)}"
+    if feature.minimum is not None:
+        yield f"minimum = {_toml(feature.minimum)}"
+    if feature.maximum is not None:
+        yield f"maximum = {_toml(feature.maximum)}"
+    if feature.missing:
+        yield "missing = true"
+    if feature.categories is not None:
+        yield f"categories = [{', '.join(_toml(item) for item in feature.categories)}]"
+
+
+def _toml(value: Scalar) -> str:
+    """A value in TOML. JSON's strings are TOML's basic strings, but for the delete character."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)

@@ -1,0 +1,206 @@
+"""The command line: arguments and variables in, exit code out. Nothing else reads `argv` or `environ`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from validator import __version__
+from validator.errors import Exit, InternalError, PreflightError, UsageError
+
+_EPILOG = """exit codes:
+  0  the gate passed
+  1  the gate failed; the checklist says which item
+  2  it could not judge: bad usage, unreadable configuration or data
+  3  only publishing failed, and publishing was required
+"""
+_COMMANDS = {
+    "validate": "judge a model: the whole gate",
+    "inspect": "say what a model file is, without executing anything",
+    "convert": "convert to ONNX exactly, and prove it",
+    "init": "write a commented preflight.toml with the contract that was inferred",
+    "publish": "post an earlier run's result to GitHub",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command. Errors of ours end in one message and a code, never in a traceback."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments, os.environ)
+    except PreflightError as error:
+        return _complain(error)
+    except KeyboardInterrupt:
+        print("model-preflight: interrupted; no verdict", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.UNJUDGED
+    except ModuleNotFoundError as error:
+        return _complain(_lacking(error))
+    except Exception as error:
+        return _complain(InternalError.of(error))
+
+
+def _lacking(error: ModuleNotFoundError) -> PreflightError:
+    """For an installation that serves alone: `Deployment` needs numpy and onnxruntime, the command much more."""
+    if (error.name or "validator").split(".")[0] == "validator":
+        return InternalError.of(error)
+    return UsageError(
+        f"the command needs the module {error.name}, which is not installed",
+        hint="install model-preflight with its dependencies; `validator.Deployment` alone goes without them",
+    )
+
+
+def _complain(error: PreflightError) -> int:
+    from validator.cli.console import complain
+
+    complain(error)
+    return error.exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors in our own form."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=_meant_flag(message) or f"see `{self.prog} --help`")
+
+
+def _meant_flag(message: str) -> str:
+    """For an unknown flag the nearest known one, or that another command takes it, as a hint; else empty."""
+    import difflib
+
+    from validator.settings.table import Settings, flag_of
+
+    if not message.startswith("unrecognized arguments: --"):
+        return ""
+    given = message.split()[2].partition("=")[0]
+    known = [f"--{flag_of(name)}" for name in Settings.model_fields]
+    if given in known:
+        return f"this command takes no {given}: see its --help"
+    close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
+    parser = build_parser()
+    if not arguments and environ.get("GITHUB_ACTIONS") == "true":
+        arguments = [environ.get("INPUT_COMMAND") or "validate"]
+    given = vars(parser.parse_args(arguments))
+    command = given.pop("command")
+    if command is None:
+        parser.print_help()
+        return Exit.UNJUDGED
+    from validator.cli.github_job import SECRETS
+    from validator.sandbox.lockdown.supervisor import protect_supervisor
+
+    protect_supervisor(SECRETS)
+    run = importlib.import_module(f"validator.cli.{command}").run
+    return int(run({name: value for name, value in given.items() if value is not None}, environ))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands, made from the table of settings."""
+    parser = _Parser(
+        prog="model-preflight",
+        description="The last check before a machine-learning model ships.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"model-preflight {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, summary in _COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=_EPILOG if name == "validate" else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            argument_default=None,
+        )
+        _add_arguments(sub, name)
+    return parser
+
+
+#: The settings that each command takes as flags; `validate` takes all.
+_FLAGS = {
+    "inspect": ("allow", "json_output"),
+    "convert": ("data", "input_dtype", "allow", "trust_pickle", "isolation", "python", "requirements",
+                "environment_cache", "tolerance", "boundary_rows",
+                "target", "ignore", "quiet", "json_output", "config", "worker_memory_mb", "worker_timeout_s"),
+    "init": ("data", "target", "name", "ignore", "allow", "trust_pickle", "isolation", "python",
+             "requirements", "environment_cache"),
+    "publish": ("github_token", "comment", "status", "status_context", "check_run", "instance_key",
+                "require_publish", "out"),
+}  # fmt: skip
+
+
+def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
+    from validator.settings.table import Settings, group_of, is_file_only
+
+    if command == "publish":
+        parser.add_argument(
+            "result_dir",
+            nargs="?",
+            metavar="RESULT_DIR",
+            help="folder that an earlier run wrote; that of --out if none",
+        )
+    else:
+        parser.add_argument(
+            "model",
+            nargs="*" if command == "validate" else 1,
+            metavar="MODEL",
+            help="the model file"
+            + (", or several; those in preflight.toml if none" if command == "validate" else ""),
+        )
+    if command == "convert":
+        parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the ONNX file to write")
+    if command == "init":
+        parser.add_argument("-o", "--output", metavar="FILE", help="preflight.toml by default")
+        parser.add_argument("--force", action="store_true", default=None, help="replace an existing file")
+    groups: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        if name == "model" or is_file_only(name) or (command in _FLAGS and name not in _FLAGS[command]):
+            continue
+        title = group_of(name)
+        group = groups.setdefault(title, parser.add_argument_group(title))
+        _add_flag(group, name)
+
+
+def _add_flag(group: Any, name: str) -> None:
+    from validator.settings.table import choices, defaults_for, flag_of, is_list, is_switch
+
+    field = defaults_for(name)
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    default = field.default
+    shown = "" if default in (None, (), {}, False, True) else f" (default: {_words(default)})"
+    text = f"{field.description}{shown}".replace("%", "%%")
+    if is_switch(name):
+        action = argparse.BooleanOptionalAction if default is True else "store_true"
+        group.add_argument(f"--{flag_of(name)}", dest=name, action=action, default=None, help=text)
+        return
+    words = choices(name)
+    group.add_argument(
+        f"--{flag_of(name)}",
+        dest=name,
+        action="append" if is_list(name) else "store",
+        metavar=str(
+            extra.get("metavar")
+            or ("|".join(words) if words and len(words) < 5 else name.rsplit("_", maxsplit=1)[-1].upper())
+        ),
+        help=text,
+    )
+
+
+def _words(default: object) -> str:
+    return ", ".join(str(item) for item in default) if isinstance(default, tuple) else str(default)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

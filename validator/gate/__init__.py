@@ -1,0 +1,1 @@
+"""`validate`: the order of the checks and the conclusion. Only this package writes a result."""

@@ -1,0 +1,255 @@
+"""What skl2onnx is known to convert wrongly, not at all, or only with help: found by name before conversion.
+
+Each entry was seen with skl2onnx 1.20. An entry either refuses, or repairs the copy of the model that is converted;
+the answers of the model are the same after a repair, and parity is measured all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from validator.errors import ConversionError
+from validator.pipelines.numpy_functions import KNOWN, nodes_of
+from validator.python39 import dataclass
+from validator.trees.hazard import Hazard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """`applies` to an estimator of class `name`; refuses where there is no `repair`, unless it only `notes`."""
+
+    id: str
+    names: tuple[str, ...]
+    message: str
+    hint: str = ""
+    applies: Callable[[Any], bool] = lambda _: True
+    repair: Callable[[Any], Any] | None = None
+    note: bool = False
+
+
+def _sparse_bins(step: Any) -> bool:
+    return bool(step.encode == "onehot")
+
+
+def _dense_bins(step: Any) -> Any:
+    step.encode = "onehot-dense"
+    # The encoder inside was fitted to give sparse matrices, which ONNX has not.
+    step._encoder.sparse_output = False
+    return step
+
+
+def _unflattened(step: Any) -> Any:
+    step.flatten_transform = False
+    return step
+
+
+def _as_logistic_regression(step: Any) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    # Both answer with expit or softmax of X @ coef + intercept.
+    same = LogisticRegression()
+    for name in ("coef_", "intercept_", "classes_", "n_features_in_"):
+        setattr(same, name, getattr(step, name))
+    return same
+
+
+def _thawed(step: Any) -> Any:
+    return step.estimator
+
+
+def _unusual_text(step: Any) -> bool:
+    return step.analyzer != "word" or step.strip_accents is not None or step.tokenizer is not None
+
+
+def _own_function(step: Any) -> bool:
+    return step.func is not None and nodes_of(step.func) is None
+
+
+def _several_outputs(step: Any) -> bool:
+    return isinstance(getattr(step, "classes_", None), list)
+
+
+RULES = (
+    Rule(
+        id="knn-distance-weights",
+        names=(
+            "KNeighborsRegressor",
+            "KNeighborsClassifier",
+            "RadiusNeighborsRegressor",
+            "RadiusNeighborsClassifier",
+        ),
+        applies=lambda step: step.weights != "uniform",
+        message="neighbours weighted by distance convert to other predictions",
+        hint="train with weights='uniform'",
+    ),
+    Rule(
+        id="neighbour-ties",
+        names=("KNeighborsRegressor", "KNeighborsClassifier", "KNNImputer"),
+        message="of neighbours at the same distance others may be taken, so that answers differ where rows repeat or "
+        "lie on a grid; a larger n_neighbors, or features without equal values, make that rarer",
+        note=True,
+    ),
+    Rule(
+        id="radius-neighbours",
+        names=("RadiusNeighborsClassifier",),
+        message="its converted graph breaks off on some rows",
+        hint="use KNeighborsClassifier instead",
+    ),
+    Rule(
+        id="temperature-calibration",
+        names=("CalibratedClassifierCV",),
+        applies=lambda step: step.method not in ("sigmoid", "isotonic"),
+        message="calibration by temperature has no converter",
+        hint="calibrate with method='isotonic' or method='sigmoid'",
+    ),
+    Rule(
+        id="frozen",
+        names=("FrozenEstimator",),
+        message="converted as the model that it keeps from being fitted again",
+        repair=_thawed,
+    ),
+    Rule(
+        id="lda-probabilities",
+        names=("LinearDiscriminantAnalysis",),
+        applies=lambda step: hasattr(step, "coef_"),
+        message="its probabilities convert wrongly; converted as the logistic regression that gives the same ones",
+        repair=_as_logistic_regression,
+    ),
+    Rule(
+        id="voting-flatten",
+        names=("VotingClassifier",),
+        applies=lambda step: step.flatten_transform,
+        message="flatten_transform=True is not supported; it changes no prediction and was switched off",
+        repair=_unflattened,
+    ),
+    Rule(
+        id="kbins-onehot",
+        names=("KBinsDiscretizer",),
+        applies=_sparse_bins,
+        message="sparse one-hot bins are not supported; converted as dense ones",
+        repair=_dense_bins,
+    ),
+    Rule(
+        id="contrib-operator",
+        names=("GaussianProcessClassifier",),
+        message="it needs an operator that ONNX Runtime does not have",
+        hint="use another classifier, or calibrate a regressor",
+    ),
+    Rule(
+        id="spline",
+        names=("SplineTransformer",),
+        message="no converter exists",
+        hint="use KBinsDiscretizer or PolynomialFeatures instead",
+    ),
+    Rule(
+        id="quantile-transformer",
+        names=("QuantileTransformer",),
+        message="it converts to a graph that takes minutes to make",
+        hint="use PowerTransformer or RobustScaler instead",
+    ),
+    Rule(
+        id="text-analyser",
+        names=("CountVectorizer", "TfidfVectorizer"),
+        applies=_unusual_text,
+        message="character analysers, accent stripping and own tokenisers convert wrongly",
+        hint="use analyzer='word' with the default tokeniser and strip_accents=None, or prepare the text beforehand",
+    ),
+    Rule(
+        id="text-locale",
+        names=("CountVectorizer", "TfidfVectorizer"),
+        applies=lambda step: step.lowercase,
+        message="lower-casing follows the C.UTF-8 locale (in every glibc since 2.35), for which Σ at the end of a "
+        "word and İ become other letters than in Python",
+        note=True,
+    ),
+    Rule(
+        id="own-function",
+        names=("FunctionTransformer",),
+        applies=_own_function,
+        message="a function of yours cannot be converted",
+        hint=f"use one of numpy's {KNOWN}, or move the function out of the model, into the code that prepares its "
+        "features",
+    ),
+    Rule(
+        id="multilabel",
+        names=(),
+        applies=_several_outputs,
+        message="a classifier of several outputs at once has no place in the signature",
+        hint="save one classifier per output",
+    ),
+)
+"""In the order in which they are tried. A rule without names looks at every estimator."""
+
+
+def examine(model: Any) -> tuple[Any, tuple[Hazard, ...]]:
+    """A copy of the fitted model with its hazards repaired, and what was met. Raises ConversionError to refuse."""
+    import copy
+
+    found: list[Hazard] = []
+    repaired = _examined(copy.deepcopy(model), found)
+    return repaired, tuple(found)
+
+
+def _examined(step: Any, found: list[Hazard]) -> Any:
+    name = type(step).__name__
+    for rule in RULES:
+        if (rule.names and name not in rule.names) or not rule.applies(step):
+            continue
+        if rule.repair is None and not rule.note:
+            raise ConversionError(f"{name} cannot be converted: {rule.message}", hint=rule.hint)
+        action = "noted" if rule.note else "repaired"
+        found.append(Hazard(id=rule.id, step=name, action=action, message=rule.message))
+        if rule.repair is not None:
+            step = rule.repair(step)
+    for place in _places(step):
+        place.put(_examined(place.get(), found))
+    return step
+
+
+@dataclass(frozen=True)
+class _Place:
+    get: Callable[[], Any]
+    put: Callable[[Any], None]
+
+
+_SINGLE = (
+    "estimator_",
+    "base_estimator_",
+    "final_estimator_",
+    "best_estimator_",
+    "regressor_",
+)
+_LISTS = ("estimators_", "calibrated_classifiers_")
+_NAMED = ("steps", "transformers_", "transformer_list", "named_estimators_")
+
+
+def _places(step: Any) -> Iterator[_Place]:
+    """Where a fitted estimator keeps other fitted estimators."""
+    for name in _SINGLE:
+        inner = getattr(step, "__dict__", {}).get(name)  # some releases have a property of that name, too
+        if hasattr(inner, "get_params"):
+            yield _Place(lambda inner=inner: inner, lambda new, name=name: setattr(step, name, new))  # type: ignore[misc]
+    inner = getattr(step, "estimator", None)
+    if type(step).__name__ == "_CalibratedClassifier" and hasattr(inner, "get_params"):
+        yield _Place(lambda: inner, lambda new: setattr(step, "estimator", new))
+    for name in _LISTS:
+        held = getattr(step, name, None)
+        if isinstance(held, list):
+            yield from (_in_list(held, i) for i, item in enumerate(held) if hasattr(item, "__dict__"))
+    for name in _NAMED:
+        held = getattr(step, name, None)
+        if isinstance(held, list):
+            yield from (_in_tuple(held, i) for i, item in enumerate(held) if hasattr(item[1], "get_params"))
+
+
+def _in_list(held: list[Any], index: int) -> _Place:
+    return _Place(lambda: held[index], lambda new: held.__setitem__(index, new))
+
+
+def _in_tuple(held: list[Any], index: int) -> _Place:
+    def put(new: Any) -> None:
+        name, _, *rest = held[index]
+        held[index] = (name, new, *rest)
+
+    return _Place(lambda: held[index][1], put)

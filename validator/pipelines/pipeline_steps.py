@@ -1,0 +1,296 @@
+"""Our own converters inside skl2onnx: trees exactly, and a missing-value imputer that works in double."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from validator.errors import ConversionError
+from validator.pipelines import (
+    apart_classes,
+    calibration,
+    category_steps,
+    kernel_machines,
+    nearest_centroid,
+    numpy_functions,
+    target_steps,
+    text_imputer,
+    threshold_steps,
+)
+from validator.pipelines.step_nodes import number_type
+from validator.python39 import pairs
+from validator.trees.ensemble import Task, Transform, TreeEnsemble
+from validator.trees.onnx_wire import Graph, PackedInts
+
+_SKLEARN_TREES = (
+    ("sklearn.tree", "DecisionTree", ("Classifier", "Regressor")),
+    ("sklearn.tree", "ExtraTree", ("Classifier", "Regressor")),
+    ("sklearn.ensemble", "RandomForest", ("Classifier", "Regressor")),
+    ("sklearn.ensemble", "ExtraTrees", ("Classifier", "Regressor")),
+    ("sklearn.ensemble", "GradientBoosting", ("Classifier", "Regressor")),
+    ("sklearn.ensemble", "HistGradientBoosting", ("Classifier", "Regressor")),
+)
+_BOOSTERS = (
+    ("lightgbm", "LGBM", ("Classifier", "Regressor", "Ranker")),
+    ("xgboost", "XGB", ("Classifier", "Regressor", "Ranker", "RFClassifier", "RFRegressor")),
+    ("catboost", "CatBoost", ("Classifier", "Regressor")),
+)
+_ML_OPSET = 3
+"""what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
+
+
+@contextmanager
+def registered(dtype: str = "float64") -> Iterator[None]:
+    """Our converters are skl2onnx's own inside the block; after it, its registry is what it was before.
+
+    `dtype` is that of the graph's numbers.
+
+    The registry is the process's: whoever converts with skl2onnx later must get its converters and not ours.
+    """
+    from skl2onnx import _parse
+
+    kept, apart = [(pool, dict(pool)) for pool in _registry()], _parse.do_not_merge_columns
+    try:
+        _register(double=dtype == "float64")
+        # Merged, a column of numbers beside one of text would become text.
+        _parse.do_not_merge_columns = (*apart, *category_steps.target_encoders())
+        yield
+    finally:
+        _parse.do_not_merge_columns = apart
+        for pool, before in kept:
+            pool.clear()
+            pool.update(before)
+
+
+def _registry() -> list[dict[Any, Any]]:
+    """The dictionaries that registering a converter writes to; skl2onnx has no way to take one back."""
+    from skl2onnx import _parse, _supported_operators
+    from skl2onnx.common import _registration
+
+    return [
+        _supported_operators.sklearn_operator_name_map,
+        _parse.sklearn_parsers_map,
+        _registration._converter_pool,
+        _registration._shape_calculator_pool,
+    ]
+
+
+def _register(*, double: bool) -> None:
+    """Boosters are only known where the model has already imported their library."""
+    from skl2onnx import update_registered_converter
+
+    for module, stem, kinds in (*_SKLEARN_TREES, *_BOOSTERS):
+        if module not in sys.modules:
+            continue
+        for kind in kinds:
+            found = getattr(sys.modules[module], stem + kind, None)
+            if found is None:
+                continue
+            classifier = kind.endswith("Classifier")
+            options = {"zipmap": [True, False, "columns"], "nocl": [True, False]} if classifier else {}
+            update_registered_converter(
+                found,
+                f"Exact{stem}{kind}",
+                _tree_shapes,
+                _convert_tree,
+                overwrite=True,
+                # CatBoost's classifiers are none by scikit-learn's own mark, and would be given one output.
+                parser=_label_and_probabilities if stem == "CatBoost" and classifier else None,
+                options={**options, "raw_scores": [True, False], "output_class_labels": [False, True]}
+                if classifier
+                else {},
+            )
+    _register_imputer(update_registered_converter)
+    kernel_machines.register(update_registered_converter)
+    threshold_steps.register(update_registered_converter)
+    category_steps.register(update_registered_converter, double=double)
+    apart_classes.register(update_registered_converter)
+    calibration.register(update_registered_converter)
+    target_steps.register(update_registered_converter)
+    numpy_functions.register(update_registered_converter)
+    nearest_centroid.register(update_registered_converter)
+
+
+def _label_and_probabilities(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
+    """Declare a classifier with its two outputs."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
+
+    operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
+    operator.inputs.extend(inputs)
+    operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
+    operator.outputs.append(scope.declare_local_variable("probabilities", DoubleTensorType()))
+    return operator.outputs
+
+
+def _tree_shapes(operator: Any) -> None:
+    ensemble = _ensemble(operator.raw_operator)
+    number = number_type(operator)
+    if ensemble.task is Task.CLASSIFICATION:
+        from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+        text = isinstance(ensemble.class_labels[0], str)
+        operator.outputs[0].type = (StringTensorType if text else Int64TensorType)([None])
+        operator.outputs[1].type = number([None, len(ensemble.class_labels)])
+    else:
+        operator.outputs[0].type = number([None, ensemble.n_targets])
+
+
+def _convert_tree(scope: Any, operator: Any, container: Any) -> None:
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    ensemble = _ensemble(operator.raw_operator)
+    if container.get_options(operator.raw_operator, {}, fail=False).get("raw_scores"):
+        # For two classes the score is then the second column.
+        ensemble = replace(ensemble, transform=Transform(dtype=ensemble.transform.dtype))
+    dtype = "float64" if number_type(operator) is DoubleTensorType else "float32"
+    from validator.trees.writer import build
+
+    graph = build(ensemble, input_dtype=dtype)
+    given = operator.inputs[0].full_name
+    if type(operator.inputs[0].type) is not number_type(operator):
+        given = _cast(scope, container, given, dtype)
+    _embed(scope, container, graph, given, operator, dtype)
+
+
+def _embed(scope: Any, container: Any, graph: Graph, given: str, operator: Any, dtype: str) -> None:
+    from onnx import numpy_helper
+
+    names = {graph.inputs[0].name: given}
+    for name, array in graph.constants.items():
+        names[name] = scope.get_unique_variable_name(f"tree_{name}")
+        text = array.dtype == object
+        proto = numpy_helper.from_array(array.astype(object) if text else array, names[name])
+        container.initializers.append(proto)
+    for node in graph.nodes:
+        for output in node.outputs:
+            names[output] = scope.get_unique_variable_name(f"tree_{output}")
+        attributes = {key: _plain(value) for key, value in node.attributes.items()}
+        container.add_node(
+            node.op,
+            [names[name] for name in node.inputs],
+            [names[name] for name in node.outputs],
+            op_domain=node.domain,
+            op_version=_ML_OPSET if node.domain else None,
+            name=scope.get_unique_operator_name(node.op),
+            **attributes,
+        )
+    for value, variable in pairs(graph.outputs, operator.outputs):
+        inner = names[value.name]
+        if value.dtype.startswith("float") and value.dtype != dtype:
+            inner = _cast(scope, container, inner, dtype)
+        if len(value.shape) == 1 and value.name != "label":
+            shape = scope.get_unique_variable_name("column")
+            container.initializers.append(numpy_helper.from_array(np.array([-1, 1]), shape))
+            container.add_node(
+                "Reshape", [inner, shape], [variable.full_name], name=scope.get_unique_operator_name("Column")
+            )
+        else:
+            container.add_node(
+                "Identity", [inner], [variable.full_name], name=scope.get_unique_operator_name("Output")
+            )
+
+
+def _plain(value: Any) -> Any:
+    from onnx import numpy_helper
+
+    if isinstance(value, PackedInts):
+        return value.values.astype(np.int64).tolist()
+    if isinstance(value, np.ndarray):
+        return numpy_helper.from_array(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _cast(scope: Any, container: Any, name: str, dtype: str) -> str:
+    from validator.trees.onnx_wire import ELEMENT_TYPES
+
+    made: str = scope.get_unique_variable_name("cast")
+    container.add_node(
+        "Cast", [name], [made], to=ELEMENT_TYPES[dtype], name=scope.get_unique_operator_name("Cast")
+    )
+    return made
+
+
+def _ensemble(model: Any) -> TreeEnsemble:
+    from validator.libraries.export import export
+    from validator.libraries.read import read
+
+    header, arrays = export(model)
+    ensemble = read(header, arrays)
+    if ensemble is None:
+        raise ConversionError(
+            f"{type(model).__name__} cannot be converted exactly: {header.get('reason', 'it is no tree ensemble')}",
+            hint=str(header.get("hint") or "use a tree model of a common kind"),
+        )
+    if ensemble.feature_categories:
+        raise ConversionError(
+            f"{type(model).__name__} inside a pipeline was trained on pandas categories",
+            hint="save the tree model without its pipeline, or encode the categories in a step before it",
+        )
+    return ensemble
+
+
+def _register_imputer(update: Callable[..., None]) -> None:
+    """skl2onnx's imputer uses an operator that ONNX Runtime has in float only; a Where does it in any type."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common._registration import get_converter, get_shape_calculator
+    from sklearn.impute import SimpleImputer
+
+    alias = sklearn_operator_name_map[SimpleImputer]
+    stock, shapes = get_converter(alias), get_shape_calculator(alias)
+
+    def widen(operator: Any) -> None:
+        shapes(operator)
+        if operator.raw_operator.add_indicator:
+            width = operator.outputs[0].type.shape[1] + len(operator.raw_operator.indicator_.features_)
+            operator.outputs[0].type.shape = [None, width]
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+        if text_imputer.fills_text(operator):
+            text_imputer.impute_text(scope, operator, container)
+            return
+        step, given = operator.raw_operator, operator.inputs
+        statistics = np.asarray(step.statistics_)
+        numeric = len(given) == 1 and type(given[0].type) in (DoubleTensorType, FloatTensorType)
+        plain = numeric and statistics.dtype.kind == "f" and np.isfinite(statistics).all()
+        if not plain or not np.isnan(step.missing_values):
+            if step.add_indicator:
+                raise ConversionError(
+                    "SimpleImputer with an indicator is converted for NaN in numeric columns alone",
+                    hint="leave add_indicator at False, or mark missing values in columns of their own",
+                )
+            stock(scope, operator, container)
+            return
+        from onnx import numpy_helper
+
+        dtype = "float64" if isinstance(given[0].type, DoubleTensorType) else "float32"
+        nan, fill = scope.get_unique_variable_name("nan"), scope.get_unique_variable_name("fill")
+        container.initializers.append(numpy_helper.from_array(statistics.astype(dtype), fill))
+        container.add_node("IsNaN", [given[0].full_name], [nan], name=scope.get_unique_operator_name("IsNaN"))
+        whole = operator.outputs[0].full_name
+        imputed = scope.get_unique_variable_name("imputed") if step.add_indicator else whole
+        container.add_node(
+            "Where",
+            [nan, fill, given[0].full_name],
+            [imputed],
+            name=scope.get_unique_operator_name("Impute"),
+        )
+        if not step.add_indicator:
+            return
+        chosen, marks = scope.get_unique_variable_name("chosen"), scope.get_unique_variable_name("marks")
+        places = np.asarray(step.indicator_.features_, dtype=np.int64)
+        container.initializers.append(numpy_helper.from_array(places, chosen))
+        picked = scope.get_unique_variable_name("picked")
+        name = scope.get_unique_operator_name
+        container.add_node("Gather", [nan, chosen], [picked], axis=1, name=name("Gather"))
+        container.add_node("Cast", [picked], [marks], to=11 if dtype == "float64" else 1, name=name("Cast"))
+        container.add_node("Concat", [imputed, marks], [whole], axis=1, name=name("Concat"))
+
+    update(SimpleImputer, "ExactSimpleImputer", widen, convert, overwrite=True)

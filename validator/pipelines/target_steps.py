@@ -1,0 +1,122 @@
+"""Regressors around regressors, for skl2onnx, which knows neither: transformed targets and chains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from validator.errors import ConversionError
+from validator.pipelines.inner_models import predictions
+from validator.pipelines.numpy_functions import KNOWN, Step, nodes_of
+from validator.pipelines.step_nodes import Nodes, number_type
+
+
+def register(update: Callable[..., None]) -> None:
+    """Tell skl2onnx of these converters."""
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.multioutput import RegressorChain
+
+    update(TransformedTargetRegressor, "ExactTransformedTarget", _target_shapes, _transformed, overwrite=True)
+    update(RegressorChain, "ExactRegressorChain", _chain_shapes, _chained, overwrite=True)
+
+
+def inverse_of(step: Any) -> Step:
+    """How a fitted transformer of targets turns predictions [N, T] back. Raises ConversionError, naming it."""
+    name = type(step).__name__
+    if name == "FunctionTransformer":
+        return inverse_function(step.inverse_func)
+    if name not in _INVERSES:
+        raise ConversionError(
+            f"TransformedTargetRegressor cannot be converted: no inverse of {name} is known",
+            hint=f"transform targets by one of {', '.join(sorted(_INVERSES))} or by numpy's {KNOWN}",
+        )
+    return _INVERSES[name](step)
+
+
+def inverse_function(function: Any) -> Step:
+    """A FunctionTransformer's way back. Raises ConversionError for functions that are none of numpy's known ones."""
+    if function is None:
+        return _affine(None, None)
+    known = nodes_of(function)
+    if known is None:
+        name = str(getattr(function, "__name__", type(function).__name__))[:40]
+        raise ConversionError(
+            f"TransformedTargetRegressor cannot be converted: its inverse function {name!r} is none of "
+            f"numpy's {KNOWN}",
+            hint="use one of those functions, or turn predictions back outside of the model",
+        )
+    return known
+
+
+def _scaler(step: Any) -> Step:
+    """Standard, robust and absolute scalers: predictions times the scale, plus the middle."""
+    middle = getattr(step, "mean_", None) if getattr(step, "with_mean", True) else None
+    if hasattr(step, "center_") and step.with_centering:
+        middle = step.center_
+    scaled = getattr(step, "with_std", True) and getattr(step, "with_scaling", True)
+    return _affine(step.scale_ if scaled else None, middle)
+
+
+def _affine(scale: Any, middle: Any) -> Step:
+    def turn(nodes: Nodes, value: str) -> str:
+        if scale is not None:
+            value = nodes.add("Mul", value, nodes.constant(np.asarray(scale, dtype=np.float64)[None, :]))
+        if middle is not None:
+            value = nodes.add("Add", value, nodes.constant(np.asarray(middle, dtype=np.float64)[None, :]))
+        return value
+
+    return turn
+
+
+def _least_and_largest(step: Any) -> Step:
+    def turn(nodes: Nodes, value: str) -> str:
+        least, scale = (
+            nodes.constant(np.asarray(part, dtype=np.float64)[None, :]) for part in (step.min_, step.scale_)
+        )
+        return nodes.add("Div", nodes.add("Sub", value, least), scale)
+
+    return turn
+
+
+_INVERSES: dict[str, Callable[[Any], Step]] = {
+    "StandardScaler": _scaler,
+    "RobustScaler": _scaler,
+    "MaxAbsScaler": _scaler,
+    "MinMaxScaler": _least_and_largest,
+}
+
+
+def _width(model: Any) -> int:
+    """How many targets a transformed regressor predicts."""
+    return 1 if model._training_dim == 1 else int(model.transformer_.n_features_in_)
+
+
+def _target_shapes(operator: Any) -> None:
+    operator.outputs[0].type = number_type(operator)([None, _width(operator.raw_operator)])
+
+
+def _transformed(scope: Any, operator: Any, container: Any) -> None:
+    model, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    back = inverse_of(model.transformer_)
+    given = predictions(nodes, container, model.regressor_, operator.inputs, width=_width(model))
+    nodes.finish(back(nodes, given))
+
+
+def _chain_shapes(operator: Any) -> None:
+    operator.outputs[0].type = number_type(operator)([None, len(operator.raw_operator.estimators_)])
+
+
+def _chained(scope: Any, operator: Any, container: Any) -> None:
+    """Each regressor sees the features and what those before it predicted."""
+    model, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    known = nodes.rows
+    width = int(model.n_features_in_)
+    answers: list[str] = []
+    for estimator in model.estimators_:
+        given = nodes.variable(known, width + len(answers))
+        answers.append(predictions(nodes, container, estimator, [given], width=1))
+        known = nodes.add("Concat", known, answers[-1], axis=1)
+    place = np.argsort(np.asarray(model.order_))
+    nodes.finish(nodes.add("Gather", nodes.add("Concat", *answers, axis=1), nodes.constant(place), axis=1))

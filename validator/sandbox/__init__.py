@@ -1,0 +1,1 @@
+"""Workers: starting, locking, talking to, timing and ending them."""

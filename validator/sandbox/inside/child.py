@@ -1,0 +1,104 @@
+"""A child of the zygote: locks itself down, then answers requests of its one job until the channel closes."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import time
+from typing import Any, Dict, List, Tuple
+
+from validator.sandbox import wire
+from validator.sandbox.inside.own_code import adopt
+
+#: Job name -> module; each has a class `Job` whose public methods are the operations.
+JOBS = {
+    name: f"validator.worker.jobs.{name}"
+    for name in (
+        "scan",
+        "sample",
+        "export",
+        "native",
+        "convert",
+        "onnx",
+        "judge",
+        "measure",
+        "deployment",
+        "custom",
+        "environment",
+        "estimator",
+    )
+}
+
+
+def run(channel: int, order: Dict[str, Any], zygote: int) -> None:
+    """Serve the job that `order` names, and die with the process `zygote`. The channel is the only way out."""
+    try:
+        module = importlib.import_module(JOBS[order["job"]])
+        report = _lock_down(order, channel, zygote)
+        if order["site"]:
+            _find_packages()
+        adopt(order["packages"])
+        job = module.Job(**order["options"])
+        wire.send(channel, {"ready": True, "lockdown": report})
+        _serve(channel, job)
+    except (wire.Closed, wire.Timeout):
+        return
+    except BaseException as error:  # SystemExit from a model, say: the supervisor hears of it before the end
+        wire.send(channel, {"error": describe_error(error)})
+        raise
+
+
+def _serve(channel: int, job: Any) -> None:
+    while True:
+        request, arrays = wire.receive(channel)
+        meta, answer = _answer(job, request, arrays)
+        wire.send(channel, meta, answer)
+        del request, arrays, answer
+        gc.collect(0)
+
+
+def _lock_down(order: Dict[str, Any], channel: int, zygote: int) -> Any:
+    from validator.sandbox.lockdown import Policy, apply
+
+    policy = dict(order["policy"], parent_pid=zygote)
+    policy["keep_fds"] = tuple(range(channel, channel + order["fds"]))
+    os.environ["TMPDIR"] = policy["scratch"]
+    return apply(Policy(**policy)).to_json()
+
+
+def _find_packages() -> None:
+    """What `site` does at the start of an interpreter, its .pth files and sitecustomize included: now locked down."""
+    import site
+
+    site.main()
+
+
+def _answer(job: Any, request: wire.Meta, arrays: wire.Arrays) -> Tuple[wire.Meta, List[Any]]:
+    """What the operation gives, or the error it raised, as data. Times are this process's own clock."""
+    name = str(request.get("op"))
+    operation = None if name.startswith("_") else getattr(job, name, None)
+    if operation is None:
+        return {
+            "error": {"type": "WireError", "bases": [], "message": f"no operation {name!r}", "hint": ""}
+        }, []
+    started = time.perf_counter()
+    try:
+        result, answer = operation(arrays, **request.get("args", {}))
+    except MemoryError:
+        return {"error": {"type": "MemoryError", "bases": [], "message": "out of memory", "hint": ""}}, []
+    except Exception as error:  # a model may raise anything; the supervisor names it
+        return {"error": describe_error(error), "seconds": time.perf_counter() - started}, []
+    return {"result": result, "seconds": time.perf_counter() - started}, list(answer)
+
+
+def describe_error(error: BaseException) -> Dict[str, Any]:
+    """An exception as data: its type, the built-in types it also is, its message, and a hint if it has one."""
+    bases = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+    message = getattr(error, "message", None) or str(error)
+    return {
+        "type": type(error).__name__,
+        "bases": bases[:20],
+        "message": str(message)[:20_000],
+        "hint": str(getattr(error, "hint", "") or "")[:5_000],
+    }

@@ -1,0 +1,47 @@
+"""Tables as what the wire carries, and back."""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+from validator.sandbox import wire
+from validator.table import Column, Table
+
+
+def pack_table(table: Table) -> Tuple[wire.Meta, wire.Arrays]:
+    """A table as meta and arrays, to be sent."""
+    arrays: wire.Arrays = []
+    columns = []
+    for column in table.columns:
+        entry: wire.Meta = {"name": column.name, "values": len(arrays), "categories": None}
+        arrays.append(column.values)
+        if column.categories is not None:
+            entry["categories"] = len(arrays)
+            arrays.append(column.categories)
+        columns.append(entry)
+    return {"columns": columns, "n_rows": table.n_rows}, arrays
+
+
+def unpack_table(meta: Any, arrays: wire.Arrays) -> Table:
+    """The table that `pack_table` described. Raises WireError when the parts do not fit."""
+    try:
+        n_rows = meta["n_rows"]
+        columns = []
+        for entry in meta["columns"]:
+            categories = None if entry["categories"] is None else arrays[entry["categories"]]
+            column = Column(str(entry["name"]), arrays[entry["values"]], categories)
+            if column.values.shape != (n_rows,):
+                raise wire.WireError(f"column of {column.values.shape} in a table of {n_rows} rows")
+            if categories is not None and not _codes_fit(column):
+                raise wire.WireError("category codes out of range")
+            columns.append(column)
+        return Table(tuple(columns), n_rows)
+    except (KeyError, TypeError, IndexError) as error:
+        raise wire.WireError(f"malformed table: {error!r:.200}") from error
+
+
+def _codes_fit(column: Column) -> bool:
+    values, categories = column.values, column.categories
+    if values.dtype.kind != "i" or categories is None or categories.ndim != 1:
+        return False
+    return not len(values) or (int(values.min()) >= -1 and int(values.max()) < len(categories))

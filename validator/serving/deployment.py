@@ -1,0 +1,250 @@
+"""`Deployment`: a judged model in production. Every input and output is checked, every call is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from validator.serving.answers import AnswerCheck
+from validator.serving.contract import ServedContract, parse_contract
+from validator.serving.errors import DeploymentError, FailedArtifactError
+from validator.serving.fast import make_fast_row
+from validator.serving.guard import Answered, Guard
+from validator.serving.identity import describe, hold_to_key, open_artifact
+from validator.serving.intake import read_columns, uniform_matrix
+from validator.serving.latency import LatencyStats
+from validator.serving.meter import Meter, Method
+from validator.serving.policy import OnInvalid, Policy
+from validator.serving.prediction import CallRecord, Prediction, SinglePrediction
+from validator.serving.probe import probe
+from validator.serving.rows import as_mapping, columns_of_rows
+from validator.serving.session import OnnxModel, open_session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Extra = Literal["refuse", "ignore"]
+
+
+class Deployment:
+    """A model that passed the gate, served through ONNX Runtime under its contract.
+
+    Rows are matched to features by name, whatever their order; only a plain array [N, F] is taken by position.
+    A breach of the contract, in what goes in or what comes out, is a `ContractError` or `OutputError` whose class
+    says what is wrong and whose message names features and rows (`on_invalid="raise"`), or marks the rows as not
+    `valid` ("flag"), or puts the caller's fallback in their place. No rows at all is an `EmptyBatchError`. What is
+    not rows (another type, wrong rank, columns of different lengths) is raised whatever `on_invalid` says.
+
+    Any number of threads may call one deployment, and coroutines too: a single row takes microseconds, and ONNX
+    Runtime releases the interpreter's lock while it computes, so large batches go well with `asyncio.to_thread`.
+    Values outside the range that the sample showed are no breach; nothing is learned or stored from calls but
+    their latency.
+    """
+
+    def __init__(
+        self,
+        model: OnnxModel,
+        contract: ServedContract,
+        identity: Mapping[str, Any],
+        *,
+        on_invalid: OnInvalid = "raise",
+        extra: Extra = "refuse",
+        on_call: Callable[[CallRecord], None] | None = None,
+    ) -> None:
+        """Use `load`: it verifies what this takes on trust."""
+        self._contract = contract
+        self._identity = identity
+        self._version = str(identity["version"])
+        check = AnswerCheck(contract)
+        raw, shapes = probe(model, contract, check)
+        policy = Policy(on_invalid, check=check, shapes=shapes)
+        self._guard = Guard(model, contract, check, policy, ignore_extra=extra == "ignore")
+        self._fast = make_fast_row(model, contract, check, shapes, raw)
+        self._meter = Meter(self._version, on_call)
+        self._single = self._meter.histograms["predict_single"]
+
+    @classmethod
+    def load(
+        cls,
+        artifact: str | Path,
+        *,
+        on_invalid: OnInvalid = "raise",
+        extra: Extra = "refuse",
+        override: str | None = None,
+        verify_key: str | Path | None = None,
+        threads: int = 1,
+        session_options: Any = None,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        on_call: Callable[[CallRecord], None] | None = None,
+    ) -> Deployment:
+        """Verify an artifact folder and make it ready. One row is run: a model that cannot answer does not load.
+
+        `on_invalid` is "raise", "flag", or a fallback: a mapping of outputs for one row, or a function of
+        the row's number and its problems that gives one. `extra="ignore"` leaves out columns that the contract
+        does not know. `override` is the reason for loading what would be refused (failed, changed or never judged);
+        `metadata()` shows it. With `verify_key`, a public key, there must be a signature by it beside the folder, and
+        no override helps. `threads` are those within one operator; more than one may change the last bits of an
+        answer with the size of the batch. `session_options` (an `onnxruntime.SessionOptions`) replaces our own.
+        `on_call` is told of every call; what it raises is counted and warned of, not passed on.
+
+        Raises ArtifactNotFoundError (a FileNotFoundError), and TamperedArtifactError (of which SignatureError is
+        one), UnjudgedArtifactError or FailedArtifactError (each a ValueError), which name the file.
+        """
+        stored, overridden = open_artifact(artifact, override)
+        if verify_key is not None:
+            hold_to_key(stored, verify_key)
+        if stored.onnx is None or stored.contract is None:
+            lacking = "model.onnx" if stored.onnx is None else "contract.json"
+            raise FailedArtifactError(
+                f"{stored.path} has no {lacking}: there is nothing to serve",
+                hint="validate the model; a run that passes writes it",
+            )
+        contract = parse_contract(stored.contract)
+        session = open_session(stored.onnx, threads=threads, options=session_options, providers=providers)
+        identity = describe(stored, overridden, session, threads=threads if session_options is None else None)
+        model = OnnxModel(session, contract)
+        return cls(model, contract, identity, on_invalid=on_invalid, extra=extra, on_call=on_call)
+
+    @classmethod
+    def for_validation(
+        cls,
+        *,
+        onnx: bytes,
+        contract: Mapping[str, Any],
+        on_invalid: OnInvalid = "raise",
+        extra: Extra = "refuse",
+        threads: int = 1,
+        on_call: Callable[[CallRecord], None] | None = None,
+    ) -> Deployment:
+        """A deployment of a model that is being judged: the gate's own way, before there is an artifact.
+
+        `contract` is the object that `contract.json` will hold. Its metadata says that nothing was verified.
+        """
+        served = parse_contract(contract)
+        session = open_session(onnx, threads=threads, options=None, providers=("CPUExecutionProvider",))
+        identity = {"version": "unjudged", "verdict": None, "contract": dict(contract)}
+        model = OnnxModel(session, served)
+        return cls(model, served, identity, on_invalid=on_invalid, extra=extra, on_call=on_call)
+
+    def predict(self, data: Any) -> Prediction:
+        """The answers for a DataFrame, a mapping of columns, a structured array [N], a plain array [N, F] (columns in
+        the contract's order) or an Arrow table.
+
+        Raises ContractError, OutputError and InferenceError as the class describes.
+        """
+        started = perf_counter_ns()
+        try:
+            array = data if isinstance(data, np.ndarray) else uniform_matrix(data, self._contract.names)
+            answered = None if array is None else self._answer_array(array)
+            if answered is None:
+                answered = self._guard.answer(read_columns(data, self._contract.names))
+        except DeploymentError as error:
+            self._meter.refused("predict", perf_counter_ns() - started, error, _length(data))
+            raise
+        return self._prediction("predict", answered, started)
+
+    def predict_batch(self, rows: Sequence[Mapping[str, Any]]) -> Prediction:
+        """The answers for a list of mappings from feature name to value. Raises as `predict` does."""
+        started = perf_counter_ns()
+        try:
+            columns, kept, breaches = columns_of_rows(rows, self._contract, self._guard.ignore_extra)
+            answered = self._guard.answer(columns, kept=kept, n_rows=len(rows), known=breaches)
+        except DeploymentError as error:
+            self._meter.refused("predict_batch", perf_counter_ns() - started, error, _length(rows))
+            raise
+        return self._prediction("predict_batch", answered, started)
+
+    def predict_single(self, row: Mapping[str, Any]) -> SinglePrediction:
+        """The answer for one row, a mapping from feature name to value. Raises as `predict` does."""
+        started = perf_counter_ns()
+        answer = None if self._fast is None else self._fast(row)
+        if answer is None:
+            return self._predict_single_thoroughly(row, started)
+        elapsed = perf_counter_ns() - started
+        self._single.record(elapsed)
+        if self._meter.hook is not None:
+            self._meter.tell("predict_single", 1, elapsed, "ok")
+        return SinglePrediction(*answer, True, (), self._version, elapsed)
+
+    def latency_stats(self, method: Method | None = None) -> LatencyStats:
+        """Latency of all answered calls, or of those to one method; refused calls are not in it."""
+        return self._meter.stats(method)
+
+    def counts(self) -> dict[str, int]:
+        """How often calls ended in which way: `ok`, `flagged`, `fallback`, `refused`, `refused.<error>`, and
+        `hook_failures`.
+        """
+        return self._meter.counts()
+
+    def metadata(self) -> dict[str, Any]:
+        """What is being served: version, times, hashes, Git commit, verdict, parity, contract, override. A fresh copy
+        of JSON values.
+        """
+        import copy
+
+        return copy.deepcopy(dict(self._identity))
+
+    def __repr__(self) -> str:
+        return f"<Deployment {self._version}, {len(self._contract.features)} features, {self._contract.task}>"
+
+    def _answer_array(self, array: NDArray[Any]) -> Answered | None:
+        """A plain array that needs no closer look, by the shortest way that fits it."""
+        outputs = self._fast.matrix(array) if self._fast is not None and len(array.shape) == 2 else None
+        if outputs is None:
+            return self._guard.answer_matrix(array)
+        return Answered(outputs=outputs, valid=np.array([True]), problems=(), outcome="ok")
+
+    def _prediction(self, method: Method, answered: Answered, started: int) -> Prediction:
+        elapsed = perf_counter_ns() - started
+        self._meter.answered(method, len(answered.valid), elapsed, answered.outcome)
+        return Prediction(
+            **answered.outputs,
+            valid=answered.valid,
+            problems=answered.problems,
+            version=self._version,
+            latency_ns=elapsed,
+        )
+
+    def _predict_single_thoroughly(self, row: Any, started: int) -> SinglePrediction:
+        try:
+            columns, kept, breaches = columns_of_rows(
+                [as_mapping(row)], self._contract, self._guard.ignore_extra
+            )
+            answered = self._guard.answer(columns, kept=kept, n_rows=1, known=breaches)
+        except DeploymentError as error:
+            self._meter.refused("predict_single", perf_counter_ns() - started, error, 1)
+            raise
+        elapsed = perf_counter_ns() - started
+        self._meter.answered("predict_single", 1, elapsed, answered.outcome)
+        plain = {name: _plain(name, array) for name, array in answered.outputs.items()}
+        return SinglePrediction(
+            plain.get("label"),
+            plain.get("probabilities"),
+            plain.get("prediction"),
+            plain.get("score"),
+            bool(answered.valid[0]),
+            answered.problems,
+            self._version,
+            elapsed,
+        )
+
+
+def _plain(name: str, array: NDArray[Any]) -> Any:
+    """The one row's value as Python has it; None for the NaN of a flagged row."""
+    value = array.tolist()[0]
+    flat = np.ravel(np.asarray(value)).tolist() if name != "label" else []
+    return None if flat and all(number != number for number in flat) else value
+
+
+def _length(data: Any) -> int:
+    """How many rows a refused call had, as far as one can tell."""
+    if isinstance(data, Mapping):
+        data = next(iter(data.values()), ())
+    try:
+        return len(data)
+    except TypeError:
+        return 0

@@ -1,0 +1,171 @@
+"""From what the caller has to columns by name, without importing the library that it came from.
+
+A column is a numpy array [N], or a list of N Python values where there is no faithful array of them (nulls in
+whole numbers, rows of mappings).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from validator.serving.errors import InputTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Values = NDArray[Any] | list[Any]
+
+_ACCEPTED = "a DataFrame, a mapping of columns, a structured array, an array [N, F] or an Arrow table"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """N rows as (name, values) pairs, in the caller's order, doubled names included."""
+
+    items: tuple[tuple[Any, Values], ...]
+    n_rows: int
+
+    @property
+    def names(self) -> list[Any]:
+        return [name for name, _ in self.items]
+
+
+def read_columns(data: Any, names: Sequence[str]) -> Columns:
+    """The caller's rows as columns. `names` are the contract's, which a plain array [N, F] takes by position.
+
+    Raises InputTypeError for what is no table, and ShapeError for a wrong rank or width and columns that differ in
+    length.
+    """
+    if isinstance(data, np.ndarray):
+        return _from_array(data, names)
+    if isinstance(data, Mapping):
+        return _checked([(name, _values(name, column)) for name, column in data.items()])
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(data, pandas.DataFrame):
+        return _from_frame(data)
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None and isinstance(data, (arrow.Table, arrow.RecordBatch)):
+        return _from_arrow(data)
+    from validator.table import Table
+
+    if isinstance(data, Table):
+        items = tuple((column.name, column.decoded()) for column in data.columns)
+        return Columns(items=items, n_rows=len(data))
+    hint = f"pass {_ACCEPTED}"
+    if isinstance(data, (list, tuple)):
+        hint = "pass a list of mappings to predict_batch, or np.asarray(rows, dtype=float) to predict"
+    raise InputTypeError(f"predict was given {type(data).__name__}, not {_ACCEPTED}", hint=hint)
+
+
+def _from_array(array: NDArray[Any], names: Sequence[str]) -> Columns:
+    if array.dtype.names is not None:
+        if array.ndim != 1:
+            raise ShapeError(
+                f"a structured array must be [N], this one is {list(array.shape)}", hint="call .ravel() on it"
+            )
+        return Columns(items=tuple((name, array[name]) for name in array.dtype.names), n_rows=len(array))
+    if array.ndim != 2 or array.shape[1] != len(names):
+        hint = "give one row as array.reshape(1, -1)" if array.ndim == 1 else "give one column per feature"
+        raise ShapeError(
+            f"an array must be [N, {len(names)}], this one is {list(array.shape)}: "
+            f"columns are {', '.join(map(repr, names[:12]))}",
+            hint=hint,
+        )
+    return Columns(items=tuple((name, array[:, i]) for i, name in enumerate(names)), n_rows=len(array))
+
+
+def _values(name: Any, column: Any) -> Values:
+    """A mapping's column: an array or list as it is, a pandas or Arrow column converted."""
+    if isinstance(column, list):
+        return column
+    if isinstance(column, tuple):
+        return list(column)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(column, pandas.Series):
+        return _from_series(column)
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None and isinstance(column, (arrow.Array, arrow.ChunkedArray)):
+        return _from_arrow_column(column)
+    if not isinstance(column, np.ndarray):
+        raise InputTypeError(
+            f"column {str(name)[:60]!r} is a {type(column).__name__}, not a list or array",
+            hint="pass one mapping of values to predict_single; predict takes columns",
+        )
+    if column.ndim == 2 and column.shape[1] == 1:
+        return column[:, 0]
+    if column.ndim != 1:
+        raise ShapeError(
+            f"column {str(name)[:60]!r} has shape {list(column.shape)}, not [N]", hint="give one value a row"
+        )
+    return column
+
+
+def _checked(items: list[tuple[Any, Values]]) -> Columns:
+    lengths = {len(values) for _, values in items}
+    if len(lengths) > 1:
+        listed = ", ".join(f"{str(name)[:60]!r}: {len(values)}" for name, values in items[:12])
+        raise ShapeError(f"columns differ in length ({listed})", hint="give one value a row in every column")
+    return Columns(items=tuple(items), n_rows=lengths.pop() if lengths else 0)
+
+
+def uniform_matrix(data: Any, names: Sequence[str]) -> NDArray[Any] | None:
+    """A DataFrame that holds exactly these columns, all of one float type, as [N, F] in the order of `names`.
+
+    None for everything else: it takes the way by columns, which says what is wrong.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(data, pandas.DataFrame) or data.shape[1] != len(names):
+        return None
+    dtypes = set(data.dtypes)
+    given = data.columns.tolist()
+    if len(dtypes) != 1 or not isinstance(dtype := dtypes.pop(), np.dtype) or dtype.kind != "f":
+        return None
+    if given == list(names):
+        return np.ascontiguousarray(data.to_numpy())
+    place = {name: i for i, name in enumerate(given)}
+    if len(place) != len(given) or place.keys() != set(names):
+        return None
+    return np.ascontiguousarray(data.to_numpy()[:, [place[name] for name in names]])
+
+
+def _from_frame(frame: Any) -> Columns:
+    items = tuple((name, _from_series(series)) for name, series in frame.items())
+    return Columns(items=items, n_rows=len(frame))
+
+
+def _from_series(series: Any) -> Values:
+    """numpy-backed columns as they are; nullable ones too where nothing is null."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        array: NDArray[Any] = series.to_numpy()
+        return array
+    plain = getattr(dtype, "numpy_dtype", None)
+    if plain is not None and plain.kind in "biuf" and not series.hasnans and not series.isna().any():
+        exact: NDArray[Any] = series.to_numpy(dtype=plain)
+        return exact
+    values: list[Any] = series.tolist()
+    return values
+
+
+def _from_arrow(table: Any) -> Columns:
+    items = tuple((name, _from_arrow_column(table.column(i))) for i, name in enumerate(table.schema.names))
+    return Columns(items=items, n_rows=table.num_rows)
+
+
+def _from_arrow_column(column: Any) -> Values:
+    """Without nulls as an array (not copied where it is one chunk); whole numbers with nulls as a list."""
+    import pyarrow as pa
+
+    kind = column.type
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    if numeric and (column.null_count == 0 or pa.types.is_floating(kind)):
+        options = {} if isinstance(column, pa.ChunkedArray) else {"zero_copy_only": False}
+        array: NDArray[Any] = column.to_numpy(**options)
+        return array
+    values: list[Any] = column.to_pylist()
+    return values

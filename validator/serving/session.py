@@ -1,0 +1,151 @@
+"""ONNX Runtime behind the contract: opening the session, and putting encoded columns into its inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from validator.serving.breach import Breach
+from validator.serving.contract import ServedContract
+from validator.serving.errors import FailedArtifactError, InferenceError
+from validator.serving.numbers import encode_numbers
+from validator.serving.texts import encode_texts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OUTPUTS = ("label", "probabilities", "prediction", "score")
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(bool)": np.dtype(np.bool_),
+    "tensor(string)": np.dtype(object),
+}
+#: What other converters call the outputs.
+_RENAMED = {
+    "output_label": "label",
+    "output_probability": "probabilities",
+    "variable": "prediction",
+    "scores": "score",
+}
+
+
+def open_session(onnx: bytes, *, threads: int, options: Any, providers: Sequence[str]) -> Any:
+    """An `onnxruntime.InferenceSession`, quiet, without telemetry. Raises FailedArtifactError when it is refused.
+
+    `options` are the caller's own SessionOptions, None for ours: `threads` within an operator and one operator at
+    a time. One thread keeps the order of sums, and with it every bit of the answer, the same for every batch.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    if options is None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(onnx, options, providers=list(providers))
+    except Exception as error:  # the runtime's exceptions have no common base but this
+        raise FailedArtifactError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot load model.onnx: {str(error)[:500]}",
+            hint="install the version of onnxruntime that the manifest names, or validate the model again",
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One of the session's inputs: [N, F] where it takes the whole matrix, [N, 1] where it takes one column."""
+
+    name: str
+    dtype: np.dtype[Any]
+
+
+class OnnxModel:
+    """A session that takes the contract's features."""
+
+    def __init__(self, session: Any, contract: ServedContract) -> None:
+        self.session = session
+        inputs = session.get_inputs()
+        self.is_matrix = len(inputs) == 1 and _takes_matrix(inputs[0], contract)
+        self.inputs = {item.name: Input(name=item.name, dtype=_dtype(item)) for item in inputs}
+        names = [(item.name, _RENAMED.get(item.name, item.name)) for item in session.get_outputs()]
+        self.outputs = {ours: theirs for theirs, ours in names if ours in OUTPUTS}
+        if not self.outputs:
+            raise _unfit(f"its outputs are {', '.join(theirs for theirs, _ in names[:5])}")
+        self._output_names = list(self.outputs.values())
+        if not self.is_matrix and self.inputs.keys() != set(contract.names):
+            raise _unfit(f"its inputs are {', '.join(list(self.inputs)[:12])}, not the contract's features")
+        self._encoders = [
+            (
+                feature,
+                encode_texts if feature.kind in ("string", "category") else encode_numbers,
+                next(iter(self.inputs.values())).dtype if self.is_matrix else self.inputs[feature.name].dtype,
+            )
+            for feature in contract.features
+        ]
+
+    def encode(self, columns: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], list[Breach]]:
+        """Every feature's values [N] in its input's type, and what is wrong in them."""
+        encoded: dict[str, NDArray[Any]] = {}
+        breaches: list[Breach] = []
+        for feature, encode, dtype in self._encoders:
+            encoded[feature.name], found = encode(feature, columns[feature.name], dtype)
+            breaches += found
+        return encoded, breaches
+
+    def feed(self, encoded: Mapping[str, NDArray[Any]], rows: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
+        """The session's inputs from encoded columns; only those `rows` [N] where a mask is given."""
+        taken = encoded if rows is None else {name: column[rows] for name, column in encoded.items()}
+        if not self.is_matrix:
+            return {name: taken[name].reshape(-1, 1) for name in self.inputs}
+        (only,) = self.inputs.values()
+        columns = list(taken.values())
+        matrix = np.empty((len(columns[0]), len(columns)), dtype=only.dtype)
+        for i, column in enumerate(columns):
+            matrix[:, i] = column
+        return {only.name: matrix}
+
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Outputs by our names, as the runtime gives them. Raises InferenceError."""
+        try:
+            answers = self.session.run(self._output_names, feed)
+        except Exception as error:  # the runtime's exceptions have no common base but this
+            raise InferenceError(
+                f"ONNX Runtime broke off the call: {str(error)[:500]}",
+                hint="the input fits the contract; validate the model again, with rows like this one in its sample",
+            ) from error
+        return dict(zip(self.outputs, answers, strict=True))
+
+
+def _takes_matrix(item: Any, contract: ServedContract) -> bool:
+    """One [N, F] input; with one feature, an input of its name counts as that column, which is the same."""
+    if len(item.shape) != 2:
+        raise _unfit(f"its input {item.name} has rank {len(item.shape)}, not 2")
+    width = item.shape[1]
+    if isinstance(width, int) and width != len(contract.features):
+        raise _unfit(
+            f"its input {item.name} takes {width} features, the contract names {len(contract.features)}"
+        )
+    return True
+
+
+def _dtype(item: Any) -> np.dtype[Any]:
+    if item.type not in _DTYPES:
+        raise _unfit(f"its input {item.name} is a {item.type}")
+    return _DTYPES[item.type]
+
+
+def _unfit(what: str) -> FailedArtifactError:
+    return FailedArtifactError(
+        f"model.onnx does not fit its contract: {what}",
+        hint="validate the model again; the artifact's files do not belong together",
+    )

@@ -1,0 +1,253 @@
+"""Where settings come from, the first wins: command-line flag, action input (`INPUT_*`), `PREFLIGHT_*` variable,
+`preflight.toml` or `[tool.model-preflight]` of `pyproject.toml`, default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from validator.errors import SettingsError
+from validator.settings.anchoring import anchored
+from validator.settings.table import (
+    CONFIG_NAME,
+    NOT_FROM_FILE,
+    ContractSettings,
+    FeatureSettings,
+    ModelEntry,
+    Settings,
+    Waiver,
+    choices,
+    flag_of,
+    group_of,
+    is_file_only,
+)
+from validator.settings.values import split
+
+ENV_PREFIX = "PREFLIGHT_"
+_IS_VERSION = re.compile(r"3(\.\d+){0,2}\Z")
+#: Settings by which a file lets further code run, or loosens what holds it.
+_LETS_CODE_RUN = frozenset({"allow", "deployment", "isolation", "python", "requirements", "trust_pickle"})
+#: Events that start the base branch's workflow, with its token and secrets, on whatever somebody else wrote.
+_PRIVILEGED_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_comment", "issues"})
+
+
+def from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values set by variables and action inputs, and where each came from. An empty input counts as unset.
+
+    Raises SettingsError for a `PREFLIGHT_*` variable that is no setting.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    names = _variables()
+    for key in sorted(key for key in environ if key.startswith(ENV_PREFIX)):
+        if key not in names:
+            raise SettingsError(f"the variable {key} is no setting", hint=_nearest(key, names))
+        values[names[key]], sources[names[key]] = environ[key], key
+    if environ.get("GITHUB_ACTIONS") == "true":
+        for name in names.values():
+            key = "INPUT_" + flag_of(name).upper()
+            if environ.get(key, "").strip():
+                values[name], sources[name] = environ[key].strip(), f"action input {flag_of(name)}"
+    return values, sources
+
+
+def _variables() -> dict[str, str]:
+    """The settings by the names of their variables."""
+    return {ENV_PREFIX + name.upper(): name for name in Settings.model_fields if not is_file_only(name)}
+
+
+def from_file(path: Path) -> dict[str, Any]:
+    """The table in `preflight.toml`, or the `[tool.model-preflight]` of a `pyproject.toml`.
+
+    Raises SettingsError when it cannot be read, is no TOML, or holds an unknown key.
+    """
+    return _known_keys(path, _table(path), strict=True)
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error}", hint="check the path and its permissions"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            f"{path} is no valid TOML: {error}", hint="mend the line that is named"
+        ) from error
+    if path.name == "pyproject.toml":
+        tools = table.get("tool", {})
+        table = tools.get("model-preflight", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise SettingsError(
+            f"{path} has no table at tool.model-preflight",
+            hint="write [tool.model-preflight] on a line of its own",
+        )
+    return table
+
+
+def _known_keys(path: Path, table: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
+    """The settings in a file's table by name; what is none of them is refused, or left out."""
+    known = {name.replace("_", "-") for name in Settings.model_fields} | set(Settings.model_fields)
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if key in known and name not in NOT_FROM_FILE:
+            found[name] = value
+        elif strict and key in known:
+            raise SettingsError(f"{path} may not set {key!r}", hint="give it as a flag or a variable")
+        elif strict:
+            raise SettingsError(
+                f"{path} has an unknown key {key!r}", hint=_nearest(key, Settings.model_fields)
+            )
+    return found
+
+
+def find_file(start: Path) -> Path | None:
+    """`preflight.toml` in that folder, else its `pyproject.toml` if that has our table."""
+    own = start / CONFIG_NAME
+    if own.is_file():
+        return own
+    shared = start / "pyproject.toml"
+    return shared if shared.is_file() and from_file(shared) else None
+
+
+def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
+    """Settings from all sources, in their order. `flags` holds only what was given on the command line.
+
+    Without a file in `folder`, one beside the model is taken: then its relative paths count from there.
+    Raises SettingsError naming the source of the first wrong value.
+    """
+    env_values, sources = from_environ(environ)
+    given = {**env_values, **flags}
+    sources |= {name: f"--{flag_of(name)}" for name in flags}
+    path = _config_path(given, folder)
+    file_values: dict[str, Any] = {}
+    if path is not None:
+        file_values = from_file(path)
+        _refuse_code(file_values, path, environ)
+        file_values = anchored(file_values, path.parent, folder)
+        sources = {name: f"{path.name}: {name}" for name in file_values} | sources
+    try:
+        return Settings.model_validate({**file_values, **given})
+    except ValidationError as error:
+        raise _explained(error, sources) from error
+
+
+def salvage(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
+    """What telling of a failure needs, where settings cannot be read: the group "GitHub" and the output folder.
+
+    Each is taken from where `resolve` would take it, one that is wrong itself left at its default.
+    """
+    names = _variables()
+    known = {key: value for key, value in environ.items() if key in names or not key.startswith(ENV_PREFIX)}
+    values = {**from_environ(known)[0], **flags}
+    found: dict[str, Any] = {}
+    for name, value in ({**_salvaged_file(values, folder), **values}).items():
+        if group_of(name) == "GitHub" or name == "out":
+            with suppress(ValidationError):
+                Settings.model_validate({name: value})
+                found[name] = value
+    return Settings.model_validate(found)
+
+
+def _salvaged_file(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    try:
+        path = _config_path(given, folder)
+        return {} if path is None else _known_keys(path, _table(path), strict=False)
+    except SettingsError:
+        return {}
+
+
+def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> None:
+    """Raise SettingsError for what a file of a pull request may not decide.
+
+    In a job that a pull request starts, `python` from a file is a version only: a path could lead to a program in the
+    same pull request, and an interpreter is no worker that could be locked down. Where the job holds the base
+    branch's token, nothing that lets further code run may come from a file.
+    """
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return
+    event = environ.get("GITHUB_EVENT_NAME", "")
+    entries = values.get("models")
+    tables = [
+        values,
+        *(entry for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, dict)),
+    ]
+    for table in tables:
+        named = sorted(name for name in table if name.replace("-", "_") in _LETS_CODE_RUN)
+        if named and event in _PRIVILEGED_EVENTS:
+            raise SettingsError(
+                f"{path} may not set {named[0]!r} in a {event} run, which holds the base branch's token while "
+                "somebody else may have written that file",
+                hint=f"give it as the action input {flag_of(named[0])!r} in the workflow",
+            )
+        python = table.get("python")
+        if isinstance(python, str) and not _IS_VERSION.match(python):
+            raise SettingsError(
+                f"{path} may set 'python' to a version only, such as 3.9, in a GitHub job: got {python!r:.200}",
+                hint="give a path as the action input 'python' in the workflow",
+            )
+
+
+def _config_path(given: Mapping[str, Any], folder: Path) -> Path | None:
+    if given.get("config"):
+        path = folder / str(given["config"])
+        if not path.is_file():
+            raise SettingsError(
+                f"the configuration file {given['config']} does not exist", hint="check --config"
+            )
+        return path
+    found = find_file(folder)
+    models = split(given.get("model") or ())
+    if found is None and isinstance(models, (list, tuple)) and len(models) == 1:
+        beside = (folder / models[0]).parent
+        found = find_file(beside) if beside.is_dir() else None
+    return found
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known names: {', '.join(names)}"
+
+
+def _explained(error: ValidationError, sources: Mapping[str, str]) -> SettingsError:
+    """The first complaint of pydantic, in our words, with the place that the value came from."""
+    first = error.errors()[0]
+    location = first["loc"]
+    source = sources.get(str(location[0]), str(location[0])) if location else "settings"
+    inner = ".".join(str(part) for part in location[1:] if not str(part).startswith("function-"))
+    where = f"{source}: {inner}" if inner else source
+    shown = "" if location and location[0] == "github_token" else f", got {first['input']!r:.200}"
+    if first["type"] == "extra_forbidden":
+        return SettingsError(
+            f"{where} is no known key", hint=_nearest(str(location[-1]), _siblings(location))
+        )
+    hint = "see `model-preflight validate --help`"
+    if location and choices(str(location[0])):
+        hint = "one of: " + ", ".join(dict.fromkeys(choices(str(location[0]))))
+    elif first["type"] == "tuple_type" and location[-1] in ("models", "waivers", "features"):
+        hint = f"begin each with two brackets: [[{'.'.join(map(str, location))}]]"
+    return SettingsError(f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{shown}", hint=hint)
+
+
+def _siblings(location: tuple[int | str, ...]) -> Iterable[str]:
+    tables: dict[str, type[BaseModel]] = {
+        "contract": ContractSettings,
+        "features": FeatureSettings,
+        "waivers": Waiver,
+        "models": ModelEntry,
+    }
+    for part in reversed(location[:-1]):
+        if part in tables:
+            return tables[str(part)].model_fields
+    return Settings.model_fields

@@ -1,0 +1,1 @@
+"""Tree ensembles: the canonical form, its ONNX writer, the reader and the proof."""

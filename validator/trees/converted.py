@@ -1,0 +1,46 @@
+"""Exact conversion of tree models to ONNX."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from validator.python39 import dataclass
+
+if TYPE_CHECKING:
+    from validator.trees.ensemble import TreeEnsemble
+    from validator.trees.hazard import Hazard
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConvertedModel:
+    """An ONNX file; `method` is "exact" or "skl2onnx", `input_dtype` is that of its numeric inputs."""
+
+    data: bytes
+    input_dtype: str
+    method: str
+    hazards: tuple[Hazard, ...] = ()
+    """what is known to go wrong with such a model, and was repaired or is to be minded"""
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def convert_trees(
+    ensemble: TreeEnsemble, input_dtype: str = "auto", *, metadata: Mapping[str, str] | None = None
+) -> ConvertedModel:
+    """Write a tree ensemble as ONNX, exactly.
+
+    `input_dtype` "auto" is what the native library compares in. Raises ConversionError for trees that are not well
+    formed or that ONNX cannot express.
+    """
+    from validator.trees import tree_hazards
+    from validator.trees.writer import write
+
+    ensemble.validate()
+    dtype = ensemble.comparison_dtype if input_dtype == "auto" else input_dtype
+    data = write(ensemble, input_dtype=dtype, metadata=metadata)
+    found = tree_hazards.examine(ensemble)
+    return ConvertedModel(data=data, input_dtype=dtype, method="exact", hazards=found)

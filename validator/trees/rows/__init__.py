@@ -1,0 +1,1 @@
+"""Rows that reach every threshold, category and leaf of an ensemble."""
