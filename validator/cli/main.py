@@ -48,11 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _lacking(error: ModuleNotFoundError) -> PreflightError:
     """For an installation that serves alone: `Deployment` needs numpy and onnxruntime, the command much more."""
-    if (error.name or "validator").split(".")[0] == "validator":
+    from validator.extras import install_line
+
+    missing = error.name or "validator"
+    if missing.split(".")[0] == "validator":
         return InternalError.of(error)
     return UsageError(
-        f"the command needs the module {error.name}, which is not installed",
-        hint="install model-preflight with its dependencies; `validator.Deployment` alone goes without them",
+        f"this command needs the module {missing}, which is not installed",
+        hint=f"{install_line(missing)}; without extras model-preflight only serves (`validator.Deployment`)",
     )
 
 

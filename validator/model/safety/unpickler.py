@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from validator.errors import ModelError, UnsafeModelError
+from validator.extras import OF_MODELS, install_line
 from validator.model.formats import HEAD_BYTES, compression_of
 from validator.model.safety.compression import CompressionError, inflate
 from validator.model.safety.machine import ARRAY_WRAPPER
@@ -120,9 +121,18 @@ def _look_up(module: str, name: str, *, dotted: bool) -> Any:
     except (ImportError, AttributeError) as error:
         raise ModelError(
             f"the model needs {module}.{name}, which is not installed here: {error}",
-            hint="Install the versions that the model was saved with (`inspect` shows them).",
+            hint=_install(module),
         ) from error
     return found
+
+
+def _install(module: str) -> str:
+    if isinstance(module, str) and module.split(".", maxsplit=1)[0] in OF_MODELS:
+        try:
+            importlib.import_module(module.split(".", maxsplit=1)[0])
+        except ImportError:
+            return f"{install_line(module)} brings the library; `inspect` shows the version the model was saved with."
+    return "Install the versions that the model was saved with (`inspect` shows them)."
 
 
 def _renamed(module: str) -> str:
