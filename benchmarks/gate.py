@@ -96,7 +96,7 @@ def _pss(pid: int) -> int:
 def take_ledger(path: Path) -> None:
     """Run the gate in this process and write down what it asks its runtimes: (runtime, operation, rows) -> calls."""
     from validator.cli.main import main as run
-    from validator.sandbox.workshop import Worker
+    from validator.sandbox.worker_pool import Worker
 
     ledger: Counter[tuple[str, str, int]] = Counter()
     prepared: dict[str, int] = {}

@@ -32,7 +32,7 @@ from validator.checks import latency
 from validator.checks.check import Subject
 from validator.results import Contract, FeatureSpec
 from validator.runtimes.runtime import WorkerRuntime
-from validator.sandbox.workshop import Limits, Workshop
+from validator.sandbox.worker_pool import WorkerLimits, WorkerPool
 from validator.table import Column, Table
 
 FEATURES = [f"feature_{i}" for i in range(10)]
@@ -108,7 +108,7 @@ def make_subject() -> Subject:
 class Bench:
     """The workers' home and what all runs share."""
 
-    workshop: Workshop
+    pool: WorkerPool
     subject: Subject
     budget_s: float
 
@@ -128,12 +128,12 @@ class Bench:
                 runtime.worker.close()
 
     def _onnx(self, model: bytes) -> WorkerRuntime:
-        return WorkerRuntime.load("onnx", self.workshop.start("onnx", role="serving"), [model])
+        return WorkerRuntime.load("onnx", self.pool.start("onnx", role="serving"), [model])
 
     def _native(self, model: SlowAtTimes) -> WorkerRuntime:
         file = io.BytesIO()
         joblib.dump(model, file)
-        worker = self.workshop.start(
+        worker = self.pool.start(
             "native",
             role="native",
             options={"format": "joblib", "trusted": True},
@@ -141,8 +141,8 @@ class Bench:
         )
         return WorkerRuntime.load("native", worker, [file.getvalue()])
 
-    def limits(self, single_ms: float) -> latency.Limits:
-        return latency.Limits(
+    def limits(self, single_ms: float) -> latency.WorkerLimits:
+        return latency.WorkerLimits(
             single_ms=single_ms,
             load_ms=60_000,
             memory_bytes=8 * 2**30,
@@ -295,10 +295,10 @@ def main() -> int:
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}\n"
     )
-    with Workshop(limits=Limits(memory_bytes=8 << 30, timeout_s=60)) as workshop:
-        workshop.zygote("serving").preload(["numpy", "onnxruntime"])
-        workshop.zygote("native").preload(["numpy", "joblib"])
-        bench = Bench(workshop=workshop, subject=make_subject(), budget_s=options.budget)
+    with WorkerPool(limits=WorkerLimits(memory_bytes=8 << 30, timeout_s=60)) as pool:
+        pool.zygote("serving").preload(["numpy", "onnxruntime"])
+        pool.zygote("native").preload(["numpy", "joblib"])
+        bench = Bench(pool=pool, subject=make_subject(), budget_s=options.budget)
         met = measure(bench, options.runs)
     print(f"\nAll targets met: {'yes' if met else 'no'}. Load at the end: {os.getloadavg()[0]:.1f}.")
     return 0 if met else 1

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from validator.sandbox import lockdown
-from validator.sandbox.lockdown import Policy, landlock, limits, process, seccomp, user
+from validator.sandbox.lockdown import LockdownPolicy, landlock, limits, process, seccomp, user
 
 _LAYERS = {
     "descriptors": (process, "keep_only"),
@@ -47,7 +47,7 @@ def _timed(function: Callable[..., Any], into: dict[str, float], name: str) -> C
     return run
 
 
-def _child(policy: Policy | None, writer: int) -> None:
+def _child(policy: LockdownPolicy | None, writer: int) -> None:
     """Never returns; tells the seconds that apply() took, then those of each layer."""
     shares = dict.fromkeys(_LAYERS, 0.0)
     for name, (module, attribute) in _LAYERS.items():
@@ -59,7 +59,7 @@ def _child(policy: Policy | None, writer: int) -> None:
     os._exit(0 if contained else 1)
 
 
-def _fork(policy_for: Callable[[int], Policy] | None) -> tuple[float, list[float]]:
+def _fork(policy_for: Callable[[int], LockdownPolicy] | None) -> tuple[float, list[float]]:
     reader, writer = os.pipe()
     started = time.perf_counter()
     pid = os.fork()
@@ -85,7 +85,9 @@ def measure(forks: int) -> dict[str, dict[str, float]]:
         for index in range(forks):
             scratch = Path(folder) / str(index)
             scratch.mkdir()
-            whole, figures = _fork(lambda fd, scratch=scratch: Policy(scratch=str(scratch), keep_fds=(fd,)))
+            whole, figures = _fork(
+                lambda fd, scratch=scratch: LockdownPolicy(scratch=str(scratch), keep_fds=(fd,))
+            )
             locked.append([*figures, whole])
             plain.append(_fork(None)[0])
     names = ["apply", "apply_processor", *_LAYERS, "fork_locked"]
@@ -101,8 +103,8 @@ def measure_gate() -> dict[str, float]:
     """Seconds of one run of the gate, and its parts that separate processes cost; `share` is theirs of the whole."""
     from validator.cli.main import main as run
     from validator.sandbox import handle as worker
+    from validator.sandbox import pool as process
     from validator.sandbox import wire
-    from validator.sandbox import workshop as process
 
     spent: dict[str, list[float]] = {"start": [], "send": [], "decode": []}
 
@@ -121,7 +123,7 @@ def measure_gate() -> dict[str, float]:
 
         setattr(holder, name, run)
 
-    counted(process.Workshop, "start", "start")
+    counted(process.WorkerPool, "start", "start")
     counted(worker.wire, "send", "send")
     counted(wire, "decode", "decode")
     example = Path(__file__).resolve().parents[1] / "examples" / "trading"

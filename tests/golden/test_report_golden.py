@@ -10,7 +10,7 @@ import pytest
 
 from validator.report.junit import render_junit
 from validator.report.markdown import render_markdown, render_no_change
-from validator.report.terminal import Look, render_terminal
+from validator.report.terminal import TerminalStyle, render_terminal
 from validator.report.webpage import render_html
 from validator.results import GateResult
 
@@ -40,8 +40,8 @@ REPORTS: dict[str, Callable[[], str]] = {
     "blocked.short.md": lambda: render_markdown([load("blocked")], limit_bytes=4_000, full_report_url=URL),
     "several.html": lambda: render_html([load(name) for name in ("pass", "blocked", "waived")]),
     "several.quiet.txt": lambda: render_terminal([load("pass"), load("blocked")], quiet=True),
-    "blocked.ascii.txt": lambda: render_terminal([load("blocked")], look=Look(unicode=False)),
-    "blocked.colour.txt": lambda: render_terminal([load("blocked")], look=Look(colour=True)),
+    "blocked.ascii.txt": lambda: render_terminal([load("blocked")], look=TerminalStyle(unicode=False)),
+    "blocked.colour.txt": lambda: render_terminal([load("blocked")], look=TerminalStyle(colour=True)),
     "no_change.md": lambda: render_no_change(
         ["models/a.pkl", "models/|b`.pkl"], tool_version="0.1.0", full_report_url=URL
     ),

@@ -23,7 +23,7 @@ model = None
 honest = lambda: pickle.loads(HONEST)
 fd = 3
 job = next((name for name in ("export", "native", "convert")
-            if "Job" in dir(sys.modules.get("validator.worker.jobs." + name)) and SHOWS(name)), "")
+            if name.title() + "Job" in dir(sys.modules.get("validator.worker.jobs." + name)) and SHOWS(name)), "")
 def tell(text):
     raise RuntimeError("the attack ran: " + str(text)[:15000])
 """

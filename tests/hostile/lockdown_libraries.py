@@ -19,7 +19,7 @@ os.environ.update(
     OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="2", ORT_DISABLE_TELEMETRY="1", JOBLIB_MULTIPROCESSING="0"
 )
 
-from validator.sandbox.lockdown import Policy, apply
+from validator.sandbox.lockdown import LockdownPolicy, apply
 
 
 def _data() -> tuple[Any, Any]:
@@ -183,7 +183,7 @@ def _child(name: str, scratch: str, channel: int) -> None:
     """Never returns."""
     code = 1
     try:
-        report = apply(Policy(scratch=scratch, keep_fds=(channel,), parent_pid=os.getppid()))
+        report = apply(LockdownPolicy(scratch=scratch, keep_fds=(channel,), parent_pid=os.getppid()))
         os.environ.update(TMPDIR=".", HOME=scratch)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -27,8 +27,8 @@ from validator.results import Contract, FeatureSpec
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox import wire
-from validator.sandbox.lockdown.policy import Policy
-from validator.sandbox.workshop import Limits, Raised, Reply, Worker
+from validator.sandbox.lockdown.policy import LockdownPolicy
+from validator.sandbox.worker_pool import Raised, Worker, WorkerAnswer, WorkerLimits
 from validator.table import Column, Table
 
 SCALARS = st.one_of(
@@ -80,7 +80,7 @@ def answered(data: bytes, act: Callable[[Worker], Any]) -> Any:
     with theirs:
         worker = Worker(
             name="native", pid=os.getpid(), fd=ours.detach(), scratch=SimpleNamespace(),  # type: ignore[arg-type]
-            limits=Limits(memory_bytes=1, timeout_s=5), policy=Policy(scratch="/"), zygote=Zygote(),  # type: ignore[arg-type]
+            limits=WorkerLimits(memory_bytes=1, timeout_s=5), policy=LockdownPolicy(scratch="/"), zygote=Zygote(),  # type: ignore[arg-type]
         )  # fmt: skip
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
@@ -151,7 +151,7 @@ def answered_by_thread(data: bytes) -> None:
     sender.start()
     worker = Worker(
         name="native", pid=os.getpid(), fd=ours.detach(), scratch=SimpleNamespace(),  # type: ignore[arg-type]
-        limits=Limits(memory_bytes=1, timeout_s=20), policy=Policy(scratch="/"), zygote=Zygote(),  # type: ignore[arg-type]
+        limits=WorkerLimits(memory_bytes=1, timeout_s=20), policy=LockdownPolicy(scratch="/"), zygote=Zygote(),  # type: ignore[arg-type]
     )  # fmt: skip
     try:
         worker.call("predict")
@@ -163,7 +163,7 @@ def answered_by_thread(data: bytes) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(JSON, st.fixed_dictionaries({}, optional=dict.fromkeys(
-    ("library", "model_class", "task", "classes", "feature_names", "n_features", "n_outputs", "knees", "header",
+    ("library", "model_class", "task", "classes", "feature_names", "n_features", "n_outputs", "breakpoints", "header",
      "names", "converted", "method", "hazards"), JSON))))  # fmt: skip
 def test_facts_of_any_form_are_facts_or_a_worker_error(told: Any) -> None:
     for kind in (replies.NativeFacts, replies.ExportedTrees, replies.Conversion):
@@ -230,7 +230,7 @@ class Liar:
 
     def call(
         self, op: str, arrays: Any = (), *, most_bytes: int = 0, timeout_s: Any = None, **args: Any
-    ) -> Reply:
+    ) -> WorkerAnswer:
         if op == "run":
             return self._reply({"peak_bytes": self._data.draw(SCALARS)}, self._times(args["calls"]))
         if op == "prepare":
@@ -246,7 +246,7 @@ class Liar:
     def post(self, op: str, arrays: Any = (), **args: Any) -> None:
         self._rows = args["table"]["n_rows"]
 
-    def answer(self, *, most_bytes: int = 0, timeout_s: Any = None) -> Reply:
+    def answer(self, *, most_bytes: int = 0, timeout_s: Any = None) -> WorkerAnswer:
         if self._data.draw(st.integers(0, 9)) == 0:
             raise Raised("ValueError", ("ValueError",), "no", "none")
         return self._reply(*self._data.draw(answers(self._rows)))
@@ -259,14 +259,14 @@ class Liar:
             for _ in range(self._data.draw(st.integers(1, 2)))
         ]
 
-    def _reply(self, result: Any, arrays: list[Any]) -> Reply:
+    def _reply(self, result: Any, arrays: list[Any]) -> WorkerAnswer:
         head, pieces = wire.encode({"result": result}, arrays)
         try:
             header = wire.parse_json(head[wire.PREFIX.size :])
         except wire.WireError as error:
             raise WorkerError(str(error), hint="as Worker does") from error
         decoded = wire.decode(header["arrays"], bytearray(b"".join(pieces)))
-        return Reply(result=header["meta"]["result"], arrays=decoded, seconds=0.0, wall_seconds=0.001)
+        return WorkerAnswer(result=header["meta"]["result"], arrays=decoded, seconds=0.0, wall_seconds=0.001)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -277,7 +277,7 @@ def test_suites_survive_a_worker_that_answers_at_random(data: st.DataObject) -> 
     except PreflightError:
         return
     results = smoke.run(native, SUBJECT, max_latency_ms=50)
-    pair = parity.Pair(native=native, onnx=onnx, tolerance=1e-6)
+    pair = parity.RuntimePair(native=native, onnx=onnx, tolerance=1e-6)
     results += [parity.missing_values(pair, SUBJECT)[0], parity.unseen_categories(pair, SUBJECT)[0]]
     with contextlib.suppress(PreflightError):
         parity.judge(pair.compare([ROWS]), "rows")

@@ -19,7 +19,7 @@ import pytest
 from validator.github.api import GitHubApi
 from validator.github.event import Target, load_target
 from validator.github.outcome import Outcome
-from validator.github.publication import PublishReport, Surroundings, open_api
+from validator.github.publication import PublishContext, PublishReport, open_api
 from validator.github.publish import publish, publish_folder
 from validator.github.session import Effects
 from validator.results import (
@@ -88,8 +88,8 @@ class Job:
         return target
 
     @property
-    def around(self) -> Surroundings:
-        return Surroundings(
+    def around(self) -> PublishContext:
+        return PublishContext(
             environ=self.environ,
             log=self.log,
             tool_version="0.1.0",

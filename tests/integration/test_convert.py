@@ -49,13 +49,13 @@ def test_a_model_that_is_asked_nothing_is_loaded_by_the_exporter_alone_until_it_
     with open_session(Settings(model=(path,)), path, {}, lambda _: None) as context:
         report = inspect(context)
         started: list[str] = []
-        start = context.workshop.start
+        start = context.pool.start
 
         def noted(job: str, **how: object) -> object:
             started.append(job)
             return start(job, **how)
 
-        context.workshop.start = noted
+        context.pool.start = noted
         native = load_native(context, report, asked=False)
         assert started == ["export"]
         names = native.facts["feature_names"]

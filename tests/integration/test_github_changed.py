@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from validator.cli.github_job import Job
+from validator.cli.github_job import GitHubJob
 from validator.github.changed import WatchedModel, changed_files, touched
 from validator.settings.table import Settings
 
@@ -60,5 +60,5 @@ def test_one_file_under_two_entries_is_judged_by_both(make_job, peer, changed, j
         settings.model_copy(update={"name": "strict", "max_latency_ms": 1.0}),
         settings.model_copy(update={"name": "lenient", "max_latency_ms": 1000.0}),
     ]
-    job = Job(settings=settings, environ=around.environ, log=around.log, target=around.target)
+    job = GitHubJob(settings=settings, environ=around.environ, log=around.log, target=around.target)
     assert [one.name for one in job.to_judge(entries)] == judged

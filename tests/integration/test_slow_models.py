@@ -21,7 +21,7 @@ from validator.checks import latency
 from validator.checks.check import Subject
 from validator.results import Contract, FeatureSpec, RuntimeLatency
 from validator.runtimes.runtime import WorkerRuntime
-from validator.sandbox.workshop import Limits, Workshop
+from validator.sandbox.worker_pool import WorkerLimits, WorkerPool
 from validator.table import Column, Table
 
 MODULE = Path(__file__).with_name("slow_models.py")
@@ -40,22 +40,20 @@ def models() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    with Workshop(limits=Limits(memory_bytes=8 << 30, timeout_s=60)) as workshop:
-        workshop.zygote("native").preload(["numpy", "joblib"])
-        workshop.zygote("serving").preload(["numpy", "onnxruntime"])
-        yield workshop
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(limits=WorkerLimits(memory_bytes=8 << 30, timeout_s=60)) as pool:
+        pool.zygote("native").preload(["numpy", "joblib"])
+        pool.zygote("serving").preload(["numpy", "onnxruntime"])
+        yield pool
 
 
 @pytest.fixture
-def native(workshop: Workshop) -> Callable[[Any], WorkerRuntime]:
+def native(pool: WorkerPool) -> Callable[[Any], WorkerRuntime]:
     def load(model: Any) -> WorkerRuntime:
         file = io.BytesIO()
         joblib.dump(model, file)
         options = {"format": "joblib", "allow": ["slow_models.*"], "trusted": True}
-        worker = workshop.start(
-            "native", role="native", options=options, packages={"slow_models": str(MODULE)}
-        )
+        worker = pool.start("native", role="native", options=options, packages={"slow_models": str(MODULE)})
         return WorkerRuntime.load("native", worker, [file.getvalue()])
 
     return load
@@ -70,9 +68,9 @@ def a_subject(first: np.ndarray | None = None) -> Subject:
     return Subject(contract=Contract(features=features, task="regression"), rows=rows)
 
 
-def limits(single_ms: float, **changes: Any) -> latency.Limits:
+def limits(single_ms: float, **changes: Any) -> latency.WorkerLimits:
     fields = {"load_ms": 60_000, "memory_bytes": 4 << 30, "budget_s": 6.0, "batch_sizes": (1,)}
-    return latency.Limits(single_ms=single_ms, **(fields | changes))
+    return latency.WorkerLimits(single_ms=single_ms, **(fields | changes))
 
 
 def judge(
@@ -133,9 +131,9 @@ def test_a_model_slow_at_every_five_hundredth_call_keeps_the_limit_of_its_p99(mo
     assert figures.p99_ms < 2 < 4 <= figures.max_ms
 
 
-def test_an_onnx_model_slow_at_every_fiftieth_row_is_out_of_line_in_its_p99_alone(workshop):
+def test_an_onnx_model_slow_at_every_fiftieth_row_is_out_of_line_in_its_p99_alone(pool):
     first = np.where(np.arange(ROWS) % 50 == 7, 400.0, 0.0)
-    runtime = WorkerRuntime.load("onnx", workshop.start("onnx", role="serving"), [slow_graph()])
+    runtime = WorkerRuntime.load("onnx", pool.start("onnx", role="serving"), [slow_graph()])
     status, _, figures = judge(runtime, a_subject(first), 2.0)
     assert status == "fail"
     assert figures.p95_ms < 2 < figures.p99_ms

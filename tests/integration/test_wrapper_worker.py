@@ -20,7 +20,7 @@ from validator.checks.wrapper.load import _hint
 from validator.errors import WorkerError
 from validator.results import Contract
 from validator.runtimes.runtime import WorkerRuntime
-from validator.sandbox.workshop import Limits, Raised, Workshop
+from validator.sandbox.worker_pool import Raised, WorkerLimits, WorkerPool
 from validator.settings.table import defaults_for
 from validator.table import Column, Table
 
@@ -50,14 +50,14 @@ SOUND = """
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    with Workshop(limits=Limits(memory_bytes=4 << 30, timeout_s=60)) as found:
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(limits=WorkerLimits(memory_bytes=4 << 30, timeout_s=60)) as found:
         found.zygote(NATIVE).preload(["numpy", "pandas"])
         yield found
 
 
 @pytest.fixture
-def load(workshop: Workshop, tmp_path: Path) -> Callable[..., WorkerRuntime]:
+def load(pool: WorkerPool, tmp_path: Path) -> Callable[..., WorkerRuntime]:
     """The wrapper in `code`, as it lies in a workspace beside a module and a secret, in a worker of its own."""
     (tmp_path / "helper.py").write_text("OFFSET = 1.0\n")
     (tmp_path / ".env").write_text("TOKEN=secret")
@@ -66,12 +66,12 @@ def load(workshop: Workshop, tmp_path: Path) -> Callable[..., WorkerRuntime]:
     def start(code: str, **limits: float) -> WorkerRuntime:
         (tmp_path / "serving.py").write_text(textwrap.dedent(code))
         wrapper = find_wrapper("serving.py:Wrapper", METHODS, tmp_path / "model.txt", tmp_path)
-        worker = workshop.start(
+        worker = pool.start(
             "custom",
             role=NATIVE,
             options={**wrapper.options, "task": "binary", "classes": [0, 1]},
             packages=wrapper.packages,
-            limits=replace(workshop.limits, **limits),
+            limits=replace(pool.limits, **limits),
         )
         return WorkerRuntime.load("custom", worker, [b"2.0"], file_name="model.txt")
 
@@ -240,10 +240,10 @@ def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start_mlflow(workshop: Workshop, folder: Path) -> WorkerRuntime:
+def start_mlflow(pool: WorkerPool, folder: Path) -> WorkerRuntime:
     model = folder / "model.pkl"
     wrapper = find_wrapper(f"mlflow:{folder}", METHODS, model)
-    worker = workshop.start(
+    worker = pool.start(
         "custom",
         role=NATIVE,
         options={**wrapper.options, "task": "binary", "classes": [False, True]},
@@ -253,17 +253,17 @@ def start_mlflow(workshop: Workshop, folder: Path) -> WorkerRuntime:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="mlflow is installed here")
-def test_without_mlflow_the_folder_says_what_to_install(workshop: Workshop, mlflow_folder: Path) -> None:
+def test_without_mlflow_the_folder_says_what_to_install(pool: WorkerPool, mlflow_folder: Path) -> None:
     with pytest.raises(Raised, match="mlflow cannot be imported") as caught:
-        start_mlflow(workshop, mlflow_folder)
+        start_mlflow(pool, mlflow_folder)
     assert "`requirements`" in caught.value.hint
 
 
 @pytest.mark.skipif(
     importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed here: it is heavy"
 )
-def test_an_mlflow_folder_answers_as_a_wrapper(workshop: Workshop, mlflow_folder: Path) -> None:
-    runtime = start_mlflow(workshop, mlflow_folder)
+def test_an_mlflow_folder_answers_as_a_wrapper(pool: WorkerPool, mlflow_folder: Path) -> None:
+    runtime = start_mlflow(pool, mlflow_folder)
     assert runtime.methods == {"predict": "predict"}
     assert runtime.predict(ROWS).label is not None
     told = runtime.worker.call("tell").result["metadata"]

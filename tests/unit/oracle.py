@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from validator.trees.ensemble import Comparison, TreeEnsemble
+from validator.trees.ensemble import BranchMode, TreeEnsemble
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -23,7 +23,7 @@ def boundary_rows(ensemble: TreeEnsemble, base: np.ndarray, *, count: int, seed:
     kind = np.dtype(ensemble.comparison_dtype).type
     for row in range(count if ensemble.n_nodes else 0):
         for node in rng.integers(0, ensemble.n_nodes, 4):
-            if ensemble.comparison[node] == Comparison.MEMBER:
+            if ensemble.comparison[node] == BranchMode.MEMBER:
                 others = [-1.0, -0.5, 0.5, 97.0, np.nan]
                 value = rng.choice(np.concatenate([ensemble.category_members(int(node)), others]))
             else:

@@ -15,7 +15,7 @@ from tests.zoo.cases import SECTIONS
 from tests.zoo.running import Ran, complain, run, world
 from tests.zoo.stock import Judge, stock_converters
 from tests.zoo.table import render, row, write
-from validator.gate.validate import Surroundings
+from validator.gate.validate import RunContext
 
 
 def main(words: list[str]) -> int:
@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def _one(case: Case, folder: Path, around: Surroundings, judge: Judge) -> tuple[Ran, str]:
+def _one(case: Case, folder: Path, around: RunContext, judge: Judge) -> tuple[Ran, str]:
     ran = run(case, folder, around)
     own_form = case.expected == ALONE or case.expected.check.startswith("load.")
     return ran, "-" if own_form else judge(ran.made.model, ran.made.data.X, folder)

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tests.zoo.case import Case, Made
-from validator.gate.validate import Surroundings, validate
+from validator.gate.validate import RunContext, validate
 from validator.results import CheckResult, GateResult
-from validator.sandbox.workshop import Limits, Workshop
+from validator.sandbox.worker_pool import WorkerLimits, WorkerPool
 from validator.settings.table import Settings
 
 _PARITY = (
@@ -43,18 +43,18 @@ class Ran:
 
 
 @contextmanager
-def world() -> Iterator[Surroundings]:
+def world() -> Iterator[RunContext]:
     """One set of zygotes for all cases."""
-    with Workshop(limits=Limits(memory_bytes=8 << 30, timeout_s=300)) as workshop:
-        yield Surroundings(
+    with WorkerPool(limits=WorkerLimits(memory_bytes=8 << 30, timeout_s=300)) as pool:
+        yield RunContext(
             environ=dict(os.environ),
             now=lambda: datetime.now(UTC),
             progress=lambda _: None,
-            workshop=workshop,
+            pool=pool,
         )
 
 
-def run(case: Case, folder: Path, around: Surroundings) -> Ran:
+def run(case: Case, folder: Path, around: RunContext) -> Ran:
     """Train, save, judge."""
     made, model, sample = case.write(folder)
     settings = Settings.model_validate(

@@ -12,7 +12,7 @@ from tests.zoo.case import Case
 from tests.zoo.cases import CASES, SECTIONS
 from tests.zoo.running import run, world
 from tests.zoo.table import BEGIN, END, PAGE
-from validator.gate.validate import Surroundings
+from validator.gate.validate import RunContext
 
 QUICK = [case for case in CASES if case.quick]
 REST = [case for case in CASES if not case.quick]
@@ -22,19 +22,19 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
-def around() -> Iterator[Surroundings]:
+def around() -> Iterator[RunContext]:
     with world() as found:
         yield found
 
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.id)
-def test_quick_case_ends_as_its_line_says(case: Case, around: Surroundings, tmp_path: Path) -> None:
+def test_quick_case_ends_as_its_line_says(case: Case, around: RunContext, tmp_path: Path) -> None:
     assert run(case, tmp_path, around).problems == ()
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", REST, ids=lambda case: case.id)
-def test_case_ends_as_its_line_says(case: Case, around: Surroundings, tmp_path: Path) -> None:
+def test_case_ends_as_its_line_says(case: Case, around: RunContext, tmp_path: Path) -> None:
     assert run(case, tmp_path, around).problems == ()
 
 

@@ -10,7 +10,7 @@ from validator.catalog import BY_ID
 from validator.errors import PreflightError, WorkerError
 from validator.results import CheckResult, Contract, Evidence, RuntimeName, Scalar, Status
 from validator.sandbox.handle import NO_HINT
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Table
 
 _ERROR_REMEDY = (
@@ -34,7 +34,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CheckOutcome:
     """What one check found. An empty `hint` means the catalogue's own."""
 
     status: Status
@@ -44,28 +44,28 @@ class Finding:
     required: bool = True
 
 
-def passed(message: str, *evidence: Evidence) -> Finding:
-    return Finding(status="pass", message=message, evidence=evidence)
+def passed(message: str, *evidence: Evidence) -> CheckOutcome:
+    return CheckOutcome(status="pass", message=message, evidence=evidence)
 
 
-def failed(message: str, *evidence: Evidence, hint: str = "") -> Finding:
-    return Finding(status="fail", message=message, evidence=evidence, hint=hint)
+def failed(message: str, *evidence: Evidence, hint: str = "") -> CheckOutcome:
+    return CheckOutcome(status="fail", message=message, evidence=evidence, hint=hint)
 
 
-def warned(message: str, *evidence: Evidence, hint: str = "") -> Finding:
-    return Finding(status="warn", message=message, evidence=evidence, hint=hint)
+def warned(message: str, *evidence: Evidence, hint: str = "") -> CheckOutcome:
+    return CheckOutcome(status="warn", message=message, evidence=evidence, hint=hint)
 
 
-def not_applicable(reason: str) -> Finding:
+def not_applicable(reason: str) -> CheckOutcome:
     """A check that has no meaning for this model: it blocks nothing, and says why it did not run."""
-    return Finding(status="skip", message=reason, required=False)
+    return CheckOutcome(status="skip", message=reason, required=False)
 
 
 def seen(name: str, value: Scalar, allowed: str = "", *, volatile: bool = False) -> Evidence:
     return Evidence(name=name, seen=value, allowed=allowed, volatile=volatile)
 
 
-def result(id: str, runtime: RuntimeName, finding: Finding, seconds: float = 0.0) -> CheckResult:
+def result(id: str, runtime: RuntimeName, finding: CheckOutcome, seconds: float = 0.0) -> CheckResult:
     spec = BY_ID[id]
     troubled = finding.status in ("fail", "error", "warn")
     return CheckResult(
@@ -89,7 +89,7 @@ def _remedy(id: str, error: Raised) -> str:
     return "" if BY_ID[id].category == "smoke" else _ERROR_REMEDY
 
 
-def run_check(id: str, runtime: RuntimeName, check: Callable[[], Finding]) -> CheckResult:
+def run_check(id: str, runtime: RuntimeName, check: Callable[[], CheckOutcome]) -> CheckResult:
     """Run one check. An error of the model's makes it fail; a dead or lying worker makes it an error."""
     started = time.perf_counter()
     try:
@@ -97,7 +97,7 @@ def run_check(id: str, runtime: RuntimeName, check: Callable[[], Finding]) -> Ch
     except Raised as error:
         finding = failed(error.said, hint=_remedy(id, error))
     except WorkerError as error:
-        finding = Finding(status="error", message=error.message, hint=error.hint)
+        finding = CheckOutcome(status="error", message=error.message, hint=error.hint)
     except PreflightError as error:
         finding = failed(error.message, hint=error.hint)
     return result(id, runtime, finding, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""What every stage is given: the settings, the model's bytes, the workers, the draft."""
+"""What every stage is given: the settings, the model's bytes, the workers, the result in the making."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from validator.checks.draft import Draft
 from validator.checks.preload import NATIVE, SERVING, TOOLS
+from validator.checks.result_builder import ResultBuilder
 from validator.checks.wrapper.find import Wrapper
 from validator.environments.interpreter import Interpreter, own
 from validator.errors import UsageError
 from validator.model.file import ModelFile
-from validator.sandbox.workshop import Worker, Workshop, Zygote
+from validator.sandbox.worker_pool import Worker, WorkerPool, Zygote
 from validator.settings.table import Settings
 
 _JOB_ZYGOTES = {
@@ -41,8 +41,8 @@ class Context:
     settings: Settings
     file: ModelFile
     data: bytes
-    workshop: Workshop
-    draft: Draft
+    pool: WorkerPool
+    builder: ResultBuilder
     in_ci: bool
     python: Interpreter = field(default_factory=own)
     onnx: bytes | None = None
@@ -58,7 +58,7 @@ class Context:
         """Start a worker for a job, and note which layers of isolation are around it."""
         role = self._role(job)
         foreign = role == NATIVE
-        worker = self.workshop.start(
+        worker = self.pool.start(
             job,
             role=role,
             python=self.python if foreign else None,
@@ -72,7 +72,7 @@ class Context:
     def zygote_of(self, job: str) -> Zygote:
         """Where a job's workers come from."""
         role = self._role(job)
-        return self.workshop.zygote(role, self.python if role == NATIVE else None)
+        return self.pool.zygote(role, self.python if role == NATIVE else None)
 
     def _role(self, job: str) -> str:
         """Quality is measured where scikit-learn is imported anyway, unless those are another environment's."""
@@ -87,9 +87,9 @@ class Context:
     def note_isolation(self, worker: Worker) -> None:
         """Keep the weakest state of each layer over all workers."""
         for layer in worker.isolation:
-            known = self.draft.isolation.get(layer.name)
+            known = self.builder.isolation.get(layer.name)
             if known is None or (known.state == "applied" and layer.state != "applied"):
-                self.draft.isolation[layer.name] = layer
+                self.builder.isolation[layer.name] = layer
 
     def load_options(self) -> dict[str, Any]:
         """How the native model's workers open the file."""

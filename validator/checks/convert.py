@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from validator.checks.check import Finding, failed, passed, result, seen, warned
+from validator.checks.check import CheckOutcome, failed, passed, result, seen, warned
 from validator.checks.context import Context
 from validator.checks.load.model import Columns, Native, onnx_runtime
 from validator.checks.load.safety import scan
@@ -17,7 +17,7 @@ from validator.results import Conversion, Hazard
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.handle import REPLY_BYTES
-from validator.sandbox.workshop import Reply, Worker
+from validator.sandbox.worker_pool import Worker, WorkerAnswer
 
 _BOOSTERS = ("lightgbm", "xgboost", "catboost")
 
@@ -68,21 +68,21 @@ def convert(context: Context, native: Native, columns: Columns) -> Converted:
 
     With the setting `onnx` that file is judged as it is, and nothing is converted.
     """
-    draft = context.draft
-    with draft.stage("convert"), draft.guarding("convert.onnx"):
+    builder = context.builder
+    with builder.stage("convert"), builder.guarding("convert.onnx"):
         export = export_trees(native, len(context.data))
         export = _named(export, columns)
         onnx = _given(context) if context.settings.onnx else _made(context, export, columns)
     context.onnx = onnx
-    draft.add(result("convert.onnx", "", _judge_method(draft.conversion, len(context.data))))
-    draft.add(result("convert.hazards", "", _judge_hazards(draft.conversion.hazards)))
-    with draft.stage("load ONNX"), draft.guarding("load.model", "onnx"):
+    builder.add(result("convert.onnx", "", _judge_method(builder.conversion, len(context.data))))
+    builder.add(result("convert.hazards", "", _judge_hazards(builder.conversion.hazards)))
+    with builder.stage("load ONNX"), builder.guarding("load.model", "onnx"):
         runtime = onnx_runtime(context, onnx)
     input_dtype = str(runtime.facts["input_dtype"])
-    draft.conversion = draft.conversion.model_copy(update={"input_dtype": input_dtype})
-    draft.add(result("load.model", "onnx", passed(f"loads in ONNX Runtime, {input_dtype} input")))
+    builder.conversion = builder.conversion.model_copy(update={"input_dtype": input_dtype})
+    builder.add(result("load.model", "onnx", passed(f"loads in ONNX Runtime, {input_dtype} input")))
     return Converted(
-        onnx=onnx, export=export, runtime=runtime, method=draft.conversion.method, input_dtype=input_dtype
+        onnx=onnx, export=export, runtime=runtime, method=builder.conversion.method, input_dtype=input_dtype
     )
 
 
@@ -103,7 +103,7 @@ def _given(context: Context) -> bytes:
         raise ConversionError(f"{path} is {file.format}, not ONNX", hint="check --onnx")
     data = read_verified(file)
     scan(context, data, "onnx")
-    context.draft.conversion = Conversion(
+    context.builder.conversion = Conversion(
         method="none",
         onnx_sha256=file.sha256,
         onnx_bytes=len(data),
@@ -115,7 +115,7 @@ def _given(context: Context) -> bytes:
 def _made(context: Context, export: Export, columns: Columns) -> bytes:
     if not export.has_trees:
         _refuse_booster(context, export)
-        context.workshop.zygote(TOOLS).preload(FALLING_BACK)
+        context.pool.zygote(TOOLS).preload(FALLING_BACK)
     worker = context.start("convert")
     reply, told = _from_trees(context, worker, export) if export.has_trees else (None, None)
     if reply is None or told is None or not told.converted:
@@ -126,7 +126,7 @@ def _made(context: Context, export: Export, columns: Columns) -> bytes:
     worker.close()
     if told.method == "skl2onnx":
         scan(context, onnx, "onnx")  # a process that had loaded the model made it
-    context.draft.conversion = Conversion(
+    context.builder.conversion = Conversion(
         method=told.method,
         seconds=reply.seconds,
         onnx_sha256=sha256(onnx).hexdigest(),
@@ -138,21 +138,23 @@ def _made(context: Context, export: Export, columns: Columns) -> bytes:
 
 def _refuse_booster(context: Context, export: Export) -> None:
     """Of boosters skl2onnx knows no more than our own exporters: what those said is the reason."""
-    if context.draft.model.framework in _BOOSTERS and export.header.get("reason"):
+    if context.builder.model.framework in _BOOSTERS and export.header.get("reason"):
         raise ConversionError(
             str(export.header["reason"])[:1000],
             hint=str(export.header.get("hint") or "train a model of another kind")[:1000],
         )
 
 
-def _from_trees(context: Context, worker: Worker, export: Export) -> tuple[Reply, replies.Conversion]:
+def _from_trees(context: Context, worker: Worker, export: Export) -> tuple[WorkerAnswer, replies.Conversion]:
     """Exactly, by a worker that never meets the model. Raises what the converter raises."""
     most = _most_bytes(len(context.data))
     reply = worker.call("trees", export.arrays, most_bytes=most, **export.args(), **_common(context))
     return reply, replies.read(replies.Conversion, reply.result, "convert")
 
 
-def _from_estimator(context: Context, worker: Worker, columns: Columns) -> tuple[Reply, replies.Conversion]:
+def _from_estimator(
+    context: Context, worker: Worker, columns: Columns
+) -> tuple[WorkerAnswer, replies.Conversion]:
     """From the model itself: where it was trained, if skl2onnx is there too, else here.
 
     Raises what the converter raises, and of two the one that knows the model's libraries.
@@ -168,7 +170,7 @@ def _from_estimator(context: Context, worker: Worker, columns: Columns) -> tuple
             raise first from None
 
 
-def _converted_there(context: Context, columns: Columns) -> tuple[Reply, replies.Conversion]:
+def _converted_there(context: Context, columns: Columns) -> tuple[WorkerAnswer, replies.Conversion]:
     """In the model's own environment, which has no ONNX Runtime of ours: what comes of it is opened here."""
     wanted = context.settings.input_dtype
     failure: PreflightError | None = None
@@ -190,7 +192,7 @@ def _converted_there(context: Context, columns: Columns) -> tuple[Reply, replies
 
 def _ask(
     context: Context, worker: Worker, columns: Columns, input_dtype: str
-) -> tuple[Reply, replies.Conversion]:
+) -> tuple[WorkerAnswer, replies.Conversion]:
     """Raises what the converter raises, WorkerError where no file came."""
     named = [list(column) for column in columns]
     most = _most_bytes(len(context.data))
@@ -208,11 +210,11 @@ def _common(context: Context) -> dict[str, Any]:
 
 def _metadata(context: Context) -> dict[str, str]:
     """What the ONNX file says of itself: nothing that differs between two runs of the same commit."""
-    model = context.draft.model
+    model = context.builder.model
     return {"model_sha256": model.sha256, "model_name": model.name, "task": model.task}
 
 
-def _judge_method(conversion: Conversion, native_bytes: int) -> Finding:
+def _judge_method(conversion: Conversion, native_bytes: int) -> CheckOutcome:
     size = seen("ONNX bytes", conversion.onnx_bytes, f"native file: {native_bytes}")
     took = seen("seconds", round(conversion.seconds, 3), volatile=True)
     if conversion.method == "none":
@@ -222,7 +224,7 @@ def _judge_method(conversion: Conversion, native_bytes: int) -> Finding:
     return passed("through skl2onnx; measured, not proved", size, took)
 
 
-def _judge_hazards(hazards: tuple[Hazard, ...]) -> Finding:
+def _judge_hazards(hazards: tuple[Hazard, ...]) -> CheckOutcome:
     refused = [hazard for hazard in hazards if hazard.action == "refused"]
     evidence = [seen(hazard.id, f"{hazard.action}: {hazard.message}"[:2000]) for hazard in hazards]
     if refused:

@@ -11,19 +11,19 @@ from typing import Any
 
 from validator.checks.context import Context
 from validator.checks.convert import Converted, convert
-from validator.checks.draft import Blocked, Progress
 from validator.checks.load.model import Columns, Data, Native, fit_sample, load_native, open_sample
 from validator.checks.load.safety import inspect
 from validator.checks.parity.proof import prove
 from validator.checks.parity.stage import judge_parity
 from validator.checks.preload import JUDGING, TOOLS
+from validator.checks.result_builder import Blocked, Progress
 from validator.cli.console import progress as show_progress
 from validator.errors import ConversionError, Exit, UsageError
 from validator.gate.session import open_session
 from validator.model.safety import SafetyReport
 from validator.report.escape import log_line
 from validator.results import CheckResult, Conversion, Parity
-from validator.sandbox.workshop import interruptible
+from validator.sandbox.worker_pool import interruptible
 from validator.settings.sources import resolve
 from validator.settings.table import Settings
 
@@ -31,7 +31,7 @@ _GUESSED = "give --data with a few rows: without them every column is taken for 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ConvertedFile:
     """What `convert` did. `ok` is False when native and ONNX were seen to differ: then no file was written."""
 
     output: str
@@ -75,7 +75,9 @@ class Outcome:
         return "not compared with the native model: give --data to measure it"
 
 
-def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], progress: Progress) -> Outcome:
+def convert_file(
+    settings: Settings, output: Path, environ: Mapping[str, str], progress: Progress
+) -> ConvertedFile:
     """Convert, prove or measure, and write. Raises ConversionError, ModelError, UsageError or SampleError."""
     if output.is_dir():
         raise UsageError(f"{output} is a folder", hint="give --output the ONNX file's name")
@@ -87,7 +89,9 @@ def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], p
         judge = prove(context, native, converted, [name for name, _ in columns])
         proved = judge.proof is not None and judge.proof.proved
         if proved and judge.proof is not None:
-            context.draft.parity = Parity(level="proved", bound=judge.proof.bound, splits=judge.proof.splits)
+            context.builder.parity = Parity(
+                level="proved", bound=judge.proof.bound, splits=judge.proof.splits
+            )
         if data is not None:
             judge_parity(context, native, converted, judge, data)
         outcome = _outcome(context, output)
@@ -99,7 +103,7 @@ def convert_file(settings: Settings, output: Path, environ: Mapping[str, str], p
 def _loaded(context: Context, report: SafetyReport) -> tuple[Native, Data | None]:
     """The native model, and the sample where there is one: without, no native runtime is needed."""
     if not context.settings.data:
-        context.workshop.zygote(TOOLS).preload(JUDGING)
+        context.pool.zygote(TOOLS).preload(JUDGING)
         return load_native(context, report, asked=False), None
     native = load_native(context, report)
     return native, fit_sample(context, open_sample(context), native.facts)
@@ -112,7 +116,7 @@ def _converted(context: Context, native: Native, columns: Columns, *, guessed: b
     except Blocked:
         if not guessed:
             raise
-        failed = context.draft.checks[-1]
+        failed = context.builder.checks[-1]
         raise ConversionError(f"{failed.title}: {failed.message}", hint=_GUESSED) from None
 
 
@@ -126,14 +130,14 @@ def _own_columns(native: Native) -> Columns:
     raise ConversionError("the model does not know its features", hint="give --data with a few rows")
 
 
-def _outcome(context: Context, output: Path) -> Outcome:
-    draft = context.draft
+def _outcome(context: Context, output: Path) -> ConvertedFile:
+    builder = context.builder
     kinds = ("convert", "parity")
     problems = [
-        check for check in draft.checks if check.category in kinds and check.status in ("fail", "error")
+        check for check in builder.checks if check.category in kinds and check.status in ("fail", "error")
     ]
-    return Outcome(
-        output=str(output), conversion=draft.conversion, parity=draft.parity, problems=tuple(problems)
+    return ConvertedFile(
+        output=str(output), conversion=builder.conversion, parity=builder.parity, problems=tuple(problems)
     )
 
 

@@ -17,7 +17,7 @@ from validator.settings.table import Settings
 
 if TYPE_CHECKING:
     from validator.github.outcome import Outcome
-    from validator.github.publication import PublishReport, Surroundings
+    from validator.github.publication import PublishContext, PublishReport
 
 #: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
 SECRETS = (
@@ -32,7 +32,7 @@ SECRETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class GitHubJob:
     """One run. `target` is None outside GitHub Actions: then everything is judged and nobody is told."""
 
     settings: Settings
@@ -41,7 +41,7 @@ class Job:
     target: Target | None
 
     @classmethod
-    def of(cls, settings: Settings, environ: Mapping[str, str], log: TextIO) -> Job:
+    def of(cls, settings: Settings, environ: Mapping[str, str], log: TextIO) -> GitHubJob:
         """Raises UsageError when the environment claims a job but its event cannot be read."""
         return cls(settings=settings, environ=environ, log=log, target=load_target(environ))
 
@@ -103,10 +103,10 @@ class Job:
             folder, target=self.target, settings=self.settings, around=self._around([folder])
         )
 
-    def _around(self, folders: Sequence[Path]) -> Surroundings:
-        from validator.github.publication import Surroundings
+    def _around(self, folders: Sequence[Path]) -> PublishContext:
+        from validator.github.publication import PublishContext
 
-        return Surroundings(
+        return PublishContext(
             environ=self.environ,
             log=self.log,
             tool_version=__version__,

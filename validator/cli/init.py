@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from validator.checks.draft import Progress
 from validator.checks.load.model import fit_sample, load_native, open_sample
 from validator.checks.load.safety import inspect
+from validator.checks.result_builder import Progress
 from validator.cli.console import progress as show_progress
 from validator.cli.targets import settings_name
 from validator.errors import Exit, UsageError
 from validator.gate.conclusion import write_file
 from validator.gate.session import open_session
 from validator.results import Contract, FeatureSpec, Scalar
-from validator.sandbox.workshop import interruptible
+from validator.sandbox.worker_pool import interruptible
 from validator.settings.sources import resolve
 from validator.settings.table import CONFIG_NAME, Settings
 

@@ -18,7 +18,7 @@ from validator.pipelines.foreseen import Foreseen, foreseen
 from validator.report.escape import log_line
 from validator.results import Layer
 from validator.runtimes import replies
-from validator.sandbox.workshop import Limits, Workshop
+from validator.sandbox.worker_pool import WorkerLimits, WorkerPool
 from validator.settings.sources import resolve
 from validator.settings.table import Settings
 
@@ -61,11 +61,11 @@ def inspect_file(path: str, settings: Settings) -> Inspection:
 
     file = identify(path)
     data = read_verified(file.loadable)
-    limits = Limits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
-    with Workshop(limits=limits) as workshop:
-        workshop.zygote(TOOLS).preload(SCANNING)
+    limits = WorkerLimits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
+    with WorkerPool(limits=limits) as pool:
+        pool.zygote(TOOLS).preload(SCANNING)
         options = {"format": file.loadable.format, "allow": list(settings.allow)}
-        worker = workshop.start("scan", options=options)
+        worker = pool.start("scan", options=options)
         reply = worker.call("scan", [data])
         return Inspection(
             file=file, report=replies.safety_report(reply.result, "scan"), isolation=worker.isolation

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from validator.cli.github_job import Job
+from validator.cli.github_job import GitHubJob
 from validator.settings.sources import resolve
 
 
@@ -15,5 +15,5 @@ def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
     """Post what an earlier run wrote, as hostile data, to the pull request it belongs to."""
     folder = flags.pop("result_dir", None)
     settings = resolve(flags, environ, Path.cwd())
-    report = Job.of(settings, environ, sys.stdout).publish_folder(Path(folder or settings.out))
+    report = GitHubJob.of(settings, environ, sys.stdout).publish_folder(Path(folder or settings.out))
     return report.exit_code(require_publish=settings.require_publish)

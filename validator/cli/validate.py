@@ -18,7 +18,7 @@ from validator.settings.sources import resolve, salvage
 from validator.settings.table import Settings
 
 if TYPE_CHECKING:
-    from validator.cli.github_job import Job
+    from validator.cli.github_job import GitHubJob
     from validator.github.outcome import Outcome
 
 Flags = dict[str, Any]
@@ -27,7 +27,7 @@ Environ = Mapping[str, str]
 
 def run(flags: Flags, environ: Environ) -> int:
     """Judge. The worst verdict decides; publishing it cannot change it. Returns an exit code."""
-    from validator.cli.github_job import Job
+    from validator.cli.github_job import GitHubJob
     from validator.cli.targets import settings_name, targets
     from validator.gate.conclusion import RESULT_NAME, forget_earlier, write_overview, write_unchanged
     from validator.github.outcome import Outcome
@@ -39,10 +39,10 @@ def run(flags: Flags, environ: Environ) -> int:
         rest = salvage(given, environ, Path.cwd())
         with suppress(UsageError):  # the settings are what is wrong first
             forget_earlier(rest.out)
-        _tell(Job.of(rest, environ, sys.stderr), Outcome.could_not_judge(error), [])
+        _tell(GitHubJob.of(rest, environ, sys.stderr), Outcome.could_not_judge(error), [])
         raise
     log = sys.stderr if settings.json_output else sys.stdout
-    job = Job.of(settings, environ, log)
+    job = GitHubJob.of(settings, environ, log)
     found: list[GateResult] = []
     models: list[Settings] = []
     trouble: PreflightError | None = None
@@ -88,20 +88,18 @@ def _judge(
     from validator.cli.console import named, progress
     from validator.cli.targets import settings_name
     from validator.gate.session import limits_of
-    from validator.gate.validate import Surroundings
+    from validator.gate.validate import RunContext
     from validator.gate.validate import validate as judge
-    from validator.sandbox.workshop import Workshop, interruptible
+    from validator.sandbox.worker_pool import WorkerPool, interruptible
 
     found: list[GateResult] = []
     trouble: PreflightError | None = None
     if not models:
         return found, trouble
-    with interruptible(), progress(quiet=quiet) as show, Workshop(limits=limits_of(models[0])) as workshop:
+    with interruptible(), progress(quiet=quiet) as show, WorkerPool(limits=limits_of(models[0])) as pool:
         for one in models:
             told = named(show, settings_name(one)) if len(models) > 1 else show
-            world = Surroundings(
-                environ=environ, now=lambda: datetime.now(UTC), progress=told, workshop=workshop
-            )
+            world = RunContext(environ=environ, now=lambda: datetime.now(UTC), progress=told, pool=pool)
             try:
                 found.append(judge(one, one.model[0], world))
             except PreflightError as error:
@@ -111,7 +109,7 @@ def _judge(
     return found, trouble
 
 
-def _tell(job: Job, outcome: Outcome, folders: list[Path]) -> bool:
+def _tell(job: GitHubJob, outcome: Outcome, folders: list[Path]) -> bool:
     """Publish, if this is a job on GitHub; whether something of it failed."""
     report = job.publish(outcome, folders)
     return report is not None and bool(report.failed)
@@ -119,12 +117,12 @@ def _tell(job: Job, outcome: Outcome, folders: list[Path]) -> bool:
 
 def _show(found: list[GateResult], settings: Settings, *, several: bool) -> None:
     from validator.gate.conclusion import summary_json
-    from validator.report.terminal import Look, render_terminal
+    from validator.report.terminal import TerminalStyle, render_terminal
 
     if settings.json_output:
         print(summary_json(found, several=several))
         return
-    look = Look(
+    look = TerminalStyle(
         width=max(60, min(shutil.get_terminal_size((80, 24)).columns, 120)),
         colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
         unicode="utf" in (sys.stdout.encoding or "").lower(),

@@ -14,8 +14,8 @@ import validator
 from validator.artifact.version import Moment, choose_moment, head_commit, make_version
 from validator.artifact.write import write_artifact
 from validator.checklist import Verdict, decide
-from validator.checks.check import Finding, failed, passed, result, seen
-from validator.checks.draft import Draft
+from validator.checks.check import CheckOutcome, failed, passed, result, seen
+from validator.checks.result_builder import ResultBuilder
 from validator.errors import PreflightError, UsageError
 from validator.model.file import identify
 from validator.results import Environment, GateResult, Untouched
@@ -28,30 +28,33 @@ UNCHANGED_NAME = "unchanged.json"
 REPORT_NAMES = ("report.md", "report.html", "junit.xml")
 
 
-def conclude(draft: Draft, settings: Settings, environ: Mapping[str, str], now: datetime) -> GateResult:
-    """The verdict on what the draft holds, as a result without its artifact. Reads Git, and the model file again."""
-    commit = head_commit(Path(draft.model.path))
+def conclude(
+    builder: ResultBuilder, settings: Settings, environ: Mapping[str, str], now: datetime
+) -> GateResult:
+    """The verdict on what was found, as a result without its artifact. Reads Git, and the model file again."""
+    commit = head_commit(Path(builder.model.path))
     moment = choose_moment(
         source_date_epoch=environ.get("SOURCE_DATE_EPOCH"), commit=commit, now=lambda: now.astimezone(UTC)
     )
-    version = make_version(moment=moment, model_sha256=draft.model.sha256)
-    draft.add(result("version.recorded", "", _judge_record(draft, version, moment, now)))
-    draft.add(result("version.artifact", "", passed("written with its checksums")))
-    verdict = decide(draft.checks, runtimes=draft.runtimes, waivers=settings.waivers, today=now.date())
-    return _assembled(draft, verdict, version, moment.iso, commit.sha if commit else "", settings)
+    version = make_version(moment=moment, model_sha256=builder.model.sha256)
+    builder.add(result("version.recorded", "", _judge_record(builder, version, moment, now)))
+    builder.add(result("version.artifact", "", passed("written with its checksums")))
+    verdict = decide(builder.checks, runtimes=builder.runtimes, waivers=settings.waivers, today=now.date())
+    return _assembled(builder, verdict, version, moment.iso, commit.sha if commit else "", settings)
 
 
-def _judge_record(draft: Draft, version: str, moment: Moment, now: datetime) -> Finding:
+def _judge_record(builder: ResultBuilder, version: str, moment: Moment, now: datetime) -> CheckOutcome:
     """Whether hash and time say what was judged: the file is still the one that was read, and no time lies ahead."""
-    evidence = (seen("sha256", draft.model.sha256), seen("time", moment.iso))
+    evidence = (seen("sha256", builder.model.sha256), seen("time", moment.iso))
     source = moment.source.replace("_", " ")
     try:
-        sha256 = identify(draft.model.path).sha256
+        sha256 = identify(builder.model.path).sha256
     except PreflightError as error:
         sha256 = error.message
-    if sha256 != draft.model.sha256:
+    if sha256 != builder.model.sha256:
         return failed(
-            f"the model file changed while it was judged: it was {draft.model.sha256[:8]}, now it is {sha256[:200]}",
+            f"the model file changed while it was judged: it was {builder.model.sha256[:8]}, "
+            f"now it is {sha256[:200]}",
             *evidence,
             hint="let nothing write the model file while it is judged, then run again",
         )
@@ -64,16 +67,16 @@ def _judge_record(draft: Draft, version: str, moment: Moment, now: datetime) -> 
     return passed(f"{version}, time from the {source}", *evidence)
 
 
-def provisional(draft: Draft, settings: Settings) -> GateResult:
+def provisional(builder: ResultBuilder, settings: Settings) -> GateResult:
     """The result as if the run ended here, for a deployment that is tried before there is a verdict."""
     moment = Moment(time=datetime.fromtimestamp(0, UTC), source="clock")
-    version = make_version(moment=moment, model_sha256=draft.model.sha256)
+    version = make_version(moment=moment, model_sha256=builder.model.sha256)
     verdict = Verdict(verdict="fail", reason="still being judged", checks=())
-    return _assembled(draft, verdict, version, moment.iso, "", settings)
+    return _assembled(builder, verdict, version, moment.iso, "", settings)
 
 
 def _assembled(
-    draft: Draft, verdict: Verdict, version: str, created_at: str, commit: str, settings: Settings
+    builder: ResultBuilder, verdict: Verdict, version: str, created_at: str, commit: str, settings: Settings
 ) -> GateResult:
     return GateResult(
         tool_version=validator.__version__,
@@ -81,24 +84,24 @@ def _assembled(
         reason=verdict.reason,
         version=version,
         created_at=created_at,
-        model=draft.model,
-        contract=draft.contract,
-        conversion=draft.conversion,
-        parity=draft.parity,
-        latency=draft.latency,
-        quality=draft.quality,
-        change=draft.change,
+        model=builder.model,
+        contract=builder.contract,
+        conversion=builder.conversion,
+        parity=builder.parity,
+        latency=builder.latency,
+        quality=builder.quality,
+        change=builder.change,
         checks=verdict.checks,
         environment=Environment(
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",
             cpus=os.cpu_count() or 1,
-            packages=draft.packages,
-            isolation=tuple(draft.isolation.values()),
+            packages=builder.packages,
+            isolation=tuple(builder.isolation.values()),
             git_commit=commit,
             trust_reason=settings.trust_pickle or "",
         ),
-        timings=draft.timings,
+        timings=builder.timings,
     )
 
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from validator.checks.change.base_version import BaseVersion, NoVersion
-from validator.checks.change.companion import Companion
+from validator.checks.change.baseline_runner import BaselineRunner
 from validator.checks.check import Subject, not_applicable, passed, result, seen, warned
 from validator.checks.context import Context
 from validator.checks.load.model import (
@@ -39,21 +39,21 @@ def load_alone(context: Context, report: SafetyReport) -> tuple[Native, Data]:
 
     ONNX Runtime stands in for the native model, whose checks fall away.
     """
-    draft = context.draft
+    builder = context.builder
     if context.settings.onnx:
         raise UsageError(
             "the model is an ONNX file itself, and `onnx` names another one to compare it with",
             hint="give the native model as the model, and its ONNX file as `onnx`",
         )
-    draft.runtimes = tuple(name for name in draft.runtimes if name != "native")
+    builder.runtimes = tuple(name for name in builder.runtimes if name != "native")
     sample = open_sample(context)
-    with draft.stage("load ONNX"), draft.guarding("load.model", "onnx"):
+    with builder.stage("load ONNX"), builder.guarding("load.model", "onnx"):
         runtime = onnx_runtime(context, context.data)
     dtype = str(runtime.facts["input_dtype"])
-    draft.add(result("load.model", "onnx", passed(f"loads in ONNX Runtime, {dtype} input")))
+    builder.add(result("load.model", "onnx", passed(f"loads in ONNX Runtime, {dtype} input")))
     written = [seen(f"written by {name}", version) for name, version in report.versions[:10]]
-    draft.add(result("load.versions", "", passed("the file needs ONNX Runtime and nothing else", *written)))
-    draft.model = draft.model.model_copy(
+    builder.add(result("load.versions", "", passed("the file needs ONNX Runtime and nothing else", *written)))
+    builder.model = builder.model.model_copy(
         update={
             "framework": "onnx",
             "framework_version": metadata.version("onnx"),
@@ -77,49 +77,51 @@ def _facts(runtime: WorkerRuntime) -> dict[str, Any]:
 
 
 def _note_conversion(context: Context, dtype: str) -> None:
-    draft = context.draft
+    builder = context.builder
     context.onnx = context.data
-    draft.conversion = Conversion(
+    builder.conversion = Conversion(
         method="none",
         onnx_sha256=context.file.loadable.sha256,
         onnx_bytes=len(context.data),
         input_dtype=dtype,
         reason="the model is an ONNX file, and judged as it is",
     )
-    draft.add(result("convert.onnx", "", passed(draft.conversion.reason)))
-    draft.add(result("convert.hazards", "", not_applicable("nothing was converted")))
+    builder.add(result("convert.onnx", "", passed(builder.conversion.reason)))
+    builder.add(result("convert.hazards", "", not_applicable("nothing was converted")))
 
 
 def read_alone(context: Context, native: Native, data: Data, base: BaseVersion | NoVersion) -> None:
     """Checks `parity.*`, which have nothing to compare, and `quality.*`; completes the contract."""
-    draft, settings, runtime = context.draft, context.settings, native.runtime
-    draft.parity = Parity(level="none", reason=_REASON)
-    draft.add(result("parity.sample", "", warned(_REASON, hint=_HINT)))
-    draft.add(*(result(f"parity.{name}", "", not_applicable(_REASON)) for name in _INCOMPARABLE))
-    with draft.stage("sample"), draft.guarding("smoke.batch", "onnx"):
+    builder, settings, runtime = context.builder, context.settings, native.runtime
+    builder.parity = Parity(level="none", reason=_REASON)
+    builder.add(result("parity.sample", "", warned(_REASON, hint=_HINT)))
+    builder.add(*(result(f"parity.{name}", "", not_applicable(_REASON)) for name in _INCOMPARABLE))
+    with builder.stage("sample"), builder.guarding("smoke.batch", "onnx"):
         _learn_task(context, native, data)
-        companion = (
-            Companion.of(base, draft.contract) if isinstance(base, BaseVersion) and draft.contract else None
+        base_runner = (
+            BaselineRunner.of(base, builder.contract)
+            if isinstance(base, BaseVersion) and builder.contract
+            else None
         )
-        reading = Reading(data=data, measuring=Measuring.begin(context, base), companion=companion)
+        reading = Reading(data=data, measuring=Measuring.begin(context, base), base_runner=base_runner)
         for rows in reading.tables(settings.sample_rows, settings.target):
             answer = runtime.predict(rows)
             reading.take(rows, answer, answer)
         native.facts["n_outputs"] = reading.n_outputs or 1
-        draft.contract = infer_contract(context, data.observer, native.facts)
-        data.subject = Subject(contract=draft.contract, rows=data.subject.rows)
-    with draft.stage("quality"):
-        if companion is not None and draft.change is not None:
-            draft.change = companion.tell(draft.change)
-        judge_quality(context, reading.measuring, base, companion)
+        builder.contract = infer_contract(context, data.observer, native.facts)
+        data.subject = Subject(contract=builder.contract, rows=data.subject.rows)
+    with builder.stage("quality"):
+        if base_runner is not None and builder.change is not None:
+            builder.change = base_runner.tell(builder.change)
+        judge_quality(context, reading.measuring, base, base_runner)
 
 
 def _learn_task(context: Context, native: Native, data: Data) -> None:
     """What the model does, told by the outputs it gives; the settings and the contract know better."""
-    draft = context.draft
+    builder = context.builder
     task = agreed_task(context, _task_of(native.runtime, data), "ONNX model")
-    draft.model = draft.model.model_copy(update={"task": task})
-    draft.contract = infer_contract(context, data.observer, native.facts)
+    builder.model = builder.model.model_copy(update={"task": task})
+    builder.contract = infer_contract(context, data.observer, native.facts)
 
 
 def _task_of(runtime: WorkerRuntime, data: Data) -> Task:

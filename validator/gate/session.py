@@ -1,4 +1,4 @@
-"""One model under the gate's eyes: its file read once, its draft begun, its workers ready."""
+"""One model under the gate's eyes: its file read once, its result begun, its workers ready."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from validator.artifact.write import safe_name
 from validator.checks.context import Context
-from validator.checks.draft import Blocked, Draft, Progress
 from validator.checks.load.environment import choose_python
 from validator.checks.preload import RUNNING, SCANNING, SERVING, TOOLS
+from validator.checks.result_builder import Blocked, Progress, ResultBuilder
 from validator.errors import ModelError
 from validator.model.file import ModelFile, identify, read_verified
 from validator.results import ModelInfo
-from validator.sandbox.workshop import Limits, Workshop
+from validator.sandbox.worker_pool import WorkerLimits, WorkerPool
 from validator.settings.table import Settings
 
 _MIB = 2**20
 
 
-def begin(settings: Settings, path: str, progress: Progress) -> tuple[ModelFile, Draft]:
+def begin(settings: Settings, path: str, progress: Progress) -> tuple[ModelFile, ResultBuilder]:
     """Identify the file. Raises UsageError or ModelError where there is no model to judge."""
     file = identify(path)
     model = ModelInfo(
@@ -30,37 +30,37 @@ def begin(settings: Settings, path: str, progress: Progress) -> tuple[ModelFile,
         sha256=file.sha256,
         size_bytes=file.size_bytes,
     )
-    return file, Draft(model=model, progress=progress)
+    return file, ResultBuilder(model=model, progress=progress)
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> WorkerLimits:
     """What a worker may use under these settings."""
-    return Limits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
+    return WorkerLimits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
 
 
 @contextmanager
 def workers(
     settings: Settings,
     file: ModelFile,
-    draft: Draft,
+    builder: ResultBuilder,
     environ: Mapping[str, str],
-    shared: Workshop | None = None,
+    shared: WorkerPool | None = None,
 ) -> Iterator[Context]:
     """Worker processes for that file, with their libraries being imported; all gone at the end.
 
-    From a `shared` workshop every worker is gone too, but the libraries stay imported for the next model.
+    From a `shared` pool every worker is gone too, but the libraries stay imported for the next model.
     """
-    opened = shared.lease(limits_of(settings)) if shared else Workshop(limits=limits_of(settings))
-    python = choose_python(settings, file, draft, environ)
-    with opened as workshop:
-        workshop.zygote(TOOLS).preload(SCANNING)
-        workshop.zygote(SERVING).preload(RUNNING)
+    opened = shared.lease(limits_of(settings)) if shared else WorkerPool(limits=limits_of(settings))
+    python = choose_python(settings, file, builder, environ)
+    with opened as pool:
+        pool.zygote(TOOLS).preload(SCANNING)
+        pool.zygote(SERVING).preload(RUNNING)
         yield Context(
             settings=settings,
             file=file,
             data=read_verified(file.loadable),
-            workshop=workshop,
-            draft=draft,
+            pool=pool,
+            builder=builder,
             in_ci=environ.get("CI") == "true",
             python=python,
         )
@@ -74,10 +74,10 @@ def open_session(
 
     Raises ModelError with the first failed check's message and hint.
     """
-    file, draft = begin(settings, path, progress)
-    with workers(settings, file, draft, environ) as context:
+    file, builder = begin(settings, path, progress)
+    with workers(settings, file, builder, environ) as context:
         try:
             yield context
         except Blocked:
-            failed = draft.checks[-1]
+            failed = builder.checks[-1]
             raise ModelError(f"{failed.title}: {failed.message}", hint=failed.hint) from None

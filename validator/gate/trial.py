@@ -8,7 +8,7 @@ from functools import partial
 
 from validator.artifact.write import artifact_files
 from validator.checks import latency
-from validator.checks.change.cost import Costed, begin_timing, tell_costs
+from validator.checks.change.cost import TimedVersions, begin_timing, tell_costs
 from validator.checks.check import Subject
 from validator.checks.context import Context
 from validator.checks.errors import suite as errors
@@ -30,9 +30,9 @@ def deploy(
     context: Context, runtimes: Mapping[RuntimeName, WorkerRuntime], onnx: bytes
 ) -> tuple[dict[RuntimeName, WorkerRuntime], dict[str, bytes]]:
     """The runtimes under trial with the shipped Deployment among them, and the files that the Deployment loaded."""
-    draft = context.draft
-    files = artifact_files(provisional(draft, context.settings), onnx, "")
-    with draft.stage("load deployment"), draft.guarding("smoke.single", "deployment"):
+    builder = context.builder
+    files = artifact_files(provisional(builder, context.settings), onnx, "")
+    with builder.stage("load deployment"), builder.guarding("smoke.single", "deployment"):
         deployment = deployment_runtime(context, files)
     return {**runtimes, "deployment": deployment}, files
 
@@ -42,18 +42,18 @@ def run_suites(
     runtimes: dict[RuntimeName, WorkerRuntime],
     subject: Subject,
     artifact: dict[str, bytes],
-    costed: Costed | str,
+    costed: TimedVersions | str,
 ) -> None:
     """Smoke, error and latency checks on all runtimes.
 
     `artifact` is what the deployment loads, by file name; `costed` the base version to time beside them, or why not.
     """
-    draft, settings = context.draft, context.settings
-    subject = replace(subject, input_dtype=draft.conversion.input_dtype or subject.input_dtype)
-    with draft.stage("smoke"):
+    builder, settings = context.builder, context.settings
+    subject = replace(subject, input_dtype=builder.conversion.input_dtype or subject.input_dtype)
+    with builder.stage("smoke"):
         for runtime in runtimes.values():
-            draft.add(*smoke.run(runtime, subject, max_latency_ms=settings.max_latency_ms))
-    with draft.stage("errors"):
+            builder.add(*smoke.run(runtime, subject, max_latency_ms=settings.max_latency_ms))
+    with builder.stage("errors"):
         candidates = {
             name: errors.Candidate(
                 runtime=_hurried(runtime),
@@ -62,14 +62,14 @@ def run_suites(
             )
             for name, runtime in runtimes.items()
         }
-        draft.add(*errors.run(candidates, subject))
+        builder.add(*errors.run(candidates, subject))
         runtimes |= {name: _unhurried(context, candidate.runtime) for name, candidate in candidates.items()}
     if "custom" in runtimes:
-        with draft.stage("service"):
-            hashes = (draft.model.sha256, context.file.loadable.sha256)
-            draft.add(*service.run(runtimes["custom"], subject, hashes=hashes))
-    with draft.stage("latency"):
-        checks, draft.latency = latency.run(
+        with builder.stage("service"):
+            hashes = (builder.model.sha256, context.file.loadable.sha256)
+            builder.add(*service.run(runtimes["custom"], subject, hashes=hashes))
+    with builder.stage("latency"):
+        checks, builder.latency = latency.run(
             runtimes,
             subject,
             latency.Limits(
@@ -84,7 +84,7 @@ def run_suites(
             ),
             begin_timing(context, costed),
         )
-        draft.add(*checks)
+        builder.add(*checks)
         tell_costs(context, costed)
 
 
@@ -96,7 +96,7 @@ def _hurried(runtime: WorkerRuntime) -> WorkerRuntime:
 
 
 def _unhurried(context: Context, runtime: WorkerRuntime) -> WorkerRuntime:
-    runtime.worker.limits = context.workshop.limits
+    runtime.worker.limits = context.pool.limits
     return runtime
 
 

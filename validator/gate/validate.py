@@ -10,7 +10,7 @@ from datetime import datetime
 from validator.baseline.base import Base, NoBase
 from validator.baseline.find import find_base
 from validator.checks.context import Context
-from validator.checks.draft import Blocked, Progress
+from validator.checks.result_builder import Blocked, Progress
 from validator.checks.wrapper.find import wrapper_of
 from validator.errors import WorkerError
 from validator.gate import conclusion
@@ -18,45 +18,45 @@ from validator.gate.session import begin, workers
 from validator.model.safety import SafetyReport
 from validator.results import GateResult, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
-from validator.sandbox.workshop import Workshop
+from validator.sandbox.worker_pool import WorkerPool
 from validator.settings.table import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class RunContext:
     """What the gate needs of the world: variables, a clock that gives times with a zone, and where progress goes.
 
-    With a `workshop` several models are judged with libraries imported once; without, each imports its own.
+    With a `pool` several models are judged with libraries imported once; without, each imports its own.
     """
 
     environ: Mapping[str, str]
     now: Callable[[], datetime]
     progress: Progress
-    workshop: Workshop | None = None
+    pool: WorkerPool | None = None
 
 
-def validate(settings: Settings, model: str, world: Surroundings) -> GateResult:
+def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
     """Judge one model and write everything to `settings.out`.
 
     Raises UsageError, SettingsError or SampleError when it cannot judge; whatever is wrong with the model itself is
     a failed check in the result.
     """
-    file, draft = begin(settings, model, world.progress)
+    file, builder = begin(settings, model, world.progress)
     base = find_base(settings.baseline, model, world.environ)
     conclusion.prepare_folder(settings.out)
     wrapper = wrapper_of(settings, file)
     if wrapper is not None:
-        draft.runtimes = (*draft.runtimes, "custom")
-    with workers(settings, file, draft, world.environ, world.workshop) as context:
+        builder.runtimes = (*builder.runtimes, "custom")
+    with workers(settings, file, builder, world.environ, world.pool) as context:
         context.wrapper = wrapper
         try:
             _run_stages(context, base)
         except Blocked:
             pass
         except WorkerError as error:
-            draft.add_trouble(error)
-    with draft.stage("write"):
-        found = conclusion.conclude(draft, settings, world.environ, world.now())
+            builder.add_trouble(error)
+    with builder.stage("write"):
+        found = conclusion.conclude(builder, settings, world.environ, world.now())
         return conclusion.write(settings.out, found, context.onnx)
 
 

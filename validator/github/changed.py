@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from validator.errors import PublishError
 from validator.github.event import Target
 from validator.github.refusals import READ_COMPARE, READ_PULLS
-from validator.github.replies import ChangedFile, Comparison
+from validator.github.replies import ChangedFile, CommitComparison
 
 if TYPE_CHECKING:
     from validator.github.api import GitHubApi
@@ -66,7 +66,7 @@ def is_governing(path: str) -> bool:
 def compare(api: GitHubApi, repository: str, base_sha: str, head_sha: str) -> ChangedFiles:
     """What `head_sha` changes since it left `base_sha`. Raises as `GitHubApi.get`."""
     path = f"/repos/{repository}/compare/{base_sha}...{head_sha}"
-    return _known(api.get(path, Comparison, need=READ_COMPARE).files, MOST_COMPARE_FILES)
+    return _known(api.get(path, CommitComparison, need=READ_COMPARE).files, MOST_COMPARE_FILES)
 
 
 def _of_pull(api: GitHubApi, repository: str, number: int) -> ChangedFiles:

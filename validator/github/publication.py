@@ -33,7 +33,7 @@ class PublishSettings(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class PublishContext:
     """What publishing needs of the process: its environment, the log, the network, and where the files are.
 
     `result_path` and `report_path` become outputs as they are, relative to the workspace.
@@ -80,7 +80,7 @@ class PublishReport:
         return Exit.UNPUBLISHED if code == Exit.PASSED and require_publish and self.failed else code
 
 
-def open_api(target: Target, settings: PublishSettings, around: Surroundings) -> GitHubApi:
+def open_api(target: Target, settings: PublishSettings, around: PublishContext) -> GitHubApi:
     """A session with the target's API. Raises PublishError where there is no usable token."""
     if not (settings.github_token or "").strip():
         raise PublishError("there is no GitHub token", hint="pass `github-token: ${{ github.token }}`")

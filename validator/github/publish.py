@@ -20,11 +20,11 @@ from validator.github.hostile import NoResultError, read_results, read_unchanged
 from validator.github.marker import marker_for
 from validator.github.outcome import Outcome
 from validator.github.publication import (
+    PublishContext,
     PublishReport,
     PublishSettings,
     Step,
     StepName,
-    Surroundings,
     open_api,
 )
 from validator.github.pulls import find_pull
@@ -37,7 +37,7 @@ SUMMARY_RESERVE_BYTES = 16 * 1024
 
 
 def publish(
-    outcome: Outcome, *, target: Target | None, settings: PublishSettings, around: Surroundings
+    outcome: Outcome, *, target: Target | None, settings: PublishSettings, around: PublishContext
 ) -> PublishReport:
     """Publish an outcome where the event says it belongs. `target` None (not in GitHub Actions) publishes nothing.
 
@@ -54,7 +54,7 @@ def publish(
 
 
 def publish_folder(
-    folder: Path, *, target: Target | None, settings: PublishSettings, around: Surroundings
+    folder: Path, *, target: Target | None, settings: PublishSettings, around: PublishContext
 ) -> PublishReport:
     """Publish the results in a folder that another run has made and that nobody vouches for.
 
@@ -85,7 +85,7 @@ class _Publishing:
         no_api: PublishError | None,
         target: Target,
         settings: PublishSettings,
-        around: Surroundings,
+        around: PublishContext,
     ) -> None:
         self._api, self._no_api = api, no_api
         self._target, self._settings, self._around = target, settings, around

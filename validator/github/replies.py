@@ -56,7 +56,7 @@ class ChangedFile(Reply):
     previous_filename: str | None = None
 
 
-class Comparison(Reply):
+class CommitComparison(Reply):
     files: tuple[ChangedFile, ...] | None = None
 
 

@@ -21,11 +21,11 @@ MAX_KNEES = 1000
 
 
 def describe(model: Any) -> Header:
-    """Framework, versions, task, features, steps and knees of a fitted model or pipeline.
+    """Framework, versions, task, features, steps and breakpoints of a fitted model or pipeline.
 
-    `steps` are the pipeline's parts in order, parts of parts below them with names joined by "__". `knees` are lists
-    of {step, class, what, column, values}: bin edges, categories, imputer statistics; `column` counts the step's own
-    input.
+    `steps` are the pipeline's parts in order, parts of parts below them with names joined by "__". `breakpoints` are
+    lists of {step, class, what, column, values}: bin edges, categories, imputer statistics; `column` counts what the
+    step itself is given.
     """
     library = library_of(model)
     last = final_step(model)
@@ -51,7 +51,7 @@ def describe(model: Any) -> Header:
         **categories_of(model),
         "steps": [{"name": name, "class": class_name(step)} for name, step in steps],
         "libraries": _libraries(steps),
-        "knees": [knee for name, step in steps for knee in knees(name, step)],
+        "breakpoints": [point for name, step in steps for point in breakpoints(name, step)],
     }
 
 
@@ -142,7 +142,7 @@ def _libraries(steps: List[Tuple[str, Any]]) -> Header:
     return {name: library_version(name) for name in names}
 
 
-def knees(name: str, step: Any) -> List[Header]:
+def breakpoints(name: str, step: Any) -> List[Header]:
     """Where a step's answer changes abruptly. Nothing for steps that have no such place."""
     found: List[Header] = []
     for what, attribute in (

@@ -12,7 +12,7 @@ from typing import Any
 from validator.errors import ConversionError
 from validator.pipelines.numpy_functions import KNOWN, nodes_of
 from validator.python39 import dataclass
-from validator.trees.hazard import Hazard
+from validator.trees.hazard import TreeHazard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,16 +182,16 @@ RULES = (
 """In the order in which they are tried. A rule without names looks at every estimator."""
 
 
-def examine(model: Any) -> tuple[Any, tuple[Hazard, ...]]:
+def examine(model: Any) -> tuple[Any, tuple[TreeHazard, ...]]:
     """A copy of the fitted model with its hazards repaired, and what was met. Raises ConversionError to refuse."""
     import copy
 
-    found: list[Hazard] = []
+    found: list[TreeHazard] = []
     repaired = _examined(copy.deepcopy(model), found)
     return repaired, tuple(found)
 
 
-def _examined(step: Any, found: list[Hazard]) -> Any:
+def _examined(step: Any, found: list[TreeHazard]) -> Any:
     name = type(step).__name__
     for rule in RULES:
         if (rule.names and name not in rule.names) or not rule.applies(step):
@@ -199,7 +199,7 @@ def _examined(step: Any, found: list[Hazard]) -> Any:
         if rule.repair is None and not rule.note:
             raise ConversionError(f"{name} cannot be converted: {rule.message}", hint=rule.hint)
         action = "noted" if rule.note else "repaired"
-        found.append(Hazard(id=rule.id, step=name, action=action, message=rule.message))
+        found.append(TreeHazard(id=rule.id, step=name, action=action, message=rule.message))
         if rule.repair is not None:
             step = rule.repair(step)
     for place in _places(step):

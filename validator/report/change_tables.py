@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from validator.report import figures
-from validator.report.tables import NONE, Code, Table, interval
+from validator.report.tables import NONE, Code, ReportTable, interval
 from validator.report.view import quality_changes
 from validator.results import Change, GateResult, MetricResult
 
 
-def change_tables(result: GateResult, *, volatile: bool) -> list[Table]:
+def change_tables(result: GateResult, *, volatile: bool) -> list[ReportTable]:
     """Scores, quality and, where figures that differ from run to run are shown, cost beside the base version's."""
     if result.change is None:
         return []
@@ -20,7 +20,7 @@ def change_tables(result: GateResult, *, volatile: bool) -> list[Table]:
     return [table for table in found if table]
 
 
-def _quantile_table(change: Change) -> Table:
+def _quantile_table(change: Change) -> ReportTable:
     """The distribution of the change in score over the compared rows."""
     values = change.score_quantiles
     rows = (
@@ -28,12 +28,12 @@ def _quantile_table(change: Change) -> Table:
         if values
         else ()
     )
-    return Table(head=("", *values), rows=rows, words=1)
+    return ReportTable(head=("", *values), rows=rows, words=1)
 
 
-def _quality_change_table(metrics: Sequence[MetricResult]) -> Table:
+def _quality_change_table(metrics: Sequence[MetricResult]) -> ReportTable:
     """The metrics of both versions over all rows."""
-    return Table(
+    return ReportTable(
         head=("Quality", "base", "this version", "difference", "95 % interval"),
         rows=tuple(
             (
@@ -51,8 +51,8 @@ def _quality_change_table(metrics: Sequence[MetricResult]) -> Table:
     )
 
 
-def _cost_table(change: Change) -> Table:
-    return Table(
+def _cost_table(change: Change) -> ReportTable:
+    return ReportTable(
         head=("Cost", "base", "this version", "ratio"),
         rows=tuple(_cost_row(name, base, ours) for name, (base, ours) in change.costs.items()),
         words=1,
@@ -71,8 +71,8 @@ def _cost_row(name: str, base: float | None, ours: float | None) -> tuple[str, .
     return what if unit == "bytes" else name, shown(base), shown(ours), ratio
 
 
-def changed_rows_table(change: Change, *, most: int) -> Table:
-    return Table(
+def changed_rows_table(change: Change, *, most: int) -> ReportTable:
+    return ReportTable(
         head=("Row", "base", "this version", "difference"),
         rows=tuple(
             (

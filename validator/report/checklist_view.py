@@ -104,7 +104,7 @@ class ChecklistView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class ReportedCheck:
     """One check that a reader must know of: what blocks, warns or was waived."""
 
     id: str
@@ -202,7 +202,7 @@ def _blocking_status(checks: list[CheckResult]) -> Status:
     return next((status for status in statuses if status != "skip"), "skip")
 
 
-def findings(checks: Iterable[CheckResult], *, volatile: bool) -> tuple[Finding, ...]:
+def findings(checks: Iterable[CheckResult], *, volatile: bool) -> tuple[ReportedCheck, ...]:
     """Checks that say the same on several runtimes become one finding that names them all."""
     groups: dict[tuple[str, str, str, str], list[CheckResult]] = {}
     for check in checks:
@@ -211,7 +211,7 @@ def findings(checks: Iterable[CheckResult], *, volatile: bool) -> tuple[Finding,
     return tuple(_finding(group, message, volatile=volatile) for (_, message, *_), group in groups.items())
 
 
-def _finding(group: list[CheckResult], message: str, *, volatile: bool) -> Finding:
+def _finding(group: list[CheckResult], message: str, *, volatile: bool) -> ReportedCheck:
     first = group[0]
     names = [RUNTIME_TITLES[check.runtime] for check in group if check.runtime]
     evidence = tuple(
@@ -219,7 +219,7 @@ def _finding(group: list[CheckResult], message: str, *, volatile: bool) -> Findi
         for item in first.evidence
         if volatile or not item.volatile
     )
-    return Finding(
+    return ReportedCheck(
         id=first.id,
         runtimes=" and ".join(([", ".join(names[:-1])] if names[1:] else []) + names[-1:]),
         title=first.title,
@@ -230,9 +230,9 @@ def _finding(group: list[CheckResult], message: str, *, volatile: bool) -> Findi
     )
 
 
-def merged(found: Iterable[Finding]) -> tuple[Finding, ...]:
+def merged(found: Iterable[ReportedCheck]) -> tuple[ReportedCheck, ...]:
     """Findings with the same remedy on the same runtimes as one, whose title names them all: a line, not a list."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str], list[ReportedCheck]] = {}
     for finding in found:
         groups.setdefault((finding.hint, finding.runtimes), []).append(finding)
     return tuple(
@@ -241,7 +241,7 @@ def merged(found: Iterable[Finding]) -> tuple[Finding, ...]:
     )
 
 
-def _joined_title(group: Sequence[Finding]) -> str:
+def _joined_title(group: Sequence[ReportedCheck]) -> str:
     """All their titles. What was accepted without an error is named as such: its titles tell the input alone."""
     titles = "; ".join(finding.title for finding in group)
     silent = all(finding.message.startswith("accepted silently") for finding in group)

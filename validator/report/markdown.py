@@ -21,7 +21,7 @@ from validator.report.escape import (
     markdown_text,
     summary_words,
 )
-from validator.report.tables import Code, Table
+from validator.report.tables import Code, ReportTable
 from validator.report.view import ModelView, PageView, page
 from validator.results import GateResult
 
@@ -198,7 +198,7 @@ def _mark(cell: Cell) -> Safe:
     return Safe(f"{cell.mark.symbol}&nbsp;**{words}**" if cell.blocks else f"{cell.mark.symbol}&nbsp;{words}")
 
 
-def _table(table: Table) -> Safe:
+def _table(table: ReportTable) -> Safe:
     """Every cell escaped: names as code, the rest as words."""
     lines = [table.head, *table.rows]
     shown = ["| " + " | ".join(_value(value) for value in line) + " |" for line in lines]

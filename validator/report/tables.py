@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from validator.report import figures
-from validator.report.checklist_view import RUNTIME_TITLES, Finding
+from validator.report.checklist_view import RUNTIME_TITLES, ReportedCheck
 from validator.report.escape import clean
 from validator.report.view import ModelView
 from validator.results import (
@@ -31,7 +31,7 @@ class Code(str):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class ReportTable:
     """The first `words` columns hold words, the others numbers. `left_out` rows are told of, and where all are."""
 
     head: tuple[str, ...]
@@ -44,10 +44,10 @@ class Table:
         return bool(self.rows)
 
 
-def overview_table(models: Sequence[ModelView], *, most: int, volatile: bool) -> Table:
+def overview_table(models: Sequence[ModelView], *, most: int, volatile: bool) -> ReportTable:
     """All models of a run, those that are blocked first."""
     speed = ("ONNX p99, ms",) if volatile else ()
-    return Table(
+    return ReportTable(
         head=("Model", "verdict", "why", "parity", *speed, "version"),
         rows=tuple(_overview_row(model, volatile=volatile) for model in models[:most]),
         left_out=max(0, len(models) - most),
@@ -66,7 +66,7 @@ def _overview_row(model: ModelView, *, volatile: bool) -> tuple[str, ...]:
 _MORE_LATENCY = ("p99 between", "first call", "load", "peak memory")
 
 
-def latency_table(latency: Latency) -> Table:
+def latency_table(latency: Latency) -> ReportTable:
     runtimes = (
         ("Native", latency.native),
         ("ONNX", latency.onnx),
@@ -75,7 +75,7 @@ def latency_table(latency: Latency) -> Table:
         ("Base version", latency.base),
     )
     ms = figures.milliseconds
-    return Table(
+    return ReportTable(
         head=("", "mean", "p50", "p95", "p99", "max", "calls", *_MORE_LATENCY),
         rows=tuple(
             (
@@ -102,9 +102,9 @@ def _p99_interval(row: RuntimeLatency) -> str:
     return f"at least {low}" if row.p99_high_ms is None else f"{low} to {high}"
 
 
-def batch_table(latency: Latency) -> Table:
+def batch_table(latency: Latency) -> ReportTable:
     ms = figures.milliseconds
-    return Table(
+    return ReportTable(
         head=("", "rows", "mean", "p50", "p95", "p99", "max", "rows per second", "calls"),
         rows=tuple(
             (
@@ -123,7 +123,7 @@ def batch_table(latency: Latency) -> Table:
     )
 
 
-def parity_table(parity: Parity) -> Table:
+def parity_table(parity: Parity) -> ReportTable:
     """One row, of the figures that there are."""
     found = (
         ("Sample rows", parity.rows),
@@ -139,8 +139,10 @@ def parity_table(parity: Parity) -> Table:
     )
     known = [(name, figures.number(value)) for name, value in found if value is not None]
     if parity.level == "none":
-        return Table(head=(), rows=())
-    return Table(head=tuple(name for name, _ in known), rows=(tuple(text for _, text in known),), words=0)
+        return ReportTable(head=(), rows=())
+    return ReportTable(
+        head=tuple(name for name, _ in known), rows=(tuple(text for _, text in known),), words=0
+    )
 
 
 def interval(metric: MetricResult) -> str:
@@ -150,8 +152,8 @@ def interval(metric: MetricResult) -> str:
     return f"{figures.signed(metric.difference_low)} to {figures.signed(metric.difference_high)}"
 
 
-def quality_table(metrics: Sequence[MetricResult], *, most: int) -> Table:
-    return Table(
+def quality_table(metrics: Sequence[MetricResult], *, most: int) -> ReportTable:
+    return ReportTable(
         head=("Metric", "on", "rows", "this version", "base", "difference, 95 % interval"),
         rows=tuple(
             (
@@ -169,7 +171,7 @@ def quality_table(metrics: Sequence[MetricResult], *, most: int) -> Table:
     )
 
 
-def identity_table(result: GateResult, *, method: str, volatile: bool) -> Table:
+def identity_table(result: GateResult, *, method: str, volatile: bool) -> ReportTable:
     """What was judged, byte for byte, and where what came of it lies."""
     model, conversion = result.model, result.conversion
     library = f"{model.framework} {model.framework_version}".strip() or "unknown library"
@@ -189,18 +191,18 @@ def identity_table(result: GateResult, *, method: str, volatile: bool) -> Table:
         rows.append(("Recorded", result.created_at))
     if volatile and result.artifact is not None:
         rows.append(("Artifact", Code(result.artifact.path)))
-    return Table(head=("Version", Code(result.version)), rows=tuple(rows))
+    return ReportTable(head=("Version", Code(result.version)), rows=tuple(rows))
 
 
-def hazard_table(hazards: Iterable[Hazard]) -> Table:
-    return Table(
+def hazard_table(hazards: Iterable[Hazard]) -> ReportTable:
+    return ReportTable(
         head=("Hazard", "done about it", "what it is"),
         rows=tuple((Code(hazard.id), hazard.action, hazard.message) for hazard in hazards),
     )
 
 
-def feature_table(contract: Contract, *, most: int) -> Table:
-    return Table(
+def feature_table(contract: Contract, *, most: int) -> ReportTable:
+    return ReportTable(
         head=("Feature", "type", "seen from", "to", "missing values"),
         rows=tuple(
             (
@@ -220,8 +222,8 @@ def feature_table(contract: Contract, *, most: int) -> Table:
     )
 
 
-def evidence_table(findings: Iterable[Finding], *, most: int) -> Table:
-    return Table(
+def evidence_table(findings: Iterable[ReportedCheck], *, most: int) -> ReportTable:
+    return ReportTable(
         head=("Check", "on", "figure", "seen", "allowed"),
         rows=tuple(
             (Code(finding.id), finding.runtimes or "the model", name, Code(seen), allowed or NONE)
@@ -231,7 +233,7 @@ def evidence_table(findings: Iterable[Finding], *, most: int) -> Table:
     )
 
 
-def environment_tables(result: GateResult, *, volatile: bool) -> list[Table]:
+def environment_tables(result: GateResult, *, volatile: bool) -> list[ReportTable]:
     """Where it was judged; what differs from run to run only where that is shown."""
     found = [_package_table(result.environment)]
     if volatile:
@@ -239,19 +241,19 @@ def environment_tables(result: GateResult, *, volatile: bool) -> list[Table]:
     return [table for table in found if table]
 
 
-def _package_table(environment: Environment) -> Table:
-    return Table(head=("Package", "version"), rows=tuple(environment.packages.items()))
+def _package_table(environment: Environment) -> ReportTable:
+    return ReportTable(head=("Package", "version"), rows=tuple(environment.packages.items()))
 
 
-def _isolation_table(environment: Environment) -> Table:
-    return Table(
+def _isolation_table(environment: Environment) -> ReportTable:
+    return ReportTable(
         head=("Isolation of the model", "state", "why"),
         rows=tuple((layer.name, layer.state, layer.reason or NONE) for layer in environment.isolation),
     )
 
 
-def _timing_table(result: GateResult) -> Table:
-    return Table(
+def _timing_table(result: GateResult) -> ReportTable:
+    return ReportTable(
         head=("Stage", "seconds"),
         rows=tuple((name, figures.number(seconds)) for name, seconds in result.timings.items()),
         words=1,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from validator.report import tables
-from validator.report.checklist_view import Cell, Finding
+from validator.report.checklist_view import Cell, ReportedCheck
 from validator.report.escape import clean, log_line
 from validator.report.view import ModelView, page
 from validator.results import GateResult
@@ -36,7 +36,7 @@ _TEXT_LIMIT = 600
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class TerminalStyle:
     """How the lines are drawn: at most `width` columns, with ANSI colours, with characters beyond ASCII."""
 
     width: int = 80
@@ -47,7 +47,7 @@ class Look:
 def render_terminal(
     results: Sequence[GateResult],
     *,
-    look: Look | None = None,
+    look: TerminalStyle | None = None,
     quiet: bool = False,
     reports: Sequence[str] = (),
 ) -> str:
@@ -56,7 +56,7 @@ def render_terminal(
     `quiet` leaves the verdict with its reason, one line for each model. `reports` are paths to name at the end.
     No line can be taken for a workflow command. Raises ValueError for no result.
     """
-    look = look or Look()
+    look = look or TerminalStyle()
     view = page(results)
     lines: list[Line] = []
     for model in view.by_verdict:
@@ -77,7 +77,7 @@ class Line:
     kind: str = ""
 
 
-def _drawn(line: Line, look: Look) -> str:
+def _drawn(line: Line, look: TerminalStyle) -> str:
     text = log_line(line.text)
     return f"\x1b[{_COLOURS[line.kind]}m{text}\x1b[0m" if look.colour and line.kind else text
 
@@ -126,7 +126,7 @@ def _model(model: ModelView, width: int) -> Iterator[Line]:
         yield from _wrapped(f"Artifact: {model.result.artifact.path}", width)
 
 
-def _finding(finding: Finding, symbol: str, kind: str, width: int) -> Iterator[Line]:
+def _finding(finding: ReportedCheck, symbol: str, kind: str, width: int) -> Iterator[Line]:
     where = f" on {finding.runtimes}" if finding.runtimes else ""
     yield Line("")
     yield from _wrapped(f"{symbol} {finding.title}{where} [{finding.id}]", width, indent=2, kind=kind)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from validator.checklist import blocks, causes_first
 from validator.report import figures
-from validator.report.checklist_view import ChecklistView, Finding, checklist, findings, merged
+from validator.report.checklist_view import ChecklistView, ReportedCheck, checklist, findings, merged
 from validator.results import (
     Change,
     Conversion,
@@ -35,10 +35,10 @@ class ModelView:
     verdict: VerdictName
     name: str
     reason: str
-    problems: tuple[Finding, ...]
+    problems: tuple[ReportedCheck, ...]
     not_run: int
-    waived: tuple[Finding, ...]
-    warnings: tuple[Finding, ...]
+    waived: tuple[ReportedCheck, ...]
+    warnings: tuple[ReportedCheck, ...]
     checklist: ChecklistView
     facts: tuple[tuple[str, str], ...]
     parity: str
@@ -51,7 +51,7 @@ class ModelView:
         return self.verdict == "pass"
 
     @property
-    def warning_lines(self) -> tuple[Finding, ...]:
+    def warning_lines(self) -> tuple[ReportedCheck, ...]:
         """The warnings for the verdict, briefly: what has one remedy is one line."""
         return merged(self.warnings)
 

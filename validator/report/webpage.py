@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from validator.report import figures, tables
 from validator.report.change_tables import change_tables, changed_rows_table
 from validator.report.escape import PROSE_LIMIT, clean
-from validator.report.tables import Code, Table
+from validator.report.tables import Code, ReportTable
 from validator.report.view import ModelView, page
 from validator.results import GateResult
 
@@ -47,7 +47,7 @@ def render_html(results: Sequence[GateResult], *, volatile: bool = True) -> str:
     )
 
 
-def _tables(model: ModelView) -> dict[str, Table | list[Table] | None]:
+def _tables(model: ModelView) -> dict[str, ReportTable | list[ReportTable] | None]:
     result, change, contract = model.result, model.result.change, model.result.contract
     return {
         "latency": tables.latency_table(result.latency),

@@ -21,13 +21,13 @@ _Count = Annotated[int, Field(ge=0, le=10_000_000)]
 _Values = Annotated[tuple[Scalar, ...], Field(max_length=1_000_000)]
 
 
-class Told(BaseModel):
+class WorkerReply(BaseModel):
     """Whatever is told beyond the form is dropped."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
 
-class Knee(Told):
+class Breakpoint(WorkerReply):
     """Where a step's answer changes abruptly: the values at which it does, in the step's own column."""
 
     step: _Name
@@ -36,7 +36,7 @@ class Knee(Told):
     values: Annotated[tuple[Scalar | tuple[Scalar, ...], ...], Field(max_length=2_000)]
 
 
-class NativeFacts(Told):
+class NativeFacts(WorkerReply):
     """What the native model's worker and the exporting worker say. Everything else that they say is dropped."""
 
     library: _Name
@@ -49,17 +49,17 @@ class NativeFacts(Told):
     sums_to_one: bool = True
     category_columns: Annotated[tuple[_Count, ...], Field(max_length=1_000_000)] | None = ()
     categories: Annotated[tuple[_Values, ...], Field(max_length=1_000_000)] = ()
-    knees: Annotated[tuple[Knee, ...], Field(max_length=100_000)] = ()
+    breakpoints: Annotated[tuple[Breakpoint, ...], Field(max_length=100_000)] = ()
 
 
-class ExportedTrees(Told):
+class ExportedTrees(WorkerReply):
     """A model's serialised trees: a header, and the names of the arrays that come with it."""
 
     header: dict[str, Any]
     names: tuple[_Name, ...]
 
 
-class Conversion(Told):
+class Conversion(WorkerReply):
     """What the converting worker did."""
 
     converted: bool
@@ -78,7 +78,7 @@ def safety_report(told: Any, worker: str) -> SafetyReport:
         ) from error
 
 
-class WrapperFacts(Told):
+class WrapperFacts(WorkerReply):
     """What the user's wrapper is. `methods` are by what they are for, `absent` those that it has not."""
 
     wrapper: _Name = ""
@@ -87,31 +87,31 @@ class WrapperFacts(Told):
     mlflow: bool = False
 
 
-class SpoiltEnding(Told):
+class SpoiltEnding(WorkerReply):
     """How one spoilt row ended: whether its answer is finite, or the error where `finite` is None."""
 
     finite: bool | None = None
     error: dict[str, Any] | None = None
 
 
-class Endings(Told):
+class Endings(WorkerReply):
     endings: Annotated[tuple[SpoiltEnding, ...], Field(max_length=10_000)]
 
 
-class WrapperMetadata(Told):
+class WrapperMetadata(WorkerReply):
     """What the wrapper tells of its model, as texts by name; None where it tells nothing."""
 
     metadata: Annotated[dict[_Name, _Name], Field(max_length=1_000)] | None = None
 
 
-class LatencyGrowth(Told):
+class LatencyGrowth(WorkerReply):
     """The wrapper's latency figures before and after one call to each method, by what that is for."""
 
     tracked: bool
     growth: Annotated[dict[_Name, tuple[_Figures | None, _Figures | None]], Field(max_length=10)] = {}
 
 
-class Trial(Told):
+class SabotageTrial(WorkerReply):
     """What the method for `method` did while its model answered `what`: the error, or how its answer was."""
 
     method: _Name
@@ -122,14 +122,14 @@ class Trial(Told):
     sound: bool = False
 
 
-class Sabotage(Told):
+class Sabotage(WorkerReply):
     """Which models were made to answer nonsense, and what came of it."""
 
     models: Annotated[tuple[_Name, ...], Field(max_length=100)] = ()
-    trials: Annotated[tuple[Trial, ...], Field(max_length=100)] = ()
+    trials: Annotated[tuple[SabotageTrial, ...], Field(max_length=100)] = ()
 
 
-_T = TypeVar("_T", bound=Told)
+_T = TypeVar("_T", bound=WorkerReply)
 
 
 def read(kind: type[_T], told: Any, worker: str) -> _T:

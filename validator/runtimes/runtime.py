@@ -15,7 +15,7 @@ from validator.runtimes.timing import Prepared, Timing
 from validator.sandbox.accounting import peak_bytes, queued_ns
 from validator.sandbox.handle import raised
 from validator.sandbox.packing import pack_table
-from validator.sandbox.workshop import Raised, Reply, Worker
+from validator.sandbox.worker_pool import Raised, Worker, WorkerAnswer
 from validator.table import Table
 
 if TYPE_CHECKING:
@@ -201,14 +201,14 @@ class WorkerRuntime:
             peak_bytes=peak_bytes(pid) or int(_number(reply, "peak_bytes", 0)),
         )
 
-    def _names(self, reply: Reply) -> list[str]:
+    def _names(self, reply: WorkerAnswer) -> list[str]:
         names = reply.result.get("outputs") if isinstance(reply.result, dict) else None
         known = isinstance(names, list) and all(isinstance(name, str) and name in NAMES for name in names)
         if not names or not known or len(set(names)) != len(names):
             raise WorkerError(f"the {self.name} worker sent no proper outputs", hint=_HINT)
         return list(names)
 
-    def _outputs(self, reply: Reply, rows: int | None) -> Outputs:
+    def _outputs(self, reply: WorkerAnswer, rows: int | None) -> Outputs:
         names = self._names(reply)
         if len(reply.arrays) != len(names):
             raise WorkerError(f"the {self.name} worker sent no proper outputs", hint=_HINT)
@@ -235,7 +235,7 @@ def _most_bytes(rows: int) -> int:
     return 64 * 2**20 + 10_000 * rows
 
 
-def _believed_ms(reply: Reply, sent_bytes: int) -> float:
+def _believed_ms(reply: WorkerAnswer, sent_bytes: int) -> float:
     """The worker's figure for loading, which leaves out the transfer; our clock's, where they are too far apart."""
     wall_ms = reply.wall_seconds * 1000
     claimed_ms = _number(reply, "load_ms", wall_ms)
@@ -244,7 +244,7 @@ def _believed_ms(reply: Reply, sent_bytes: int) -> float:
     return claimed_ms if honest else wall_ms
 
 
-def _number(reply: Reply, key: str, otherwise: float) -> float:
+def _number(reply: WorkerAnswer, key: str, otherwise: float) -> float:
     """A number that the worker sent; `otherwise` where it sent none."""
     value = reply.result.get(key) if isinstance(reply.result, dict) else None
     return value if isinstance(value, (int, float)) and abs(value) < 2**63 else otherwise

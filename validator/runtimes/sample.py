@@ -11,7 +11,7 @@ from typing import Any
 from validator.errors import SampleError, UsageError
 from validator.sandbox import wire
 from validator.sandbox.packing import unpack_table
-from validator.sandbox.workshop import Raised, Worker, Workshop
+from validator.sandbox.worker_pool import Raised, Worker, WorkerPool
 from validator.table import Table
 
 FORMATS = {
@@ -35,7 +35,7 @@ class Sample:
     columns: tuple[tuple[str, str], ...]
 
     @classmethod
-    def open(cls, workshop: Workshop, path: str, ignored: Sequence[str] = ()) -> Sample:
+    def open(cls, pool: WorkerPool, path: str, ignored: Sequence[str] = ()) -> Sample:
         """Raises UsageError when there is no such file, SampleError when it cannot be read or has no rows."""
         format = _format(path)
         try:
@@ -46,7 +46,7 @@ class Sample:
             ) from error
         try:
             options = {"format": format, "name": Path(path).name, "ignored": list(ignored)}
-            worker = workshop.start("sample", options=options, files=[fd])
+            worker = pool.start("sample", options=options, files=[fd])
         finally:
             os.close(fd)
         reply = _asked(worker, "open")

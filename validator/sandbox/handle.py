@@ -17,8 +17,8 @@ from validator import errors
 from validator.errors import Exit, PreflightError, WorkerError
 from validator.results import Layer
 from validator.sandbox import wire
-from validator.sandbox.lockdown.outcome import explain
-from validator.sandbox.lockdown.policy import Policy
+from validator.sandbox.lockdown.policy import LockdownPolicy
+from validator.sandbox.lockdown.worker_exit import explain
 from validator.sandbox.zygote import Zygote
 
 #: The hint of an error that came without one.
@@ -55,7 +55,7 @@ class Raised(PreflightError):  # noqa: N818 - it is the worker's error, told aga
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class WorkerLimits:
     """What one worker may use: address space in bytes, seconds for one answer, processor time in all."""
 
     memory_bytes: int
@@ -64,7 +64,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class WorkerAnswer:
     """An answer: JSON, arrays, seconds by the worker's own clock and by ours."""
 
     result: Any
@@ -81,8 +81,8 @@ class Worker:
     pid: int
     fd: int
     scratch: Path
-    limits: Limits
-    policy: Policy
+    limits: WorkerLimits
+    policy: LockdownPolicy
     zygote: Zygote
     isolation: tuple[Layer, ...] = ()
     contained: bool = False
@@ -109,7 +109,7 @@ class Worker:
         timeout_s: float | None = None,
         most_bytes: int = REPLY_BYTES,
         **args: Any,
-    ) -> Reply:
+    ) -> WorkerAnswer:
         """Ask and wait. An answer above `most_bytes` is refused unread.
 
         Raises Raised for an error inside, WorkerError when the process died, hung or babbled.
@@ -129,13 +129,13 @@ class Worker:
         except wire.WireError as error:
             raise self._failed(error, seconds) from error
 
-    def answer(self, *, timeout_s: float | None = None, most_bytes: int = REPLY_BYTES) -> Reply:
+    def answer(self, *, timeout_s: float | None = None, most_bytes: int = REPLY_BYTES) -> WorkerAnswer:
         """The answer to what was posted. Raises as `call` does."""
         meta, arrays = self._receive(self.limits.timeout_s if timeout_s is None else timeout_s, most_bytes)
         wall = time.perf_counter() - self._sent_at
         if "error" in meta:
             raise raised(meta["error"], self.scratch)
-        return Reply(
+        return WorkerAnswer(
             result=meta.get("result"),
             arrays=arrays,
             seconds=believable(meta.get("seconds"), wall),

@@ -10,7 +10,7 @@ from validator.python39 import dataclass
 
 if TYPE_CHECKING:
     from validator.trees.ensemble import TreeEnsemble
-    from validator.trees.hazard import Hazard
+    from validator.trees.hazard import TreeHazard
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,7 +20,7 @@ class ConvertedModel:
     data: bytes
     input_dtype: str
     method: str
-    hazards: tuple[Hazard, ...] = ()
+    hazards: tuple[TreeHazard, ...] = ()
     """what is known to go wrong with such a model, and was repaired or is to be minded"""
 
     @property

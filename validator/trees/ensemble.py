@@ -38,7 +38,7 @@ ZERO_ZONE = float(np.float32(1e-35))
 """Where `zero_is_missing`, every x with |x| <= ZERO_ZONE is missing (LightGBM's kZeroThreshold)."""
 
 
-class Comparison(IntEnum):
+class BranchMode(IntEnum):
     """What a node tests. NaN never reaches the test: `missing_true` decides."""
 
     LE = 0

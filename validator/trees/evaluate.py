@@ -15,7 +15,7 @@ Scores = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Answers:
+class EnsembleAnswers:
     """The answers to some rows."""
 
     raw: Scores
@@ -26,15 +26,15 @@ class Answers:
     """[N]: index into class_labels; None but for classifiers"""
 
 
-def answers(ensemble: TreeEnsemble, raw: Scores) -> Answers:
+def answers(ensemble: TreeEnsemble, raw: Scores) -> EnsembleAnswers:
     """Outputs and labels of raw scores [N, K]."""
     scores = raw.astype(ensemble.transform.dtype)
     output = transformed(ensemble, scores)
     if ensemble.task is not Task.CLASSIFICATION:
-        return Answers(raw=raw, output=output[:, 0] if output.shape[1] == 1 else output, label=None)
+        return EnsembleAnswers(raw=raw, output=output[:, 0] if output.shape[1] == 1 else output, label=None)
     if output.shape[1] == 1:
         output = np.concatenate([1 - output, output], axis=1)
-    return Answers(raw=raw, output=output, label=_labels(ensemble, scores, output))
+    return EnsembleAnswers(raw=raw, output=output, label=_labels(ensemble, scores, output))
 
 
 def transformed(ensemble: TreeEnsemble, scores: Scores) -> Scores:

@@ -6,7 +6,7 @@ from validator.python39 import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hazard:
+class TreeHazard:
     """One that was met: `step` is the class in the model, `action` "repaired" or "noted"."""
 
     id: str

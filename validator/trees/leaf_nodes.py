@@ -11,7 +11,7 @@ import numpy as np
 from validator.errors import ConversionError
 from validator.trees.ensemble import ZERO_ZONE, Floats, Ints, LinearLeaves, TreeEnsemble
 from validator.trees.graph import GraphBuilder
-from validator.trees.tree_node import Leaves, add_trees, tree_dtype
+from validator.trees.tree_node import OnnxLeaves, add_trees, tree_dtype
 
 
 def add_raw_scores(graph: GraphBuilder, features: str, inputs: str, ensemble: TreeEnsemble) -> str:
@@ -24,7 +24,7 @@ def add_raw_scores(graph: GraphBuilder, features: str, inputs: str, ensemble: Tr
     if ensemble.leaf_value.shape[1] > 1:
         return _vector_scores(graph, inputs, ensemble)
     start = ensemble.base_score if ensemble.base_first else np.zeros(ensemble.n_targets)
-    leaves = Leaves(
+    leaves = OnnxLeaves(
         weight=ensemble.leaf_value[:, 0],
         target=ensemble.leaf_target.astype(np.int64),
         n_targets=ensemble.n_targets,
@@ -54,7 +54,7 @@ def _leaf_numbers(graph: GraphBuilder, inputs: str, ensemble: TreeEnsemble) -> s
             f"{ensemble.n_leaves} leaves cannot be numbered in {dtype}",
             hint="train fewer or smaller trees, or one output at a time",
         )
-    leaves = Leaves(
+    leaves = OnnxLeaves(
         weight=np.arange(ensemble.n_leaves, dtype=np.float64),
         target=tree_of_leaf(ensemble),
         n_targets=ensemble.n_trees,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from validator.trees.ensemble import Comparison, Floats, TreeEnsemble
+from validator.trees.ensemble import BranchMode, Floats, TreeEnsemble
 
 Floating = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
@@ -31,10 +31,10 @@ def mirrored(ensemble: TreeEnsemble, splits: Floating, allowed: Flags) -> Flags:
     cover = ensemble.leaf_cover
     if cover is None or not ensemble.n_nodes:
         return none
-    after = turned(splits, ensemble.comparison == Comparison.LT)
+    after = turned(splits, ensemble.comparison == BranchMode.LT)
     # A subnormal threshold would be read as zero in a process that flushes subnormal numbers.
     usable = np.isfinite(after) & ((np.abs(after) >= np.finfo(splits.dtype).tiny) | (after == 0))
-    usable &= allowed & (ensemble.comparison != Comparison.MEMBER)
+    usable &= allowed & (ensemble.comparison != BranchMode.MEMBER)
     met = _met(ensemble, cover)
     gain = met[ensemble.true_child] - met[ensemble.false_child]
     chosen = np.asarray(usable & (gain > 0))

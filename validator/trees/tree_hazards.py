@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from validator.python39 import dataclass
-from validator.trees.ensemble import Comparison, Task, TransformKind, TreeEnsemble
-from validator.trees.hazard import Hazard
+from validator.trees.ensemble import BranchMode, Task, TransformKind, TreeEnsemble
+from validator.trees.hazard import TreeHazard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,12 @@ def _of(library: str, also: Callable[[TreeEnsemble], bool]) -> Callable[[TreeEns
 
 
 def _has_categories(trees: TreeEnsemble) -> bool:
-    return bool((trees.comparison == Comparison.MEMBER).any())
+    return bool((trees.comparison == BranchMode.MEMBER).any())
 
 
 def _rounded(trees: TreeEnsemble) -> bool:
     """Whether float32 holds not every threshold: some rows then fall on the other side."""
-    numeric = trees.threshold[(trees.comparison != Comparison.MEMBER) & np.isfinite(trees.threshold)]
+    numeric = trees.threshold[(trees.comparison != BranchMode.MEMBER) & np.isfinite(trees.threshold)]
     with np.errstate(over="ignore"):
         return bool((numeric.astype(np.float32) != numeric).any())
 
@@ -101,10 +101,10 @@ _RULES = (
 )
 
 
-def examine(trees: TreeEnsemble) -> tuple[Hazard, ...]:
+def examine(trees: TreeEnsemble) -> tuple[TreeHazard, ...]:
     """What is known to go wrong with such trees elsewhere, and does not here."""
     return tuple(
-        Hazard(
+        TreeHazard(
             id=rule.id, step=trees.library, action="repaired", message=f"{rule.message}; converted exactly"
         )
         for rule in _RULES

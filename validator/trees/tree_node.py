@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from validator.errors import ConversionError
 from validator.python39 import dataclass
-from validator.trees.ensemble import ZERO_ZONE, CategoryRule, Comparison, Floats, Ints, TreeEnsemble
+from validator.trees.ensemble import ZERO_ZONE, BranchMode, CategoryRule, Floats, Ints, TreeEnsemble
 from validator.trees.graph import GraphBuilder
 from validator.trees.mirror import mirrored, turned
 from validator.trees.onnx_wire import ML_DOMAIN, Attribute, PackedInts
@@ -29,7 +29,7 @@ MODE_LE, MODE_LT, MODE_MEMBER = 0, 1, 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leaves:
+class OnnxLeaves:
     """What the leaves hold in ONNX: `weight` [L] added to `target` [L] of `n_targets`; the same leaves in the same
     order as the ensemble's, but for `extra` [E] (weight, target) leaves of single-leaf trees put before all others.
     """
@@ -48,14 +48,14 @@ def tree_dtype(ensemble: TreeEnsemble) -> str:
 
 def without_empty_sets(ensemble: TreeEnsemble) -> TreeEnsemble:
     """The same trees, with tests for membership of an empty set as tests that no number passes."""
-    member = np.flatnonzero(ensemble.comparison == Comparison.MEMBER)
+    member = np.flatnonzero(ensemble.comparison == BranchMode.MEMBER)
     sets = ensemble.category_set[member]
     never = member[ensemble.set_indptr[sets] == ensemble.set_indptr[sets + 1]]
     if not len(never):
         return ensemble
     comparison, threshold = ensemble.comparison.copy(), ensemble.threshold.copy()
     category_set = ensemble.category_set.copy()
-    comparison[never], threshold[never], category_set[never] = Comparison.LT, -np.inf, -1
+    comparison[never], threshold[never], category_set[never] = BranchMode.LT, -np.inf, -1
     return replace(ensemble, comparison=comparison, threshold=threshold, category_set=category_set)
 
 
@@ -84,14 +84,14 @@ def _mirrored(ensemble: TreeEnsemble) -> npt.NDArray[np.bool_]:
     return mirrored(ensemble, _splits(ensemble, tree_dtype(ensemble), plain), ~above & ~below)
 
 
-def add_trees(graph: GraphBuilder, inputs: str, ensemble: TreeEnsemble, leaves: Leaves) -> str:
+def add_trees(graph: GraphBuilder, inputs: str, ensemble: TreeEnsemble, leaves: OnnxLeaves) -> str:
     """Add the TreeEnsemble node: scores [N, leaves.n_targets] in tree_dtype. Raises ConversionError."""
     dtype = tree_dtype(ensemble)
     return graph.add_node("TreeEnsemble", (inputs,), _attributes(ensemble, leaves, dtype), ML_DOMAIN)
 
 
 def _needs_whole(ensemble: TreeEnsemble) -> bool:
-    return bool((ensemble.comparison == Comparison.MEMBER).any())
+    return bool((ensemble.comparison == BranchMode.MEMBER).any())
 
 
 def _whole(graph: GraphBuilder, features: str, ensemble: TreeEnsemble) -> str:
@@ -113,7 +113,7 @@ def _no_member(ensemble: TreeEnsemble) -> float:
     return -1.0 if -1.0 not in ensemble.set_values else float(ensemble.set_values.max()) + 1.0
 
 
-def _attributes(ensemble: TreeEnsemble, leaves: Leaves, dtype: str) -> dict[str, Attribute]:
+def _attributes(ensemble: TreeEnsemble, leaves: OnnxLeaves, dtype: str) -> dict[str, Attribute]:
     extra = len(leaves.extra)
     single = np.flatnonzero(ensemble.roots < 0)
     alone = np.concatenate([np.arange(extra), ~ensemble.roots[single] + extra])
@@ -145,7 +145,7 @@ def _attributes(ensemble: TreeEnsemble, leaves: Leaves, dtype: str) -> dict[str,
     }
     if missing.any():
         attributes["nodes_missing_value_tracks_true"] = PackedInts(np.concatenate([missing, pad]))
-    if (ensemble.comparison == Comparison.MEMBER).any():
+    if (ensemble.comparison == BranchMode.MEMBER).any():
         attributes["membership_values"] = _membership(ensemble, dtype)
     if not np.isfinite(weights).all():
         raise ConversionError(
@@ -164,7 +164,7 @@ def _feature_ids(ensemble: TreeEnsemble, flip: npt.NDArray[np.bool_]) -> Ints:
     zero, whole = ensemble.zero_is_missing, _needs_whole(ensemble)
     ids[zero] += width
     if whole:
-        ids[ensemble.comparison == Comparison.MEMBER] += width * (2 if zero.any() else 1)
+        ids[ensemble.comparison == BranchMode.MEMBER] += width * (2 if zero.any() else 1)
     ids[flip] += width * (1 + int(zero.any()) + int(whole))
     return ids
 
@@ -181,7 +181,7 @@ def _splits(ensemble: TreeEnsemble, dtype: str, flip: npt.NDArray[np.bool_]) -> 
     limit = float(np.finfo(ensemble.comparison_dtype).max)
     above, below = _infinite(ensemble)
     wanted: npt.NDArray[np.floating] = np.where(above, limit, np.where(below, -limit, ensemble.threshold))
-    strict = ensemble.comparison == Comparison.LT
+    strict = ensemble.comparison == BranchMode.LT
     if dtype == "float32":
         wanted = float32_cut(wanted, strict=strict)
     wanted[flip] = turned(wanted[flip], strict[flip])
@@ -222,7 +222,7 @@ def needs_bounds(ensemble: TreeEnsemble) -> bool:
 
 def _infinite(ensemble: TreeEnsemble) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Numeric nodes that every finite number passes, and those that none does."""
-    numeric = ensemble.comparison != Comparison.MEMBER
+    numeric = ensemble.comparison != BranchMode.MEMBER
     limit = float(np.finfo(ensemble.comparison_dtype).max)
     return numeric & (ensemble.threshold > limit), numeric & (ensemble.threshold < -limit)
 
@@ -235,7 +235,7 @@ def _membership(ensemble: TreeEnsemble, dtype: str) -> npt.NDArray[np.floating]:
             "the model has categories that are not whole numbers of 31 bits, which ONNX cannot look up",
             hint="number the categories 0, 1, ... in the data and train again",
         )
-    sets = ensemble.category_set[ensemble.comparison == Comparison.MEMBER].astype(np.int64)
+    sets = ensemble.category_set[ensemble.comparison == BranchMode.MEMBER].astype(np.int64)
     starts, ends = ensemble.set_indptr[sets], ensemble.set_indptr[sets + 1]
     sizes = ends - starts
     stops = np.cumsum(sizes + 1)

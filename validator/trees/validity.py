@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from validator.trees.ensemble import MAX_DEPTH, CategoryRule, Comparison, LabelRule, Task, TreeEnsemble
+from validator.trees.ensemble import MAX_DEPTH, BranchMode, CategoryRule, LabelRule, Task, TreeEnsemble
 
 
 def problem(ensemble: TreeEnsemble) -> str | None:
@@ -89,7 +89,7 @@ def _numbers(e: TreeEnsemble) -> str | None:
             return f"unknown number type {dtype!r}"
     if not (np.isfinite(e.transform.factor) and np.isfinite(e.transform.offset)):
         return "the transform's parameters are not finite"
-    if len(e.comparison) and e.comparison.max() > max(Comparison):
+    if len(e.comparison) and e.comparison.max() > max(BranchMode):
         return f"unknown comparison {int(e.comparison.max())}"
     return None
 
@@ -124,7 +124,7 @@ def _references(e: TreeEnsemble) -> str | None:
 
 
 def _categories(e: TreeEnsemble) -> str | None:
-    member = e.comparison == Comparison.MEMBER
+    member = e.comparison == BranchMode.MEMBER
     if (e.category_set[~member] != -1).any():
         return "a numeric node has a category set"
     if (e.zero_is_missing & member).any():

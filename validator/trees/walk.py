@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from validator.trees.ensemble import ZERO_ZONE, CategoryRule, Comparison, Floats, Refs, TreeEnsemble
+from validator.trees.ensemble import ZERO_ZONE, BranchMode, CategoryRule, Floats, Refs, TreeEnsemble
 
 
 def leaf_indices(ensemble: TreeEnsemble, rows: npt.ArrayLike) -> Refs:
@@ -53,8 +53,8 @@ def cast_rows(ensemble: TreeEnsemble, rows: npt.ArrayLike) -> Floats:
 def goes_true(ensemble: TreeEnsemble, node: Refs, x: Floats) -> npt.NDArray[np.bool_]:
     """Whether value x[i] goes to the true child of node[i]."""
     comparison, threshold = ensemble.comparison[node], ensemble.threshold[node]
-    true = np.where(comparison == Comparison.LE, x <= threshold, x < threshold)
-    for index in np.flatnonzero(comparison == Comparison.MEMBER):
+    true = np.where(comparison == BranchMode.LE, x <= threshold, x < threshold)
+    for index in np.flatnonzero(comparison == BranchMode.MEMBER):
         true[index] = _is_member(ensemble, int(node[index]), x[index])
     missing = np.isnan(x) | (ensemble.zero_is_missing[node] & (np.abs(x) <= ZERO_ZONE))
     return np.where(missing, ensemble.missing_true[node], true)

@@ -8,7 +8,7 @@ import time
 from typing import Any, Callable, List, NamedTuple, Sequence
 
 
-class Spans(NamedTuple):
+class CallTimes(NamedTuple):
     """Nanoseconds of each call [calls] (int64).
 
     `wall` is what the clock says; `lost` the part of it in which other processes had the processor.
@@ -18,7 +18,7 @@ class Spans(NamedTuple):
     lost: Any
 
 
-def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> Spans:
+def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> CallTimes:
     """Call once per input. The garbage collector is off meanwhile: its pauses are the process's, not the model's.
 
     A call that the kernel interrupted for another process, and that waited for nothing itself, lost the time in which
@@ -45,7 +45,7 @@ def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> Spans:
     finally:
         if enabled:
             gc.enable()
-    return Spans(np.array(wall, dtype=np.int64), np.array(lost, dtype=np.int64))
+    return CallTimes(np.array(wall, dtype=np.int64), np.array(lost, dtype=np.int64))
 
 
 class _Usage(NamedTuple):

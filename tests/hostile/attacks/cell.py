@@ -31,7 +31,7 @@ import network_attacks  # noqa: E402, F401
 import process_attacks  # noqa: E402, F401
 from stage import ATTACKS, World  # noqa: E402
 
-from validator.sandbox.lockdown import Policy, apply, landlock, outcome, protect_supervisor  # noqa: E402
+from validator.sandbox.lockdown import LockdownPolicy, apply, landlock, protect_supervisor, worker_exit  # noqa: E402
 
 TOKEN = "canary-of-the-supervisor"
 _SECONDS = 20
@@ -201,7 +201,7 @@ def breed(options: dict[str, Any]) -> None:
         world = World(**order["world"])
         left_open = os.open(world.canary_file, os.O_RDONLY)
         ours, theirs = socket.socketpair()
-        policy = Policy(
+        policy = LockdownPolicy(
             scratch=world.scratch,
             keep_fds=(world.channel,),
             memory_bytes=512 << 20,
@@ -217,7 +217,7 @@ def breed(options: dict[str, Any]) -> None:
         theirs.close()
         answer = _receive(ours, pid)
         _, status, usage = os.wait4(pid, 0)
-        ended = outcome.explain(
+        ended = worker_exit.explain(
             status,
             policy=policy,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
@@ -243,7 +243,7 @@ def _receive(channel: socket.socket, pid: int) -> str:
     return said.removesuffix(_MARK).decode("latin-1")
 
 
-def _attack(name: str, world: World, policy: Policy | None, channel: int) -> None:
+def _attack(name: str, world: World, policy: LockdownPolicy | None, channel: int) -> None:
     """In the child. Never returns."""
     os.dup2(channel, world.channel)
     os.dup2(os.open(os.devnull, os.O_RDWR), 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-#: How an attack may end: an error in its own process, or death with this cause (see lockdown.outcome).
+#: How an attack may end: an error in its own process, or death with this cause (see lockdown.worker_exit).
 REFUSED, FORBIDDEN_CALL, CPU_LIMIT, CRASHED = "refused", "forbidden_call", "cpu_limit", "crashed"
 ATTACKS: dict[str, Attack] = {}
 

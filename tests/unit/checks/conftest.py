@@ -13,7 +13,7 @@ from validator.checks.check import Subject
 from validator.outputs import Outputs
 from validator.results import Contract, FeatureSpec
 from validator.runtimes.timing import Prepared, Timing
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 from validator.worker.spoiling import spoilt
 

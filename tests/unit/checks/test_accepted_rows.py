@@ -6,7 +6,7 @@ import numpy as np
 
 from validator.checks.parity.rows import accepted
 from validator.outputs import Outputs
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
 

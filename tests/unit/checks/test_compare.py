@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.checks.parity.compare import Comparison, Flip
+from validator.checks.parity.compare import Flip, OutputDifferences
 from validator.outputs import Outputs
 from validator.table import Column, Table
 
 
 def compared(native, onnx, tolerance=1e-6):
-    found = Comparison(tolerance=tolerance)
+    found = OutputDifferences(tolerance=tolerance)
     found.add(native, onnx, len(native))
     return found
 
@@ -37,7 +37,7 @@ def test_one_differing_row_is_found_and_named(other):
 
 
 def test_rows_are_counted_across_batches():
-    found = Comparison(tolerance=1e-9)
+    found = OutputDifferences(tolerance=1e-9)
     found.add(prediction(1, 2), prediction(1, 2), 2)
     found.add(prediction(3, 4), prediction(3, 5), 2)
     assert found.rows == 4
@@ -87,7 +87,7 @@ def test_the_tolerance_that_would_have_passed_would_have_passed(a, b):
 
 
 def test_what_was_asked_is_kept_of_the_rows_that_are_shown():
-    found = Comparison(tolerance=1e-6)
+    found = OutputDifferences(tolerance=1e-6)
     table = Table.of([Column("a", np.array([1.0, 2.0])), Column("b", np.array(["x", "y"], dtype=object))])
     label = np.array([0, 1])
     first = Outputs(label=label, score=np.array([0.0, 0.0]))
@@ -102,9 +102,9 @@ def test_an_onnx_file_that_leaves_out_the_probabilities_is_a_problem():
     import numpy as np
 
     labels = np.array([0, 1])
-    comparison = Comparison(tolerance=1e-6)
+    comparison = OutputDifferences(tolerance=1e-6)
     comparison.add(Outputs(label=labels, probabilities=np.full((2, 2), 0.5)), Outputs(label=labels), 2)
     assert comparison.problems
-    alone = Comparison(tolerance=1e-6)
+    alone = OutputDifferences(tolerance=1e-6)
     alone.add(Outputs(label=labels), Outputs(label=labels), 2)
     assert alone.agrees

@@ -35,7 +35,7 @@ def test_others_do_not(actions, status):
 
 
 def _refuse(framework: str, header: dict[str, Any]) -> None:
-    context: Any = SimpleNamespace(draft=SimpleNamespace(model=SimpleNamespace(framework=framework)))
+    context: Any = SimpleNamespace(builder=SimpleNamespace(model=SimpleNamespace(framework=framework)))
     _refuse_booster(context, SimpleNamespace(header=header))
 
 

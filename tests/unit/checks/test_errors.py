@@ -13,7 +13,7 @@ from validator.checks.errors.values import odd_category
 from validator.errors import WorkerError
 from validator.outputs import Outputs, concatenate
 from validator.results import Contract, FeatureSpec
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
 KINDS = np.array(["x", "y"], dtype=object)

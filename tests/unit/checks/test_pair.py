@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from validator.checks.parity.rows import Pair
+from validator.checks.parity.rows import RuntimePair
 from validator.outputs import Outputs
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
 
@@ -42,8 +42,8 @@ def tables(count: int) -> list[Table]:
     return [Table.of([Column("a", np.array([float(i), 0.5]))]) for i in range(count)]
 
 
-def pair(refused: float | None = None, *, by: str = "onnx") -> Pair:
-    return Pair(
+def pair(refused: float | None = None, *, by: str = "onnx") -> RuntimePair:
+    return RuntimePair(
         native=Recorder("native", refused=refused if by == "native" else None),
         onnx=Recorder("onnx", refused=refused if by == "onnx" else None),
         tolerance=1e-9,

@@ -11,7 +11,7 @@ from tests.unit.checks.conftest import sensible
 from validator.checks.check import run_check
 from validator.checks.parity import rows as parity
 from validator.checks.parity.leaves import Inside, judge_inside
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
 KINDS = np.array(["x", "y"], dtype=object)
@@ -73,7 +73,7 @@ def mixed(subject):
 
 def judged(onnx, subject):
     """Status of each check, with a sound native model beside this ONNX file."""
-    pair = parity.Pair(native=Asked(by_numbers), onnx=Asked(onnx), tolerance=1e-9)
+    pair = parity.RuntimePair(native=Asked(by_numbers), onnx=Asked(onnx), tolerance=1e-9)
     compared = []
 
     def on_sample():

@@ -9,7 +9,7 @@ import pytest
 
 from validator.checks.check import Subject
 from validator.checks.wrapper import service
-from validator.sandbox.handle import Reply
+from validator.sandbox.handle import WorkerAnswer
 
 SHA = "0123456789abcdef" * 4
 STATS = {"count": 3.0, "mean_ms": 0.2, "p99_ms": 0.4}
@@ -43,8 +43,8 @@ class Telling:
     def worker(self) -> Telling:
         return self
 
-    def call(self, op: str, arrays: Any = (), **args: Any) -> Reply:
-        return Reply(result=self.told[op], arrays=[], seconds=0.0, wall_seconds=0.0)
+    def call(self, op: str, arrays: Any = (), **args: Any) -> WorkerAnswer:
+        return WorkerAnswer(result=self.told[op], arrays=[], seconds=0.0, wall_seconds=0.0)
 
 
 def judged(subject: Subject, facts: dict[str, Any] | None = None, **told: Any) -> dict[str, Any]:

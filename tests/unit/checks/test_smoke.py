@@ -10,7 +10,7 @@ import pytest
 from tests.unit.checks.conftest import FakeRuntime, sensible
 from validator.checks.smoke import suite as smoke
 from validator.outputs import Outputs
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 
 LIMIT_MS = 50
 

@@ -8,7 +8,7 @@ import pytest
 
 from validator.catalog import ALL, expected
 from validator.checks.check import passed, result
-from validator.checks.draft import Draft
+from validator.checks.result_builder import ResultBuilder
 from validator.gate.conclusion import conclude, forget_earlier, write
 from validator.model.file import identify
 from validator.results import Contract, FeatureSpec, ModelInfo
@@ -25,9 +25,9 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def draft(model):
+def builder(model):
     """A run in which everything passed."""
-    found = Draft(
+    found = ResultBuilder(
         model=ModelInfo(
             path=str(model), name="model", format="pickle", sha256=identify(model).sha256, size_bytes=105
         ),
@@ -46,52 +46,52 @@ def draft(model):
     return found
 
 
-def concluded(draft, *, now=NOW, **environ):
-    return conclude(draft, Settings(), {"SOURCE_DATE_EPOCH": str(int(NOW.timestamp())), **environ}, now)
+def concluded(builder, *, now=NOW, **environ):
+    return conclude(builder, Settings(), {"SOURCE_DATE_EPOCH": str(int(NOW.timestamp())), **environ}, now)
 
 
 def failing(found):
     return {check.id for check in found.checks if check.status in ("fail", "error", "skip")}
 
 
-def test_a_true_record_passes(draft):
-    assert (concluded(draft).verdict, failing(concluded(draft))) == ("pass", set())
+def test_a_true_record_passes(builder):
+    assert (concluded(builder).verdict, failing(concluded(builder))) == ("pass", set())
 
 
-def test_a_file_that_changed_meanwhile_fails_its_record_alone(draft, model):
+def test_a_file_that_changed_meanwhile_fails_its_record_alone(builder, model):
     model.write_bytes(b"\x80\x04K\x02." + bytes(100))
-    found = concluded(draft)
+    found = concluded(builder)
     assert failing(found) == {"version.recorded"}
     assert "changed while it was judged" in found.reason
 
 
-def test_a_file_that_is_gone_fails_its_record_alone(draft, model):
+def test_a_file_that_is_gone_fails_its_record_alone(builder, model):
     model.unlink()
-    assert failing(concluded(draft)) == {"version.recorded"}
+    assert failing(concluded(builder)) == {"version.recorded"}
 
 
 @pytest.mark.parametrize(("ahead", "fails"), [(timedelta(hours=14), False), (timedelta(days=2), True)])
-def test_a_time_that_lies_ahead_fails_its_record_alone(draft, ahead, fails):
-    found = concluded(draft, now=NOW - ahead)
+def test_a_time_that_lies_ahead_fails_its_record_alone(builder, ahead, fails):
+    found = concluded(builder, now=NOW - ahead)
     assert failing(found) == ({"version.recorded"} if fails else set())
 
 
-def test_an_artifact_that_cannot_be_written_fails_its_check_alone(draft, tmp_path):
+def test_an_artifact_that_cannot_be_written_fails_its_check_alone(builder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "artifact").write_text("a file where the folder belongs")
-    found = write(out, concluded(draft), b"onnx")
+    found = write(out, concluded(builder), b"onnx")
     assert (found.verdict, failing(found)) == ("fail", {"version.artifact"})
     assert "artifact" in found.reason.removeprefix("Artifact complete: ")
     assert (out / "result.json").is_file()
     assert (out / "artifact").read_text() == "a file where the folder belongs"
 
 
-def test_what_an_earlier_run_said_is_forgotten_and_what_others_wrote_is_not(draft, tmp_path):
+def test_what_an_earlier_run_said_is_forgotten_and_what_others_wrote_is_not(builder, tmp_path):
     out = tmp_path / "out"
     (out / "gone").mkdir(parents=True)
     for folder in (out, out / "gone"):
-        write(folder, concluded(draft), b"onnx")
+        write(folder, concluded(builder), b"onnx")
     (out / "other").mkdir()
     (out / "other" / "result.json").write_text('{"score": 1}')
     (out / "notes.md").write_text("mine")

@@ -19,7 +19,7 @@ from validator.errors import ConversionError
 from validator.libraries.lightgbm.trees import read
 from validator.trees import mirror
 from validator.trees.converted import convert_trees
-from validator.trees.ensemble import ZERO_ZONE, Comparison, Task, Transform, TransformKind, TreeEnsemble
+from validator.trees.ensemble import ZERO_ZONE, BranchMode, Task, Transform, TransformKind, TreeEnsemble
 from validator.trees.walk import leaf_indices, raw_scores
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -82,7 +82,7 @@ def boundary_rows(ensemble: TreeEnsemble, seed: int) -> np.ndarray:
     rows = [base[:20]]
     for feature in range(FEATURES):
         cuts = np.unique(
-            ensemble.threshold[(ensemble.feature == feature) & (ensemble.comparison < Comparison.MEMBER)]
+            ensemble.threshold[(ensemble.feature == feature) & (ensemble.comparison < BranchMode.MEMBER)]
         )
         values = np.concatenate([cuts, np.nextafter(cuts, np.inf), np.nextafter(cuts, -np.inf), SPECIAL])
         chosen = base[rng.integers(0, ROWS, len(values))]

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from validator.report.junit import render_junit
-from validator.report.terminal import Look, render_terminal
+from validator.report.terminal import TerminalStyle, render_terminal
 from validator.report.webpage import render_html
 from validator.results import GateResult
 
@@ -193,7 +193,7 @@ def columns(line: str) -> int:
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_terminal_view_keeps_to_its_width(name: str, width: int) -> None:
-    for line in render_terminal([load(name)], look=Look(width=width)).splitlines()[1:]:
+    for line in render_terminal([load(name)], look=TerminalStyle(width=width)).splitlines()[1:]:
         assert columns(line) <= width
 
 
@@ -222,10 +222,10 @@ def test_quiet_is_one_line_a_model() -> None:
 
 def test_colour_only_where_asked_for() -> None:
     plain = render_terminal([load("blocked")])
-    coloured = render_terminal([load("blocked")], look=Look(colour=True))
+    coloured = render_terminal([load("blocked")], look=TerminalStyle(colour=True))
     assert "\x1b[" not in plain
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
 
 
 def test_ascii_terminals_get_ascii() -> None:
-    assert render_terminal([load("hostile")], look=Look(unicode=False)).isascii()
+    assert render_terminal([load("hostile")], look=TerminalStyle(unicode=False)).isascii()

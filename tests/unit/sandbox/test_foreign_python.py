@@ -10,10 +10,10 @@ import pytest
 
 from validator.environments import interpreter
 from validator.errors import UsageError, WorkerError
-from validator.sandbox.workshop import Limits, Raised, Workshop
+from validator.sandbox.worker_pool import Raised, WorkerLimits, WorkerPool
 
 BASE = getattr(sys, "_base_executable", sys.executable)
-LIMITS = Limits(memory_bytes=2**30, timeout_s=60)
+LIMITS = WorkerLimits(memory_bytes=2**30, timeout_s=60)
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def _site_packages(environment: Path) -> Path:
 
 def _look(environment: Path, *modules: str) -> dict:
     python = interpreter.examine(str(environment / "bin" / "python"))
-    with Workshop(limits=LIMITS) as workshop:
-        worker = workshop.start("environment", role="native", python=python)
+    with WorkerPool(limits=LIMITS) as pool:
+        worker = pool.start("environment", role="native", python=python)
         assert worker.contained or sys.platform != "linux"
         return worker.call("look", modules=list(modules), distributions=["scikit-learn", "hostile"]).result
 
@@ -68,5 +68,5 @@ def test_a_module_that_ends_the_process_is_told_of(environment):
 
 def test_an_interpreter_that_vanished_is_a_usage_error(tmp_path):
     gone = interpreter.Interpreter(path=str(tmp_path / "python"), version=(3, 9, 0))
-    with Workshop(limits=LIMITS) as workshop, pytest.raises(UsageError, match="cannot run"):
-        workshop.start("environment", role="native", python=gone)
+    with WorkerPool(limits=LIMITS) as pool, pytest.raises(UsageError, match="cannot run"):
+        pool.start("environment", role="native", python=gone)

@@ -13,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from validator.sandbox.lockdown import APPLIED, UNAVAILABLE, Layer, LockdownReport, Policy, landlock, paths
+from validator.sandbox.lockdown import (
+    APPLIED,
+    UNAVAILABLE,
+    LockdownLayer,
+    LockdownPolicy,
+    LockdownReport,
+    landlock,
+    paths,
+)
 
 _ROOT = Path(__file__).resolve().parents[3]
 _PREAMBLE = """
@@ -50,7 +58,7 @@ def _run(scratch: Path, program: str) -> Any:
 
 @linux
 def test_every_layer_is_applied_and_reported(scratch: Path) -> None:
-    report = _run(scratch, "tell(apply(Policy(scratch=scratch, keep_fds=[1])).to_json())")
+    report = _run(scratch, "tell(apply(LockdownPolicy(scratch=scratch, keep_fds=[1])).to_json())")
     assert report["contained"]
     assert report["missing"] == []
     states = {layer["name"]: layer["state"] for layer in report["layers"]}
@@ -66,7 +74,7 @@ def test_layers_switched_off_are_reported_and_do_not_count_as_contained(scratch:
     report = _run(
         scratch,
         """
-        policy = Policy(scratch=scratch, keep_fds=[1], landlock=False, seccomp=False, drop_user=False)
+        policy = LockdownPolicy(scratch=scratch, keep_fds=[1], landlock=False, seccomp=False, drop_user=False)
         tell(apply(policy).to_json())
         """,
     )
@@ -82,7 +90,7 @@ def test_a_process_with_threads_is_not_contained(scratch: Path) -> None:
         """
         import threading
         threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
-        tell(apply(Policy(scratch=scratch, keep_fds=[1])).to_json())
+        tell(apply(LockdownPolicy(scratch=scratch, keep_fds=[1])).to_json())
         os._exit(0)
         """,
     )
@@ -98,7 +106,7 @@ def test_scratch_is_home_and_writable(scratch: Path) -> None:
         scratch,
         """
         import tempfile
-        apply(Policy(scratch=scratch, keep_fds=[1]))
+        apply(LockdownPolicy(scratch=scratch, keep_fds=[1]))
         with tempfile.NamedTemporaryFile() as file:
             inside = os.path.dirname(file.name) == scratch
         with open("kept", "w") as file:
@@ -118,7 +126,7 @@ def test_scratch_can_be_read_only(scratch: Path) -> None:
     found = _run(
         scratch,
         """
-        apply(Policy(scratch=scratch, keep_fds=[1], writable_scratch=False))
+        apply(LockdownPolicy(scratch=scratch, keep_fds=[1], writable_scratch=False))
         said = [open("given").read()]
         for attempt in (lambda: open("new", "w"), lambda: open("given", "a"), lambda: os.unlink("given")):
             try:
@@ -139,7 +147,7 @@ def test_elsewhere_only_limits_and_descriptors_remain(scratch: Path) -> None:
         import platform
         prepare()
         sys.platform, platform.machine = "freebsd14", lambda: "riscv64"
-        tell(apply(Policy(scratch=scratch, keep_fds=[1])).to_json())
+        tell(apply(LockdownPolicy(scratch=scratch, keep_fds=[1])).to_json())
         """,
     )
     assert report["missing"] == ["user", "no_new_privs", "landlock", "seccomp"]
@@ -159,7 +167,7 @@ def test_kernel_without_landlock_is_not_contained(scratch: Path) -> None:
         """
         from validator.sandbox.lockdown import landlock
         landlock.abi = lambda: 0
-        tell(apply(Policy(scratch=scratch, keep_fds=[1])).to_json())
+        tell(apply(LockdownPolicy(scratch=scratch, keep_fds=[1])).to_json())
         """,
     )
     assert report["missing"] == ["landlock"]
@@ -172,7 +180,7 @@ def test_kernel_that_refuses_the_filter_is_not_contained(scratch: Path) -> None:
         """
         from validator.sandbox.lockdown import bpf
         bpf.encode = lambda program: b"\\0" * 8 * len(program)
-        tell(apply(Policy(scratch=scratch, keep_fds=[1])).to_json())
+        tell(apply(LockdownPolicy(scratch=scratch, keep_fds=[1])).to_json())
         """,
     )
     assert report["missing"] == ["seccomp"]
@@ -187,7 +195,7 @@ def test_additional_paths_are_readable_and_no_more(scratch: Path, tmp_path: Path
     found = _run(
         scratch,
         f"""
-        apply(Policy(scratch=scratch, keep_fds=[1], readable=[{str(shared)!r}]))
+        apply(LockdownPolicy(scratch=scratch, keep_fds=[1], readable=[{str(shared)!r}]))
         def attempt(path, mode="r"):
             try:
                 return open(path, mode).read()
@@ -206,7 +214,7 @@ def test_what_libraries_measure_stays_readable(scratch: Path) -> None:
         scratch,
         """
         import resource, decimal
-        apply(Policy(scratch=scratch, keep_fds=[1]))
+        apply(LockdownPolicy(scratch=scratch, keep_fds=[1]))
         import fractions, sqlite3  # from the standard library, after the lockdown
         files = ["/proc/self/maps", "/proc/self/statm", "/proc/self/status", "/proc/cpuinfo", "/dev/urandom"]
         tell([bool(open(path, "rb").read(9)) for path in files] + [resource.getrusage(0).ru_maxrss > 0])
@@ -222,7 +230,7 @@ def test_descriptors_are_closed_and_standard_streams_silenced(scratch: Path) -> 
         """
         pipes = [os.pipe() for _ in range(40)]
         keep = pipes[7][0]
-        apply(Policy(scratch=scratch, keep_fds=[1, keep]))
+        apply(LockdownPolicy(scratch=scratch, keep_fds=[1, keep]))
         still = []
         for fd in range(1000):
             try:
@@ -243,7 +251,7 @@ def test_descriptors_are_closed_and_standard_streams_silenced(scratch: Path) -> 
 def test_descriptors_that_cannot_be_kept_are_refused(scratch: Path, keep: str, error: str) -> None:
     program = f"""
         try:
-            apply(Policy(scratch=scratch, keep_fds={keep}))
+            apply(LockdownPolicy(scratch=scratch, keep_fds={keep}))
         except (OSError, ValueError) as error:
             tell(type(error).__name__)
         """
@@ -253,7 +261,7 @@ def test_descriptors_that_cannot_be_kept_are_refused(scratch: Path, keep: str, e
 def test_missing_scratch_is_refused(tmp_path: Path) -> None:
     program = """
         try:
-            apply(Policy(scratch=scratch, keep_fds=[1]))
+            apply(LockdownPolicy(scratch=scratch, keep_fds=[1]))
         except NotADirectoryError as error:
             tell(str(error))
         """
@@ -266,7 +274,7 @@ def test_limits_hold_and_cannot_be_raised(scratch: Path) -> None:
         scratch,
         """
         import resource
-        apply(Policy(scratch=scratch, keep_fds=[1], cpu_seconds=7, open_files=30, file_bytes=12345))
+        apply(LockdownPolicy(scratch=scratch, keep_fds=[1], cpu_seconds=7, open_files=30, file_bytes=12345))
         names = ["CORE", "CPU", "NOFILE", "FSIZE", "MEMLOCK"]
         tell([resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name in names])
         """,
@@ -281,7 +289,7 @@ def test_number_of_threads(scratch: Path, threads: int) -> None:
         scratch,
         f"""
         import threading
-        report = apply(Policy(scratch=scratch, keep_fds=[1], max_threads={threads}))
+        report = apply(LockdownPolicy(scratch=scratch, keep_fds=[1], max_threads={threads}))
         hold, started = threading.Event(), 0
         try:
             for _ in range(10_000):
@@ -312,7 +320,7 @@ def test_worker_dies_with_its_parent(scratch: Path) -> None:
         if parent == 0:
             me = os.getpid()
             if os.fork() == 0:
-                apply(Policy(scratch=scratch, keep_fds=[writer], parent_pid=me))
+                apply(LockdownPolicy(scratch=scratch, keep_fds=[writer], parent_pid=me))
                 os.write(writer, str(os.getpid()).encode())
                 time.sleep(60)
                 os._exit(0)
@@ -338,7 +346,7 @@ def test_worker_whose_parent_is_already_gone_never_starts(scratch: Path) -> None
         """
         pid = os.fork()
         if pid == 0:
-            apply(Policy(scratch=scratch, parent_pid=os.getppid() + 1))
+            apply(LockdownPolicy(scratch=scratch, parent_pid=os.getppid() + 1))
             os._exit(0)
         tell(os.waitpid(pid, 0)[1])
         """,
@@ -355,7 +363,7 @@ def test_scratch_is_handed_over_but_not_what_it_links_to(scratch: Path, tmp_path
     (scratch / "own").write_text("x")
     detail = _run(
         scratch,
-        "tell([l.detail for l in apply(Policy(scratch=scratch, keep_fds=[1])).layers if l.name == 'user'][0])",
+        "tell({l.name: l.detail for l in apply(LockdownPolicy(scratch=scratch, keep_fds=[1])).layers}['user'])",
     )
     if detail.startswith("user 0"):
         pytest.skip("this root may not change users")
@@ -365,7 +373,9 @@ def test_scratch_is_handed_over_but_not_what_it_links_to(scratch: Path, tmp_path
 
 
 def test_report_names_what_is_missing() -> None:
-    report = LockdownReport((Layer("landlock", UNAVAILABLE, "no Landlock"), Layer("seccomp", APPLIED)))
+    report = LockdownReport(
+        (LockdownLayer("landlock", UNAVAILABLE, "no Landlock"), LockdownLayer("seccomp", APPLIED))
+    )
     assert report.missing == ("descriptors", "user", "no_new_privs", "landlock")
     assert not report.contained
     assert report.state("landlock") == UNAVAILABLE
@@ -375,7 +385,7 @@ def test_report_names_what_is_missing() -> None:
 
 
 def test_policy_comes_from_json() -> None:
-    policy = Policy(**json.loads('{"scratch": "/s", "keep_fds": [3], "memory_bytes": 1}'))
+    policy = LockdownPolicy(**json.loads('{"scratch": "/s", "keep_fds": [3], "memory_bytes": 1}'))
     assert (policy.keep_fds, policy.memory_bytes, policy.parent_pid) == ([3], 1, None)
 
 

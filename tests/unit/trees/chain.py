@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from validator.trees.ensemble import Comparison, Task, TreeEnsemble
+from validator.trees.ensemble import BranchMode, Task, TreeEnsemble
 
 
 def chain(depth: int, **changes: Any) -> TreeEnsemble:
@@ -18,7 +18,7 @@ def chain(depth: int, **changes: Any) -> TreeEnsemble:
         "n_targets": 1,
         "feature": np.zeros(depth, dtype=np.int32),
         "threshold": np.arange(depth, dtype=np.float64),
-        "comparison": np.full(depth, Comparison.LE, dtype=np.uint8),
+        "comparison": np.full(depth, BranchMode.LE, dtype=np.uint8),
         "true_child": (~np.arange(depth)).astype(np.int32),
         "false_child": np.array([*range(1, depth), ~depth], dtype=np.int32),
         "missing_true": np.zeros(depth, dtype=bool),

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from validator.trees.ensemble import (
+    BranchMode,
     CategoryRule,
-    Comparison,
     LabelRule,
     Task,
     Transform,
@@ -88,8 +88,8 @@ def make(kind: Kind, seed: int, *, trees: int = 5, splits: int = 6) -> TreeEnsem
     ]
     set_of = np.full(count, -1, dtype=np.int32)
     set_of[member] = np.arange(len(sets))
-    comparison = np.full(count, Comparison.LT if kind.strict else Comparison.LE, dtype=np.uint8)
-    comparison[member] = Comparison.MEMBER
+    comparison = np.full(count, BranchMode.LT if kind.strict else BranchMode.LE, dtype=np.uint8)
+    comparison[member] = BranchMode.MEMBER
     leaf_value = random.normal(size=(leaves, kind.width))
     if kind.width > 1 and kind.classes:
         leaf_value = np.abs(leaf_value) / np.abs(leaf_value).sum(axis=1, keepdims=True)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.unit.trees import proof_models as models
-from validator.trees.ensemble import Comparison, TreeEnsemble
+from validator.trees.ensemble import BranchMode, TreeEnsemble
 from validator.trees.rows.boundary import KINDS as ROW_KINDS
 from validator.trees.rows.boundary import boundary_rows, plan_boundary
-from validator.trees.rows.knees import covering_rows
+from validator.trees.rows.breakpoints import covering_rows
 from validator.trees.walk import cast_rows, goes_true
 
 KINDS = {kind.name: kind for kind in models.KINDS}
@@ -47,7 +47,7 @@ def test_both_sides_of_each_threshold_are_there() -> None:
     rows = boundary_rows(ensemble, input_dtype="float64")
     both = 0
     for node in range(ensemble.n_nodes):
-        assert ensemble.comparison[node] == Comparison.LE
+        assert ensemble.comparison[node] == BranchMode.LE
         column = rows[:, ensemble.feature[node]]
         cut = ensemble.threshold[node]
         both += bool((column == cut).any() and (column == np.nextafter(cut, np.inf)).any())
@@ -90,8 +90,8 @@ def test_missing_values_only_where_the_model_takes_them() -> None:
 def test_rows_for_other_models_cover_ranges_and_knees() -> None:
     random = np.random.default_rng(0)
     sample = np.stack([random.normal(size=200), random.integers(0, 5, 200).astype(float)], axis=1)
-    knees = [{"column": 0, "values": [0.25, "text"]}, {"column": 1, "values": [2]}]
-    rows = covering_rows(sample, knees=knees, limit=1000)
+    breakpoints = [{"column": 0, "values": [0.25, "text"]}, {"column": 1, "values": [2]}]
+    rows = covering_rows(sample, breakpoints=breakpoints, limit=1000)
     assert len(rows) <= 1000
     assert {0.25, np.nextafter(0.25, 1), np.nextafter(0.25, 0)} <= set(rows[:, 0].tolist())
     assert float(np.nextafter(np.float32(0.25), np.float32(1))) in rows[:, 0]

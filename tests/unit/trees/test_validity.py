@@ -15,8 +15,8 @@ from validator.errors import ConversionError
 from validator.trees import validity
 from validator.trees.ensemble import (
     MAX_DEPTH,
+    BranchMode,
     CategoryRule,
-    Comparison,
     LabelRule,
     LinearLeaves,
     Task,
@@ -31,7 +31,7 @@ def ints(*values: int) -> np.ndarray:
 def members(*values: float, at: tuple[int, ...] | None = None, **changes: Any) -> dict[str, Any]:
     """Every node asks whether the value is in the one set."""
     return {
-        "comparison": np.full(3, Comparison.MEMBER, dtype=np.uint8),
+        "comparison": np.full(3, BranchMode.MEMBER, dtype=np.uint8),
         "category_set": np.zeros(3, dtype=np.int32),
         "set_indptr": np.array((0, len(values)) if at is None else at),
         "set_values": np.array(values),

@@ -20,8 +20,8 @@ from validator.trees.answer_nodes import binary_cut
 from validator.trees.converted import convert_trees
 from validator.trees.ensemble import (
     MAX_DEPTH,
+    BranchMode,
     CategoryRule,
-    Comparison,
     LabelRule,
     Transform,
     TransformKind,
@@ -43,7 +43,7 @@ def category_node(members: list[float], rule: CategoryRule) -> TreeEnsemble:
     return chain(
         1,
         threshold=np.zeros(1),
-        comparison=np.full(1, Comparison.MEMBER, dtype=np.uint8),
+        comparison=np.full(1, BranchMode.MEMBER, dtype=np.uint8),
         category_set=np.zeros(1, dtype=np.int32),
         set_indptr=np.array([0, len(members)]),
         set_values=np.array(members, dtype=np.float64),

@@ -8,9 +8,9 @@ from pathlib import Path
 from validator.baseline.base import Base, NoBase
 from validator.checks.change.behaviour import NotComparableError, contract_changes
 from validator.checks.context import Context
-from validator.checks.draft import Blocked, Draft
 from validator.checks.load.model import Data, Native, load_native, onnx_runtime
 from validator.checks.load.safety import inspect, scan
+from validator.checks.result_builder import Blocked, ResultBuilder
 from validator.errors import ModelError, PreflightError
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, recorded_categories
@@ -51,31 +51,31 @@ class NoVersion:
 
 
 def open_base(context: Context, found: Base | NoBase, data: Data, native: Native) -> BaseVersion | NoVersion:
-    """Load the base version, and say in `draft.change` why there is none, or how the two contracts differ.
+    """Load the base version, and say in `builder.change` why there is none, or how the two contracts differ.
 
     Never fails for the base version's sake: what is wrong with it is told.
     """
-    draft = context.draft
+    builder = context.builder
     if isinstance(found, NoBase):
         status = "unavailable" if found.missing else "none"
-        draft.change = Change.model_validate({"base": found.name, "status": status, "reason": found.reason})
+        builder.change = Change.model_validate({"base": found.name, "status": status, "reason": found.reason})
         return NoVersion(reason=found.reason)
-    draft.change = Change(
+    builder.change = Change(
         base=found.name,
         base_version=found.version,
         origin=found.origin,
         status="unavailable",
         reason="an earlier step failed",
     )
-    if found.sha256 == draft.model.sha256:
-        draft.change = draft.change.model_copy(update={"status": "identical", "reason": ""})
+    if found.sha256 == builder.model.sha256:
+        builder.change = builder.change.model_copy(update={"status": "identical", "reason": ""})
         return NoVersion(reason="the base version is the same file, byte for byte")
-    with draft.stage("base version"):
+    with builder.stage("base version"):
         try:
             return _opened(context, found, data, native)
         except (PreflightError, NotComparableError) as error:
             message = getattr(error, "message", str(error))
-            draft.change = draft.change.model_copy(
+            builder.change = builder.change.model_copy(
                 update={"status": "unavailable", "reason": message[:2_000]}
             )
             return NoVersion(reason=f"{found.name}: {message}"[:2_000], troubled=True)
@@ -86,7 +86,7 @@ def _opened(context: Context, found: Base, data: Data, native: Native) -> BaseVe
     try:
         loaded = None if found.format == "onnx" else load_native(own, inspect(own))
     except Blocked:
-        failed = own.draft.checks[-1]
+        failed = own.builder.checks[-1]
         raise ModelError(
             f"it could not be loaded: {failed.title}: {failed.message}", hint=failed.hint or "see the message"
         ) from None
@@ -102,9 +102,9 @@ def _opened(context: Context, found: Base, data: Data, native: Native) -> BaseVe
     contract = found.contract or _contract(
         context, own, columns, as_categories(known, categories), facts, native
     )
-    if context.draft.change is not None and context.draft.contract is not None:
-        changes = contract_changes(context.draft.contract, contract)[:1_000]
-        context.draft.change = context.draft.change.model_copy(update={"contract_changes": changes})
+    if context.builder.change is not None and context.builder.contract is not None:
+        changes = contract_changes(context.builder.contract, contract)[:1_000]
+        context.builder.change = context.builder.change.model_copy(update={"contract_changes": changes})
     if missing:
         raise NotComparableError(
             f"the base version takes {', '.join(f'`{name}`' for name in missing[:5])}, which the sample lacks; to "
@@ -123,19 +123,19 @@ def _opened(context: Context, found: Base, data: Data, native: Native) -> BaseVe
 
 
 def _own_run(context: Context, found: Base) -> Context:
-    """The stages' context for the base version: the same workshop and settings, a draft that nobody reports."""
+    """The stages' context for the base version: the same pool and settings, a result that nobody reports."""
     model = ModelInfo(
         path=found.name,
-        name=context.draft.model.name,
+        name=context.builder.model.name,
         format=found.format,
         sha256=found.sha256,
         size_bytes=found.size_bytes,
     )
-    draft = Draft(model=model, progress=lambda _stage: None, isolation=context.draft.isolation)
+    builder = ResultBuilder(model=model, progress=lambda _stage: None, isolation=context.builder.isolation)
     file = ModelFile(Path(found.name), found.format, len(found.data), found.sha256)
     settings = context.settings.model_copy(update={"onnx": None})
     return replace(
-        context, settings=settings, file=file, data=found.data, draft=draft, onnx=None, looking=None
+        context, settings=settings, file=file, data=found.data, builder=builder, onnx=None, looking=None
     )
 
 
@@ -175,7 +175,7 @@ def _contract(
     classes, outputs = told.get("classes"), told.get("n_outputs")
     return Contract(
         features=tuple(seen.get(name) or FeatureSpec(name=name, dtype="") for name in columns),
-        task=context.draft.model.task if is_onnx else own.draft.model.task,
+        task=context.builder.model.task if is_onnx else own.builder.model.task,
         classes=tuple(classes) if isinstance(classes, (list, tuple)) else (),
         n_outputs=outputs if isinstance(outputs, int) else 1,
     )

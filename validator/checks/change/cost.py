@@ -11,8 +11,8 @@ from validator.checks import latency
 from validator.checks.change.base_version import BaseVersion, NoVersion
 from validator.checks.context import Context
 from validator.checks.convert import convert
-from validator.checks.draft import Blocked
 from validator.checks.load.model import Data, native_runtime, onnx_runtime
+from validator.checks.result_builder import Blocked
 from validator.errors import PreflightError
 from validator.results import RuntimeLatency, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
@@ -23,7 +23,7 @@ _LOADS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Costed:
+class TimedVersions:
     """Both versions as they ship, to be timed side by side: the same kind of runtime of either.
 
     `base_rows` are the rows with the base version's columns. `onnx` is the base version's ONNX file, if there is one.
@@ -51,20 +51,20 @@ def as_shipped(
     base: BaseVersion | NoVersion,
     data: Data,
     runtimes: Mapping[RuntimeName, WorkerRuntime],
-) -> Costed | str:
+) -> TimedVersions | str:
     """The base version made ready to be timed, converted as the candidate was; or why it cannot be."""
     if isinstance(base, NoVersion):
         return base.reason
-    with context.draft.stage("base version"):
+    with context.builder.stage("base version"):
         try:
             rows = base.rows(data.sample.head(len(data.subject.rows)))
         except PreflightError as error:
             return f"the base version's rows cannot be made: {error.message}"
         onnx = _onnx_of(base, rows) if "onnx" in runtimes else None
     if onnx is not None:
-        return Costed(kind="onnx", base=base, base_rows=rows, onnx=onnx)
+        return TimedVersions(kind="onnx", base=base, base_rows=rows, onnx=onnx)
     if base.kind == "native":
-        return Costed(kind="native", base=base, base_rows=rows, onnx=None)
+        return TimedVersions(kind="native", base=base, base_rows=rows, onnx=None)
     return "this version has no ONNX file to compare with the base version's"
 
 
@@ -79,7 +79,7 @@ def _onnx_of(base: BaseVersion, rows: Table) -> bytes | None:
         return None
 
 
-def begin_timing(context: Context, costed: Costed | str) -> latency.Base | str:
+def begin_timing(context: Context, costed: TimedVersions | str) -> latency.Base | str:
     """What the latency suite compares with: the base version in a fresh worker, or why there is none."""
     if isinstance(costed, str):
         return costed
@@ -90,32 +90,34 @@ def begin_timing(context: Context, costed: Costed | str) -> latency.Base | str:
     return costed.timed(context, runtime)
 
 
-def tell_costs(context: Context, costed: Costed | str) -> None:
-    """Sizes, loading, memory and the latency just measured, base version and candidate, into `draft.change`."""
-    draft = context.draft
-    if isinstance(costed, str) or draft.change is None:
+def tell_costs(context: Context, costed: TimedVersions | str) -> None:
+    """Sizes, loading, memory and the latency just measured, base version and candidate, into `builder.change`."""
+    builder = context.builder
+    if isinstance(costed, str) or builder.change is None:
         return
     found: dict[str, tuple[float | None, float | None]] = {
-        "model file, bytes": (costed.base.base.size_bytes, draft.model.size_bytes)
+        "model file, bytes": (costed.base.base.size_bytes, builder.model.size_bytes)
     }
     if costed.onnx is not None:
-        found["ONNX file, bytes"] = (len(costed.onnx), draft.conversion.onnx_bytes)
+        found["ONNX file, bytes"] = (len(costed.onnx), builder.conversion.onnx_bytes)
     name = "ONNX" if costed.kind == "onnx" else "native"
-    ours: RuntimeLatency | None = draft.latency.onnx if costed.kind == "onnx" else draft.latency.native
-    theirs = draft.latency.base
+    ours: RuntimeLatency | None = builder.latency.onnx if costed.kind == "onnx" else builder.latency.native
+    theirs = builder.latency.base
     if ours is not None and theirs is not None:
         found[f"one row on {name}, median ms"] = (theirs.p50_ms, ours.p50_ms)
         found[f"one row on {name}, p99 ms"] = (theirs.p99_ms, ours.p99_ms)
     try:
         found |= _loading(context, costed, name)
     except PreflightError as error:
-        draft.change = draft.change.model_copy(
-            update={"reason": f"{draft.change.reason} Loading was not compared: {error.message}".strip()}
+        builder.change = builder.change.model_copy(
+            update={"reason": f"{builder.change.reason} Loading was not compared: {error.message}".strip()}
         )
-    draft.change = draft.change.model_copy(update={"costs": found})
+    builder.change = builder.change.model_copy(update={"costs": found})
 
 
-def _loading(context: Context, costed: Costed, name: str) -> dict[str, tuple[float | None, float | None]]:
+def _loading(
+    context: Context, costed: TimedVersions, name: str
+) -> dict[str, tuple[float | None, float | None]]:
     """Both loaded in turn in fresh workers: medians of the time and of the memory that it took."""
     load: tuple[list[float], list[float]] = ([], [])
     memory: tuple[list[float], list[float]] = ([], [])

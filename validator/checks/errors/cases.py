@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from validator.outputs import Outputs, same
 from validator.runtimes.runtime import Runtime
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Table
 
 #: How a scenario ended, the worst first.

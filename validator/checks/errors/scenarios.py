@@ -20,7 +20,7 @@ from validator.checks.errors.cases import (
 )
 from validator.outputs import concatenate, same
 from validator.runtimes.runtime import Runtime
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
 _ROWS = 5

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
-from validator.checks.check import Finding, Subject, failed, not_applicable, passed, result, seen, warned
+from validator.checks.check import CheckOutcome, Subject, failed, not_applicable, passed, result, seen, warned
 from validator.checks.errors.cases import Case, EachFeature, Ending, OutcomeKind
 from validator.checks.errors.scenarios import SCENARIOS, Scenario
 from validator.errors import WorkerError
 from validator.results import CheckResult, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 
 #: Exceptions that say nothing about the input: a library that stumbled rather than refused.
 _STUMBLES = ("SystemError", "SystemExit", "KeyboardInterrupt", "RecursionError", "MemoryError")
@@ -47,7 +47,7 @@ _WHAT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ScenarioOutcome:
     """How one scenario ended on one runtime. `text` is for the report."""
 
     kind: OutcomeKind
@@ -82,7 +82,7 @@ def run(candidates: Mapping[RuntimeName, Candidate], subject: Subject) -> list[C
     return results
 
 
-def _judge(outcome: Outcome, *, caught_by: Outcome | None) -> Finding:
+def _judge(outcome: ScenarioOutcome, *, caught_by: ScenarioOutcome | None) -> CheckOutcome:
     evidence = seen("outcome", outcome.kind)
     if outcome.kind == "inapplicable":
         return not_applicable(outcome.text)
@@ -98,8 +98,8 @@ def _judge(outcome: Outcome, *, caught_by: Outcome | None) -> Finding:
     return failed(message, evidence)
 
 
-def _unguarded(outcome: Outcome) -> Finding:
-    return Finding(
+def _unguarded(outcome: ScenarioOutcome) -> CheckOutcome:
+    return CheckOutcome(
         status="skip",
         message=f"accepted silently: {outcome.text}. Whether the deployment catches it is not known: there is none",
         evidence=(seen("outcome", outcome.kind),),
@@ -107,10 +107,10 @@ def _unguarded(outcome: Outcome) -> Finding:
     )
 
 
-def _outcome(candidate: Candidate, scenario: Scenario, subject: Subject) -> Outcome:
+def _outcome(candidate: Candidate, scenario: Scenario, subject: Subject) -> ScenarioOutcome:
     started = time.perf_counter()
     kind, text = _tried(candidate, scenario, subject)
-    return Outcome(kind=kind, text=text, seconds=time.perf_counter() - started)
+    return ScenarioOutcome(kind=kind, text=text, seconds=time.perf_counter() - started)
 
 
 def _tried(candidate: Candidate, scenario: Scenario, subject: Subject) -> Ending:

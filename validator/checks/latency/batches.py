@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from validator.checks.latency.sampling import Arm, Effort, Pair, sample
+from validator.checks.latency.sampling import Arm, Effort, RatioTarget, sample
 from validator.checks.latency.series import Series
 from validator.errors import PreflightError
 from validator.results import BatchLatency, RuntimeName
 from validator.runtimes.runtime import Runtime
 from validator.table import Table
 
-_PAIR = Pair(slower="native", faster="onnx")
+_PAIR = RatioTarget(slower="native", faster="onnx")
 
 
 @dataclass(kw_only=True)

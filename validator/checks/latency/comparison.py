@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from validator.checks.latency.judging import Limits, read_speed
-from validator.checks.latency.sampling import Arm, Effort, Pair, sample
+from validator.checks.latency.sampling import Arm, Effort, RatioTarget, sample
 from validator.results import Ratio, RuntimeName
 from validator.runtimes.runtime import Runtime
 from validator.table import Table
@@ -37,9 +37,9 @@ class Base:
         return Arm(runtime=self.runtime, rows=self.rows)
 
 
-def pair_of(base: Base, limits: Limits) -> Pair:
+def pair_of(base: Base, limits: Limits) -> RatioTarget:
     """Base time over candidate time: above 1 the candidate is the faster."""
-    return Pair(slower=BASE, faster=base.against, least=limits.least_speed)
+    return RatioTarget(slower=BASE, faster=base.against, least=limits.least_speed)
 
 
 def compare(
@@ -47,7 +47,7 @@ def compare(
 ) -> Ratio | None:
     """Base time over candidate time for one row, from blocks in turn. None when either of them fails."""
     arms = {"candidate": Arm(runtime=candidate, rows=rows), BASE: Arm(runtime=base, rows=base_rows)}
-    pair = Pair(slower=BASE, faster="candidate", least=limits.least_speed)
+    pair = RatioTarget(slower=BASE, faster="candidate", least=limits.least_speed)
     found = sample(arms, [pair], Effort(budget_s=budget_s, confidence=limits.confidence))
     return found.ratio(pair, limits.confidence)
 

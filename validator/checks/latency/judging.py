@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from validator.checks.check import Finding, failed, passed, seen, warned
+from validator.checks.check import CheckOutcome, failed, passed, seen, warned
 from validator.checks.latency.statistics import Reading, read_limit
 from validator.results import Evidence, Ratio, RuntimeLatency
 
@@ -37,7 +37,7 @@ class Limits:
         return 1 / (1 + self.max_slowdown)
 
 
-def judge_single(figures: RuntimeLatency, limits: Limits, *, is_honest: bool, ended: str) -> Finding:
+def judge_single(figures: RuntimeLatency, limits: Limits, *, is_honest: bool, ended: str) -> CheckOutcome:
     """The single-row p99 against its absolute limit."""
     low, high = _bounds(figures)
     limit = f"{limits.single_ms:g} ms"
@@ -96,7 +96,7 @@ def read_speed(ratio: Ratio, least: float) -> Reading:
     return "over" if ratio.high < least else "inconclusive"
 
 
-def judge_speedup(ratio: Ratio, limits: Limits) -> Finding:
+def judge_speedup(ratio: Ratio, limits: Limits) -> CheckOutcome:
     """ONNX against native, measured in turn. Below 5 % nobody can tell."""
     evidence = seen("native / ONNX", round(ratio.value, 3), f">= {_SAME:g}", volatile=True)
     span = f"native/ONNX is {ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
@@ -108,7 +108,7 @@ def judge_speedup(ratio: Ratio, limits: Limits) -> Finding:
     return _undecided(f"inconclusive whether ONNX is slower: {span}", evidence, limits)
 
 
-def judge_base(ratio: Ratio, limits: Limits) -> Finding:
+def judge_base(ratio: Ratio, limits: Limits) -> CheckOutcome:
     """The candidate against the base version, measured in turn in this run. The ratio is base over candidate."""
     slowdown, least, most = (1 / value - 1 for value in (ratio.value, ratio.high, ratio.low))
     evidence = seen("slow-down", round(slowdown, 4), f"<= {limits.max_slowdown:g}", volatile=True)
@@ -121,12 +121,12 @@ def judge_base(ratio: Ratio, limits: Limits) -> Finding:
     return _undecided(f"inconclusive against the base version: {span}", evidence, limits)
 
 
-def _undecided(message: str, evidence: Evidence, limits: Limits) -> Finding:
+def _undecided(message: str, evidence: Evidence, limits: Limits) -> CheckOutcome:
     finding = failed if limits.inconclusive == "fail" else warned
     return finding(message, evidence, hint="raise latency_budget_s, or measure on a quieter machine")
 
 
-def judge_load(figures: RuntimeLatency, limits: Limits) -> Finding:
+def judge_load(figures: RuntimeLatency, limits: Limits) -> CheckOutcome:
     taken = figures.load_ms or 0.0
     evidence = seen("load_ms", round(taken, 3), f"< {limits.load_ms:g}", volatile=True)
     if taken >= limits.load_ms:
@@ -134,7 +134,7 @@ def judge_load(figures: RuntimeLatency, limits: Limits) -> Finding:
     return passed(f"loads within {limits.load_ms:g} ms", evidence)
 
 
-def judge_memory(figures: RuntimeLatency, limits: Limits) -> Finding:
+def judge_memory(figures: RuntimeLatency, limits: Limits) -> CheckOutcome:
     peak, most = (figures.peak_memory_bytes or 0) / 2**20, limits.memory_bytes / 2**20
     evidence = seen("peak_mib", round(peak, 1), f"< {most:.0f}", volatile=True)
     if peak >= most:

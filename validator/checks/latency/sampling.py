@@ -17,7 +17,7 @@ from validator.errors import PreflightError, WorkerError
 from validator.results import Ratio
 from validator.runtimes.runtime import Runtime
 from validator.runtimes.timing import Timing
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Table
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Arm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class RatioTarget:
     """Two arms whose ratio of times, `slower` / `faster`, is to be known, and the least it should be."""
 
     slower: str
@@ -82,7 +82,7 @@ class Sampled:
     resolution_ns: int = 0
     ended: str = ""
 
-    def ratio(self, pair: Pair, confidence: float) -> Ratio | None:
+    def ratio(self, pair: RatioTarget, confidence: float) -> Ratio | None:
         """None where an arm took no part or broke off."""
         if pair.slower not in self.series or pair.faster not in self.series:
             return None
@@ -91,7 +91,7 @@ class Sampled:
 
 
 def sample(
-    arms: Mapping[str, Arm], pairs: Sequence[Pair], effort: Effort, *, rows_per_call: int = 1
+    arms: Mapping[str, Arm], pairs: Sequence[RatioTarget], effort: Effort, *, rows_per_call: int = 1
 ) -> Sampled:
     """Time calls of so many rows on every arm. An arm that raises or dies drops out; the others go on."""
     import numpy as np
@@ -166,7 +166,9 @@ def _repeated(rows: Table, wanted: int, size: int) -> Table:
     return rows.take(np.arange(wanted) % len(rows))
 
 
-def _unsettled(arms: Mapping[str, Arm], pairs: Sequence[Pair], found: Sampled, confidence: float) -> set[str]:
+def _unsettled(
+    arms: Mapping[str, Arm], pairs: Sequence[RatioTarget], found: Sampled, confidence: float
+) -> set[str]:
     """The arms of which more must be known."""
     wanted = set()
     for name, series in found.series.items():

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from validator.checks.check import Finding, Subject, not_applicable, passed, result, run_check
+from validator.checks.check import CheckOutcome, Subject, not_applicable, passed, result, run_check
 from validator.checks.latency import judging
 from validator.checks.latency.batches import measure_batches
 from validator.checks.latency.comparison import BASE, Base, confirmed, pair_of
 from validator.checks.latency.judging import Limits
-from validator.checks.latency.sampling import Arm, Effort, Pair, Sampled, sample
+from validator.checks.latency.sampling import Arm, Effort, RatioTarget, Sampled, sample
 from validator.checks.latency.series import Series
 from validator.errors import PreflightError
 from validator.results import BatchLatency, CheckResult, Latency, Ratio, RuntimeLatency, RuntimeName
@@ -20,7 +20,7 @@ from validator.runtimes.runtime import Runtime
 
 #: Parts of the time budget.
 _FOR_ROWS, _FOR_BATCHES = 0.7, 0.3
-_SPEEDUP = Pair(slower="native", faster="onnx")
+_SPEEDUP = RatioTarget(slower="native", faster="onnx")
 NO_BASE = "no base version to compare with"
 
 
@@ -96,7 +96,7 @@ class Trial:
             checks.append(run_check("latency.batch", name, check))
         return found.batches, checks
 
-    def speedup_finding(self, ratio: Ratio | None) -> Finding:
+    def speedup_finding(self, ratio: Ratio | None) -> CheckOutcome:
         if ratio is not None:
             return judging.judge_speedup(ratio, self.limits)
         return not_applicable("only one runtime took part")
@@ -105,7 +105,7 @@ class Trial:
         ratio = self.sampled.ratio(pair_of(base, self.limits), self.limits.confidence)
         return None if ratio is None else confirmed(ratio, self.subject.rows, base, self.limits)
 
-    def base_finding(self, base: Base | str, ratio: Ratio | None) -> Finding:
+    def base_finding(self, base: Base | str, ratio: Ratio | None) -> CheckOutcome:
         if isinstance(base, str):
             return not_applicable(base)
         if ratio is not None:
@@ -167,5 +167,5 @@ def _raw(runtimes: Mapping[RuntimeName, Runtime]) -> dict[RuntimeName, Runtime]:
     return {name: runtime for name, runtime in runtimes.items() if name in ("native", "onnx")}
 
 
-def _again(error: PreflightError) -> Finding:
+def _again(error: PreflightError) -> CheckOutcome:
     raise error

@@ -8,8 +8,8 @@ from importlib import metadata
 from typing import Any
 
 from validator.checks.context import Context
-from validator.checks.draft import Draft
 from validator.checks.preload import NATIVE, for_the_model
+from validator.checks.result_builder import ResultBuilder
 from validator.environments import build, requirements
 from validator.environments.installer import find_installer
 from validator.environments.interpreter import Interpreter, base, choose, own
@@ -42,7 +42,7 @@ class Installed:
 
 
 def choose_python(
-    settings: Settings, file: ModelFile, draft: Draft, environ: Mapping[str, str]
+    settings: Settings, file: ModelFile, builder: ResultBuilder, environ: Mapping[str, str]
 ) -> Interpreter:
     """The interpreter for the native model, its environment built first where `requirements` are given.
 
@@ -50,7 +50,7 @@ def choose_python(
     """
     if not settings.requirements:
         return choose(settings.python, environ) if settings.python else own()
-    with draft.stage("environment"):
+    with builder.stage("environment"):
         wanted = requirements.read(settings.requirements, file.path if file.format == "mlflow" else None)
         named = settings.python or wanted.python
         place = build.cache_folder(settings.environment_cache, environ)
@@ -63,14 +63,14 @@ def anticipate(context: Context) -> None:
     library = context.format.partition("-")[0]
     if library in _BOOSTERS and not context.python.foreign:
         modules = for_the_model([library], context.settings.allow)
-        context.workshop.zygote(NATIVE, context.python).preload(modules)
+        context.pool.zygote(NATIVE, context.python).preload(modules)
 
 
 def begin_imports(context: Context, report: SafetyReport) -> None:
     """Begin to import what the model needs: once for all workers, or in a foreign environment behind the lockdown."""
     modules = for_the_model(report.preload, context.settings.allow)
     if not context.python.foreign:
-        context.workshop.zygote(NATIVE, context.python).preload(modules)
+        context.pool.zygote(NATIVE, context.python).preload(modules)
         return
     ours = [name for name in modules if not name.startswith("validator.")]
     context.looking = context.start("environment")
@@ -80,7 +80,7 @@ def begin_imports(context: Context, report: SafetyReport) -> None:
 def installed(context: Context, report: SafetyReport) -> Installed:
     """Wait for the imports; then what is there. Raises WorkerError when an environment breaks while imported."""
     if context.looking is None:
-        failed = context.workshop.zygote(NATIVE, context.python).settle()
+        failed = context.pool.zygote(NATIVE, context.python).settle()
         versions = {name: version for name in _distributions(report) if (version := _own_version(name))}
         return Installed(python=context.python, versions=versions, failed=failed)
     try:

@@ -21,7 +21,7 @@ from validator.results import Contract, Task
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
 from validator.runtimes.sample import Sample, split
-from validator.sandbox.workshop import Worker
+from validator.sandbox.worker_pool import Worker
 
 _CLASSIFIERS = ("binary", "multiclass")
 _TASK_HINT = (
@@ -84,10 +84,10 @@ def open_sample(context: Context) -> Sample:
             "no data sample was given",
             hint="give --data, or data = ... in preflight.toml: some hundred real rows",
         )
-    with context.draft.stage("sample"):
-        sample = Sample.open(context.workshop, path, context.settings.ignore)
+    with context.builder.stage("sample"):
+        sample = Sample.open(context.pool, path, context.settings.ignore)
         context.note_isolation(sample.worker)
-        context.workshop.zygote(TOOLS).preload(JUDGING)
+        context.pool.zygote(TOOLS).preload(JUDGING)
         if context.settings.target:
             context.zygote_of("measure").preload(MEASURING)
         return sample
@@ -98,13 +98,13 @@ def load_native(context: Context, report: SafetyReport, *, asked: bool = True) -
 
     Without rows that it will be `asked`, it is loaded once alone, by the worker that exports it.
     """
-    draft = context.draft
-    with draft.stage("load native"):
-        with draft.guarding("load.versions"):
+    builder = context.builder
+    with builder.stage("load native"):
+        with builder.guarding("load.versions"):
             there = installed(context, report)
             context.converts_there = context.python.foreign and bool(there.version("skl2onnx"))
             apart = judge_versions(context, report, there)
-        with draft.guarding("load.model", "native"), _explained_by(apart):
+        with builder.guarding("load.model", "native"), _explained_by(apart):
             runtime = native_runtime(context) if asked else None
             exporter = context.start("export", options=context.load_options())
             exporter.call("load", [context.data])
@@ -118,11 +118,11 @@ def load_native(context: Context, report: SafetyReport, *, asked: bool = True) -
         f"{facts['model_class']} loads in its own library",
         seen("class", facts["model_class"]),
     )
-    draft.add(result("load.model", "native", loaded))
-    draft.model = draft.model.model_copy(
+    builder.add(result("load.model", "native", loaded))
+    builder.model = builder.model.model_copy(
         update={
             "framework": str(facts["library"])[:1000],
-            "framework_version": draft.packages.get(str(facts["library"]), ""),
+            "framework_version": builder.packages.get(str(facts["library"]), ""),
             "model_class": str(facts["model_class"])[:1000],
             "task": _task(context, facts),
             "n_features": facts["n_features"],
@@ -182,7 +182,7 @@ def agreed_task(context: Context, own: Task, model: str) -> Task:
 
 def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
     """Check `load.sample`: the sample's columns against the model's. Raises SampleError when they do not fit."""
-    settings, draft = context.settings, context.draft
+    settings, builder = context.settings, context.builder
     fixed = [feature.name for feature in settings.contract.features]
     known = contracts.respelt(facts.get("feature_names") or fixed or None, sample.names)
     apart = [*settings.slices, *([settings.group] if settings.group else [])]
@@ -220,14 +220,14 @@ def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
         )
     else:
         finding = passed(f"{len(features)} features, {len(head)} rows at hand")
-    draft.add(result("load.sample", "", finding))
-    draft.contract = infer_contract(context, observer, facts)
+    builder.add(result("load.sample", "", finding))
+    builder.contract = infer_contract(context, observer, facts)
     return Data(
         sample=sample,
         features=features,
         categories=categories,
         observer=observer,
-        subject=Subject(contract=draft.contract, rows=rows),
+        subject=Subject(contract=builder.contract, rows=rows),
     )
 
 
@@ -236,7 +236,7 @@ def infer_contract(context: Context, observer: contracts.Observer, facts: dict[s
     fixed = context.settings.contract.model_dump(exclude_defaults=True)
     return contracts.make_contract(
         observer.features,
-        task=context.draft.model.task,
+        task=context.builder.model.task,
         classes=tuple(facts.get("classes") or ()),
         n_outputs=int(facts.get("n_outputs") or 1),
         sums_to_one=facts.get("sums_to_one") is not False,

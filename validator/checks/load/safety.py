@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from validator.checks.check import Finding, failed, passed, result, seen, warned
+from validator.checks.check import CheckOutcome, failed, passed, result, seen, warned
 from validator.checks.context import Context
 from validator.checks.load.environment import anticipate, begin_imports
 from validator.checks.preload import READING, TOOLS
@@ -10,7 +10,7 @@ from validator.errors import UnsafeModelError
 from validator.model.safety import SafetyReport
 from validator.results import Evidence
 from validator.runtimes import replies
-from validator.sandbox.workshop import Worker
+from validator.sandbox.worker_pool import Worker
 from validator.settings.table import Settings
 
 _SHOWN = 10
@@ -18,8 +18,8 @@ _SHOWN = 10
 
 def inspect(context: Context) -> SafetyReport:
     """Checks `load.file` and `load.safety`. Blocks when the file may not be loaded, else begins to import for it."""
-    draft, file = context.draft, context.file
-    draft.add(
+    builder, file = context.builder, context.file
+    builder.add(
         result(
             "load.file",
             "",
@@ -30,17 +30,17 @@ def inspect(context: Context) -> SafetyReport:
             ),
         )
     )
-    with draft.stage("scan"), draft.guarding("load.safety"):
+    with builder.stage("scan"), builder.guarding("load.safety"):
         worker = _scanner(context, context.format)
         anticipate(context)
         if context.settings.data:
-            context.workshop.zygote(TOOLS).preload(READING)
+            context.pool.zygote(TOOLS).preload(READING)
         report = replies.safety_report(worker.call("scan", [context.data]).result, "scan")
         finding = _judge(report, context, worker)
         worker.close()
     if finding.status in ("fail", "error"):
-        draft.block("load.safety", finding)
-    draft.add(result("load.safety", "", finding))
+        builder.block("load.safety", finding)
+    builder.add(result("load.safety", "", finding))
     begin_imports(context, report)
     return report
 
@@ -58,7 +58,7 @@ def scan(context: Context, data: bytes, format: str) -> None:
         raise UnsafeModelError(f"refused: {report.findings[0]}", hint=report.findings[0].hint)
 
 
-def _judge(report: SafetyReport, context: Context, worker: Worker) -> Finding:
+def _judge(report: SafetyReport, context: Context, worker: Worker) -> CheckOutcome:
     settings = context.settings
     if not worker.contained and _insists(settings, context):
         missing = ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")

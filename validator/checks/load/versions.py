@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from importlib import metadata
 
-from validator.checks.check import Finding, failed, passed, result, seen, warned
+from validator.checks.check import CheckOutcome, failed, passed, result, seen, warned
 from validator.checks.context import Context
-from validator.checks.draft import Blocked
 from validator.checks.load.environment import Installed
+from validator.checks.result_builder import Blocked
 from validator.environments import mlflow
 from validator.model.file import ModelFile
 from validator.model.safety import SafetyReport
@@ -27,18 +27,18 @@ def judge_versions(context: Context, report: SafetyReport, installed: Installed)
 
     Blocks when the model's libraries cannot be imported: nothing could follow.
     """
-    draft = context.draft
+    builder = context.builder
     recorded = recorded_versions(context.file, report)
     asked = {name.split(".")[0] for name in report.preload} | set(recorded)
     found = {name: version for name in sorted(asked) if (version := installed.version(name))}
     own = {name: version for name in _ENVIRONMENT if (version := _own_version(name))}
-    draft.packages |= own
+    builder.packages |= own
     if context.python.foreign:
-        draft.packages |= {"native Python": installed.python.release, "numpy": installed.version("numpy")}
-    draft.packages |= found
+        builder.packages |= {"native Python": installed.python.release, "numpy": installed.version("numpy")}
+    builder.packages |= found
     apart = mismatch(recorded, installed) if context.format != "onnx" else ""
     finding = _judge(context, recorded, found, installed, apart)
-    draft.add(result("load.versions", "", finding))
+    builder.add(result("load.versions", "", finding))
     if installed.failed:
         raise Blocked
     return apart
@@ -91,7 +91,7 @@ def _own_version(distribution: str) -> str:
 
 def _judge(
     context: Context, recorded: Mapping[str, str], found: Mapping[str, str], installed: Installed, apart: str
-) -> Finding:
+) -> CheckOutcome:
     if installed.failed and apart:
         name, why = next(iter(installed.failed.items()))
         return failed(f"{apart}, where {name} cannot be imported: {why}", hint=_remedy(context, recorded))
@@ -114,7 +114,7 @@ def _judge(
     return passed(", ".join(_told(name, version) for name, version in recorded.items()), *evidence)
 
 
-def _missing(context: Context, installed: Installed) -> Finding:
+def _missing(context: Context, installed: Installed) -> CheckOutcome:
     name, why = next(iter(installed.failed.items()))
     package = name.split(".")[0]
     if package == "validator":

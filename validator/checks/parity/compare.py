@@ -38,7 +38,7 @@ class Flip:
 
 
 @dataclass(kw_only=True)
-class Comparison:
+class OutputDifferences:
     """Differences so far. `tolerance` is relative to the native value's size, at least one."""
 
     tolerance: float

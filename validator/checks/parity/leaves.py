@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from validator.checks.check import Finding, failed, not_applicable, passed, seen
-from validator.checks.parity.compare import Comparison, in_words
+from validator.checks.check import CheckOutcome, failed, not_applicable, passed, seen
+from validator.checks.parity.compare import OutputDifferences, in_words
 from validator.outputs import Outputs
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.packing import pack_table
-from validator.sandbox.workshop import Reply, Worker
+from validator.sandbox.worker_pool import Worker, WorkerAnswer
 from validator.table import Table
 
 _WORK = 20_000_000
@@ -43,7 +43,7 @@ class Inside:
     by_library: bool = True
     leaf_mismatches: int | None = None
     first_mismatch: str = ""
-    raw: Comparison | None = None
+    raw: OutputDifferences | None = None
 
     @property
     def max_raw_diff(self) -> float | None:
@@ -54,7 +54,7 @@ class Inside:
         return None if self.raw is None else self.raw.max_ulp_diff
 
 
-def marked_from(reply: Reply, load: Callable[[bytes], WorkerRuntime]) -> Marked:
+def marked_from(reply: WorkerAnswer, load: Callable[[bytes], WorkerRuntime]) -> Marked:
     """From what the judging worker made; `load` starts ONNX Runtime with a file."""
     arrays, parts = list(reply.arrays), list(reply.result["parts"])
     if "leaves" not in parts:
@@ -86,7 +86,7 @@ def compare_inside(
             _compare(found, rows, told, marked)
 
 
-def _told(call: Callable[..., Reply], op: str, rows: Table, marked: Marked) -> dict[str, Any]:
+def _told(call: Callable[..., WorkerAnswer], op: str, rows: Table, marked: Marked) -> dict[str, Any]:
     meta, arrays = pack_table(rows)
     reply = call(op, [*arrays, *marked.values], table=meta, columns=len(arrays))
     return dict(zip(reply.result["told"], reply.arrays, strict=True))
@@ -100,7 +100,7 @@ def _compare(found: Inside, rows: Table, told: dict[str, Any], marked: Marked) -
             found.first_mismatch = in_words(rows, int(different.argmax()))
         found.leaf_mismatches = (found.leaf_mismatches or 0) + int(different.sum())
     if "raw" in told and marked.raw is not None:
-        found.raw = found.raw or Comparison(tolerance=found.tolerance)
+        found.raw = found.raw or OutputDifferences(tolerance=found.tolerance)
         score = marked.raw.predict(rows).score
         found.raw.add_rows(rows, Outputs(score=_flat(told["raw"])), Outputs(score=_flat(score)))
     found.rows += len(rows)
@@ -110,7 +110,7 @@ def _flat(scores: Any) -> Any:
     return scores[:, 0] if scores.ndim == 2 and scores.shape[1] == 1 else scores
 
 
-def judge_inside(found: Inside) -> Finding:
+def judge_inside(found: Inside) -> CheckOutcome:
     """As a finding: other leaves fail, and so do raw scores beyond the tolerance."""
     if found.leaf_mismatches is None and found.raw is None:
         return not_applicable("neither leaves nor raw scores can be told apart in this model or ONNX file")

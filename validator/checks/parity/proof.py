@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from validator.checks.check import Finding, failed, not_applicable, passed, result, run_check, seen
+from validator.checks.check import CheckOutcome, failed, not_applicable, passed, result, run_check, seen
 from validator.checks.context import Context
 from validator.checks.convert import Converted
 from validator.checks.load.model import Native
-from validator.checks.parity.compare import Comparison, in_words
+from validator.checks.parity.compare import OutputDifferences, in_words
 from validator.results import Evidence
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.packing import unpack_table
-from validator.sandbox.workshop import Raised, Worker
+from validator.sandbox.worker_pool import Raised, Worker
 from validator.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class ProofReply:
     """What the judging worker found: `proved`, `different` or `unproved`.
 
     `bound` is on raw scores and `output_bound` on outputs, over all inputs; None where rounding has no bound.
@@ -43,25 +43,25 @@ class Judge:
     """The worker that knows the model's trees, if it has any, and what it proved."""
 
     worker: Worker
-    proof: Proof | None
+    proof: ProofReply | None
 
 
 def prove(context: Context, native: Native, converted: Converted, names: Sequence[str]) -> Judge:
     """Check `parity.proof`. Not applicable where the model is not made of trees alone: then it is measured."""
-    draft = context.draft
+    builder = context.builder
     worker = context.start("judge")
     export = converted.export
     if not export.has_trees or converted.method == "skl2onnx":
-        draft.add(result("parity.proof", "", not_applicable("not made of trees alone, so it is measured")))
+        builder.add(result("parity.proof", "", not_applicable("not made of trees alone, so it is measured")))
         return Judge(worker=worker, proof=None)
-    kept: list[Proof] = []
+    kept: list[ProofReply] = []
 
-    def check() -> Finding:
+    def check() -> CheckOutcome:
         worker.call("trees", export.arrays, **export.args())
         reply = worker.call("prove", [converted.onnx], names=list(names))
         told = dict(reply.result)
         row = told.pop("row")
-        proof = Proof(**told, row=None if row is None else unpack_table(row, reply.arrays))
+        proof = ProofReply(**told, row=None if row is None else unpack_table(row, reply.arrays))
         kept.append(proof)
         finding = _judge(proof, given=converted.method == "none")
         if proof.row is None:
@@ -70,12 +70,12 @@ def prove(context: Context, native: Native, converted: Converted, names: Sequenc
             finding, evidence=(*finding.evidence, *_shown(proof.row, native.runtime, converted.runtime))
         )
 
-    with draft.stage("prove"):
-        draft.add(run_check("parity.proof", "", check))
+    with builder.stage("prove"):
+        builder.add(run_check("parity.proof", "", check))
     return Judge(worker=worker, proof=kept[0] if kept else None)
 
 
-def _judge(proof: Proof, *, given: bool) -> Finding:
+def _judge(proof: ProofReply, *, given: bool) -> CheckOutcome:
     if proof.proved:
         bound = (
             "without a bound on rounding"
@@ -107,7 +107,7 @@ def _shown(row: Table, native: WorkerRuntime, onnx: WorkerRuntime) -> list[Evide
         told = {name: array.reshape(-1).tolist() for name, array in answers[-1].present.items()}
         evidence.append(seen(f"{runtime.name} answers", str(told)[:1_000]))
     if len(answers) == 2:
-        comparison = Comparison(tolerance=0.0)
+        comparison = OutputDifferences(tolerance=0.0)
         comparison.add(answers[0], answers[1], 1)
         evidence.append(seen("difference", comparison.max_abs_diff, "0"))
         evidence.append(seen("label flips", comparison.label_flips, "0"))

@@ -7,13 +7,22 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from validator.checks.check import Finding, Subject, failed, not_applicable, passed, result, run_check, seen
-from validator.checks.parity.compare import Comparison
+from validator.checks.check import (
+    CheckOutcome,
+    Subject,
+    failed,
+    not_applicable,
+    passed,
+    result,
+    run_check,
+    seen,
+)
+from validator.checks.parity.compare import OutputDifferences
 from validator.errors import WorkerError
 from validator.outputs import Outputs
 from validator.results import CheckResult
 from validator.runtimes.runtime import WorkerRuntime
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
 Sink = Callable[[Table, Outputs, Outputs], None]
@@ -24,7 +33,7 @@ UNSEEN = "preflight: never seen"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class RuntimePair:
     """Both runtimes of one model, and how far apart they may be."""
 
     native: WorkerRuntime
@@ -63,13 +72,13 @@ class Pair:
         sink: Sink | None = None,
         *,
         is_asking: Callable[[], bool] = lambda: False,
-    ) -> Comparison:
+    ) -> OutputDifferences:
         """All tables, one after the other; `sink` sees each with both answers.
 
         The runtimes already work on the next table while the answers to one are looked at, except where `is_asking`
         says that `sink` will ask them for something of its own.
         """
-        comparison = Comparison(tolerance=self.tolerance)
+        comparison = OutputDifferences(tolerance=self.tolerance)
         for rows, native, onnx in self._answered(tables, is_asking):
             comparison.add_rows(rows, native, onnx)
             if sink is not None:
@@ -123,7 +132,7 @@ def accepted(native: WorkerRuntime, tables: Iterable[Table]) -> tuple[list[Table
     return kept, refused
 
 
-def judge(comparison: Comparison, what: str) -> Finding:
+def judge(comparison: OutputDifferences, what: str) -> CheckOutcome:
     """A comparison as a finding: the differences, what was allowed, and the worst row."""
     evidence = [
         seen("rows", comparison.rows),
@@ -146,7 +155,7 @@ def judge(comparison: Comparison, what: str) -> Finding:
     return passed(f"{comparison.rows} {what} agree", *evidence)
 
 
-def labels(comparisons: Iterable[Comparison], applicable: bool) -> CheckResult:
+def labels(comparisons: Iterable[OutputDifferences], applicable: bool) -> CheckResult:
     """Every label of every comparison, ties included."""
     found = list(comparisons)
     if not applicable:
@@ -168,11 +177,11 @@ def labels(comparisons: Iterable[Comparison], applicable: bool) -> CheckResult:
     return result("parity.labels", "", passed(f"{rows} labels, none differs", seen("label flips", 0, "0")))
 
 
-def missing_values(pair: Pair, subject: Subject) -> tuple[CheckResult, Comparison | None]:
+def missing_values(pair: RuntimePair, subject: Subject) -> tuple[CheckResult, OutputDifferences | None]:
     """Rows of the sample with a missing value in one feature after the other, then in all at once."""
-    kept: list[Comparison] = []
+    kept: list[OutputDifferences] = []
 
-    def check() -> Finding:
+    def check() -> CheckOutcome:
         rows = subject.head(1)
         if not any(column.values.dtype.kind == "f" for column in rows.columns):
             return not_applicable("no feature can hold NaN")
@@ -226,11 +235,11 @@ def _with_missing(rows: Table, names: Iterable[str]) -> Table:
     )
 
 
-def unseen_categories(pair: Pair, subject: Subject) -> tuple[CheckResult, Comparison | None]:
+def unseen_categories(pair: RuntimePair, subject: Subject) -> tuple[CheckResult, OutputDifferences | None]:
     """Rows with a value that training never saw, in one text or category column after the other."""
-    kept: list[Comparison] = []
+    kept: list[OutputDifferences] = []
 
-    def check() -> Finding:
+    def check() -> CheckOutcome:
         rows = subject.head(200)
         columns = [column for column in rows.columns if not column.is_numeric]
         if not columns:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from validator.checks.change.companion import Companion
+from validator.checks.change.baseline_runner import BaselineRunner
 from validator.checks.load.model import Data
 from validator.checks.parity.casting import CastEffect
 from validator.checks.quality.measuring import Measuring
@@ -27,7 +27,7 @@ class Reading:
 
     data: Data
     measuring: Measuring
-    companion: Companion | None = None
+    base_runner: BaselineRunner | None = None
     cast: CastEffect | None = None
     n_outputs: int | None = None
     _open: deque[tuple[Table, Any]] = field(default_factory=deque)
@@ -36,8 +36,8 @@ class Reading:
         """The model's columns of every batch. The base version is asked for it at the same time."""
         for table, rows, truth in self.data.batches(limit, target):
             self.data.observer.observe(rows)
-            if self.companion is not None:
-                self.companion.ask(table)
+            if self.base_runner is not None:
+                self.base_runner.ask(table)
             self._open.append((table, truth))
             yield rows
 
@@ -54,8 +54,8 @@ class Reading:
         if native.prediction is not None:
             self.n_outputs = native.prediction.shape[1] if native.prediction.ndim == 2 else 1
         base = None
-        if self.companion is not None:
-            alike = native if self.companion.version.kind == "native" else onnx
-            base = self.companion.answer(alike, len(rows))
+        if self.base_runner is not None:
+            alike = native if self.base_runner.version.kind == "native" else onnx
+            base = self.base_runner.answer(alike, len(rows))
         if truth is not None:
             self.measuring.add(table, truth, onnx, base)

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from validator.checks.change.base_version import BaseVersion, NoVersion
-from validator.checks.change.companion import Companion
+from validator.checks.change.baseline_runner import BaselineRunner
 from validator.checks.check import Subject, not_applicable, run_check, seen
 from validator.checks.context import Context
 from validator.checks.convert import Converted
 from validator.checks.load.model import Data, Native, infer_contract, onnx_runtime
 from validator.checks.parity import rows as parity
 from validator.checks.parity.casting import CastEffect
-from validator.checks.parity.compare import Comparison
+from validator.checks.parity.compare import OutputDifferences
 from validator.checks.parity.leaves import Inside, compare_inside, judge_inside, marked_from
 from validator.checks.parity.proof import Judge
 from validator.checks.parity.sample_pass import Reading
@@ -22,7 +22,7 @@ from validator.checks.quality.measuring import Measuring, judge_quality
 from validator.outputs import Outputs
 from validator.results import Parity
 from validator.sandbox.packing import pack_table, unpack_table
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 from validator.table import Table
 
 _BATCH_ROWS = 16_384
@@ -40,55 +40,55 @@ def judge_parity(
 ) -> None:
     """Checks `parity.*` but the proof, and `quality.*`; completes the contract with the whole sample's ranges.
 
-    The base version, if there is one, is asked the same rows, and `draft.change` told what that showed.
+    The base version, if there is one, is asked the same rows, and `builder.change` told what that showed.
     """
-    draft = context.draft
+    builder = context.builder
     tolerance = _tolerance(context, native, converted, judge, data)
-    pair = parity.Pair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
+    pair = parity.RuntimePair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
     single = converted.input_dtype == "float32"
     cast = CastEffect(native=native.runtime, tolerance=tolerance.value) if single else None
-    comparisons: list[Comparison] = []
+    comparisons: list[OutputDifferences] = []
     base = base or NoVersion(reason="no base version to compare with")
     reading = _reading(context, data, base, cast)
-    with draft.stage("sample parity"):
+    with builder.stage("sample parity"):
         check = run_check("parity.sample", "", lambda: _on_sample(context, pair, reading, comparisons))
-        draft.add(check)
+        builder.add(check)
         native.facts["n_outputs"] = reading.n_outputs or native.facts.get("n_outputs")
-        draft.contract = infer_contract(context, data.observer, native.facts)
-        data.subject = Subject(contract=draft.contract, rows=data.subject.rows)
-    with draft.stage("boundary parity"):
-        knees = native.facts.get("knees") or []
+        builder.contract = infer_contract(context, data.observer, native.facts)
+        data.subject = Subject(contract=builder.contract, rows=data.subject.rows)
+    with builder.stage("boundary parity"):
+        breakpoints = native.facts.get("breakpoints") or []
         edges: list[Table] = []
-        draft.add(
+        builder.add(
             run_check(
                 "parity.boundary",
                 "",
-                lambda: _on_boundary(context, pair, judge, knees, data, comparisons, edges),
+                lambda: _on_boundary(context, pair, judge, breakpoints, data, comparisons, edges),
             )
         )
         inside = Inside(tolerance=tolerance.value)
         tables = [data.subject.head(_INSIDE_ROWS), *edges]
-        draft.add(
+        builder.add(
             run_check("parity.leaves", "", lambda: _inside(context, pair, converted, judge, tables, inside))
         )
         for special in (parity.missing_values, parity.unseen_categories):
             outcome, comparison = special(pair, data.subject)
-            draft.add(outcome)
+            builder.add(outcome)
             comparisons += [comparison] if comparison is not None else []
-    draft.add(parity.labels(comparisons, draft.model.task in ("binary", "multiclass", "outlier")))
-    draft.parity = _summed(comparisons, judge, tolerance, inside, cast)
-    with draft.stage("quality"):
-        if reading.companion is not None and draft.change is not None:
-            draft.change = reading.companion.tell(draft.change)
-        judge_quality(context, reading.measuring, base, reading.companion)
+    builder.add(parity.labels(comparisons, builder.model.task in ("binary", "multiclass", "outlier")))
+    builder.parity = _summed(comparisons, judge, tolerance, inside, cast)
+    with builder.stage("quality"):
+        if reading.base_runner is not None and builder.change is not None:
+            builder.change = reading.base_runner.tell(builder.change)
+        judge_quality(context, reading.measuring, base, reading.base_runner)
 
 
 def _reading(context: Context, data: Data, base: BaseVersion | NoVersion, cast: CastEffect | None) -> Reading:
-    contract = context.draft.contract
-    companion = (
-        Companion.of(base, contract) if isinstance(base, BaseVersion) and contract is not None else None
+    contract = context.builder.contract
+    base_runner = (
+        BaselineRunner.of(base, contract) if isinstance(base, BaseVersion) and contract is not None else None
     )
-    return Reading(data=data, measuring=Measuring.begin(context, base), companion=companion, cast=cast)
+    return Reading(data=data, measuring=Measuring.begin(context, base), base_runner=base_runner, cast=cast)
 
 
 def _tolerance(context: Context, native: Native, converted: Converted, judge: Judge, data: Data) -> Tolerance:
@@ -103,7 +103,9 @@ def _tolerance(context: Context, native: Native, converted: Converted, judge: Ju
     return tolerance_for(converted.method, converted.input_dtype, chosen, single=single, native=dtype)
 
 
-def _on_sample(context: Context, pair: parity.Pair, reading: Reading, kept: list[Comparison]) -> Any:
+def _on_sample(
+    context: Context, pair: parity.RuntimePair, reading: Reading, kept: list[OutputDifferences]
+) -> Any:
     tables = reading.tables(context.settings.sample_rows, context.settings.target)
     comparison = pair.compare(tables, reading.take, is_asking=lambda: reading.asks_again)
     kept.append(comparison)
@@ -114,14 +116,14 @@ def _on_sample(context: Context, pair: parity.Pair, reading: Reading, kept: list
 
 def _on_boundary(
     context: Context,
-    pair: parity.Pair,
+    pair: parity.RuntimePair,
     judge: Judge,
-    knees: list[Any],
+    breakpoints: list[Any],
     data: Data,
-    kept: list[Comparison],
+    kept: list[OutputDifferences],
     edges: list[Table],
 ) -> Any:
-    """Rows at the model's own thresholds if it has trees, else at its knees and across its features' ranges.
+    """Rows at the model's own thresholds if it has trees, else at its breakpoints and across its features' ranges.
 
     Text and category columns keep values that they have in the sample or in the model. `edges` gets the rows.
     """
@@ -131,7 +133,7 @@ def _on_boundary(
         arrays,
         table=meta,
         limit=context.settings.boundary_rows,
-        knees=knees,
+        breakpoints=breakpoints,
         input_dtype=pair.onnx.facts["input_dtype"],
     )
     rows = unpack_table(reply.result["table"], reply.arrays)
@@ -154,7 +156,7 @@ def _on_boundary(
 
 def _inside(
     context: Context,
-    pair: parity.Pair,
+    pair: parity.RuntimePair,
     converted: Converted,
     judge: Judge,
     tables: list[Table],
@@ -168,7 +170,11 @@ def _inside(
 
 
 def _summed(
-    comparisons: list[Comparison], judge: Judge, tolerance: Tolerance, inside: Inside, cast: CastEffect | None
+    comparisons: list[OutputDifferences],
+    judge: Judge,
+    tolerance: Tolerance,
+    inside: Inside,
+    cast: CastEffect | None,
 ) -> Parity:
     proof = judge.proof
     proved = proof is not None and proof.proved

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from validator.checks.check import Finding, failed, not_applicable, passed, seen, warned
+from validator.checks.check import CheckOutcome, failed, not_applicable, passed, seen, warned
 from validator.results import Evidence, MetricResult, Task
 from validator.worker.quality import HIGHER_IS_BETTER, METRICS
 
 _SHOWN = 100
 
 
-def needs_answers(target: str | None, group: str | None, task: Task) -> Finding | None:
+def needs_answers(target: str | None, group: str | None, task: Task) -> CheckOutcome | None:
     """Why quality cannot be measured; None when it can."""
     if target is None:
         return not_applicable("the sample's true answer is not named; set `target` to measure quality")
@@ -32,7 +32,7 @@ def key(metric: MetricResult) -> str:
     return f"{metric.name}[{metric.slice}]" if metric.slice else metric.name
 
 
-def judge_limits(metrics: Sequence[MetricResult], limits: Mapping[str, float]) -> Finding:
+def judge_limits(metrics: Sequence[MetricResult], limits: Mapping[str, float]) -> CheckOutcome:
     """Each limited metric on its right side: at least for scores, at most for losses and errors."""
     found = {key(metric): metric for metric in metrics}
     evidence = [
@@ -52,7 +52,9 @@ def judge_limits(metrics: Sequence[MetricResult], limits: Mapping[str, float]) -
     return passed("within the limits" if limits else "measured; no limits are set", *evidence)
 
 
-def judge_base(metrics: Sequence[MetricResult], losses: Mapping[str, float], *, inconclusive: str) -> Finding:
+def judge_base(
+    metrics: Sequence[MetricResult], losses: Mapping[str, float], *, inconclusive: str
+) -> CheckOutcome:
     """The candidate's metrics against the base version's: `losses` is how much worse each may be."""
     found = {key(metric): metric for metric in metrics}
     evidence = [
@@ -88,7 +90,7 @@ def judge_base(metrics: Sequence[MetricResult], losses: Mapping[str, float], *, 
     return passed("no worse than the base version" if not losses else "within the allowed loss", *evidence)
 
 
-def without_base(reason: str, losses: Mapping[str, float], *, troubled: bool) -> Finding:
+def without_base(reason: str, losses: Mapping[str, float], *, troubled: bool) -> CheckOutcome:
     """No comparison. A base version that is there and cannot be asked warns, and breaks a limit set on it."""
     if not troubled:
         return not_applicable(reason)
@@ -104,7 +106,7 @@ def without_base(reason: str, losses: Mapping[str, float], *, troubled: bool) ->
 
 def _unknown(
     found: Mapping[str, MetricResult], limits: Mapping[str, float], evidence: Sequence[Evidence]
-) -> Finding | None:
+) -> CheckOutcome | None:
     unknown = sorted(set(limits) - set(found))
     if not unknown:
         return None

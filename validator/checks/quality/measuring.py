@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from validator.checks.change.base_version import BaseVersion, NoVersion
-from validator.checks.change.companion import Companion
-from validator.checks.check import Finding, failed, not_applicable, result
+from validator.checks.change.baseline_runner import BaselineRunner
+from validator.checks.check import CheckOutcome, failed, not_applicable, result
 from validator.checks.context import Context
 from validator.checks.quality.judging import judge_base, judge_limits, needs_answers, without_base
 from validator.errors import PreflightError
 from validator.outputs import Outputs
 from validator.results import MetricResult
-from validator.sandbox.workshop import Worker
+from validator.sandbox.worker_pool import Worker
 from validator.table import Table
 
 
@@ -24,7 +24,7 @@ class Measuring:
     `unable` says why nothing is measured, `error` what went wrong on the way.
     """
 
-    unable: Finding | None
+    unable: CheckOutcome | None
     worker: Worker | None = None
     slices: tuple[str, ...] = ()
     group: str | None = None
@@ -36,7 +36,7 @@ class Measuring:
 
     @classmethod
     def begin(cls, context: Context, base: BaseVersion | NoVersion) -> Measuring:
-        settings, task, contract = context.settings, context.draft.model.task, context.draft.contract
+        settings, task, contract = context.settings, context.builder.model.task, context.builder.contract
         unable = needs_answers(settings.target, settings.group, task)
         if unable is not None or contract is None:
             return cls(unable=unable or not_applicable("the model has no contract"))
@@ -133,33 +133,35 @@ def _measurable(answer: Outputs) -> bool:
 
 
 def judge_quality(
-    context: Context, measuring: Measuring, base: BaseVersion | NoVersion, companion: Companion | None
+    context: Context, measuring: Measuring, base: BaseVersion | NoVersion, base_runner: BaselineRunner | None
 ) -> None:
     """Checks `quality.limits` and `quality.base`."""
-    draft, settings = context.draft, context.settings
-    compared = companion is not None and not companion.problem
+    builder, settings = context.builder, context.settings
+    compared = base_runner is not None and not base_runner.problem
     unable = measuring.unable
     if unable is None:
         try:
-            draft.quality = measuring.end(compare=compared)
+            builder.quality = measuring.end(compare=compared)
         except PreflightError as error:
-            draft.add(result("quality.limits", "", failed(error.message, hint=error.hint)))
-            draft.add(result("quality.base", "", failed("quality could not be measured: see quality.limits")))
+            builder.add(result("quality.limits", "", failed(error.message, hint=error.hint)))
+            builder.add(
+                result("quality.base", "", failed("quality could not be measured: see quality.limits"))
+            )
             return
-        unable = None if draft.quality else not_applicable("no row has both a true answer and an answer")
-    limits = judge_limits(draft.quality, settings.quality) if unable is None or settings.quality else unable
-    draft.add(result("quality.limits", "", limits))
+        unable = None if builder.quality else not_applicable("no row has both a true answer and an answer")
+    limits = judge_limits(builder.quality, settings.quality) if unable is None or settings.quality else unable
+    builder.add(result("quality.limits", "", limits))
     if isinstance(base, NoVersion):
         trouble = without_base(base.reason, settings.max_quality_loss, troubled=base.troubled)
     elif not compared or (unable is None and not measuring.paired):
         reason = (
-            companion.problem
-            if companion is not None and companion.problem
+            base_runner.problem
+            if base_runner is not None and base_runner.problem
             else "its answers have no such metrics"
         )
         trouble = without_base(f"{base.base.name}: {reason}", settings.max_quality_loss, troubled=True)
     elif unable is not None and not settings.max_quality_loss:
         trouble = unable
     else:
-        trouble = judge_base(draft.quality, settings.max_quality_loss, inconclusive=settings.inconclusive)
-    draft.add(result("quality.base", "", trouble))
+        trouble = judge_base(builder.quality, settings.max_quality_loss, inconclusive=settings.inconclusive)
+    builder.add(result("quality.base", "", trouble))

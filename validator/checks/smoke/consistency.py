@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from validator.checks.check import Finding, failed, passed, seen
+from validator.checks.check import CheckOutcome, failed, passed, seen
 from validator.outputs import Outputs, same
 from validator.runtimes.runtime import Runtime
 from validator.table import Table
@@ -19,7 +19,7 @@ _THREAD_ROUNDS = 3
 _ROWWISE_TOLERANCE = {"f4": 1e-5, "f8": 1e-9}
 
 
-def repeatable(runtime: Runtime, rows: Table) -> Finding:
+def repeatable(runtime: Runtime, rows: Table) -> CheckOutcome:
     """The same rows twice."""
     first, second = runtime.predict(rows), runtime.predict(rows)
     if same(first, second):
@@ -41,7 +41,7 @@ def _first_difference(first: Outputs, second: Outputs) -> str:
     return ""
 
 
-def rowwise(runtime: Runtime, rows: Table) -> Finding:
+def rowwise(runtime: Runtime, rows: Table) -> CheckOutcome:
     """Each row alone, and among others."""
     import numpy as np
 
@@ -87,7 +87,7 @@ def _relative(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
 
 
-def methods(runtime: Runtime, rows: Table) -> Finding:
+def methods(runtime: Runtime, rows: Table) -> CheckOutcome:
     """The same rows by every method. What only one of them gives, a label beside probabilities say, may differ."""
     import numpy as np
 
@@ -112,7 +112,7 @@ def methods(runtime: Runtime, rows: Table) -> Finding:
     return passed(f"{names} agree on {len(rows)} rows")
 
 
-def threads(runtime: Runtime, rows: Table) -> Finding:
+def threads(runtime: Runtime, rows: Table) -> CheckOutcome:
     """From several threads, each with the rows in another order: only then is one's answer not another's too."""
     tables = [rows.turned(i * len(rows) // _THREADS) for i in range(_THREADS)]
     alone = [runtime.predict(table) for table in tables]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from validator.checks.check import Finding, Subject, failed, not_applicable, passed, run_check, seen
+from validator.checks.check import CheckOutcome, Subject, failed, not_applicable, passed, run_check, seen
 from validator.checks.smoke import consistency
 from validator.outputs import Outputs
 from validator.results import CheckResult, Contract, Evidence
@@ -40,7 +40,7 @@ _SUM_TOLERANCE = 1e-4
 def run(runtime: Runtime, subject: Subject, *, max_latency_ms: float) -> list[CheckResult]:
     """All smoke checks on one runtime."""
     rows = subject.head(_BATCH_ROWS)
-    checks: dict[str, Callable[[], Finding]] = {
+    checks: dict[str, Callable[[], CheckOutcome]] = {
         "smoke.single": partial(_single, runtime, rows),
         "smoke.batch": partial(_batch, runtime, rows),
         "smoke.shape": partial(_shape, runtime, rows, subject.contract),
@@ -60,12 +60,12 @@ def run(runtime: Runtime, subject: Subject, *, max_latency_ms: float) -> list[Ch
     return list(done.values())
 
 
-def _untold(need: str) -> Finding:
+def _untold(need: str) -> CheckOutcome:
     """A check that could tell nothing, since the one it builds on failed: it blocks, and hides no cause."""
-    return Finding(status="skip", message=f"not run: it tells nothing while {need} fails")
+    return CheckOutcome(status="skip", message=f"not run: it tells nothing while {need} fails")
 
 
-def _single(runtime: Runtime, rows: Table) -> Finding:
+def _single(runtime: Runtime, rows: Table) -> CheckOutcome:
     answer = runtime.predict(rows.take(slice(0, 1)))
     if len(answer) != 1:
         return failed(f"one row gave {len(answer)} answers")
@@ -81,7 +81,7 @@ def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)[:100]
 
 
-def _batch(runtime: Runtime, rows: Table) -> Finding:
+def _batch(runtime: Runtime, rows: Table) -> CheckOutcome:
     answer = runtime.predict(rows)
     wrong = [f"{len(array)} {name}" for name, array in answer.present.items() if len(array) != len(rows)]
     if wrong:
@@ -89,7 +89,7 @@ def _batch(runtime: Runtime, rows: Table) -> Finding:
     return passed(f"{len(rows)} rows gave {len(rows)} answers")
 
 
-def _shape(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
+def _shape(runtime: Runtime, rows: Table, contract: Contract) -> CheckOutcome:
     answer = runtime.predict(rows)
     problems = []
     for name, array in answer.present.items():
@@ -110,7 +110,7 @@ def _shape(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
     return passed(f"as the contract says{labels_only}", *shapes)
 
 
-def _range(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
+def _range(runtime: Runtime, rows: Table, contract: Contract) -> CheckOutcome:
     answer = runtime.predict(rows)
     if answer.probabilities is not None:
         return _probability_range(answer.probabilities, contract.probabilities_sum_to_one)
@@ -129,7 +129,7 @@ def _range(runtime: Runtime, rows: Table, contract: Contract) -> Finding:
     return passed(f"{name} within {low} to {high}", seen("least", least), seen("most", most))
 
 
-def _probability_range(probabilities: NDArray[Any], sum_to_one: bool) -> Finding:
+def _probability_range(probabilities: NDArray[Any], sum_to_one: bool) -> CheckOutcome:
     import numpy as np
 
     if probabilities.dtype.kind != "f":
@@ -157,7 +157,7 @@ def _probability_range(probabilities: NDArray[Any], sum_to_one: bool) -> Finding
     return passed("all probabilities in [0, 1], rows sum to one")
 
 
-def _finite(runtime: Runtime, rows: Table) -> Finding:
+def _finite(runtime: Runtime, rows: Table) -> CheckOutcome:
     import numpy as np
 
     answer = runtime.predict(rows)
@@ -175,7 +175,7 @@ def _finite(runtime: Runtime, rows: Table) -> Finding:
     return passed(f"{len(rows)} rows, all finite")
 
 
-def _latency(runtime: Runtime, rows: Table, limit_ms: float) -> Finding:
+def _latency(runtime: Runtime, rows: Table, limit_ms: float) -> CheckOutcome:
     """A first look: the median of a few calls. The latency suite has the percentiles."""
     import numpy as np
 

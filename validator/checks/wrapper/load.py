@@ -28,8 +28,8 @@ def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
     """Check `load.model` on the wrapper. No runtime where there is no wrapper, or it does not load."""
     if context.wrapper is None:
         return {}
-    draft = context.draft
-    with draft.stage("load wrapper"):
+    builder = context.builder
+    with builder.stage("load wrapper"):
         try:
             runtime = custom_runtime(context)
             runtime.first_call(rows)
@@ -39,7 +39,7 @@ def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
             return _unloadable(context, error.message, error.hint)
     methods = ", ".join(runtime.methods.values())
     absent = ", ".join(runtime.facts["absent"])
-    draft.add(
+    builder.add(
         result(
             "load.model",
             _NAME,
@@ -60,7 +60,7 @@ def _hint(error: Raised) -> str:
 
 
 def _unloadable(context: Context, message: str, hint: str) -> dict[RuntimeName, WorkerRuntime]:
-    context.draft.add(result("load.model", _NAME, failed(message, hint=hint)))
+    context.builder.add(result("load.model", _NAME, failed(message, hint=hint)))
     return {}
 
 
@@ -97,10 +97,10 @@ def _tells(metadata: dict[str, str], digest: str) -> bool:
 
 def _start(context: Context) -> Worker:
     """Raises ModelError where isolation is asked for and incomplete: the wrapper is anybody's code."""
-    wrapper, contract = context.wrapper, context.draft.contract
+    wrapper, contract = context.wrapper, context.builder.contract
     options = {} if wrapper is None else wrapper.options
     classes = list(contract.classes) if contract else []
-    worker = context.start(_NAME, options={**options, "task": context.draft.model.task, "classes": classes})
+    worker = context.start(_NAME, options={**options, "task": context.builder.model.task, "classes": classes})
     if not worker.contained and _insists_on_isolation(context):
         missing = ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
         raise ModelError(

@@ -9,7 +9,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from validator.checks.check import Finding, Subject, failed, not_applicable, passed, run_check, seen, warned
+from validator.checks.check import (
+    CheckOutcome,
+    Subject,
+    failed,
+    not_applicable,
+    passed,
+    run_check,
+    seen,
+    warned,
+)
 from validator.results import CheckResult
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
@@ -23,7 +32,7 @@ _COUNTS = ("count", "calls", "n", "samples", "requests")
 _TIMES = re.compile(r"mean|avg|average|p\d\d|median|max|quantile|percentile")
 _MOMENT = re.compile(r"\d{4}-?[01]\d-?[0-3]\d")
 
-_T = TypeVar("_T", bound=replies.Told)
+_T = TypeVar("_T", bound=replies.WorkerReply)
 
 
 def run(runtime: WorkerRuntime, subject: Subject, *, hashes: Sequence[str]) -> list[CheckResult]:
@@ -48,7 +57,7 @@ def _asked(runtime: WorkerRuntime, kind: type[_T], op: str, subject: Subject | N
     return replies.read(kind, told, runtime.name)
 
 
-def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> Finding:
+def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> CheckOutcome:
     """The library is made to answer NaN, then what is no probability: the wrapper must not pass that on."""
     told = _asked(runtime, replies.Sabotage, "sabotage", subject)
     trials = [trial for trial in told.trials if _applies(trial, subject)]
@@ -81,12 +90,12 @@ def _is_mlflow(runtime: WorkerRuntime) -> bool:
     return runtime.facts.get("mlflow") is True
 
 
-def _applies(trial: replies.Trial, subject: Subject) -> bool:
+def _applies(trial: replies.SabotageTrial, subject: Subject) -> bool:
     """1.5 is nonsense where probabilities belong; a regression may well answer it."""
     return trial.what == "NaN" or subject.contract.task in ("binary", "multiclass")
 
 
-def _tracking(runtime: WorkerRuntime, subject: Subject) -> Finding:
+def _tracking(runtime: WorkerRuntime, subject: Subject) -> CheckOutcome:
     if _is_mlflow(runtime):
         return not_applicable("an MLflow model is timed by the server that runs it")
     told = _asked(runtime, replies.LatencyGrowth, "track", subject)
@@ -119,7 +128,7 @@ def _words(key: str) -> set[str]:
     return set(re.split(r"[^a-z]+", key.lower()))
 
 
-def _metadata(runtime: WorkerRuntime, hashes: Sequence[str]) -> Finding:
+def _metadata(runtime: WorkerRuntime, hashes: Sequence[str]) -> CheckOutcome:
     """The model's hash, or its first eight digits as in the version, and a time must be in it."""
     told = _asked(runtime, replies.WrapperMetadata, "tell").metadata
     if told is None:

@@ -20,7 +20,7 @@ MAX_OBLIVIOUS_DEPTH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class NodeTable:
     """Rows [R]: a branch goes `left` where x <= border; a leaf has `value` [R, K] and `cover`,
     its weight in training (NaN where the file has none)."""
 
@@ -69,7 +69,7 @@ class _Features:
         return int(self.column[index]), float(split["border"]), bool(self.missing_left[index])
 
 
-def tables(model: Mapping[str, Any], *, n_targets: int) -> Table:
+def tables(model: Mapping[str, Any], *, n_targets: int) -> NodeTable:
     """All trees of the model's JSON. Raises ConversionError for splits that cannot be expressed."""
     features = _Features.of(model)
     parts = (
@@ -84,7 +84,7 @@ def tables(model: Mapping[str, Any], *, n_targets: int) -> Table:
     border = np.concatenate([part.border for part in parts])
     if np.isnan(border).any():
         raise malformed(_LIBRARY, "a border is NaN")
-    return Table(
+    return NodeTable(
         left=np.concatenate([part.left for part in parts]) + offset,
         right=np.concatenate([part.right for part in parts]) + offset,
         is_leaf=np.concatenate([part.is_leaf for part in parts]),
@@ -111,7 +111,7 @@ def _complete(depth: int) -> tuple[Ints, Ints, Ints]:
     return left, left + width, level
 
 
-def _oblivious(tree: Mapping[str, Any], features: _Features, n_targets: int) -> Table:
+def _oblivious(tree: Mapping[str, Any], features: _Features, n_targets: int) -> NodeTable:
     splits: Sequence[Any] = tree.get("splits") or []
     depth = len(splits)
     if depth > MAX_OBLIVIOUS_DEPTH:
@@ -120,7 +120,7 @@ def _oblivious(tree: Mapping[str, Any], features: _Features, n_targets: int) -> 
     read = [features.of_split(split) for split in splits] + [(0, 0.0, False)]
     values = np.asarray(tree["leaf_values"], dtype=np.float64).reshape(2**depth, n_targets)
     weights = np.asarray(tree.get("leaf_weights") or np.full(2**depth, np.nan), dtype=np.float64)
-    return Table(
+    return NodeTable(
         left=left,
         right=right,
         is_leaf=level == depth,
@@ -133,7 +133,7 @@ def _oblivious(tree: Mapping[str, Any], features: _Features, n_targets: int) -> 
     )
 
 
-def _free(tree: Mapping[str, Any], features: _Features, n_targets: int) -> Table:
+def _free(tree: Mapping[str, Any], features: _Features, n_targets: int) -> NodeTable:
     """A tree of nested branches, flattened breadth first without recursion."""
     queue: list[Mapping[str, Any]] = [tree]
     left, right, read, values, weights = [], [], [], [], []
@@ -153,7 +153,7 @@ def _free(tree: Mapping[str, Any], features: _Features, n_targets: int) -> Table
         read.append(features.of_split(node["split"]))
         values.append(no_value)
         weights.append(0.0)
-    return Table(
+    return NodeTable(
         left=np.array(left, dtype=np.int64),
         right=np.array(right, dtype=np.int64),
         is_leaf=np.array(left) < 0,

@@ -15,9 +15,9 @@ import numpy as np
 
 from validator.errors import ConversionError
 from validator.libraries import header as told
-from validator.libraries.catboost.nodes import Table, tables
+from validator.libraries.catboost.nodes import NodeTable, tables
 from validator.libraries.layout import Layout, covers, lay_out, malformed
-from validator.trees.ensemble import Comparison, LabelRule, Task, Transform, TransformKind, TreeEnsemble
+from validator.trees.ensemble import BranchMode, LabelRule, Task, Transform, TransformKind, TreeEnsemble
 
 _LIBRARY = "CatBoost"
 
@@ -46,7 +46,7 @@ def read_catboost(data: bytes, header: told.Header) -> TreeEnsemble:
 
 
 def _assemble(
-    header: told.Header, table: Table, layout: Layout, *, scale: float, bias: list[float]
+    header: told.Header, table: NodeTable, layout: Layout, *, scale: float, bias: list[float]
 ) -> TreeEnsemble:
     n_features = told.count(header, "n_features", _LIBRARY)
     task = told.task(header, _LIBRARY)
@@ -59,7 +59,7 @@ def _assemble(
         n_targets=len(bias),
         feature=table.feature[nodes],
         threshold=table.border[nodes].astype(np.float64),
-        comparison=np.full(len(nodes), Comparison.LE, dtype=np.uint8),
+        comparison=np.full(len(nodes), BranchMode.LE, dtype=np.uint8),
         true_child=layout.true_child,
         false_child=layout.false_child,
         missing_true=table.missing_left[nodes],

@@ -17,7 +17,7 @@ _RANKING = ("lambdarank", "rank_xendcg")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class LightGbmAnswers:
     """Task, transform and labels."""
 
     task: Task
@@ -28,7 +28,7 @@ class Answers:
     @classmethod
     def of(
         cls, model: ModelText, targets: int, class_labels: Sequence[int] | Sequence[str] | None
-    ) -> Answers:
+    ) -> LightGbmAnswers:
         """From the objective's line. Raises ConversionError for an unknown objective or labels that do not fit."""
         name, options = _objective(model)
         task, transform = _meaning(name, options)

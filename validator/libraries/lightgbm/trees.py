@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from validator.libraries.lightgbm import text as text_format
-from validator.libraries.lightgbm.answers import Answers, feature_categories
+from validator.libraries.lightgbm.answers import LightGbmAnswers, feature_categories
 from validator.libraries.lightgbm.text import ModelText, refusal
 from validator.trees.ensemble import (
     ZERO_ZONE,
+    BranchMode,
     CategoryRule,
-    Comparison,
     Floats,
     Ints,
     LinearLeaves,
@@ -51,7 +51,7 @@ def read(
     if per_iteration < 1 or n_features < 1 or len(model.trees) % per_iteration:
         raise refusal(f"{len(model.trees)} trees, {per_iteration} an iteration, {n_features} features")
     trees = _chosen(model, per_iteration, start_iteration, num_iteration)
-    answers = Answers.of(model, per_iteration, class_labels)
+    answers = LightGbmAnswers.of(model, per_iteration, class_labels)
     forest = _Forest(trees)
     numeric = forest.numeric_nodes()
     set_indptr, set_values = forest.sets()
@@ -126,7 +126,7 @@ class _Nodes:
             raise refusal("a threshold is NaN")
         if (missing > _MISSING_NAN).any():
             raise refusal("a missing type is unknown")
-        self.comparison = np.where(categorical, Comparison.MEMBER, Comparison.LE).astype(np.uint8)
+        self.comparison = np.where(categorical, BranchMode.MEMBER, BranchMode.LE).astype(np.uint8)
         self.threshold: Floats = np.where(categorical, 0.0, _outside_zone(threshold))
         # Without a missing type NaN is read as 0; at category nodes it is never a member.
         self.missing_true = np.where(missing == _MISSING_NONE, threshold >= 0.0, left) & ~categorical

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from validator.libraries import header as told
 from validator.libraries.layout import Layout, covers, lay_out, malformed
 from validator.libraries.sklearn.categories import CategoryTests, category_tests
-from validator.trees.ensemble import CategoryRule, Comparison, TreeEnsemble
+from validator.trees.ensemble import BranchMode, CategoryRule, TreeEnsemble
 
 _LIBRARY = "scikit-learn"
 
@@ -43,7 +43,7 @@ def read_sklearn(header: told.Header, arrays: told.Arrays) -> TreeEnsemble:
         threshold=np.where(
             tests.is_member, 0.0, _column(arrays, "threshold", np.float64, len(value))[layout.nodes]
         ),
-        comparison=np.where(tests.is_member, Comparison.MEMBER, Comparison.LE).astype(np.uint8),
+        comparison=np.where(tests.is_member, BranchMode.MEMBER, BranchMode.LE).astype(np.uint8),
         true_child=np.where(swap, layout.false_child, layout.true_child),
         false_child=np.where(swap, layout.true_child, layout.false_child),
         missing_true=missing_left != swap,

@@ -38,7 +38,7 @@ _CLASSIFYING = ("binary:logistic", "multi:softprob", "multi:softmax")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class XgboostAnswers:
     """Task, transform and labels."""
 
     task: Task
@@ -47,7 +47,7 @@ class Answers:
     class_labels: tuple[int, ...] | tuple[str, ...]
 
 
-def answers_of(model: Model, header: told.Header) -> Answers:
+def answers_of(model: Model, header: told.Header) -> XgboostAnswers:
     """Raises ConversionError for objectives of the user's own, and labels that do not fit the scores."""
     kind = _TRANSFORMS.get(model.objective)
     if kind is None:
@@ -57,7 +57,7 @@ def answers_of(model: Model, header: told.Header) -> Answers:
         )
     task = _task(model, header)
     labels = _labels(model, header) if task is Task.CLASSIFICATION else ()
-    return Answers(
+    return XgboostAnswers(
         task=task,
         transform=Transform(kind=kind, dtype="float32"),
         label_rule=_label_rule(model, header),

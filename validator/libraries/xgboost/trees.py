@@ -17,10 +17,10 @@ import numpy as np
 from validator.errors import ConversionError
 from validator.libraries import header as told
 from validator.libraries.layout import malformed
-from validator.libraries.xgboost.answers import Answers, answers_of, base_margin
+from validator.libraries.xgboost.answers import XgboostAnswers, answers_of, base_margin
 from validator.libraries.xgboost.document import Model, parse
 from validator.libraries.xgboost.nodes import Forest, category_lists
-from validator.trees.ensemble import CategoryRule, Comparison, Floats, TreeEnsemble
+from validator.trees.ensemble import BranchMode, CategoryRule, Floats, TreeEnsemble
 
 _LIBRARY = "XGBoost"
 _NO_WRAPPER: Mapping[str, Any] = {}
@@ -45,7 +45,7 @@ def read_xgboost(data: bytes, header: told.Header = _NO_WRAPPER) -> TreeEnsemble
 
 
 def _assemble(
-    model: Model, forest: Forest, answers: Answers, margin: Floats, leaf_value: Floats
+    model: Model, forest: Forest, answers: XgboostAnswers, margin: Floats, leaf_value: Floats
 ) -> TreeEnsemble:
     layout, member = forest.layout, forest.is_categorical
     return TreeEnsemble(
@@ -55,7 +55,7 @@ def _assemble(
         n_targets=model.n_targets,
         feature=forest.feature,
         threshold=np.where(member, 0.0, forest.condition.astype(np.float64)),
-        comparison=np.where(member, Comparison.MEMBER, Comparison.LT).astype(np.uint8),
+        comparison=np.where(member, BranchMode.MEMBER, BranchMode.LT).astype(np.uint8),
         # A category in the set goes right, all else left: the children change places.
         true_child=np.where(member, layout.false_child, layout.true_child),
         false_child=np.where(member, layout.true_child, layout.false_child),
@@ -138,7 +138,7 @@ def _with_missing_value(ensemble: TreeEnsemble, missing: Any) -> TreeEnsemble:
             "data frame too, whichever it is",
             hint=hint,
         )
-    member = ensemble.comparison == Comparison.MEMBER
+    member = ensemble.comparison == BranchMode.MEMBER
     goes_true = value < ensemble.threshold
     if not member.any() and (goes_true == ensemble.missing_true).all():
         return ensemble

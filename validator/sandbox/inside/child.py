@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Tuple
 from validator.sandbox import wire
 from validator.sandbox.inside.own_code import adopt
 
-#: Job name -> module; each has a class `Job` whose public methods are the operations.
+#: Job name -> module; its class of that name (`native`: `NativeJob`) has a public method for each operation.
 JOBS = {
     name: f"validator.worker.jobs.{name}"
     for name in (
@@ -39,7 +39,7 @@ def run(channel: int, order: Dict[str, Any], zygote: int) -> None:
         if order["site"]:
             _find_packages()
         adopt(order["packages"])
-        job = module.Job(**order["options"])
+        job = getattr(module, f"{order['job'].capitalize()}Job")(**order["options"])
         wire.send(channel, {"ready": True, "lockdown": report})
         _serve(channel, job)
     except (wire.Closed, wire.Timeout):
@@ -59,12 +59,12 @@ def _serve(channel: int, job: Any) -> None:
 
 
 def _lock_down(order: Dict[str, Any], channel: int, zygote: int) -> Any:
-    from validator.sandbox.lockdown import Policy, apply
+    from validator.sandbox.lockdown import LockdownPolicy, apply
 
     policy = dict(order["policy"], parent_pid=zygote)
     policy["keep_fds"] = tuple(range(channel, channel + order["fds"]))
     os.environ["TMPDIR"] = policy["scratch"]
-    return apply(Policy(**policy)).to_json()
+    return apply(LockdownPolicy(**policy)).to_json()
 
 
 def _find_packages() -> None:

@@ -14,16 +14,23 @@ import tempfile
 from pathlib import Path
 
 from validator.sandbox.lockdown import kernel, landlock, limits, paths, process, seccomp, user
-from validator.sandbox.lockdown.policy import APPLIED, OFF, UNAVAILABLE, Layer, LockdownReport, Policy
+from validator.sandbox.lockdown.policy import (
+    APPLIED,
+    OFF,
+    UNAVAILABLE,
+    LockdownLayer,
+    LockdownPolicy,
+    LockdownReport,
+)
 from validator.sandbox.lockdown.supervisor import protect_supervisor
 
 __all__ = [
     "APPLIED",
     "OFF",
     "UNAVAILABLE",
-    "Layer",
+    "LockdownLayer",
+    "LockdownPolicy",
     "LockdownReport",
-    "Policy",
     "apply",
     "prepare",
     "protect_supervisor",
@@ -37,7 +44,7 @@ def prepare() -> None:
     kernel.prepare()
 
 
-def apply(policy: Policy) -> LockdownReport:
+def apply(policy: LockdownPolicy) -> LockdownReport:
     """Lock this process down for good and change into the scratch directory.
 
     Call it before anything untrusted is read, in a process with one thread: other threads would escape Landlock, and
@@ -72,17 +79,17 @@ def _settle(scratch: str) -> None:
     tempfile.tempdir = scratch
 
 
-def _confine_files(policy: Policy, readable: list[str], scratch: str, threads: int) -> Layer:
+def _confine_files(policy: LockdownPolicy, readable: list[str], scratch: str, threads: int) -> LockdownLayer:
     if not policy.landlock:
-        return Layer("landlock", OFF, "not asked for")
+        return LockdownLayer("landlock", OFF, "not asked for")
     if threads > 1:
-        return Layer("landlock", UNAVAILABLE, f"{threads} threads already run, and would escape it")
+        return LockdownLayer("landlock", UNAVAILABLE, f"{threads} threads already run, and would escape it")
     if not policy.writable_scratch:
         return landlock.restrict(readable=[*readable, scratch], writable=[], devices=paths.DEVICES)
     return landlock.restrict(readable=readable, writable=[scratch], devices=paths.DEVICES)
 
 
-def _filter_calls(policy: Policy) -> Layer:
+def _filter_calls(policy: LockdownPolicy) -> LockdownLayer:
     if not policy.seccomp:
-        return Layer("seccomp", OFF, "not asked for")
+        return LockdownLayer("seccomp", OFF, "not asked for")
     return seccomp.install(threads=policy.max_threads > 0)

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 
 from validator.sandbox.lockdown import kernel
-from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, Layer
+from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, LockdownLayer
 
 _CREATE_RULESET_VERSION = 1
 _RULE_PATH_BENEATH = 1
@@ -43,7 +43,7 @@ def handled(version: int) -> tuple[int, int, int]:
     return (1 << bits) - 1, 0b11 if version >= 4 else 0, 0b11 if version >= 6 else 0
 
 
-def restrict(*, readable: Iterable[str], writable: Iterable[str], devices: Iterable[str]) -> Layer:
+def restrict(*, readable: Iterable[str], writable: Iterable[str], devices: Iterable[str]) -> LockdownLayer:
     """Confine the calling thread, and all it will start.
 
     `readable` and `writable` are files or directories with all below them; `devices` are single files that may be
@@ -51,7 +51,9 @@ def restrict(*, readable: Iterable[str], writable: Iterable[str], devices: Itera
     """
     version = abi()
     if not version:
-        return Layer("landlock", UNAVAILABLE, "the kernel has no Landlock, or a container profile forbids it")
+        return LockdownLayer(
+            "landlock", UNAVAILABLE, "the kernel has no Landlock, or a container profile forbids it"
+        )
     files, tcp, scopes = handled(version)
     fields = struct.pack("=QQQ", files, tcp, scopes)[: 8 + 8 * (version >= 4) + 8 * (version >= 6)]
     attributes = ctypes.create_string_buffer(fields, len(fields))
@@ -63,13 +65,13 @@ def restrict(*, readable: Iterable[str], writable: Iterable[str], devices: Itera
                 _permit(ruleset, path, rights & files)
         kernel.syscall("landlock_restrict_self", ruleset, 0)
     except OSError as error:
-        return Layer("landlock", UNAVAILABLE, f"ABI {version}: {error}")
+        return LockdownLayer("landlock", UNAVAILABLE, f"ABI {version}: {error}")
     finally:
         if ruleset >= 0:
             os.close(ruleset)
     network = "no TCP" if tcp else "TCP not governed"
     scoped = "signals and abstract sockets scoped" if scopes else "signals and abstract sockets not governed"
-    return Layer("landlock", APPLIED, f"ABI {min(version, _NEWEST_ABI)}: {network}, {scoped}")
+    return LockdownLayer("landlock", APPLIED, f"ABI {min(version, _NEWEST_ABI)}: {network}, {scoped}")
 
 
 def _permit(ruleset: int, path: str, rights: int) -> None:

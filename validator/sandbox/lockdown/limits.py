@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, Layer, Policy
+from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, LockdownLayer, LockdownPolicy
 
 #: Seconds between SIGXCPU, which a worker could ignore, and SIGKILL.
 _CPU_GRACE = 1
@@ -22,12 +22,12 @@ def prepare() -> None:
         importlib.import_module("resource")
 
 
-def restrict(policy: Policy) -> Layer:
+def restrict(policy: LockdownPolicy) -> LockdownLayer:
     """Set every limit but the number of threads, soft and hard alike, never above what already holds."""
     try:
         import resource
     except ImportError:
-        return Layer("limits", UNAVAILABLE, "this platform has no resource limits")
+        return LockdownLayer("limits", UNAVAILABLE, "this platform has no resource limits")
     wanted = {
         "CORE": (0, 0),
         "CPU": (policy.cpu_seconds, policy.cpu_seconds + _CPU_GRACE),
@@ -53,8 +53,8 @@ def restrict(policy: Policy) -> Layer:
         except (ValueError, OSError) as error:
             failed.append(f"{name}: {error}")
     if failed:
-        return Layer("limits", UNAVAILABLE, "; ".join(failed))
-    return Layer(
+        return LockdownLayer("limits", UNAVAILABLE, "; ".join(failed))
+    return LockdownLayer(
         "limits", APPLIED, f"{policy.memory_bytes >> 20} MiB, {policy.cpu_seconds} s of processor time"
     )
 
@@ -68,16 +68,16 @@ def _mapped_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def restrict_threads(policy: Policy, *, own_user: bool) -> Layer:
+def restrict_threads(policy: LockdownPolicy, *, own_user: bool) -> LockdownLayer:
     """Bound the number of threads. The kernel counts them per user: exact only where the worker has its own.
 
     With a shared user the count includes processes that cannot be seen from inside a container, so the lowest limit
     under which a thread still starts is found by trying.
     """
     if not sys.platform.startswith("linux"):
-        return Layer("threads", UNAVAILABLE, "counted by user, so not limited outside Linux")
+        return LockdownLayer("threads", UNAVAILABLE, "counted by user, so not limited outside Linux")
     if os.geteuid() == 0:
-        return Layer("threads", UNAVAILABLE, "the kernel exempts user 0 from this limit")
+        return LockdownLayer("threads", UNAVAILABLE, "the kernel exempts user 0 from this limit")
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
@@ -90,15 +90,15 @@ def restrict_threads(policy: Policy, *, own_user: bool) -> Layer:
         if _thread_starts():
             return _set_threads(count * 2 + wanted, hard, "over all processes of this user")
         count *= 2
-    return Layer("threads", UNAVAILABLE, "this user already runs too many processes to count")
+    return LockdownLayer("threads", UNAVAILABLE, "this user already runs too many processes to count")
 
 
-def _set_threads(count: int, hard: int, over: str) -> Layer:
+def _set_threads(count: int, hard: int, over: str) -> LockdownLayer:
     import resource
 
     limit = count if hard == resource.RLIM_INFINITY else min(count, hard)
     resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
-    return Layer("threads", APPLIED, f"at most {limit}, {over}")
+    return LockdownLayer("threads", APPLIED, f"at most {limit}, {over}")
 
 
 def _thread_starts() -> bool:

@@ -12,7 +12,7 @@ CONTAINING_LAYERS = ("descriptors", "user", "no_new_privs", "landlock", "seccomp
 
 
 @dataclass(frozen=True)
-class Policy:
+class LockdownPolicy:
     """The limits of one worker. Sequences may be lists, so that a policy can come from JSON.
 
     `scratch`: existing directory, the only place the worker may write; it becomes the working directory, and
@@ -42,7 +42,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LockdownLayer:
     """One layer: its state (`applied`, `unavailable` or `off`) and why, or what exactly was done."""
 
     name: str
@@ -54,7 +54,7 @@ class Layer:
 class LockdownReport:
     """What was done to the process, layer by layer, in order."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[LockdownLayer, ...]
 
     @property
     def contained(self) -> bool:

@@ -10,17 +10,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from validator.sandbox.lockdown import kernel
-from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, Layer
+from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, LockdownLayer
 
 
-def own_session() -> Layer:
+def own_session() -> LockdownLayer:
     """A session and process group of its own: no terminal, and the supervisor can kill the group."""
     if os.getsid(0) != os.getpid():
         os.setsid()
-    return Layer("session", APPLIED, "own session and process group")
+    return LockdownLayer("session", APPLIED, "own session and process group")
 
 
-def keep_only(fds: Iterable[int]) -> Layer:
+def keep_only(fds: Iterable[int]) -> LockdownLayer:
     """Close every descriptor but `fds`; the standard streams among the closed lead to /dev/null.
 
     A kept descriptor must be a pipe, a socket or a plain file: through an open directory everything below it would
@@ -38,7 +38,7 @@ def keep_only(fds: Iterable[int]) -> Layer:
     edges = [fd for fd in kept if fd > 2]
     for first, last in zip([3, *(fd + 1 for fd in edges)], [*(fd - 1 for fd in edges), None]):
         _close(first, last)
-    return Layer("descriptors", APPLIED, f"open: {', '.join(map(str, kept)) or 'none'}")
+    return LockdownLayer("descriptors", APPLIED, f"open: {', '.join(map(str, kept)) or 'none'}")
 
 
 def _is_null(fd: int) -> bool:
@@ -61,30 +61,30 @@ def _close(first: int, last: int | None) -> None:
     os.closerange(first, os.sysconf("SC_OPEN_MAX") if last is None else last + 1)
 
 
-def hide() -> Layer:
+def hide() -> LockdownLayer:
     """Not dumpable: no core file, no tracing, and /proc/PID belongs to root."""
     if not kernel.machine():
-        return Layer("not_dumpable", UNAVAILABLE, "Linux only")
+        return LockdownLayer("not_dumpable", UNAVAILABLE, "Linux only")
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    return Layer("not_dumpable", APPLIED)
+    return LockdownLayer("not_dumpable", APPLIED)
 
 
-def die_with(parent: int) -> Layer:
+def die_with(parent: int) -> LockdownLayer:
     """SIGKILL when `parent` ends, at once if it already has. Must follow any change of user, which clears it."""
     if not kernel.machine():
-        return Layer("parent_death", UNAVAILABLE, "Linux only")
+        return LockdownLayer("parent_death", UNAVAILABLE, "Linux only")
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
-    return Layer("parent_death", APPLIED, f"dies with process {parent}")
+    return LockdownLayer("parent_death", APPLIED, f"dies with process {parent}")
 
 
-def no_new_privileges() -> Layer:
+def no_new_privileges() -> LockdownLayer:
     """No set-user-id program and no file capability can add a privilege; the filters below ask for it."""
     if not kernel.machine():
-        return Layer("no_new_privs", UNAVAILABLE, "Linux only")
+        return LockdownLayer("no_new_privs", UNAVAILABLE, "Linux only")
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    return Layer("no_new_privs", APPLIED)
+    return LockdownLayer("no_new_privs", APPLIED)
 
 
 def count_threads() -> int:

@@ -13,7 +13,7 @@ import os
 import struct
 
 from validator.sandbox.lockdown import bpf, kernel
-from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, Layer
+from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, LockdownLayer
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
@@ -196,11 +196,11 @@ def build(machine: str, pid: int, *, threads: bool) -> list[bpf.Instruction]:
     return program + _NO
 
 
-def install(*, threads: bool) -> Layer:
+def install(*, threads: bool) -> LockdownLayer:
     """Put the filter on every thread of this process. Needs no_new_privs."""
     machine = kernel.machine()
     if not machine:
-        return Layer("seccomp", UNAVAILABLE, "needs 64-bit Linux on x86_64 or aarch64")
+        return LockdownLayer("seccomp", UNAVAILABLE, "needs 64-bit Linux on x86_64 or aarch64")
     program = build(machine, os.getpid(), threads=threads)
     code = ctypes.create_string_buffer(bpf.encode(program))
     # struct sock_fprog: length, padding, pointer
@@ -208,8 +208,8 @@ def install(*, threads: bool) -> Layer:
     try:
         stray = kernel.syscall("seccomp", _SET_MODE_FILTER, _FLAG_TSYNC, header)
     except OSError as error:
-        return Layer("seccomp", UNAVAILABLE, f"the kernel refused the filter: {error}")
+        return LockdownLayer("seccomp", UNAVAILABLE, f"the kernel refused the filter: {error}")
     if stray:
-        return Layer("seccomp", UNAVAILABLE, f"thread {stray} has a filter of its own")
+        return LockdownLayer("seccomp", UNAVAILABLE, f"thread {stray} has a filter of its own")
     allowed = len(ALLOWED) + len(judged_by_arguments(0, threads=threads))
-    return Layer("seccomp", APPLIED, f"{allowed} system calls allowed; the rest refused or fatal")
+    return LockdownLayer("seccomp", APPLIED, f"{allowed} system calls allowed; the rest refused or fatal")

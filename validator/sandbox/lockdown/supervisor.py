@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterable
 
 from validator.sandbox.lockdown import kernel
-from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, Layer, LockdownReport
+from validator.sandbox.lockdown.policy import APPLIED, UNAVAILABLE, LockdownLayer, LockdownReport
 
 
 def protect_supervisor(secrets: Iterable[str] = ()) -> LockdownReport:
@@ -21,16 +21,16 @@ def protect_supervisor(secrets: Iterable[str] = ()) -> LockdownReport:
         if hasattr(signal, number):
             signal.signal(getattr(signal, number), signal.SIG_IGN)
     if not kernel.machine():
-        return LockdownReport((Layer("not_dumpable", UNAVAILABLE, "Linux only"),))
+        return LockdownReport((LockdownLayer("not_dumpable", UNAVAILABLE, "Linux only"),))
     wiped = [name for name in secrets if kernel.wipe_variable(name)]
-    layers = [Layer("secrets", APPLIED, f"wiped from /proc: {', '.join(wiped) or 'none was set'}")]
+    layers = [LockdownLayer("secrets", APPLIED, f"wiped from /proc: {', '.join(wiped) or 'none was set'}")]
     for name, option, value in (
         ("not_dumpable", kernel.PR_SET_DUMPABLE, 0),
         ("subreaper", kernel.PR_SET_CHILD_SUBREAPER, 1),
     ):
         try:
             kernel.prctl(option, value)
-            layers.append(Layer(name, APPLIED))
+            layers.append(LockdownLayer(name, APPLIED))
         except OSError as error:
-            layers.append(Layer(name, UNAVAILABLE, str(error)))
+            layers.append(LockdownLayer(name, UNAVAILABLE, str(error)))
     return LockdownReport(tuple(layers))

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from validator.sandbox.lockdown import kernel
-from validator.sandbox.lockdown.policy import APPLIED, OFF, UNAVAILABLE, Layer
+from validator.sandbox.lockdown.policy import APPLIED, OFF, UNAVAILABLE, LockdownLayer
 
 #: A worker's own user is this plus its process id: high enough that nobody is called so, and no two workers alike,
 #: which makes the kernel's count of threads per user exact and workers strangers to each other.
@@ -15,7 +15,7 @@ _OWN_USERS = 0x60000000
 _NOBODY = 65534
 
 
-def drop(scratch: str, needed: Iterable[str], *, enabled: bool) -> Layer:
+def drop(scratch: str, needed: Iterable[str], *, enabled: bool) -> LockdownLayer:
     """Become a user of nobody else's if root, without capabilities; in any case without capabilities.
 
     `scratch` is handed to the new user. Where the new user could not read `needed` paths (an interpreter below a
@@ -23,18 +23,18 @@ def drop(scratch: str, needed: Iterable[str], *, enabled: bool) -> Layer:
     else user 0 stays, without any capability.
     """
     if not enabled:
-        return Layer("user", OFF, "not asked for")
+        return LockdownLayer("user", OFF, "not asked for")
     if not kernel.machine():
-        return Layer("user", UNAVAILABLE, "only dropped on Linux")
+        return LockdownLayer("user", UNAVAILABLE, "only dropped on Linux")
     _empty_bounding_set()
     if os.geteuid() != 0:
         kernel.set_capabilities(0)
-        return Layer("user", APPLIED, f"user {os.getuid()} as before, without capabilities")
+        return LockdownLayer("user", APPLIED, f"user {os.getuid()} as before, without capabilities")
     try:
         return _leave_root(scratch, list(needed))
     except OSError as error:
         kernel.set_capabilities(0)
-        return Layer("user", UNAVAILABLE, f"user {os.getuid()} without capabilities: {error}")
+        return LockdownLayer("user", UNAVAILABLE, f"user {os.getuid()} without capabilities: {error}")
 
 
 def has_own_user() -> bool:
@@ -42,16 +42,18 @@ def has_own_user() -> bool:
     return os.getuid() == _OWN_USERS + os.getpid()
 
 
-def _leave_root(scratch: str, needed: list[str]) -> Layer:
+def _leave_root(scratch: str, needed: list[str]) -> LockdownLayer:
     target = next((uid for uid in (_OWN_USERS + os.getpid(), _NOBODY) if _can_become(uid)), None)
     if target is None:
         kernel.set_capabilities(0)
-        return Layer("user", APPLIED, "user 0 as before (no other is to be had), without capabilities")
+        return LockdownLayer(
+            "user", APPLIED, "user 0 as before (no other is to be had), without capabilities"
+        )
     hidden = _first_hidden(scratch, needed, target)
     readable_by_capability = kernel.capabilities()[1] >> kernel.CAP_DAC_READ_SEARCH & 1
     if hidden and not readable_by_capability:
         kernel.set_capabilities(0)
-        return Layer(
+        return LockdownLayer(
             "user", APPLIED, f"user 0 as before (another could not read {hidden}), without capabilities"
         )
     _hand_over(scratch, target)
@@ -62,10 +64,10 @@ def _leave_root(scratch: str, needed: list[str]) -> Layer:
     kernel.set_capabilities(1 << kernel.CAP_DAC_READ_SEARCH if hidden else 0)
     kernel.prctl(kernel.PR_SET_KEEPCAPS, 0)
     if hidden:
-        return Layer(
+        return LockdownLayer(
             "user", APPLIED, f"user {target}, with the capability to read alone, since {hidden} is closed"
         )
-    return Layer("user", APPLIED, f"user {target}, without capabilities")
+    return LockdownLayer("user", APPLIED, f"user {target}, without capabilities")
 
 
 def _clear_groups() -> None:

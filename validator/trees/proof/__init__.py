@@ -14,14 +14,14 @@ from validator.trees.onnx_reading.graph import NotUnderstoodError
 from validator.trees.onnx_reading.model import OnnxTreeModel, read
 from validator.trees.proof import bounds as limits
 from validator.trees.proof.canonical import SetStore, of_native
-from validator.trees.proof.compare import Comparison, Sides, compare, tree_of_leaf
+from validator.trees.proof.compare import Sides, TreeComparison, compare, tree_of_leaf
 from validator.trees.proof.features import domain_of, feature_of_source
 from validator.trees.proof.leaves import leaves_of
 from validator.trees.proof.of_onnx import of_onnx
 from validator.trees.proof.product import BudgetExceededError
 from validator.trees.proof.result import Bounds, Counterexample, Proof, Status
 from validator.trees.proof.show import Outputs, Run, shown, shown_anywhere
-from validator.trees.proof.surroundings import Surroundings, surroundings
+from validator.trees.proof.surroundings import GraphConstants, surroundings
 
 __all__ = ["Bounds", "Counterexample", "Outputs", "Proof", "Run", "Status", "prove"]
 
@@ -89,14 +89,14 @@ def _prove(native: TreeEnsemble, onnx_bytes: bytes | npt.NDArray[Any], runs: _Ru
     return _proved(base, native, model, sides, comparison, older=around.older)
 
 
-def _surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> tuple[Surroundings | None, str]:
+def _surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> tuple[GraphConstants | None, str]:
     try:
         return surroundings(model, native), ""
     except NotUnderstoodError as error:
         return None, str(error)
 
 
-def _sides(native: TreeEnsemble, model: OnnxTreeModel, around: Surroundings | None) -> Sides:
+def _sides(native: TreeEnsemble, model: OnnxTreeModel, around: GraphConstants | None) -> Sides:
     feature_of = feature_of_source(native, model.graph)
     domain = domain_of(native, model, feature_of)
     store = SetStore()
@@ -139,7 +139,7 @@ def _proved(
     native: TreeEnsemble,
     model: OnnxTreeModel,
     sides: Sides,
-    comparison: Comparison,
+    comparison: TreeComparison,
     *,
     older: bool,
 ) -> Proof:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from validator.trees.ensemble import ZERO_ZONE, CategoryRule, Comparison, TreeEnsemble
+from validator.trees.ensemble import ZERO_ZONE, BranchMode, CategoryRule, TreeEnsemble
 from validator.trees.proof.keys import (
     INFINITY,
     LARGEST,
@@ -114,8 +114,8 @@ def merged(intervals: Keys, *, float32: bool) -> Keys:
 
 def of_native(ensemble: TreeEnsemble, domain: Domain, store: SetStore) -> Walk:
     """What a native model's trees do, over the domain."""
-    member = ensemble.comparison == Comparison.MEMBER
-    strict = ensemble.comparison == Comparison.LT
+    member = ensemble.comparison == BranchMode.MEMBER
+    strict = ensemble.comparison == BranchMode.LT
     cut = keys(ensemble.threshold) - strict
     zone = _native_zones(ensemble)
     rounded = ensemble.comparison_dtype == "float32"

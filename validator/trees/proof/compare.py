@@ -9,7 +9,7 @@ import numpy as np
 from validator.trees.proof.canonical import Domain, Refs, SetStore, Walk
 from validator.trees.proof.keys import keys
 from validator.trees.proof.leaves import Leaves
-from validator.trees.proof.lockstep import Meeting, Pairs, Trees, walk_together
+from validator.trees.proof.lockstep import LockstepResult, Pairs, Trees, walk_together
 from validator.trees.proof.product import Product, Witness
 from validator.trees.proof.region import Parents, Region, parents_of, path_to
 
@@ -43,23 +43,23 @@ class Unequal:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Comparison:
+class TreeComparison:
     """How two sets of trees compare."""
 
-    meeting: Meeting
+    meeting: LockstepResult
     unequal: tuple[Unequal, ...]
     """at most MAX_WITNESSES"""
     harmless: int
     """places that look different, where no input is answered differently"""
 
 
-def compare(sides: Sides) -> Comparison:
+def compare(sides: Sides) -> TreeComparison:
     """Compare pairs of trees in their order. Raises BudgetExceededError where deciding takes too long."""
     meeting = walk_together(sides.native, sides.onnx, sides.native.roots, sides.leaves.onnx_roots)
     bad_leaves = _take(meeting.leaves, ~_equal_leaves(sides, meeting.leaves))
     candidates = [(meeting.unequal, False), (bad_leaves, True)]
     if not any(len(pairs) for pairs, _ in candidates):
-        return Comparison(meeting=meeting, unequal=(), harmless=0)
+        return TreeComparison(meeting=meeting, unequal=(), harmless=0)
     parents = parents_of(sides.native)
     product = Product(native=sides.native, onnx=sides.onnx, store=sides.store, domain=sides.domain)
     unequal: list[Unequal] = []
@@ -73,7 +73,7 @@ def compare(sides: Sides) -> Comparison:
                 harmless += 1
             else:
                 unequal.append(Unequal(pairs=pairs, index=index, are_leaves=are_leaves, witness=witness))
-    return Comparison(meeting=meeting, unequal=tuple(unequal), harmless=harmless)
+    return TreeComparison(meeting=meeting, unequal=tuple(unequal), harmless=harmless)
 
 
 def _equal_leaves(sides: Sides, pairs: Pairs) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -25,7 +25,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Meeting:
+class LockstepResult:
     """How far two sets of trees agree."""
 
     leaves: Pairs
@@ -34,7 +34,7 @@ class Meeting:
     """a node met a leaf, or one that does something else: the topmost of each path, as references"""
 
 
-def walk_together(native: Walk, onnx: Walk, native_roots: Refs, onnx_roots: Refs) -> Meeting:
+def walk_together(native: Walk, onnx: Walk, native_roots: Refs, onnx_roots: Refs) -> LockstepResult:
     """Walk pairs of trees from their roots down, as long as their nodes do the same."""
     leaves: list[tuple[Refs, Refs, Trees]] = []
     unequal: list[tuple[Refs, Refs, Trees]] = []
@@ -55,7 +55,7 @@ def walk_together(native: Walk, onnx: Walk, native_roots: Refs, onnx_roots: Refs
             np.concatenate([onnx.first[b], onnx.second[b]]),
             np.concatenate([tree, tree]),
         )
-    return Meeting(leaves=_joined(leaves), unequal=_joined(unequal))
+    return LockstepResult(leaves=_joined(leaves), unequal=_joined(unequal))
 
 
 def _do_the_same(native: Walk, a: Refs, onnx: Walk, b: Refs) -> npt.NDArray[np.bool_]:

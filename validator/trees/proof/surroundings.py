@@ -15,7 +15,7 @@ from validator.trees.proof import expected
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Surroundings:
+class GraphConstants:
     """The constants of a graph that has the right form."""
 
     constants: dict[str, Array]
@@ -25,7 +25,7 @@ class Surroundings:
     """a TreeEnsembleRegressor that is the whole graph: it adds its base values last"""
 
 
-def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
+def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
     """The graph's constants. Raises NotUnderstoodError where its form is not the expected one."""
     graph, found = model.graph, Found()
     if model.node.op == "TreeEnsembleRegressor":
@@ -43,7 +43,7 @@ def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
         raise NotUnderstoodError("scores that do not come from the trees")
     if native.linear is not None:
         _check_features(model, found)
-    return Surroundings(constants=found.constants, differences=tuple(_differences(native, found.constants)))
+    return GraphConstants(constants=found.constants, differences=tuple(_differences(native, found.constants)))
 
 
 def raw_tensor(model: OnnxTreeModel, native: TreeEnsemble) -> str:
@@ -55,7 +55,7 @@ def raw_tensor(model: OnnxTreeModel, native: TreeEnsemble) -> str:
     return found.tensors["raw"]
 
 
-def _older(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
+def _older(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
     """Regressors of other converters, whose answer is what the tree operator gives."""
     graph, name = model.graph, model.graph.outputs[0]
     if native.transform.kind is not TransformKind.IDENTITY or native.task is Task.CLASSIFICATION:
@@ -81,7 +81,7 @@ def _older(model: OnnxTreeModel, native: TreeEnsemble) -> Surroundings:
         found.append(f"sums divided by {divisor} where the model divides by {native.divisor:g}")
     if native.divisor != 1 and native.base_first and native.base_score.any():
         raise NotUnderstoodError("a base score that is averaged with the trees")
-    return Surroundings(constants={}, differences=tuple(found), older=True)
+    return GraphConstants(constants={}, differences=tuple(found), older=True)
 
 
 def _check_features(model: OnnxTreeModel, found: Found) -> None:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from validator.trees.ensemble import ZERO_ZONE, Comparison, TreeEnsemble
+from validator.trees.ensemble import ZERO_ZONE, BranchMode, TreeEnsemble
 from validator.trees.proof.canonical import Domain, SetStore, of_native, zones_before_rounding
 from validator.trees.proof.keys import LARGEST32, down_to_float32, floats, keys, up_to_float32
 from validator.trees.proof.region import parents_of
 from validator.trees.rows.boundary_reach import Places, Rows, rows_through, second_of
-from validator.trees.rows.knees import covering_rows
+from validator.trees.rows.breakpoints import covering_rows
 
 __all__ = ["KINDS", "BoundaryRows", "boundary_rows", "covering_rows", "plan_boundary"]
 
@@ -235,7 +235,7 @@ def _around(missing: float, ensemble: TreeEnsemble, domain: Domain) -> list[floa
 def _category_values(ensemble: TreeEnsemble) -> tuple[npt.NDArray[np.int32], Rows]:
     features: list[npt.NDArray[np.int32]] = []
     values: list[Rows] = []
-    member = ensemble.comparison == Comparison.MEMBER
+    member = ensemble.comparison == BranchMode.MEMBER
     for feature in np.unique(ensemble.feature[member]):
         sets = np.unique(ensemble.category_set[member & (ensemble.feature == feature)])
         spans = [slice(ensemble.set_indptr[s], ensemble.set_indptr[s + 1]) for s in sets]

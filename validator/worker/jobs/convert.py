@@ -8,7 +8,7 @@ from validator.sandbox import wire
 from validator.worker.serving import Answer
 
 
-class Job:
+class ConvertJob:
     """Operations `trees` and `estimator`; both give the ONNX file as a uint8 array."""
 
     def trees(

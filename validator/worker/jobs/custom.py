@@ -64,7 +64,7 @@ class WrapperModel:
         return concatenate([self._reader.read(row, single=True) for row in rows])
 
 
-class Job(ServingJob):
+class CustomJob(ServingJob):
     """Operations `load` and `load_broken`, what a service owes beyond answers, and those of every serving job."""
 
     def __init__(

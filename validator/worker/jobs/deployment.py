@@ -67,7 +67,7 @@ def _present(answer: Any) -> Dict[str, Any]:
     return {name: getattr(answer, name) for name in NAMES if getattr(answer, name) is not None}
 
 
-class Job(ServingJob):
+class DeploymentJob(ServingJob):
     """Operations `load`, `load_folder` and `load_missing`, and those of every serving job."""
 
     def load(self, arrays: wire.Arrays, names: List[str]) -> Answer:

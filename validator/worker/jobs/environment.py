@@ -11,7 +11,7 @@ from validator.sandbox.inside.zygote import preload
 from validator.worker.serving import Answer
 
 
-class Job:
+class EnvironmentJob:
     """Operation `look`."""
 
     def look(self, arrays: wire.Arrays, modules: List[str], distributions: List[str]) -> Answer:

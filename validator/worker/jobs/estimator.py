@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from validator.worker.jobs.convert import Job
+from validator.worker.jobs.convert import ConvertJob
 
-__all__ = ["Job"]
+
+class EstimatorJob(ConvertJob):
+    """The same operations."""

@@ -9,7 +9,7 @@ from validator.sandbox import wire
 from validator.worker.serving import Answer
 
 
-class Job:
+class ExportJob:
     """Operations `load`, then `describe` and `export`."""
 
     def __init__(self, format: str, allow: Sequence[str] = (), trusted: bool = False) -> None:

@@ -18,7 +18,7 @@ SINGLE_PRECISION = frozenset(
 )  # fmt: skip
 
 
-class Job:
+class JudgeJob:
     """Operations `trees`, then `prove`; `boundary`; `single`."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Job:
         arrays: wire.Arrays,
         table: Any,
         limit: int,
-        knees: List[Dict[str, Any]],
+        breakpoints: List[Dict[str, Any]],
         input_dtype: str,
     ) -> Answer:
         """A table at the model's own thresholds, or across its features' ranges where it has none."""
@@ -79,12 +79,12 @@ class Job:
 
         rows = unpack_table(table, arrays)
         listed = {} if self._ensemble is None else self._ensemble.feature_categories
-        coding = coding_of(rows, listed=listed, also=[knee["values"] for knee in knees])
+        coding = coding_of(rows, listed=listed, also=[point["values"] for point in breakpoints])
         sample = encode(rows, coding)
         if self._ensemble is not None:
             made = boundary_rows(self._ensemble, sample, limit=limit, input_dtype=input_dtype)
         else:
-            made = covering_rows(sample, knees=knees, limit=limit, input_dtype=input_dtype)
+            made = covering_rows(sample, breakpoints=breakpoints, limit=limit, input_dtype=input_dtype)
         meta, packed = pack_table(decode(made, coding))
         return {"table": meta}, packed
 

@@ -9,7 +9,7 @@ from validator.worker.quality.rows import Gathering
 from validator.worker.serving import Answer
 
 
-class Job:
+class MeasureJob:
     """Operations `begin`, `add` batch by batch, `end`."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from validator.sandbox.packing import unpack_table
 from validator.worker.serving import Answer, ServingJob
 
 
-class Job(ServingJob):
+class NativeJob(ServingJob):
     """Operation `load`, and those of every serving job."""
 
     def __init__(self, format: str, allow: Sequence[str] = (), trusted: bool = False) -> None:

@@ -9,7 +9,7 @@ from validator.worker.onnx_session import OnnxModel, open_session
 from validator.worker.serving import Answer, ServingJob
 
 
-class Job(ServingJob):
+class OnnxJob(ServingJob):
     """Operation `load`, and those of every serving job."""
 
     def __init__(self, threads: int = 1) -> None:

@@ -39,7 +39,7 @@ def _without_pandas() -> Iterator[None]:
         sys.meta_path.remove(_NoPandas)
 
 
-class Job:
+class SampleJob:
     """Operations: `open` says what the columns are, `batch` gives the next rows, `rewind` starts again."""
 
     def __init__(self, format: str, name: str, ignored: Sequence[str] = ()) -> None:

@@ -7,7 +7,7 @@ from typing import Sequence, Tuple
 from validator.sandbox import wire
 
 
-class Job:
+class ScanJob:
     """Operation `scan`: the file's bytes in, a SafetyReport as JSON out."""
 
     def __init__(self, format: str, allow: Sequence[str] = ()) -> None:

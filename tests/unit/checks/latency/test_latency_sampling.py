@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from tests.unit.checks.conftest import FakeRuntime
-from validator.checks.latency.sampling import Arm, Effort, Pair, sample
+from validator.checks.latency.sampling import Arm, Effort, RatioTarget, sample
 
 
 class Recording(FakeRuntime):
@@ -31,7 +31,7 @@ def arms(subject, log, **changes):
     return made
 
 
-PAIR = Pair(slower="native", faster="onnx")
+PAIR = RatioTarget(slower="native", faster="onnx")
 EFFORT = Effort(budget_s=30, confidence=0.95)
 
 

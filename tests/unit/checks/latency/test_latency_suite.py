@@ -8,7 +8,7 @@ import pytest
 from tests.unit.checks.conftest import FakeRuntime
 from validator.checks import latency
 from validator.errors import WorkerError
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 
 LIMITS = {"single_ms": 50, "load_ms": 1_000, "memory_bytes": 2**30, "budget_s": 0.5, "batch_sizes": (1, 100)}
 

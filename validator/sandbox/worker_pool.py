@@ -16,11 +16,11 @@ from typing import Any
 
 from validator.environments.interpreter import Interpreter, own
 from validator.errors import WorkerError
-from validator.sandbox.handle import Limits, Raised, Reply, Worker
-from validator.sandbox.lockdown.policy import Policy
+from validator.sandbox.handle import Raised, Worker, WorkerAnswer, WorkerLimits
+from validator.sandbox.lockdown.policy import LockdownPolicy
 from validator.sandbox.zygote import Zygote
 
-__all__ = ["Limits", "Raised", "Reply", "Worker", "Workshop", "Zygote", "interruptible"]
+__all__ = ["Raised", "Worker", "WorkerAnswer", "WorkerLimits", "WorkerPool", "Zygote", "interruptible"]
 
 #: Variables that a worker may inherit: they tune numerics and hold no secret.
 _INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
@@ -29,10 +29,10 @@ _WRITERS = frozenset({"export", "convert", "deployment", "custom"})
 _READ_BY_PATH = frozenset({"catboost-json"})
 
 
-class Workshop:
+class WorkerPool:
     """All worker processes of a run. Leaving the context ends every one of them and removes their scratch folders."""
 
-    def __init__(self, *, limits: Limits, threads: int = 1) -> None:
+    def __init__(self, *, limits: WorkerLimits, threads: int = 1) -> None:
         self.limits = limits
         self._threads = threads
         self._zygotes: dict[tuple[str, str], Zygote] = {}
@@ -40,7 +40,7 @@ class Workshop:
         self._folder = Path(tempfile.mkdtemp(prefix="preflight-")).absolute()  # TMPDIR may be relative
         self._folder.chmod(0o711)
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(
@@ -66,7 +66,7 @@ class Workshop:
         files: Sequence[int] = (),
         packages: Mapping[str, str] | None = None,
         readable: Sequence[str] = (),
-        limits: Limits | None = None,
+        limits: WorkerLimits | None = None,
     ) -> Worker:
         """Fork a locked-down worker for `job`.
 
@@ -81,7 +81,7 @@ class Workshop:
         scratch = Path(tempfile.mkdtemp(prefix=f"{job}-", dir=self._folder))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
-            policy = Policy(
+            policy = LockdownPolicy(
                 scratch=str(scratch),
                 readable=(*(packages or {}).values(), *readable, *python.readable),
                 memory_bytes=limits.memory_bytes,
@@ -106,8 +106,8 @@ class Workshop:
         return worker
 
     @contextlib.contextmanager
-    def lease(self, limits: Limits) -> Iterator[Workshop]:
-        """The workshop for one of several models: at the end its workers are gone, while what was imported stays."""
+    def lease(self, limits: WorkerLimits) -> Iterator[WorkerPool]:
+        """The pool for one of several models: at the end its workers are gone, while what was imported stays."""
         self.limits = limits
         for zygote in self._zygotes.values():
             zygote.forgive()

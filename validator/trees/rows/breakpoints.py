@@ -1,4 +1,4 @@
-"""Rows for models that are not made of trees: at their own knees, across each feature's range, and mixed."""
+"""Rows for models that are not made of trees: at their own breakpoints, across each feature's range, and mixed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rows = npt.NDArray[np.float64]
 def covering_rows(
     sample: Rows,
     *,
-    knees: Sequence[Mapping[str, Any]] = (),
+    breakpoints: Sequence[Mapping[str, Any]] = (),
     input_dtype: str = "float64",
     limit: int = 20_000,
     seed: int = 0,
@@ -23,7 +23,7 @@ def covering_rows(
 
     A quarter each: real rows; rows whose features come from two real rows, so that each feature keeps its own
     distribution; rows spread evenly over each feature's range and a little beyond; and real rows with one feature
-    on a knee (bin edge, category, imputer statistic: {"column", "values"}) or one ulp beside it, float32's or
+    on a breakpoint (bin edge, category, imputer statistic: {"column", "values"}) or one ulp beside it, float32's or
     float64's. All are values of the input type: what a cast does to others is told apart from this.
     """
     sample = np.asarray(sample, dtype=np.float64)
@@ -35,7 +35,7 @@ def covering_rows(
         sample[random.permutation(len(sample))[:share]],
         _mixed(sample, share, random),
         _spread(sample, share, random),
-        _at_knees(sample, knees, share, random),
+        _at_breakpoints(sample, breakpoints, share, random),
     ]
     made = np.concatenate(parts)[:limit]
     with np.errstate(over="ignore"):
@@ -66,10 +66,10 @@ def _spread(sample: Rows, count: int, random: np.random.Generator) -> Rows:
     return rows
 
 
-def _at_knees(
-    sample: Rows, knees: Sequence[Mapping[str, Any]], count: int, random: np.random.Generator
+def _at_breakpoints(
+    sample: Rows, breakpoints: Sequence[Mapping[str, Any]], count: int, random: np.random.Generator
 ) -> Rows:
-    columns, values = _knee_values(sample, knees)
+    columns, values = _breakpoint_values(sample, breakpoints)
     if not len(values):
         return np.zeros((0, sample.shape[1]))
     chosen = random.permutation(len(values))[:count]
@@ -78,16 +78,18 @@ def _at_knees(
     return rows
 
 
-def _knee_values(sample: Rows, knees: Sequence[Mapping[str, Any]]) -> tuple[npt.NDArray[np.int64], Rows]:
+def _breakpoint_values(
+    sample: Rows, breakpoints: Sequence[Mapping[str, Any]]
+) -> tuple[npt.NDArray[np.int64], Rows]:
     columns: list[int] = []
     values: list[float] = []
     low, high = _range(sample)
-    for knee in knees:
-        numbers = [float(v) for v in knee["values"] if isinstance(v, (int, float)) and np.isfinite(v)]
+    for point in breakpoints:
+        numbers = [float(v) for v in point["values"] if isinstance(v, (int, float)) and np.isfinite(v)]
         for number in numbers:
-            # A step's column need not be the model's: every feature that ever comes near the knee gets it too.
+            # A step's column need not be the model's: every feature that ever comes near the point gets it too.
             near = {int(feature) for feature in np.flatnonzero((low <= number) & (number <= high))}
-            own = int(knee["column"])
+            own = int(point["column"])
             for feature in sorted(near | ({own} if own < sample.shape[1] else set())):
                 beside = _neighbours(number)
                 columns += [feature] * len(beside)

@@ -14,7 +14,7 @@ from validator.table import Table
 
 
 @dataclass(kw_only=True)
-class Companion:
+class BaselineRunner:
     """The base version, asked for every batch of the sample while the candidate is.
 
     What goes wrong with it ends the comparison, never the candidate's judgement; `problem` says what it was.
@@ -28,7 +28,7 @@ class Companion:
     _answers: deque[Outputs] = field(default_factory=deque)
 
     @classmethod
-    def of(cls, version: BaseVersion, candidate: Contract) -> Companion:
+    def of(cls, version: BaseVersion, candidate: Contract) -> BaselineRunner:
         """Ready to be asked. An ONNX file does not say what it is for: it is taken for what the candidate is for."""
         if version.contract.task == "unknown":
             known = {"task": candidate.task, "classes": candidate.classes}

@@ -6,7 +6,7 @@ import os
 import signal
 from dataclasses import dataclass
 
-from validator.sandbox.lockdown.policy import Policy
+from validator.sandbox.lockdown.policy import LockdownPolicy
 
 EXITED, TIMEOUT = "exited", "timeout"
 FORBIDDEN_CALL, CPU_LIMIT, MEMORY_LIMIT = "forbidden_call", "cpu_limit", "memory_limit"
@@ -18,7 +18,7 @@ _NEAR = 0.7
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WorkerExit:
     """How a worker ended: `cause` is one of this module's constants, `code` the exit code or signal number."""
 
     cause: str
@@ -29,11 +29,11 @@ class Outcome:
 def explain(
     status: int,
     *,
-    policy: Policy | None = None,
+    policy: LockdownPolicy | None = None,
     cpu_seconds: float = 0.0,
     peak_bytes: int = 0,
     timed_out: bool = False,
-) -> Outcome:
+) -> WorkerExit:
     """Name the cause of a worker's end.
 
     `status` as from os.wait4; `cpu_seconds` (user and system) and `peak_bytes` (resident) from its rusage;
@@ -41,32 +41,36 @@ def explain(
     """
     if os.WIFEXITED(status):
         code = os.WEXITSTATUS(status)
-        return Outcome(EXITED, code, f"ended with exit code {code}")
+        return WorkerExit(EXITED, code, f"ended with exit code {code}")
     number = os.WTERMSIG(status)
     name = _signal_name(number)
     if timed_out and name == "SIGKILL":
-        return Outcome(TIMEOUT, number, "did not answer in time and was killed")
+        return WorkerExit(TIMEOUT, number, "did not answer in time and was killed")
     if name == "SIGSYS":
-        return Outcome(
+        return WorkerExit(
             FORBIDDEN_CALL, number, "killed by seccomp: it made a system call that is never needed"
         )
     if name == "SIGXCPU" or (name == "SIGKILL" and policy and cpu_seconds >= policy.cpu_seconds):
         limit = f" of {policy.cpu_seconds} s" if policy else ""
-        return Outcome(CPU_LIMIT, number, f"killed by the limit{limit} on processor time")
+        return WorkerExit(CPU_LIMIT, number, f"killed by the limit{limit} on processor time")
     if name == "SIGXFSZ":
-        return Outcome(FILE_LIMIT, number, "killed by the limit on the size of a file")
+        return WorkerExit(FILE_LIMIT, number, "killed by the limit on the size of a file")
     if name in _CRASHES:
         return _crash(name, number, policy, peak_bytes)
     if name == "SIGKILL":
-        return Outcome(KILLED, number, "killed (SIGKILL): by the system when memory ran out, or from outside")
-    return Outcome(KILLED, number, f"killed by signal {name}")
+        return WorkerExit(
+            KILLED, number, "killed (SIGKILL): by the system when memory ran out, or from outside"
+        )
+    return WorkerExit(KILLED, number, f"killed by signal {name}")
 
 
-def _crash(name: str, number: int, policy: Policy | None, peak_bytes: int) -> Outcome:
+def _crash(name: str, number: int, policy: LockdownPolicy | None, peak_bytes: int) -> WorkerExit:
     if policy and name != "SIGTRAP" and peak_bytes >= _NEAR * policy.memory_bytes:
         used, limit = peak_bytes >> 20, policy.memory_bytes >> 20
-        return Outcome(MEMORY_LIMIT, number, f"crashed ({name}) with {used} of {limit} MiB of memory in use")
-    return Outcome(CRASHED, number, f"crashed ({name})")
+        return WorkerExit(
+            MEMORY_LIMIT, number, f"crashed ({name}) with {used} of {limit} MiB of memory in use"
+        )
+    return WorkerExit(CRASHED, number, f"crashed ({name})")
 
 
 def _signal_name(number: int) -> str:

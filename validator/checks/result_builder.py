@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from validator.checks.check import Finding, failed, result
+from validator.checks.check import CheckOutcome, failed, result
 from validator.errors import PreflightError, SampleError, SettingsError, UsageError, WorkerError
 from validator.results import (
     Change,
@@ -21,7 +21,7 @@ from validator.results import (
     Parity,
     RuntimeName,
 )
-from validator.sandbox.workshop import Raised
+from validator.sandbox.worker_pool import Raised
 
 Progress = Callable[[str], None]
 _NOT_COMPARED = "Nothing was compared, because an earlier step failed."
@@ -34,7 +34,7 @@ class Blocked(Exception):  # noqa: N818 - a state of the run rather than a mista
 
 
 @dataclass(kw_only=True)
-class Draft:
+class ResultBuilder:
     """The parts of a result, each with the value that it has when nothing was found."""
 
     model: ModelInfo
@@ -75,12 +75,12 @@ class Draft:
             message = error.said if isinstance(error, Raised) else error.message
             self.block(id, failed(message, hint=error.hint), runtime)
 
-    def block(self, id: str, finding: Finding, runtime: RuntimeName = "") -> None:
+    def block(self, id: str, finding: CheckOutcome, runtime: RuntimeName = "") -> None:
         """Record a failure that nothing can follow. Raises Blocked."""
         self.add(result(id, runtime, finding))
         raise Blocked
 
     def add_trouble(self, error: WorkerError) -> None:
         """A worker died outside of any check: the run ends, and the result says why."""
-        finding = Finding(status="error", message=error.message, hint=error.hint)
+        finding = CheckOutcome(status="error", message=error.message, hint=error.hint)
         self.add(result("load.model", "native", finding))
