@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test test-long lint bench zoo examples requirements clean
+.PHONY: demo test test-long lint bench zoo examples docs coverage requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/model-preflight validate examples/trading/model.pkl
@@ -27,6 +27,12 @@ bench: $(VENV)/.ready
 zoo: $(VENV)/.ready
 	$(BIN)/python -m tests.zoo
 
+docs: $(VENV)-docs/.ready
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet --strict --site-dir site
+
+coverage: $(VENV)/.ready
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not container" --cov --cov-report=term:skip-covered tests/unit tests/contract tests/golden
+
 examples: $(VENV)/.ready
 	$(BIN)/python examples/trading/train.py
 	$(BIN)/python examples/diagnosis/train.py
@@ -37,12 +43,19 @@ requirements:
 		requirements/runtime.in -o requirements/runtime.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		-c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		requirements/docs.in -o requirements/docs.txt
 
 clean:
-	rm -rf $(VENV) preflight .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-docs site preflight .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)-docs/.ready: requirements/docs.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	touch $@

@@ -1,6 +1,6 @@
-"""The README's reference tables, the inputs of action.yml and the schema of preflight.toml, made from the code.
+"""The documentation's tables, the inputs of action.yml and the schema of preflight.toml, made from the code.
 
-`python -m validator.cli.reference README.md action.yml docs/preflight.schema.json` renews them.
+`python -m validator.cli.reference` in the repository renews them all.
 """
 
 from __future__ import annotations
@@ -88,7 +88,10 @@ def renewed(text: str) -> str:
     return text
 
 
+#: What holds such tables, below the repository's root.
+DOCUMENTS = ("action.yml", "docs/checklist.md", "docs/preflight.schema.json", "docs/settings.md")
+
 if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        document = Path(argument)
+    for name in sys.argv[1:] or DOCUMENTS:
+        document = Path(name)
         document.write_text(renewed(document.read_text(encoding="utf-8")), encoding="utf-8")

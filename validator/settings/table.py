@@ -1,6 +1,6 @@
 """The one table of settings: the fields of `Settings`.
 
-`--help`, the README's table, the JSON Schema for editors and the inputs of `action.yml` are made from it.
+`--help`, the documentation's table, the JSON Schema for editors and the inputs of `action.yml` are made from it.
 """
 
 from __future__ import annotations
