@@ -14,7 +14,9 @@ import tomllib
 
 
 def git(*arguments: str) -> str:
-    return subprocess.run(["/usr/bin/env", "git", *arguments], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["/usr/bin/env", "git", *arguments], check=True, capture_output=True, text=True
+    ).stdout
 
 
 def floor(commit: str) -> float:
