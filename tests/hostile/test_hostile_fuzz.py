@@ -257,7 +257,6 @@ def documents(tmp_path_factory) -> list[tuple[str, bytes]]:
     forest = RandomForestClassifier(2, max_depth=2).fit(X, y)
     return [
         ("lightgbm-text", booster.model_to_string().encode()),
-        ("lightgbm-json", json.dumps(booster.dump_model()).encode()),
         ("xgboost-json", bytes(other.save_raw("json"))),
         ("xgboost-ubj", bytes(other.save_raw("ubj"))),
         ("onnx", to_onnx(forest, X[:1]).SerializeToString()),

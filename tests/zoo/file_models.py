@@ -10,7 +10,6 @@ from tests.zoo.case import ALONE, MEASURED, PROVED, Case, Made, line, refused
 from tests.zoo.saving import (
     as_cloudpickle,
     as_joblib,
-    as_lightgbm_json,
     as_lightgbm_text,
     as_skops,
     as_stock_onnx,
@@ -55,13 +54,6 @@ CASES: tuple[Case, ...] = (
     line("skops", _forest, PROVED, as_skops),
     line("skops, pipeline", _linear, MEASURED, as_skops),
     line("LightGBM text", _boosted, PROVED, as_lightgbm_text, quick=True),
-    line("LightGBM JSON dump", _boosted, PROVED, as_lightgbm_json, quick=True),
-    line(
-        "LightGBM JSON dump, categories",
-        lightgbm_models.regressor(sets.firms_as_categories),
-        PROVED,
-        as_lightgbm_json,
-    ),
     line(
         "MLflow, sklearn", _linear, MEASURED, in_mlflow_folder("sklearn", "pickled_model", with_protocol(4))
     ),

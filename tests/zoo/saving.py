@@ -79,14 +79,6 @@ def as_lightgbm_part(start: int, count: int) -> Saver:
     return save
 
 
-def as_lightgbm_json(model: Any, data: Data, folder: Path) -> Path:
-    import json
-
-    path = folder / "model.json"
-    path.write_text(json.dumps(getattr(model, "booster_", model).dump_model()))
-    return path
-
-
 def by_own_method(name: str, **options: Any) -> Saver:
     """`model.save_model(NAME)`, as XGBoost and CatBoost have it."""
 

@@ -15,22 +15,17 @@ from pathlib import Path
 from typing import BinaryIO, Union
 
 from validator.errors import ModelError, UsageError
+from validator.libraries.known import LIBRARIES
 from validator.model import formats
 
-FORMATS = (
-    "pickle", "joblib", "lightgbm-text", "lightgbm-json", "xgboost-json", "xgboost-ubj",
-    "catboost-cbm", "catboost-json", "onnx", "skops", "mlflow",
-)  # fmt: skip
 _BLOCK = 1 << 20
 _MOST_FILES = 10_000
 _MLMODEL_BYTES = 1 << 20
 # The flavours whose model file can be loaded here, in order of preference, and the keys that name the file.
-_FLAVOURS = ("onnx", "lightgbm", "xgboost", "catboost", "sklearn")
+_FLAVOURS = ("onnx", *(library.name for library in LIBRARIES))
 _FILE_KEYS = ("pickled_model", "data", "model_path")
-_SUPPORTED = (
-    "a pickle or joblib file, LightGBM text or JSON, XGBoost JSON or UBJ, CatBoost cbm or JSON, ONNX, skops, "
-    "or an MLflow folder"
-)
+_OWN = ", ".join(form.shown for library in LIBRARIES for form in library.formats)
+_SUPPORTED = f"a pickle or joblib file, {_OWN}, ONNX, skops, or an MLflow folder"
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -162,6 +157,9 @@ def _identify_stream(path: Path, stream: BinaryIO) -> ModelFile:
             f"{path} is a Git-LFS pointer, not the model",
             hint="Fetch the file before validating: `lfs: true` for actions/checkout, or `git lfs pull`.",
         )
+    refused = formats.refused(head)
+    if refused is not None:
+        raise ModelError(f"{path} is {refused.what}", hint=refused.remedy)
     name, compression = formats.format_of(stream, size)
     if name == "unknown":
         raise ModelError(

@@ -9,17 +9,15 @@ import pickletools
 import re
 from typing import BinaryIO
 
+from validator.libraries.known import LIBRARIES
+from validator.libraries.library import Refused
+
 HEAD_BYTES = 65_536
 _TAIL_BYTES = 1 << 20
 _HIGHEST_PROTOCOL = 5
 _JOBLIB_MARK = b"joblib.numpy_pickle"
 
 _LFS = re.compile(rb"version https://(git-lfs\.github|hawser\.github)\.com/spec/")
-_LIGHTGBM_TEXT = re.compile(rb"tree\r?\nversion=v\d")
-_LIGHTGBM_JSON = re.compile(rb"\s*\{\s*\"name\"\s*:\s*\"tree\"")
-_CATBOOST_JSON = re.compile(rb"\s*\{\s*\"(ctr_data|features_info)\"\s*:\s*\{")
-_XGBOOST_JSON = re.compile(rb"\s*\{\s*(\"version\"\s*:\s*\[[\d,\s]*\]\s*,\s*)?\"learner\"\s*:\s*\{")
-_XGBOOST_UBJ = re.compile(rb"\{(\$\S#)?(L\0{7}|l\0{3}|I\0|[iU])(\x07learner|\x07version)", re.DOTALL)
 
 _COMPRESSIONS = (
     (b"\x1f\x8b", "gzip"),
@@ -69,17 +67,10 @@ def format_of(stream: BinaryIO, size: int) -> tuple[str, str]:
     """The format and compression of a seekable file of `size` bytes; format `unknown` where none fits."""
     stream.seek(0)
     head = stream.read(HEAD_BYTES)
-    for pattern, name in (
-        (_LIGHTGBM_TEXT, "lightgbm-text"),
-        (_LIGHTGBM_JSON, "lightgbm-json"),
-        (_XGBOOST_JSON, "xgboost-json"),
-        (_CATBOOST_JSON, "catboost-json"),
-        (_XGBOOST_UBJ, "xgboost-ubj"),
-    ):
-        if pattern.match(head):
-            return name, ""
-    if head.startswith(b"CBM1"):
-        return "catboost-cbm", ""
+    for library in LIBRARIES:
+        for form in library.formats:
+            if form.begins.match(head):
+                return form.name, ""
     if head.startswith(b"PK\x03\x04"):
         return ("skops" if _has_skops_schema(stream, size) else "unknown"), ""
     compression = compression_of(head)
@@ -88,6 +79,11 @@ def format_of(stream: BinaryIO, size: int) -> tuple[str, str]:
     if is_pickle(head):
         return ("joblib" if _contains(stream, _JOBLIB_MARK) else "pickle"), ""
     return ("onnx" if is_onnx(stream, size) else "unknown"), ""
+
+
+def refused(head: bytes) -> Refused | None:
+    """The format that these first bytes begin, where it is one that no library can load a model from."""
+    return next((bad for library in LIBRARIES for bad in library.refused if bad.begins.match(head)), None)
 
 
 def describe_unknown(head: bytes) -> str:

@@ -55,15 +55,23 @@ def test_array_far_into_the_file_still_makes_it_joblib(tmp_path: Path) -> None:
     assert identify(path).format == "joblib"
 
 
-def test_lightgbm_text_and_json(tmp_path: Path, trained) -> None:
+def test_lightgbm_text(tmp_path: Path, trained) -> None:
+    booster, _, _ = trained
+    text = tmp_path / "model.txt"
+    text.write_text(booster.model_to_string())
+    assert identify(text).format == "lightgbm-text"
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_dump_of_lightgbm_is_refused_by_name(tmp_path: Path, trained, indent: int | None) -> None:
     import json
 
     booster, _, _ = trained
-    text, dump = tmp_path / "model.txt", tmp_path / "model.json"
-    text.write_text(booster.model_to_string())
-    dump.write_text(json.dumps(booster.dump_model(), indent=1))
-    assert identify(text).format == "lightgbm-text"
-    assert identify(dump).format == "lightgbm-json"
+    dump = tmp_path / "model.json"
+    dump.write_text(json.dumps(booster.dump_model(), indent=indent))
+    with pytest.raises(ModelError, match="LightGBM's JSON dump, which LightGBM itself cannot load") as caught:
+        identify(dump)
+    assert "booster.save_model(path)" in str(caught.value.hint)
 
 
 def test_xgboost_json_and_ubj(tmp_path: Path, trained) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from validator.documents import DocumentError, read_json, read_ubj
 from validator.model.file import ModelFile
 from validator.model.safety import Limits, SafetyReport, framework_of, gather, scan
-from validator.model.safety.documents import DocumentError, read_json, read_ubj
 
 rng = np.random.default_rng(1)
 X = rng.normal(size=(200, 4)).astype(np.float32)
@@ -119,10 +119,16 @@ def test_lightgbm_text_cut_anywhere_is_refused(text: str) -> None:
         assert not scan(data[:place], "lightgbm-text").ok
 
 
-def test_lightgbm_json(booster) -> None:
-    dump = json.dumps(booster.dump_model()).encode()
-    assert scan(dump, "lightgbm-json").ok
-    assert "nested" in reason(scan(b"[" * 5_000, "lightgbm-json"))
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("\nversion=v4", "\rversion=v4", "carriage return|begin"),
+        ("feature_names=", "monotone_constraints=0\rTree=0\nfeature_names=", "carriage return"),
+        ("leaf_value=", "leaf_value=1_", "underscore"),
+    ],
+)
+def test_text_that_lightgbm_reads_in_another_way_is_refused(text: str, old: str, new: str, what: str) -> None:
+    assert re.search(what, reason(scan(without_sizes(text).replace(old, new, 1).encode(), "lightgbm-text")))
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +199,7 @@ def test_xgboost_ubj_cut_anywhere_is_refused(xgb) -> None:
         (b"{i\x01aZi\x01aZ}", "twice"),
         (b"S", "cut off"),
         (b"?", "no UBJSON type"),
+        (b"[$T#L" + struct.pack(">q", 3), "typed container"),
     ],
 )
 def test_hostile_ubjson(data: bytes, what: str) -> None:

@@ -7,14 +7,15 @@ summed in float64, scaled, and the bias comes last.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from validator.documents import DocumentError
 from validator.errors import ConversionError
 from validator.libraries import header as told
+from validator.libraries.catboost.document import load
 from validator.libraries.catboost.nodes import NodeTable, tables
 from validator.libraries.layout import Layout, covers, lay_out, malformed
 from validator.trees.ensemble import BranchMode, LabelRule, Task, Transform, TransformKind, TreeEnsemble
@@ -82,9 +83,9 @@ def _assemble(
 
 def _load(data: bytes) -> Mapping[str, Any]:
     try:
-        model = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise malformed(_LIBRARY, f"it is no JSON ({error!r:.80})") from error
+        model = load(data, nodes=len(data))
+    except DocumentError as error:
+        raise malformed(_LIBRARY, str(error)) from error
     if not isinstance(model, dict) or not isinstance(model.get("features_info"), dict):
         raise malformed(_LIBRARY, "it has no features")
     return model

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from validator.errors import ConversionError
-from validator.libraries.lightgbm.text import ModelText, refusal
+from validator.libraries.lightgbm.forest import refusal
+from validator.libraries.lightgbm.text import ModelText
 from validator.python39 import dataclass, pairs
 from validator.trees.ensemble import LabelRule, Task, Transform, TransformKind
 

@@ -7,7 +7,7 @@ import numpy as np
 from validator.errors import ConversionError
 from validator.libraries import header as told
 from validator.libraries.layout import malformed
-from validator.libraries.xgboost.document import Model
+from validator.libraries.xgboost.model import Model
 from validator.python39 import dataclass
 from validator.trees.ensemble import Floats, LabelRule, Task, Transform, TransformKind
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.libraries.layout import Layout, covers, lay_out, malformed
-from validator.libraries.xgboost.document import Model
+from validator.libraries.xgboost.model import Model
 from validator.python39 import dataclass, pairs
 from validator.trees.ensemble import Flags, Floats, Ints, Refs
 

@@ -18,7 +18,7 @@ from validator.errors import ConversionError
 from validator.libraries import header as told
 from validator.libraries.layout import malformed
 from validator.libraries.xgboost.answers import XgboostAnswers, answers_of, base_margin
-from validator.libraries.xgboost.document import Model, parse
+from validator.libraries.xgboost.model import Model, parse
 from validator.libraries.xgboost.nodes import Forest, category_lists
 from validator.trees.ensemble import BranchMode, CategoryRule, Floats, TreeEnsemble
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from validator.libraries.lightgbm.check import check_text
+from validator.libraries.xgboost.check import check_serialised
 from validator.model.formats import HEAD_BYTES, compression_of, is_pickle
 from validator.model.safety.compression import CompressionError, inflate
-from validator.model.safety.documents import DocumentError
 from validator.model.safety.findings import Log
-from validator.model.safety.lightgbm_text import BrokenModelError, check_text
 from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import MalformedError
 from validator.model.safety.policy import Policy, versions_of
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
 from validator.model.safety.symbols import Raw, class_of
-from validator.model.safety.xgboost_model import check_serialised
 
 _MOST_STREAMS = 20
 _BROKEN_HINT = "The file is damaged or was made to mislead: save the model again with pickle or joblib."
@@ -95,10 +94,10 @@ def _check_embedded(log: Log, limits: Limits) -> None:
             continue
         try:
             if path.startswith("lightgbm"):
-                check_text(raw.decode("utf-8"), limits)
+                check_text(raw, nodes=limits.nodes)
             else:
-                check_serialised(raw, limits)
-        except (BrokenModelError, DocumentError, ValueError, OverflowError, AttributeError) as error:
+                check_serialised(raw, nodes=limits.nodes)
+        except (ValueError, OverflowError, AttributeError) as error:
             log.place = place
             log.add(path, "build", 0, f"holds a broken model: {error}"[:500], _BROKEN_HINT)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from validator.documents import MOST_NODES
+
 SAFE = "safe"
 UNSAFE = "unsafe"
 
@@ -22,7 +24,7 @@ class Limits:
     opcodes: int = 20_000_000
     depth: int = 200
     findings: int = 100
-    nodes: int = 5_000_000
+    nodes: int = MOST_NODES
 
 
 DEFAULT_LIMITS = Limits()

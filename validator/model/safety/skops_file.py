@@ -11,7 +11,7 @@ from ast import literal_eval
 from collections.abc import Iterable
 from typing import Any
 
-from validator.model.safety.documents import DocumentError, read_json
+from validator.documents import DocumentError, read_json
 from validator.model.safety.findings import Log
 from validator.model.safety.policy import Policy
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport

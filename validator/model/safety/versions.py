@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from validator.libraries.catboost.document import release
 from validator.model.safety.symbols import Map, Obj, Raw
 
 _PROBE = 1 << 20
 _LIGHTGBM = re.compile(rb"tree\r?\nversion=v(\d+)")
-_CATBOOST = re.compile(rb"Branch: tags/v([\d.]+)|CatBoost release ([\d]+\.[\d]+[\d.]*\d)")
 # UBJSON: the key `version`, then an array with a count of three; older versions give the type once before it.
 _XGBOOST = re.compile(rb"version\[(?:\$([iUIlL]))?#(?:L\0{7}|l\0{3}|i|U)\x03", re.DOTALL)
 _WIDTHS = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
@@ -26,15 +26,9 @@ def recorded_version(target: Obj, state: Map) -> tuple[str, str] | None:
         return ("xgboost", version) if version else None
     if root == "catboost":
         content = state.get("__model")
-        version = catboost_version(content.content() if isinstance(content, Raw) else _tail(content))
+        version = release(content.content() if isinstance(content, Raw) else _tail(content))
         return ("catboost", version) if version else None
     return None
-
-
-def catboost_version(cbm: bytes) -> str:
-    """The release that wrote these cbm bytes, or empty: its build information stands near the end."""
-    found = _CATBOOST.search(cbm)
-    return (found[1] or found[2]).decode() if found else ""
 
 
 def xgboost_version(ubj: bytes) -> str:

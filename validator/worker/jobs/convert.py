@@ -43,8 +43,8 @@ class ConvertJob:
         metadata: Dict[str, str],
     ) -> Answer:
         """From the model file itself, loaded here. Raises ConversionError for a model that skl2onnx cannot take."""
-        from validator.libraries.live_load import load_model
         from validator.pipelines.fallback import convert_estimator
+        from validator.worker.loading import load_model
 
         model = load_model(arrays[0], format, allow, trusted)
         named = [(str(name), str(dtype)) for name, dtype in columns]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Optional, Sequence
 
-from validator.libraries.live_load import load_model
 from validator.sandbox import wire
+from validator.worker.loading import load_model
 from validator.worker.serving import Answer
 
 

@@ -6,9 +6,9 @@ import time
 from typing import Any, Sequence
 
 from validator.libraries.live_ask import Adapter
-from validator.libraries.live_load import load_model, load_path
 from validator.sandbox import wire
 from validator.sandbox.packing import unpack_table
+from validator.worker.loading import load_model, load_path
 from validator.worker.serving import Answer, ServingJob
 
 

@@ -19,8 +19,8 @@ def load_model(data: bytes, format: str, allow: Sequence[str], trusted: bool) ->
     """
     if format in _PICKLES:
         return _load_pickle(data, allow, trusted)
-    if format in ("lightgbm-text", "lightgbm-json"):
-        return _load_lightgbm(data, format)
+    if format == "lightgbm-text":
+        return _load_lightgbm(data)
     if format in ("xgboost-json", "xgboost-ubj"):
         import xgboost
 
@@ -44,17 +44,11 @@ def _load_pickle(data: bytes, allow: Sequence[str], trusted: bool) -> Any:
     return load(data, allow=tuple(allow))
 
 
-def _load_lightgbm(data: bytes, format: str) -> Any:
+def _load_lightgbm(data: bytes) -> Any:
     import lightgbm
 
-    if format == "lightgbm-json":
-        from validator.libraries.lightgbm.dump import text_of_dump
-
-        text = text_of_dump(bytes(data))
-    else:
-        text = bytes(data).decode("utf-8")
     try:
-        return lightgbm.Booster(model_str=text, params={"verbosity": -1})
+        return lightgbm.Booster(model_str=bytes(data).decode("utf-8"), params={"verbosity": -1})
     except lightgbm.basic.LightGBMError as error:
         raise ModelError(
             f"LightGBM cannot load the model: {error}", hint="save it again; is the file whole?"

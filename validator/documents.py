@@ -13,6 +13,10 @@ import sys
 from typing import Any
 
 MOST_DEPTH = 64
+TREE_DEPTH = 500
+"""for documents that nest a tree as deep as it is: one grown leaf by leaf, a level of braces for each split"""
+MOST_NODES = 5_000_000
+"""the nodes of trees that one file may hold; a document of them has four values a node, at most"""
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 # Code, struct layout and array type code of UBJSON's fixed-size numbers (big-endian).
@@ -23,11 +27,11 @@ _NUMBERS = {
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 
 
-class DocumentError(Exception):
+class DocumentError(ValueError):
     """The document is broken or too large; the text says which and where."""
 
 
-def read_json(data: bytes, *, nodes: int, depth: int = MOST_DEPTH) -> Any:
+def read_json(data: bytes, *, nodes: int = MOST_NODES, depth: int = MOST_DEPTH) -> Any:
     """The document's value. Raises DocumentError past `nodes` values or `depth` levels, or where it is broken."""
     bare = _STRINGS.sub(b'"', data)
     if bare.count(b",") + bare.count(b":") > nodes * 4:
@@ -51,8 +55,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_ubj(data: bytes, *, nodes: int) -> Any:
-    """The document's value, under the same bounds and errors as `read_json`."""
+def read_ubj(data: bytes, *, nodes: int = MOST_NODES) -> Any:
+    """The document's value, under the same bounds and errors as `read_json`; typed arrays as `array.array`."""
     reader = _Ubj(data, nodes)
     try:
         value = reader.value(reader.take(1), 0)
@@ -118,6 +122,9 @@ class _Ubj:
             count = self.length()
         if kind and count < 0:
             raise DocumentError("a typed container has no count")
+        if kind and (kind in _CONSTANTS or kind == b"N"):
+            # It would take memory, and its file none.
+            raise DocumentError(f"a typed container of {kind!r}")
         return kind, count
 
     def list(self, depth: int) -> Any:

@@ -7,51 +7,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from validator.model.safety.documents import DocumentError, read_json, read_ubj
-from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Finding, Limits, SafetyReport
+from validator.documents import MOST_NODES, DocumentError
+from validator.libraries.library import Checked
+from validator.libraries.xgboost.document import load
 
-_HINT = "Write the file again with `model.save_model(path)`; if this stays, find out who made it."
 _PER_NODE = ("left_children", "right_children", "parents", "split_indices", "split_conditions", "default_left",
              "base_weights")  # fmt: skip
 
 
-def scan_xgboost(data: bytes, *, ubj: bool, limits: Limits = DEFAULT_LIMITS) -> SafetyReport:
-    """Check size, nesting, counts, indices and tree structure of an XGBoost model file."""
-    name = "xgboost-ubj" if ubj else "xgboost-json"
-    try:
-        document = (read_ubj if ubj else read_json)(data, nodes=limits.nodes)
-        facts = check_model(document, limits)
-    except (DocumentError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        reason = str(error) if isinstance(error, DocumentError) else f"it lacks what a model has: {error!r}"
-        finding = Finding(name, "format", 0, reason[:500], _HINT)
-        return SafetyReport(name, UNSAFE, (finding,), model_class="xgboost.core.Booster")
+def check_file(data: bytes, *, nodes: int = MOST_NODES) -> Checked:
+    """The release that wrote a model file, empty where it does not say, and the model's facts.
+
+    Raises DocumentError, or another ValueError, TypeError, KeyError, AttributeError or OverflowError where a field
+    is missing or wrong.
+    """
+    document = load(data, nodes=nodes)
+    facts = check_model(document, nodes)
     version = ".".join(str(int(part)) for part in list(document.get("version", ()))[:3])
-    return SafetyReport(
-        name,
-        SAFE,
-        versions=(("xgboost", version),) if version else (),
-        model_class="xgboost.core.Booster",
-        preload=("xgboost",),
-        facts=tuple(sorted(facts.items())),
-    )
+    return Checked(version, facts)
 
 
-def check_serialised(data: bytes, limits: Limits) -> None:
-    """Check the form in which a pickled Booster keeps its model: UBJSON of configuration and model, or of the model.
+def check_serialised(data: bytes, *, nodes: int = MOST_NODES) -> None:
+    """Check the form in which a pickled Booster keeps its model: a document of configuration and model, or the model.
 
     Raises DocumentError; the old binary form (XGBoost 1.x) is let through to the library's own reader.
     """
     if not data.startswith(b"{"):
         return
-    reader = read_json if data[1:2] == b'"' else read_ubj
-    document = reader(data, nodes=limits.nodes)
+    document = load(data, nodes=nodes)
     try:
-        check_model(document.get("Model", document), limits)
+        check_model(document.get("Model", document), nodes)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DocumentError(f"it lacks what a model has: {error!r}") from error
 
 
-def check_model(document: Any, limits: Limits) -> dict[str, str]:
+def check_model(document: Any, most_nodes: int) -> dict[str, str]:
     """The model's facts. Raises DocumentError, or KeyError and the like where a field is missing."""
     learner = document["learner"]
     n_features = int(learner["learner_model_param"]["num_feature"])
@@ -86,7 +76,7 @@ def check_model(document: Any, limits: Limits) -> dict[str, str]:
     nodes = 0
     for number, tree in enumerate(trees):
         nodes += _check_tree(tree, number, n_features)
-        _need(nodes <= limits.nodes, f"it has more than {limits.nodes:,} nodes")
+        _need(nodes <= most_nodes, f"it has more than {most_nodes:,} nodes")
     return {**facts, "trees": str(len(trees)), "nodes": str(nodes)}
 
 
@@ -96,7 +86,7 @@ def _check_groups(learner: Any, model: Any, trees: Any) -> None:
     info = list(model["tree_info"])
     _need(all(0 <= group < groups for group in info), "a tree belongs to a class that does not exist")
     starts = list(model.get("iteration_indptr", (0, len(trees))))
-    ordered = all(first <= second for first, second in zip(starts, starts[1:]))  # noqa: B905, RUF007 - Python 3.9
+    ordered = all(first <= second for first, second in zip(starts, starts[1:]))  # noqa: RUF007 - Python 3.9
     _need(starts[0] == 0 and starts[-1] == len(trees) and ordered, "its iterations do not cover its trees")
 
 
@@ -138,7 +128,7 @@ def _check_categories(tree: Any, number: int, count: int) -> None:
     nodes, sizes = list(tree.get("categories_nodes", ())), list(tree.get("categories_sizes", ()))
     segments, total = list(tree.get("categories_segments", ())), len(tree.get("categories", ()))
     _need(len(nodes) == len(sizes) == len(segments), f"tree {number} has category sets of different counts")
-    for node, start, size in zip(nodes, segments, sizes):  # noqa: B905 - Python 3.9
+    for node, start, size in zip(nodes, segments, sizes):
         inside = 0 <= node < count and start >= 0 and size >= 0 and start + size <= total
         _need(inside, f"tree {number} has a category set outside of its list")
 
