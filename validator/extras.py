@@ -8,7 +8,13 @@ _OF_MODULE = {
     "model_signing": "signing",
     "OpenSSL": "signing",
     "skops": "skops",
+    "httptools": "serve",
+    "orjson": "serve",
+    "prometheus_client": "serve",
+    "starlette": "serve",
     "uv": "environments",
+    "uvicorn": "serve",
+    "uvloop": "serve",
     "xgboost": "xgboost",
 }
 #: Libraries of models: without one of these a model cannot be loaded, whatever else is installed.

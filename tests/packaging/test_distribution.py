@@ -86,6 +86,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     wanted = {path.relative_to(ROOT).as_posix() for path in (ROOT / "validator").rglob("*.py")}
     assert wanted <= held
     data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "validator").rglob("*.txt")}
+    data |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "validator/serving/server/web").iterdir()}
     data |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "validator/report/templates").rglob("*.*")}
     assert len(data) > 5
     assert data <= held
@@ -153,6 +154,22 @@ def test_a_command_without_its_extra_names_the_line_to_run(installed, arguments)
     assert done.returncode == 2
     assert "pip install 'model-preflight[gate]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_serving_without_its_extra_names_the_line_to_run(installed, make_artifact):
+    code = "from validator.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    done = _run(installed, code, "serve", str(make_artifact()), "--port", "0")
+    assert done.returncode == 2
+    assert "pip install 'model-preflight[serve]'" in done.stderr
+    asked = _run(installed, code, "serve", "--help")
+    assert (asked.returncode, "--lease" in asked.stdout) == (0, True)
+
+
+def test_what_the_serving_container_installs_is_allowed_by_the_metadata():
+    pinned = (ROOT / "requirements" / "serve.in").read_text(encoding="utf-8").replace('"', "'").splitlines()
+    extras = PROJECT["optional-dependencies"]
+    said = {*PROJECT["dependencies"], *extras["serve"], *extras["gate"]}
+    assert {line for line in pinned if line and not line.startswith("#")} <= said
 
 
 def test_every_installation_line_names_an_extra_that_exists():

@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from validator.github.outcome import Outcome
     from validator.github.publication import PublishContext, PublishReport
 
-#: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
-SECRETS = (
-    "GITHUB_TOKEN",
-    "GH_TOKEN",
-    "INPUT_GITHUB-TOKEN",
-    "INPUT_GITHUB_TOKEN",
-    "PREFLIGHT_GITHUB_TOKEN",
-    "ACTIONS_RUNTIME_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class GitHubJob:

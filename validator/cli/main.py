@@ -24,7 +24,21 @@ _COMMANDS = {
     "convert": "convert to ONNX exactly, and prove it",
     "init": "write a commented preflight.toml with the contract that was inferred",
     "publish": "post an earlier run's result to GitHub",
+    "serve": "serve a judged artifact over HTTP, with metrics",
 }
+#: These take arguments of their own, rather than from the table of settings.
+_OWN_ARGUMENTS = ("serve",)
+
+#: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
+SECRETS = (
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "INPUT_GITHUB-TOKEN",
+    "INPUT_GITHUB_TOKEN",
+    "PREFLIGHT_GITHUB_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,9 +81,13 @@ def _complain(error: PreflightError) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Usage errors in our own form."""
+    """Usage errors in our own form. `only` is the one command it knows, where it knows one."""
+
+    only: str | None = None
 
     def error(self, message: str) -> NoReturn:
+        if self.only is not None:
+            raise UsageError(message, hint=f"see `model-preflight {self.only} --help`")
         raise UsageError(message, hint=_meant_flag(message) or f"see `{self.prog} --help`")
 
 
@@ -77,11 +95,11 @@ def _meant_flag(message: str) -> str:
     """For an unknown flag the nearest known one, or that another command takes it, as a hint; else empty."""
     import difflib
 
-    from validator.settings.table import Settings, flag_of
-
     if not message.startswith("unrecognized arguments: --"):
         return ""
     given = message.split()[2].partition("=")[0]
+    from validator.settings.table import Settings, flag_of
+
     known = [f"--{flag_of(name)}" for name in Settings.model_fields]
     if given in known:
         return f"this command takes no {given}: see its --help"
@@ -90,7 +108,7 @@ def _meant_flag(message: str) -> str:
 
 
 def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
-    parser = build_parser()
+    parser = build_parser(arguments[0] if arguments and arguments[0] in _OWN_ARGUMENTS else None)
     if not arguments and environ.get("GITHUB_ACTIONS") == "true":
         arguments = [environ.get("INPUT_COMMAND") or "validate"]
     given = vars(parser.parse_args(arguments))
@@ -98,7 +116,6 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     if command is None:
         parser.print_help()
         return Exit.UNJUDGED
-    from validator.cli.github_job import SECRETS
     from validator.sandbox.lockdown.supervisor import protect_supervisor
 
     protect_supervisor(SECRETS)
@@ -106,8 +123,11 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     return int(run({name: value for name, value in given.items() if value is not None}, environ))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands, made from the table of settings."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, made from the table of settings; or of one that takes none of them.
+
+    Where models are only served, the table's library is not installed.
+    """
     parser = _Parser(
         prog="model-preflight",
         description="The last check before a machine-learning model ships.",
@@ -115,9 +135,10 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.only = only
     parser.add_argument("--version", action="version", version=f"model-preflight {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for name, summary in _COMMANDS.items():
+    for name, summary in _COMMANDS.items() if only is None else [(only, _COMMANDS[only])]:
         sub = commands.add_parser(
             name,
             help=summary,
@@ -127,7 +148,10 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
             argument_default=None,
         )
-        _add_arguments(sub, name)
+        if name in _OWN_ARGUMENTS:
+            importlib.import_module(f"validator.cli.{name}").add_arguments(sub)
+        else:
+            _add_arguments(sub, name)
     return parser
 
 

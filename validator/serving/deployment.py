@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from validator.artifact.read import StoredArtifact
 from validator.serving.answers import AnswerCheck
 from validator.serving.contract import ServedContract, parse_contract
 from validator.serving.errors import DeploymentError, FailedArtifactError
@@ -61,6 +62,7 @@ class Deployment:
         self._version = str(identity["version"])
         check = AnswerCheck(contract)
         raw, shapes = probe(model, contract, check)
+        self._outputs = shapes
         policy = Policy(on_invalid, check=check, shapes=shapes)
         self._guard = Guard(model, contract, check, policy, ignore_extra=extra == "ignore")
         self._fast = make_fast_row(model, contract, check, shapes, raw)
@@ -97,6 +99,31 @@ class Deployment:
         stored, overridden = open_artifact(artifact, override)
         if verify_key is not None:
             hold_to_key(stored, verify_key)
+        return cls.from_stored(
+            stored,
+            overridden,
+            on_invalid=on_invalid,
+            extra=extra,
+            threads=threads,
+            session_options=session_options,
+            providers=providers,
+            on_call=on_call,
+        )
+
+    @classmethod
+    def from_stored(
+        cls,
+        stored: StoredArtifact,
+        overridden: Mapping[str, Any] | None,
+        *,
+        on_invalid: OnInvalid = "raise",
+        extra: Extra = "refuse",
+        threads: int = 1,
+        session_options: Any = None,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        on_call: Callable[[CallRecord], None] | None = None,
+    ) -> Deployment:
+        """As `load`, for an artifact that was opened and verified already; `overridden` is what came with it."""
         if stored.onnx is None or stored.contract is None:
             lacking = "model.onnx" if stored.onnx is None else "contract.json"
             raise FailedArtifactError(
@@ -179,6 +206,11 @@ class Deployment:
         `hook_failures`.
         """
         return self._meter.counts()
+
+    @property
+    def example_outputs(self) -> Mapping[str, NDArray[Any]]:
+        """The outputs of the one row that was run at load: their names, dtypes and shapes ([1], or [1, K])."""
+        return self._outputs
 
     def metadata(self) -> dict[str, Any]:
         """What is being served: version, times, hashes, Git commit, verdict, parity, contract, override. A fresh copy

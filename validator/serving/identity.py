@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def hold_to_key(stored: StoredArtifact, key: str | Path) -> None:
 
 
 def describe(
-    stored: StoredArtifact, override: dict[str, Any] | None, session: Any, *, threads: int | None
+    stored: StoredArtifact, override: Mapping[str, Any] | None, session: Any, *, threads: int | None
 ) -> dict[str, Any]:
     """What `Deployment.metadata()` shows: the manifest, the contract, and how it is served."""
     import hashlib
@@ -60,7 +61,7 @@ def describe(
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(stored.files.items())},
         "serving": {
             "path": str(stored.path),
-            "override": override,
+            "override": None if override is None else dict(override),
             "onnxruntime": onnxruntime.__version__,
             "providers": session.get_providers(),
             "threads": threads,

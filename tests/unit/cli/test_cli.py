@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from validator.cli.github_job import SECRETS
-from validator.cli.main import build_parser, main
+from validator.cli.main import SECRETS, build_parser, main
 from validator.sandbox.lockdown import kernel
 
 COMMANDS = {
@@ -18,6 +17,7 @@ COMMANDS = {
     "convert": ["m", "--output", "o"],
     "init": ["m"],
     "publish": [],
+    "serve": ["folder"],
 }
 #: In place of the command: does the kernel still show a secret to those who read this process's variables?
 _PROGRAM = """

@@ -1,0 +1,1 @@
+"""What a serving process counts, and how Prometheus reads it."""

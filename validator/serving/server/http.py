@@ -1,0 +1,189 @@
+"""HTTP under the application: bounded patience with slow callers, and an end that loses no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import socket
+import struct
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from validator.serving.server.limits import Limits
+from validator.serving.server.service import Application, Service
+
+_LATE_BODY = b'{"error":"the request was not whole in time","type":"TimeoutError","hint":"send it at once"}'
+_LATE = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
+    + str(len(_LATE_BODY)).encode()
+    + b"\r\n\r\n"
+    + _LATE_BODY
+)
+#: Idle connections are kept longer than proxies keep theirs, so that it is the proxy who closes them.
+_KEEP_ALIVE_S = 75
+_LOOK_EVERY_S = 0.5
+_SO_ATTACH_FILTER = 26
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which also knows since when a request has been arriving, and an answer leaving."""
+
+    waiting_since: float | None = None
+    stuck_since: float | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A new connection owes us a request."""
+        super().connection_made(transport)
+        self.waiting_since = self.loop.time()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self.waiting_since = self.loop.time()
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        super().on_message_complete()
+        self.waiting_since = None
+
+    def give_up_if_late(self, now: float, patience_s: float) -> None:
+        """Close a connection whose request has not come in time, or whose caller does not take the answer."""
+        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            return
+        if self.waiting_since is not None and now - self.waiting_since > patience_s:
+            self.waiting_since = None
+            if (
+                self.cycle is not None
+                and not self.cycle.response_started
+                and not self.cycle.response_complete
+            ):
+                self.transport.write(_LATE)
+            self.transport.close()
+        if not self.transport.get_write_buffer_size():
+            self.stuck_since = None
+        elif self.stuck_since is None:
+            self.stuck_since = now
+        elif now - self.stuck_since > 3 * patience_s:
+            self.transport.abort()
+
+
+class DrainingServer(uvicorn.Server):
+    """On SIGTERM first says that it is not ready, goes on answering for `drain_s`, and only then closes.
+
+    Each answer of that time closes its connection, so that callers go elsewhere of their own accord. A second signal
+    ends the waiting.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        listening: socket.socket,
+        *,
+        drain_s: float,
+        limits: Limits,
+    ) -> None:
+        super().__init__(config)
+        self._listening = listening
+        self._service = service
+        self._drain_s = drain_s
+        self._limits = limits
+        service.tasks = self.server_state.tasks
+
+    async def main_loop(self) -> None:
+        """Serve, then drain."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            await super().main_loop()
+            self._service.is_draining = True
+            self.should_exit = False
+            end = asyncio.get_running_loop().time() + self._drain_s
+            while asyncio.get_running_loop().time() < end and not self.should_exit:
+                await asyncio.sleep(0.05)
+            turn_away(self._listening)
+            await asyncio.sleep(0.1)  # who had been let in by then is answered
+        finally:
+            watch.cancel()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM and SIGINT: begin to drain; the second one ends the draining."""
+        del sig, frame
+        self.should_exit = True
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, PatientProtocol):
+                    connection.give_up_if_late(loop.time(), self._limits.read_s)
+
+
+def turn_away(listening: socket.socket) -> None:
+    """Let nobody new in, without dropping those who are in already and were not seen yet.
+
+    Closing a listening socket resets the connections that wait in it, requests and all. A packet filter that accepts
+    nothing keeps new callers from arriving instead: they are refused a moment later, when the socket is closed.
+    Linux only; elsewhere, the moment is simply shorter.
+    """
+    code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF_RET | BPF_K, 0 bytes
+    program = struct.pack("HL", 1, ctypes.addressof(code))
+    with contextlib.suppress(OSError):
+        listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+    except OSError:
+        found.close()
+        raise
+    return found
+
+
+def run(
+    application: Application,
+    service: Service,
+    listening: socket.socket,
+    *,
+    limits: Limits,
+    drain_s: float,
+    started: Callable[[], None],
+) -> None:
+    """Serve until a signal, and return when everything is answered. `started` is called when requests are taken."""
+    config = uvicorn.Config(
+        application,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=limits.connections,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=30,
+        backlog=512,
+    )
+    server = DrainingServer(config, service, listening, drain_s=drain_s, limits=limits)
+
+    async def serve() -> None:
+        config.load()
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started and not task.done():
+            await asyncio.sleep(0.005)
+        if server.started:
+            started()
+        await task
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve())
