@@ -41,6 +41,13 @@ class Outputs:
         raise ValueError("the model gives no numeric output")
 
     @property
+    def n_predictions(self) -> Optional[int]:
+        """How many numbers a regressor predicts for a row; None for other models."""
+        if self.prediction is None:
+            return None
+        return int(self.prediction.shape[1]) if self.prediction.ndim == 2 else 1
+
+    @property
     def is_finite(self) -> bool:
         """Whether no answer is NaN or infinite."""
         import numpy as np

@@ -45,8 +45,8 @@ def write_initial(
         sample = open_sample(context)
         native = load_native(context, report)
         data = fit_sample(context, sample, native.facts)
-        for _, rows, _ in data.batches(settings.sample_rows, settings.target):
-            data.observer.observe(rows)
+        for _ in data.batches(settings.sample_rows, settings.target):
+            pass  # reading them is what shows their ranges
         contract = data.subject.contract.model_copy(update={"features": data.observer.features})
     text = render(
         model=_beside(settings.model[0], path),

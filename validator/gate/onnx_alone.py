@@ -6,6 +6,8 @@ parity cannot be told, and that is not hidden: `parity.sample` warns of it, and 
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
@@ -22,16 +24,43 @@ from validator.checks.load.model import (
     onnx_runtime,
     open_sample,
 )
-from validator.checks.parity.sample_pass import Reading
 from validator.checks.quality.measuring import Measuring, judge_quality
-from validator.errors import UsageError
+from validator.checks.sample_pass import read_through
+from validator.errors import UsageError, WorkerError
 from validator.model.safety import SafetyReport
+from validator.outputs import Outputs
 from validator.results import Conversion, Parity, Task
 from validator.runtimes.runtime import WorkerRuntime
+from validator.sandbox.worker_pool import Raised
+from validator.table import Table
 
 _REASON = "the model is an ONNX file alone: there is no native model to compare it with"
 _HINT = "to have its parity judged, give the model that it was made from, and this file as `onnx`"
 _INCOMPARABLE = ("proof", "boundary", "leaves", "missing", "categories", "labels")
+
+
+@dataclass(kw_only=True)
+class Alone:
+    """ONNX Runtime where a pair is asked: there is no native model."""
+
+    runtime: WorkerRuntime
+    _asked: int | None = None
+
+    def post(self, rows: Table) -> None:
+        self.runtime.post(rows)
+        self._asked = len(rows)
+
+    def answer(self) -> tuple[Outputs, Outputs]:
+        if self._asked is None:
+            raise RuntimeError("nothing was asked for")
+        rows, self._asked = self._asked, None
+        answer = self.runtime.answer(rows)
+        return answer, answer
+
+    def drop(self) -> None:
+        if self._asked is not None:
+            with contextlib.suppress(Raised, WorkerError):
+                self.answer()
 
 
 def load_alone(context: Context, report: SafetyReport) -> tuple[Native, Data]:
@@ -97,35 +126,34 @@ def read_alone(context: Context, native: Native, data: Data, base: BaseVersion |
     builder.add(result("parity.sample", "", warned(_REASON, hint=_HINT)))
     builder.add(*(result(f"parity.{name}", "", not_applicable(_REASON)) for name in _INCOMPARABLE))
     with builder.stage("sample"), builder.guarding("smoke.batch", "onnx"):
-        _learn_task(context, native, data)
+        first = runtime.predict(data.subject.head(1))
+        _learn_task(context, native, data, first)
         base_runner = (
             BaselineRunner.of(base, builder.contract)
             if isinstance(base, BaseVersion) and builder.contract
             else None
         )
-        reading = Reading(data=data, measuring=Measuring.begin(context, base), base_runner=base_runner)
-        for rows in reading.tables(settings.sample_rows, settings.target):
-            answer = runtime.predict(rows)
-            reading.take(rows, answer, answer)
-        native.facts["n_outputs"] = reading.n_outputs or 1
+        measuring = Measuring.begin(context, base)
+        batches = data.batches(settings.sample_rows, settings.target)
+        read_through(batches, Alone(runtime=runtime), [measuring], base=base_runner)
+        native.facts["n_outputs"] = first.n_predictions or 1
         builder.contract = infer_contract(context, data.observer, native.facts)
         data.subject = Subject(contract=builder.contract, rows=data.subject.rows)
     with builder.stage("quality"):
         if base_runner is not None and builder.change is not None:
             builder.change = base_runner.tell(builder.change)
-        judge_quality(context, reading.measuring, base, base_runner)
+        judge_quality(context, measuring, base, base_runner)
 
 
-def _learn_task(context: Context, native: Native, data: Data) -> None:
+def _learn_task(context: Context, native: Native, data: Data, first: Outputs) -> None:
     """What the model does, told by the outputs it gives; the settings and the contract know better."""
     builder = context.builder
-    task = agreed_task(context, _task_of(native.runtime, data), "ONNX model")
+    task = agreed_task(context, _task_of(first), "ONNX model")
     builder.model = builder.model.model_copy(update={"task": task})
     builder.contract = infer_contract(context, data.observer, native.facts)
 
 
-def _task_of(runtime: WorkerRuntime, data: Data) -> Task:
-    answer = runtime.predict(data.subject.head(1))
+def _task_of(answer: Outputs) -> Task:
     if answer.probabilities is not None and answer.probabilities.ndim == 2:
         return "binary" if answer.probabilities.shape[1] == 2 else "multiclass"
     if answer.score is not None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from validator.checks.parity.casting import CastEffect
 from validator.checks.parity.tolerances import tolerance_for
+from validator.checks.sample_pass import Answers, Batch
 from validator.outputs import Outputs
 from validator.table import Column, Table
 
@@ -23,13 +27,19 @@ class Step:
         return Outputs(prediction=(table.columns[0].values > 1e9 + 0.5).astype(float))
 
 
+def seen(table: Table, native: NDArray[Any]) -> tuple[Batch, Answers]:
+    """A batch with what native predicts for it."""
+    answer = Outputs(prediction=native)
+    return Batch(rows=table, table=table), Answers(native=answer, onnx=answer)
+
+
 def test_rows_whose_answer_the_cast_changes_are_counted_and_shown() -> None:
     runtime = Step()
     effect = CastEffect(native=runtime, tolerance=1e-6)  # type: ignore[arg-type]
     for start in (0.0, 10.0):
         values = np.array([1e9, 1e9 + 1, 2.0, 1e9 - 3, np.nan, 1e9 + 40 + start])
         table = Table.of([Column("t", values), Column("text", np.array(["x"] * 6, dtype=object))])
-        effect.add(table, Outputs(prediction=(values > 1e9 + 0.5).astype(float)))
+        effect.see(*seen(table, (values > 1e9 + 0.5).astype(float)))
     assert effect.rows == 12
     assert runtime.asked == effect.rounded == 6
     assert effect.changed == 2
@@ -41,7 +51,7 @@ def test_single_precision_and_text_are_left_alone() -> None:
     runtime = Step()
     effect = CastEffect(native=runtime, tolerance=1e-6)  # type: ignore[arg-type]
     table = Table.of([Column("t", np.array([0.1], dtype=np.float32)), Column("i", np.array([3]))])
-    effect.add(table, Outputs(prediction=np.array([0.0])))
+    effect.see(*seen(table, np.array([0.0])))
     assert (effect.changed, runtime.asked) == (0, 0)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from validator.checks.parity.compare import Flip, OutputDifferences
+from validator.checks.sample_pass import Answers, Batch
 from validator.outputs import Outputs
 from validator.table import Column, Table
 
@@ -91,8 +92,10 @@ def test_what_was_asked_is_kept_of_the_rows_that_are_shown():
     table = Table.of([Column("a", np.array([1.0, 2.0])), Column("b", np.array(["x", "y"], dtype=object))])
     label = np.array([0, 1])
     first = Outputs(label=label, score=np.array([0.0, 0.0]))
-    found.add_rows(table, first, first)
-    found.add_rows(table, first, Outputs(label=1 - label[:1].repeat(2), score=np.array([0.0, 0.5])))
+    batch = Batch(rows=table, table=table)
+    found.see(batch, Answers(native=first, onnx=first))
+    other = Outputs(label=1 - label[:1].repeat(2), score=np.array([0.0, 0.5]))
+    found.see(batch, Answers(native=first, onnx=other))
     assert found.worst is not None
     assert found.worst.text == "row 3 (a=2.0, b='y'): native 0.0, ONNX 0.5"
     assert found.first_flip == Flip(row=2, native="0", onnx="1", inputs="a=1.0, b='x'")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 from validator.checks.parity.rows import RuntimePair
+from validator.checks.sample_pass import Answers, Batch, read_through
 from validator.outputs import Outputs
 from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
@@ -50,18 +52,49 @@ def pair(refused: float | None = None, *, by: str = "onnx") -> RuntimePair:
     )
 
 
+def batches(count: int) -> list[Batch]:
+    return [Batch(rows=table, table=table) for table in tables(count)]
+
+
+@dataclass
+class Looker:
+    """Does something with every batch that it is shown."""
+
+    look: Callable[[Batch, Answers], object]
+
+    def see(self, batch: Batch, answers: Answers) -> None:
+        self.look(batch, answers)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_every_table_is_seen_once_and_in_order(count):
     both, seen = pair(), []
-    found = both.compare(tables(count), lambda rows, native, onnx: seen.append(rows.columns[0].values[0]))
+    read_through(
+        batches(count), both, [Looker(lambda batch, _: seen.append(batch.rows.columns[0].values[0]))]
+    )
     assert seen == list(range(count))
+    found = pair().compare(tables(count))
     assert found.rows == 2 * count
     assert found.agrees
 
 
+def test_every_observer_is_shown_the_answers_to_the_batch_itself():
+    shown = []
+    first, second = (
+        Looker(lambda batch, answers, name=name: shown.append((name, batch, answers))) for name in "ab"
+    )
+    both = batches(3)
+    read_through(both, pair(), [first, second])
+    assert [(name, batch) for name, batch, _ in shown] == [(name, batch) for batch in both for name in "ab"]
+    for _, batch, answers in shown:
+        for answer in (answers.native, answers.onnx):
+            assert answer.prediction is batch.rows.columns[0].values
+        assert answers.base is None
+
+
 def test_the_next_table_is_asked_for_before_one_is_looked_at():
     both = pair()
-    both.compare(tables(3), lambda rows, native, onnx: both.native.log.append("look"))
+    read_through(batches(3), both, [Looker(lambda *_: both.native.log.append("look"))])
     assert both.native.log == [
         "ask 0",
         "answer 0",
@@ -76,13 +109,42 @@ def test_the_next_table_is_asked_for_before_one_is_looked_at():
 
 
 def test_who_asks_for_more_finds_the_runtimes_free():
-    both, asking = pair(), [True, True, False, False]
+    both, seen = pair(), []
 
-    def look(rows: Table, native: Outputs, onnx: Outputs) -> None:
-        if asking.pop(0):
-            both.ask(rows)
+    def ask_again(batch: Batch, answers: Answers) -> None:
+        both.native.post(batch.rows)
+        assert both.native.answer(len(batch.rows)).prediction is answers.native.prediction
 
-    assert both.compare(tables(4), look, is_asking=lambda: asking[0]).rows == 8
+    lookers = [Looker(lambda batch, _: seen.append(batch))]
+    read_through(batches(4), both, lookers, asking=[Looker(ask_again)])
+    assert len(seen) == 4
+    assert both.native.log.count("ask 2") == 2
+
+
+@dataclass
+class BaselineRunner:
+    """A base version: `log` has what it was asked, and what the candidate answered to the same."""
+
+    log: list[tuple[str, float]] = field(default_factory=list)
+    pending: Batch | None = None
+
+    def post(self, batch: Batch) -> None:
+        assert self.pending is None
+        self.pending = batch
+        self.log.append(("ask", batch.rows.columns[0].values[0]))
+
+    def answer(self, native: Outputs, onnx: Outputs) -> Outputs | None:
+        assert self.pending is not None
+        batch, self.pending = self.pending, None
+        self.log.append(("answer", native.prediction[0]))
+        return Outputs(prediction=-batch.rows.columns[0].values)
+
+
+def test_the_base_version_is_asked_the_same_batches_and_its_answers_come_with_the_candidates():
+    base, shown = BaselineRunner(), []
+    read_through(batches(3), pair(), [Looker(lambda _, answers: shown.append(answers))], base=base)
+    assert base.log == [(what, float(i)) for i in range(3) for what in ("ask", "answer")]
+    assert all((one.base.prediction == -one.native.prediction).all() for one in shown)
 
 
 @pytest.mark.parametrize("by", ["native", "onnx"])
@@ -105,10 +167,11 @@ def test_an_error_of_the_reader_or_of_the_looker_leaves_none_either():
         both.compare(broken())
     assert both.native.pending is both.onnx.pending is None
 
-    def look(rows: Table, native: Outputs, onnx: Outputs) -> None:
+    def look(batch: Batch, answers: Answers) -> None:
         raise RuntimeError("looked away")
 
-    both = pair()
-    with pytest.raises(RuntimeError, match="looked away"):
-        both.compare(tables(3), look)
-    assert both.native.pending is both.onnx.pending is None
+    for lookers, asking in (([Looker(look)], []), ([], [Looker(look)])):
+        both = pair()
+        with pytest.raises(RuntimeError, match="looked away"):
+            read_through(batches(3), both, lookers, asking=asking)
+        assert both.native.pending is both.onnx.pending is None

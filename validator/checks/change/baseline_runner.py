@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from validator.checks.change.base_version import BaseVersion
 from validator.checks.change.behaviour import Behaviour, Measure, NotComparableError, contract_changes
+from validator.checks.sample_pass import Batch
 from validator.errors import PreflightError
 from validator.outputs import Outputs
 from validator.results import Change, Contract
-from validator.table import Table
 
 
 @dataclass(kw_only=True)
@@ -24,8 +23,8 @@ class BaselineRunner:
     contract_changes: tuple[str, ...] = ()
     behaviour: Behaviour | None = None
     problem: str = ""
-    _asked: int = 0
-    _answers: deque[Outputs] = field(default_factory=deque)
+    _asked: int | None = None
+    """rows that were asked for and not answered yet"""
 
     @classmethod
     def of(cls, version: BaseVersion, candidate: Contract) -> BaselineRunner:
@@ -40,43 +39,35 @@ class BaselineRunner:
             found.problem = str(error)
         return found
 
-    def ask(self, table: Table) -> None:
+    def post(self, batch: Batch) -> None:
         """Ask for the next batch of the sample, without waiting."""
-        self._collect()
         if self.problem:
             return
         try:
-            rows = self.version.rows(table)
+            rows = self.version.rows(batch.table)
             self.version.runtime.post(rows)
             self._asked = len(rows)
         except PreflightError as error:
             self._end(error)
 
-    def answer(self, candidate: Outputs, rows: int) -> Outputs | None:
-        """The answers to the oldest batch that was asked for, held against the candidate's; None after a problem."""
-        if not self._answers:
-            self._collect()
-        if not self._answers or self.problem or self.behaviour is None:
+    def answer(self, native: Outputs, onnx: Outputs) -> Outputs | None:
+        """The answers to the batch that was asked for, held against the candidate's; None after a problem."""
+        rows, self._asked = self._asked, None
+        if rows is None or self.behaviour is None:
             return None
-        found = self._answers.popleft()
         try:
-            self.behaviour.add(candidate, found, rows)
+            found = self.version.runtime.answer(rows)
+        except PreflightError as error:
+            self._end(error)
+            return None
+        try:
+            self.behaviour.add(native if self.version.kind == "native" else onnx, found, rows)
         except (ValueError, TypeError, IndexError) as error:  # NotComparableError among them
             self.problem = str(error)[:2_000]
             return None
         return found
 
-    def _collect(self) -> None:
-        if not self._asked or self.problem:
-            return
-        rows, self._asked = self._asked, 0
-        try:
-            self._answers.append(self.version.runtime.answer(rows))
-        except PreflightError as error:
-            self._end(error)
-
     def _end(self, error: PreflightError) -> None:
-        self._asked = 0
         self.problem = f"the base version failed on the sample: {error.message}"[:2_000]
 
     def tell(self, change: Change) -> Change:

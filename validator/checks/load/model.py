@@ -13,6 +13,7 @@ from validator.checks.context import Context
 from validator.checks.load.environment import installed
 from validator.checks.load.versions import judge_versions
 from validator.checks.preload import JUDGING, MEASURING, TOOLS
+from validator.checks.sample_pass import Batch
 from validator.errors import ModelError, PreflightError, SettingsError, UsageError
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, category_names, recorded_categories
@@ -69,11 +70,13 @@ class Data:
     def columns(self) -> Columns:
         return [(column.name, column.dtype) for column in self.subject.rows.columns]
 
-    def batches(self, limit: int, target: str | None) -> Any:
-        """Tables of features and arrays of true answers (None without a target), batch by batch."""
+    def batches(self, limit: int, target: str | None) -> Iterator[Batch]:
+        """All rows, or the first `limit` if that is not 0; the observer sees each as it is read."""
         for table in self.sample.batches(limit=limit):
-            rows, answers = split(table, self.features, target)
-            yield table, as_categories(rows, self.categories), answers
+            rows, truth = split(table, self.features, target)
+            batch = Batch(rows=as_categories(rows, self.categories), table=table, truth=truth)
+            self.observer.observe(batch.rows)
+            yield batch
 
 
 def open_sample(context: Context) -> Sample:

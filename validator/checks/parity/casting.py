@@ -7,12 +7,14 @@ from typing import Any
 
 from validator.checks.check import seen
 from validator.checks.parity.compare import differing
+from validator.checks.sample_pass import Answers, Batch
 from validator.outputs import Outputs
 from validator.results import Evidence
 from validator.runtimes.runtime import WorkerRuntime
 from validator.table import Column, Table
 
 _SHOWN = 5
+_MOST_ROWS = 500_000
 
 
 @dataclass(kw_only=True)
@@ -27,10 +29,13 @@ class CastEffect:
     changed: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def add(self, rows: Table, before: Outputs) -> None:
-        """Take in rows and the native answers to them."""
+    def see(self, batch: Batch, answers: Answers) -> None:
+        """Ask native once more for the batch's rows that the cast moves, as long as it has not seen enough."""
         import numpy as np
 
+        rows, before = batch.rows, answers.native
+        if self.rows >= _MOST_ROWS:
+            return
         start, self.rows = self.rows, self.rows + len(rows)
         cast = Table(tuple(_cast(column) for column in rows.columns), len(rows))
         moved = np.zeros(len(rows), dtype=bool)

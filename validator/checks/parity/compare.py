@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from validator.checks.sample_pass import Answers, Batch
 from validator.outputs import Outputs
 from validator.table import Table
 
@@ -57,10 +58,10 @@ class OutputDifferences:
         """Whether numbers are within the tolerance everywhere. Labels are counted apart."""
         return not self.beyond and not self.problems
 
-    def add_rows(self, rows: Table, native: Outputs, onnx: Outputs) -> None:
-        """Take in the answers for the next rows, and keep what was asked in those that are shown."""
-        start, worst, flip = self.rows, self.worst, self.first_flip
-        self.add(native, onnx, len(rows))
+    def see(self, batch: Batch, answers: Answers) -> None:
+        """Take in the answers to a batch, and keep what was asked in the rows that are shown."""
+        rows, start, worst, flip = batch.rows, self.rows, self.worst, self.first_flip
+        self.add(answers.native, answers.onnx, len(rows))
         if self.worst is not None and self.worst is not worst:
             self.worst = replace(self.worst, inputs=in_words(rows, self.worst.row - start))
         if self.first_flip is not None and self.first_flip is not flip:

@@ -8,6 +8,7 @@ from typing import Any
 
 from validator.checks.check import CheckOutcome, failed, not_applicable, passed, seen
 from validator.checks.parity.compare import OutputDifferences, in_words
+from validator.checks.sample_pass import Answers, Batch
 from validator.outputs import Outputs
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.packing import pack_table
@@ -102,7 +103,8 @@ def _compare(found: Inside, rows: Table, told: dict[str, Any], marked: Marked) -
     if "raw" in told and marked.raw is not None:
         found.raw = found.raw or OutputDifferences(tolerance=found.tolerance)
         score = marked.raw.predict(rows).score
-        found.raw.add_rows(rows, Outputs(score=_flat(told["raw"])), Outputs(score=_flat(score)))
+        both = Answers(native=Outputs(score=_flat(told["raw"])), onnx=Outputs(score=_flat(score)))
+        found.raw.see(Batch(rows=rows, table=rows), both)
     found.rows += len(rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from validator.checks.check import (
     seen,
 )
 from validator.checks.parity.compare import OutputDifferences
+from validator.checks.sample_pass import Batch, read_through
 from validator.errors import WorkerError
 from validator.outputs import Outputs
 from validator.results import CheckResult
@@ -25,91 +26,59 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
-Sink = Callable[[Table, Outputs, Outputs], None]
 _MISSING_ROWS = 2_000
 _SMALLEST = 8
 """rows that are left out together where the native model refuses one of them"""
 UNSEEN = "preflight: never seen"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class RuntimePair:
     """Both runtimes of one model, and how far apart they may be."""
 
     native: WorkerRuntime
     onnx: WorkerRuntime
     tolerance: float
+    _asked: int | None = None
+    """rows that were asked for and not answered yet"""
 
-    def ask(self, rows: Table) -> tuple[Outputs, Outputs]:
-        """Both runtimes' answers; they work at the same time."""
-        self._post(rows)
-        return self._answers(rows)
-
-    def _post(self, rows: Table) -> None:
+    def post(self, rows: Table) -> None:
+        """Ask both, which work at the same time."""
         self.native.post(rows)
         try:
             self.onnx.post(rows)
         except WorkerError:
             self.native.answer(len(rows))
             raise
+        self._asked = len(rows)
 
-    def _answers(self, rows: Table) -> tuple[Outputs, Outputs]:
+    def answer(self) -> tuple[Outputs, Outputs]:
         """What was asked for last. Where both fail, native's error counts, and neither is left with an answer."""
+        if self._asked is None:
+            raise RuntimeError("nothing was asked for")
+        rows, self._asked = self._asked, None
         onnx_error: Raised | None = None
         try:
-            onnx = self.onnx.answer(len(rows))
+            onnx = self.onnx.answer(rows)
         except Raised as error:
             onnx_error = error
         finally:
-            native = self.native.answer(len(rows))
+            native = self.native.answer(rows)
         if onnx_error is not None:
             raise onnx_error
         return native, onnx
 
-    def compare(
-        self,
-        tables: Iterable[Table],
-        sink: Sink | None = None,
-        *,
-        is_asking: Callable[[], bool] = lambda: False,
-    ) -> OutputDifferences:
-        """All tables, one after the other; `sink` sees each with both answers.
+    def drop(self) -> None:
+        """Collect the answers that nobody wants any more."""
+        if self._asked is not None:
+            with contextlib.suppress(Raised, WorkerError):
+                self.answer()
 
-        The runtimes already work on the next table while the answers to one are looked at, except where `is_asking`
-        says that `sink` will ask them for something of its own.
-        """
+    def compare(self, tables: Iterable[Table]) -> OutputDifferences:
+        """Both runtimes' answers to all tables, side by side."""
         comparison = OutputDifferences(tolerance=self.tolerance)
-        for rows, native, onnx in self._answered(tables, is_asking):
-            comparison.add_rows(rows, native, onnx)
-            if sink is not None:
-                sink(rows, native, onnx)
+        read_through((Batch(rows=table, table=table) for table in tables), self, [comparison])
         return comparison
-
-    def _answered(
-        self, tables: Iterable[Table], is_asking: Callable[[], bool]
-    ) -> Iterator[tuple[Table, Outputs, Outputs]]:
-        """Each table with both answers, the next one being asked for already where nobody else asks."""
-        asked: Table | None = None
-        try:
-            for rows in tables:
-                ready = None
-                if asked is not None:
-                    last, asked = asked, None
-                    ready = (last, *self._answers(last))
-                self._post(rows)
-                asked = rows
-                if ready is not None:
-                    yield ready
-                if is_asking():
-                    asked = None
-                    yield rows, *self._answers(rows)
-            if asked is not None:
-                last, asked = asked, None
-                yield last, *self._answers(last)
-        finally:
-            if asked is not None:  # whoever looks at the answers broke off
-                with contextlib.suppress(Raised, WorkerError):
-                    self._answers(asked)
 
 
 def accepted(native: WorkerRuntime, tables: Iterable[Table]) -> tuple[list[Table], int]:

@@ -16,9 +16,9 @@ from validator.checks.parity.casting import CastEffect
 from validator.checks.parity.compare import OutputDifferences
 from validator.checks.parity.leaves import Inside, compare_inside, judge_inside, marked_from
 from validator.checks.parity.proof import Judge
-from validator.checks.parity.sample_pass import Reading
 from validator.checks.parity.tolerances import Tolerance, tolerance_for
 from validator.checks.quality.measuring import Measuring, judge_quality
+from validator.checks.sample_pass import read_through
 from validator.outputs import Outputs
 from validator.results import Parity
 from validator.sandbox.packing import pack_table, unpack_table
@@ -43,17 +43,27 @@ def judge_parity(
     The base version, if there is one, is asked the same rows, and `builder.change` told what that showed.
     """
     builder = context.builder
-    tolerance = _tolerance(context, native, converted, judge, data)
+    first = _first_answer(native, data)
+    tolerance = _tolerance(context, converted, judge, first)
     pair = parity.RuntimePair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
     single = converted.input_dtype == "float32"
     cast = CastEffect(native=native.runtime, tolerance=tolerance.value) if single else None
     comparisons: list[OutputDifferences] = []
     base = base or NoVersion(reason="no base version to compare with")
-    reading = _reading(context, data, base, cast)
+    base_runner = (
+        BaselineRunner.of(base, builder.contract)
+        if isinstance(base, BaseVersion) and builder.contract
+        else None
+    )
+    measuring = Measuring.begin(context, base)
     with builder.stage("sample parity"):
-        check = run_check("parity.sample", "", lambda: _on_sample(context, pair, reading, comparisons))
+        check = run_check(
+            "parity.sample",
+            "",
+            lambda: _on_sample(context, pair, data, measuring, base_runner, cast, comparisons),
+        )
         builder.add(check)
-        native.facts["n_outputs"] = reading.n_outputs or native.facts.get("n_outputs")
+        native.facts["n_outputs"] = first.n_predictions or native.facts.get("n_outputs")
         builder.contract = infer_contract(context, data.observer, native.facts)
         data.subject = Subject(contract=builder.contract, rows=data.subject.rows)
     with builder.stage("boundary parity"):
@@ -78,39 +88,43 @@ def judge_parity(
     builder.add(parity.labels(comparisons, builder.model.task in ("binary", "multiclass", "outlier")))
     builder.parity = _summed(comparisons, judge, tolerance, inside, cast)
     with builder.stage("quality"):
-        if reading.base_runner is not None and builder.change is not None:
-            builder.change = reading.base_runner.tell(builder.change)
-        judge_quality(context, reading.measuring, base, reading.base_runner)
+        if base_runner is not None and builder.change is not None:
+            builder.change = base_runner.tell(builder.change)
+        judge_quality(context, measuring, base, base_runner)
 
 
-def _reading(context: Context, data: Data, base: BaseVersion | NoVersion, cast: CastEffect | None) -> Reading:
-    contract = context.builder.contract
-    base_runner = (
-        BaselineRunner.of(base, contract) if isinstance(base, BaseVersion) and contract is not None else None
-    )
-    return Reading(data=data, measuring=Measuring.begin(context, base), base_runner=base_runner, cast=cast)
+def _first_answer(native: Native, data: Data) -> Outputs:
+    """Native's answer to one row; an empty one where it gives none: the comparison will tell."""
+    try:
+        return native.runtime.predict(data.subject.head(1))
+    except Raised:
+        return Outputs()
 
 
-def _tolerance(context: Context, native: Native, converted: Converted, judge: Judge, data: Data) -> Tolerance:
+def _tolerance(context: Context, converted: Converted, judge: Judge, first: Outputs) -> Tolerance:
     """By what the ONNX file computes in, and what the native library answers in."""
     single = [str(name) for name in judge.worker.call("single", [converted.onnx]).result["operators"]]
-    try:
-        answer = native.runtime.predict(data.subject.head(1))
-    except Raised:
-        answer = Outputs()  # the comparison will tell
-    dtype = str(answer.numeric[1].dtype) if answer.present.keys() - {"label"} else ""
+    dtype = str(first.numeric[1].dtype) if first.present.keys() - {"label"} else ""
     chosen = context.settings.tolerance
     return tolerance_for(converted.method, converted.input_dtype, chosen, single=single, native=dtype)
 
 
 def _on_sample(
-    context: Context, pair: parity.RuntimePair, reading: Reading, kept: list[OutputDifferences]
+    context: Context,
+    pair: parity.RuntimePair,
+    data: Data,
+    measuring: Measuring,
+    base_runner: BaselineRunner | None,
+    cast: CastEffect | None,
+    kept: list[OutputDifferences],
 ) -> Any:
-    tables = reading.tables(context.settings.sample_rows, context.settings.target)
-    comparison = pair.compare(tables, reading.take, is_asking=lambda: reading.asks_again)
+    """The whole sample: both runtimes and the base version are asked, quality is measured beside."""
+    comparison = OutputDifferences(tolerance=pair.tolerance)
+    batches = data.batches(context.settings.sample_rows, context.settings.target)
+    asking = [] if cast is None else [cast]
+    read_through(batches, pair, [comparison, measuring], base=base_runner, asking=asking)
     kept.append(comparison)
     finding = parity.judge(comparison, "sample rows")
-    cast = reading.cast
     return finding if cast is None else replace(finding, evidence=(*finding.evidence, *cast.evidence))
 
 

@@ -10,11 +10,11 @@ from validator.checks.change.baseline_runner import BaselineRunner
 from validator.checks.check import CheckOutcome, failed, not_applicable, result
 from validator.checks.context import Context
 from validator.checks.quality.judging import judge_base, judge_limits, needs_answers, without_base
+from validator.checks.sample_pass import Answers, Batch
 from validator.errors import PreflightError
 from validator.outputs import Outputs
 from validator.results import MetricResult
 from validator.sandbox.worker_pool import Worker
-from validator.table import Table
 
 
 @dataclass(kw_only=True)
@@ -59,9 +59,10 @@ class Measuring:
             base_classes=len(classes[-1]),
         )
 
-    def add(self, table: Table, truth: Any, candidate: Outputs, base: Outputs | None) -> None:
-        """The next batch of the sample (all its columns) with the answers to it."""
-        if self.unable is not None or self.error is not None or self.worker is None:
+    def see(self, batch: Batch, answers: Answers) -> None:
+        """The next batch of the sample with the answers to it: ONNX's are those that will be served."""
+        table, candidate, base = batch.table, answers.onnx, answers.base
+        if batch.truth is None or self.unable is not None or self.error is not None or self.worker is None:
             return
         if not _measurable(candidate):
             self.unable = not_applicable("the model gives labels only")
@@ -71,9 +72,9 @@ class Measuring:
             self.unable = not_applicable(f"the model gives {outputs} outputs, and the sample one true answer")
             return
         self.paired = self.paired and base is not None and self._fits(base)
-        answers = [candidate, base] if self.paired and base is not None else [candidate]
-        arrays: list[Any] = [truth]
-        for one in answers:
+        measured = [candidate, base] if self.paired and base is not None else [candidate]
+        arrays: list[Any] = [batch.truth]
+        for one in measured:
             arrays += [one.numeric[1], *([] if one.label is None else [one.label])]
         arrays += [table.column(name).decoded() for name in self.slices]
         arrays += [table.column(self.group).decoded()] if self.group else []
@@ -82,8 +83,8 @@ class Measuring:
             self.worker.post(
                 "add",
                 arrays,
-                outputs=[one.numeric[0] for one in answers],
-                labelled=[one.label is not None for one in answers],
+                outputs=[one.numeric[0] for one in measured],
+                labelled=[one.label is not None for one in measured],
                 slices=list(self.slices),
                 grouped=self.group is not None,
             )
