@@ -13,10 +13,10 @@ from validator.results import Category, RuntimeName
 
 ONCE: tuple[RuntimeName, ...] = ("",)
 BOTH: tuple[RuntimeName, ...] = ("native", "onnx")
-LOADED: tuple[RuntimeName, ...] = (*BOTH, "custom")
-WRAPPED: tuple[RuntimeName, ...] = ("deployment", "custom")
-ALL: tuple[RuntimeName, ...] = (*BOTH, *WRAPPED)
-CUSTOM: tuple[RuntimeName, ...] = ("custom",)
+LOADED: tuple[RuntimeName, ...] = (*BOTH, "wrapper")
+GUARDED: tuple[RuntimeName, ...] = ("deployment", "wrapper")
+ALL: tuple[RuntimeName, ...] = (*BOTH, *GUARDED)
+WRAPPER: tuple[RuntimeName, ...] = ("wrapper",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ SPECS: tuple[CheckSpec, ...] = (
     _spec(
         "smoke.methods",
         "Every method gives the same answers",
-        WRAPPED,
+        GUARDED,
         "let all methods go the same way to the answer",
     ),
     _spec(
@@ -182,7 +182,7 @@ SPECS: tuple[CheckSpec, ...] = (
     _spec(
         "errors.wrong_answer",
         "The model answers nonsense",
-        CUSTOM,
+        WRAPPER,
         "check in the wrapper what the model answers: finite, probabilities in [0, 1], one answer a row",
     ),
     _spec(
@@ -218,8 +218,8 @@ SPECS: tuple[CheckSpec, ...] = (
     _spec(
         "latency.tracking",
         "Every call is timed",
-        CUSTOM,
-        "offer latency_stats with the count of calls and percentiles, or name your method in deployment_methods",
+        WRAPPER,
+        "offer latency_stats with the count of calls and percentiles, or name your method in wrapper_methods",
     ),
     _spec(
         "version.recorded",
@@ -230,8 +230,8 @@ SPECS: tuple[CheckSpec, ...] = (
     _spec(
         "version.metadata",
         "Tells which model it runs",
-        CUSTOM,
-        "offer metadata with the model file's SHA-256 and a time, or name your method in deployment_methods",
+        WRAPPER,
+        "offer metadata with the model file's SHA-256 and a time, or name your method in wrapper_methods",
     ),
     _spec("version.artifact", "Artifact complete", ONCE, "see the error; is the disk full?"),
 )

@@ -3,19 +3,26 @@
 Everything that reports, publishes or compares runs reads these values and nothing else. They import nothing
 of the project, know no clock and no disk, and are strict: a `result.json` with an unknown field, a wrong type
 or an absurd size is refused, because the publishing half of the two-workflow pattern reads files from forks.
+
+`SCHEMA_VERSION` rises with whatever changes in what may be written, a new field too, and no more than once a release;
+every earlier number is still read (`_upgraded`). docs/result.md says what that means for readers.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-SCHEMA_VERSION: Literal[1] = 1
+#: Of `result.json` as it is written. Earlier ones are read too, from 1.
+SCHEMA_VERSION: Literal[2] = 2
+#: Of `unchanged.json`.
+UNCHANGED_SCHEMA: Literal[1] = 1
 
 Status = Literal["pass", "fail", "warn", "skip", "error"]
 VerdictName = Literal["pass", "fail"]
-RuntimeName = Literal["", "native", "onnx", "deployment", "custom"]
+RuntimeName = Literal["", "native", "onnx", "deployment", "wrapper"]
 Category = Literal["load", "convert", "parity", "smoke", "errors", "latency", "quality", "version"]
 Task = Literal["binary", "multiclass", "multilabel", "regression", "ranking", "outlier", "unknown"]
 ParityLevel = Literal["proved", "measured", "none"]
@@ -211,7 +218,7 @@ class Latency(Value):
     native: RuntimeLatency | None = None
     onnx: RuntimeLatency | None = None
     deployment: RuntimeLatency | None = None
-    custom: RuntimeLatency | None = None
+    wrapper: RuntimeLatency | None = None
     base: RuntimeLatency | None = None
     speedup: Ratio | None = None
     against_base: Ratio | None = None
@@ -305,14 +312,14 @@ class Environment(Value):
 class Untouched(Value):
     """`unchanged.json`, of a run that had nothing to judge: the names of the models of which none was changed."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = UNCHANGED_SCHEMA
     unchanged: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1_000)]
 
 
 class GateResult(Value):
-    """One model's run: the root of `result.json`."""
+    """One model's run: the root of `result.json`. A document of an earlier schema is read as one of this."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     tool_version: Name
     verdict: VerdictName
     reason: Text
@@ -329,3 +336,42 @@ class GateResult(Value):
     artifact: Artifact | None = None
     environment: Environment
     timings: dict[str, float] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_schema(cls, document: Any) -> Any:
+        return _upgraded(document) if isinstance(document, dict) else document
+
+
+def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of an earlier schema as one of this; others as they are. What is malformed is left to the fields."""
+    schema = document.get("schema_version", SCHEMA_VERSION)
+    if schema == SCHEMA_VERSION and type(schema) is int:
+        return document
+    if schema == 1 and type(schema) is int:
+        return _from_schema_1(document)
+    raise PydanticCustomError(
+        "schema_version",
+        "schema_version is {given}; this release reads 1 to {newest}",
+        {"given": repr(schema)[:50], "newest": SCHEMA_VERSION},
+    )
+
+
+def _from_schema_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1 called the user's own wrapper `custom`."""
+    latency = document.get("latency")
+    changed: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    if isinstance(document.get("checks"), list):
+        changed["checks"] = [_of_wrapper(check) for check in document["checks"]]
+    if isinstance(latency, dict):
+        changed["latency"] = {("wrapper" if key == "custom" else key): held for key, held in latency.items()}
+        if isinstance(latency.get("batches"), list):
+            changed["latency"]["batches"] = [_of_wrapper(batch) for batch in latency["batches"]]
+    return document | changed
+
+
+def _of_wrapper(item: Any) -> Any:
+    """A check or a batch of schema 1, its runtime by the present name."""
+    return (
+        item | {"runtime": "wrapper"} if isinstance(item, dict) and item.get("runtime") == "custom" else item
+    )

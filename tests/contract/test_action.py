@@ -10,7 +10,7 @@ import pytest
 from validator.cli.reference import renewed
 from validator.github.publication import PublishSettings
 from validator.github.wording import outputs
-from validator.settings.table import Settings, flag_of, is_file_only
+from validator.settings.table import RENAMED, Settings, flag_of, is_file_only
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,10 @@ def test_every_setting_is_an_input_in_the_same_words(action):
     text = (ROOT / "action.yml").read_text(encoding="utf-8")
     assert renewed(text) == text, "run: python -m validator.cli.reference action.yml"
     settings = {flag_of(n) for n in Settings.model_fields if not is_file_only(n)} - {"quiet", "json"}
-    assert set(action["inputs"]) == settings | {"command"}
+    earlier = {flag_of(old): flag_of(new) for old, new in RENAMED.items()}
+    assert set(action["inputs"]) == settings | {"command", *earlier}
+    for old, new in earlier.items():
+        assert f"called {new} now" in action["inputs"][old]["deprecationMessage"]
     for name in settings - {"github-token"}:
         field = Settings.model_fields[name.replace("-", "_")]
         assert action["inputs"][name]["description"].startswith(field.description)

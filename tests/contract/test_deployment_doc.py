@@ -70,13 +70,14 @@ def test_the_wrapper_is_one(workspace: Path, monkeypatch: pytest.MonkeyPatch) ->
     import pandas as pd
 
     monkeypatch.chdir(workspace)
-    wrapper = start(run_blocks({})["Wrapper"], "model.pkl", Methods())
-    assert present(wrapper, Methods()) == {
+    wrapper, names = start(run_blocks({})["Wrapper"], "model.pkl", Methods())
+    assert names == Methods(), "it has the names that are the default"
+    assert present(wrapper, names) == {
         "predict": "predict",
         "single": "predict_single",
-        "batch": "batch_predict",
+        "batch": "predict_batch",
     }
-    assert absent(wrapper, Methods()) == []
+    assert absent(wrapper, names) == []
     answer = Reader("binary", [0, 1]).read(wrapper.predict(pd.DataFrame({"returns_1d": [0.1, -0.1]})))
     assert answer.label is not None
     assert answer.label.tolist() == [1, 0]

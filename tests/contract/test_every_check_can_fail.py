@@ -63,7 +63,7 @@ WHERE = {
     "latency.tracking": (SERVICE, "test_each_broken_promise_fails_its_own_check"),
     "quality.limits": (FAILING, "test_quality_below_its_limit_fails_that_check_alone"),
     "quality.base": ("tests/integration/test_baseline.py", None),
-    "errors.wrong_answer": ("tests/integration/test_custom_wrapper.py", None),
+    "errors.wrong_answer": ("tests/integration/test_wrapper.py", None),
     "version.metadata": (SERVICE, "test_each_broken_promise_fails_its_own_check"),
     "version.recorded": (CONCLUSION, "test_a_file_that_changed_meanwhile_fails_its_record_alone"),
     "version.artifact": (CONCLUSION, "test_an_artifact_that_cannot_be_written_fails_its_check_alone"),

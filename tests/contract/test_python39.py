@@ -12,7 +12,7 @@ import validator
 
 ROOT = Path(validator.__file__).parent
 #: The jobs that run under a foreign interpreter, and what starts them.
-_JOBS = ("native", "export", "custom", "environment", "estimator")
+_JOBS = ("native", "export", "wrapper", "environment", "estimator")
 _STARTS = (
     "sandbox.inside.bootstrap",
     "sandbox.inside.zygote",

@@ -24,7 +24,7 @@ from validator.sandbox.worker_pool import Raised, WorkerLimits, WorkerPool
 from validator.settings.table import defaults_for
 from validator.table import Column, Table
 
-METHODS = defaults_for("deployment_methods").default
+METHODS = defaults_for("wrapper_methods").default
 ROWS = Table.of([Column("a", np.array([0.1, 0.2, 0.3])), Column("b", np.array([1.0, 2.0, 3.0]))])
 
 SOUND = """
@@ -67,13 +67,13 @@ def load(pool: WorkerPool, tmp_path: Path) -> Callable[..., WorkerRuntime]:
         (tmp_path / "serving.py").write_text(textwrap.dedent(code))
         wrapper = find_wrapper("serving.py:Wrapper", METHODS, tmp_path / "model.txt", tmp_path)
         worker = pool.start(
-            "custom",
+            "wrapper",
             role=NATIVE,
             options={**wrapper.options, "task": "binary", "classes": [0, 1]},
             packages=wrapper.packages,
             limits=replace(pool.limits, **limits),
         )
-        return WorkerRuntime.load("custom", worker, [b"2.0"], file_name="model.txt")
+        return WorkerRuntime.load("wrapper", worker, [b"2.0"], file_name="model.txt")
 
     return start
 
@@ -142,9 +142,9 @@ def test_it_may_write_where_its_model_lies_and_print(load) -> None:
     [
         ("import nothing_of_that_name", Raised, "No module named 'nothing_of_that_name'"),
         ("class Other: pass", Raised, "serving has no Wrapper"),
-        ("class Wrapper: pass", Raised, "has none of the methods predict, predict_single, batch_predict"),
+        ("class Wrapper: pass", Raised, "has none of the methods predict, predict_single, predict_batch"),
         ("raise SystemExit('stop')", Raised, "stop"),
-        ("import os; os.kill(os.getpid(), 11)", WorkerError, "the custom worker"),
+        ("import os; os.kill(os.getpid(), 11)", WorkerError, "the wrapper worker"),
     ],
 )
 def test_what_does_not_load_is_named(load, code: str, error: type[Exception], told: str) -> None:
@@ -198,11 +198,11 @@ def test_a_crash_is_an_outcome_and_the_next_scenario_has_a_fresh_worker(
     contract = Contract(features=(), task="binary", classes=(0, 1))
     candidate = errors.Candidate(runtime=revive(), revive=revive, broken=lambda how: "")
     found = {
-        check.id: check for check in errors.run({"custom": candidate}, Subject(contract=contract, rows=ROWS))
+        check.id: check for check in errors.run({"wrapper": candidate}, Subject(contract=contract, rows=ROWS))
     }
     for id in ("errors.nan", "errors.inf"):
         assert found[id].status == "fail"
-        assert found[id].message.startswith("crashed: the custom worker")
+        assert found[id].message.startswith("crashed: the wrapper worker")
     assert found["errors.misspelt_name"].status == "pass"
     assert len(started) == 3
 
@@ -244,12 +244,12 @@ def start_mlflow(pool: WorkerPool, folder: Path) -> WorkerRuntime:
     model = folder / "model.pkl"
     wrapper = find_wrapper(f"mlflow:{folder}", METHODS, model)
     worker = pool.start(
-        "custom",
+        "wrapper",
         role=NATIVE,
         options={**wrapper.options, "task": "binary", "classes": [False, True]},
         readable=wrapper.readable,
     )
-    return WorkerRuntime.load("custom", worker, [model.read_bytes()], file_name="model.pkl")
+    return WorkerRuntime.load("wrapper", worker, [model.read_bytes()], file_name="model.pkl")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="mlflow is installed here")

@@ -148,10 +148,10 @@ def _of_result(place: Path, name: str) -> Base:
         found = GateResult.model_validate_json(place.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = "".join(f"{part}: " for part in first["loc"])
         raise UsageError(
-            f"the base version {name} is no result that this release reads: {where}: {first['msg']}",
-            hint="give the result.json of this release, or its artifact folder",
+            f"the base version {name} is no result that this release reads: {where}{first['msg']}",
+            hint="give a result.json of this release or an earlier one, or its artifact folder",
         ) from error
     if found.artifact is None:
         raise UsageError(

@@ -19,14 +19,14 @@ from validator.settings.table import Settings
 _JOB_ZYGOTES = {
     "export": NATIVE,
     "native": NATIVE,
-    "custom": NATIVE,
+    "wrapper": NATIVE,
     "environment": NATIVE,
     "estimator": NATIVE,
     "onnx": SERVING,
     "deployment": SERVING,
 }
 #: Jobs that hold the native model, and so may need packages of the user's own.
-_OWN_CODE = ("export", "native", "custom", "environment", "estimator", "convert")
+_OWN_CODE = ("export", "native", "wrapper", "environment", "estimator", "convert")
 
 
 @dataclass(kw_only=True)
@@ -64,7 +64,7 @@ class Context:
             python=self.python if foreign else None,
             options=options,
             packages=self._packages(job) if job in _OWN_CODE else None,
-            readable=self.wrapper.readable if self.wrapper and job == "custom" else (),
+            readable=self.wrapper.readable if self.wrapper and job == "wrapper" else (),
         )
         self.note_isolation(worker)
         return worker
@@ -81,7 +81,7 @@ class Context:
         return _JOB_ZYGOTES.get(job, TOOLS)
 
     def _packages(self, job: str) -> dict[str, str]:
-        wrapped = self.wrapper.packages if self.wrapper and job == "custom" else {}
+        wrapped = self.wrapper.packages if self.wrapper and job == "wrapper" else {}
         return {**wrapped, **own_packages(self.settings.allow)}
 
     def note_isolation(self, worker: Worker) -> None:

@@ -43,6 +43,13 @@ def _moving() -> Iterator[Progress]:
         yield lambda stage: status.update(f"{stage} ...")
 
 
+def notice(text: str) -> None:
+    """What whoever runs the command should know, though nothing is wrong, on standard error."""
+    from validator.report.escape import log_line
+
+    print(f"model-preflight: {log_line(text)}", file=sys.stderr)
+
+
 def complain(error: PreflightError) -> None:
     """What was wrong and what to do, on standard error."""
     from validator.report.escape import log_line

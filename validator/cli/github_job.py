@@ -111,7 +111,7 @@ class GitHubJob:
             one.config,
             *one.requirements,
             *own_packages(one.allow).values(),
-            *(watched_paths(one.deployment) if one.deployment else ()),
+            *(watched_paths(one.wrapper) if one.wrapper else ()),
         ]
         return tuple(self._in_repository(path) for path in paths if path and Path(path).exists())
 

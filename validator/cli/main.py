@@ -198,6 +198,17 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
         title = group_of(name)
         group = groups.setdefault(title, parser.add_argument_group(title))
         _add_flag(group, name)
+    if command == "validate":
+        _add_earlier_names(parser)
+
+
+def _add_earlier_names(parser: argparse.ArgumentParser) -> None:
+    """Flags by earlier names of settings: taken, not shown."""
+    from validator.settings.table import RENAMED, flag_of, is_list
+
+    for old, new in RENAMED.items():
+        action = "append" if is_list(new) else "store"
+        parser.add_argument(f"--{flag_of(old)}", dest=old, action=action, help=argparse.SUPPRESS)
 
 
 def _add_flag(group: Any, name: str) -> None:

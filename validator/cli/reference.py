@@ -12,11 +12,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from validator.catalog import SPECS
-from validator.settings.table import Settings, flag_of, is_file_only, json_schema
+from validator.settings.table import RENAMED, Settings, flag_of, is_file_only, json_schema
 
 #: What the console shows: no matter of an action.
 CONSOLE_ONLY = frozenset({"quiet", "json_output"})
-_RUNTIMES = {"": "once", "native": "native", "onnx": "ONNX", "deployment": "deployment", "custom": "wrapper"}
+_RUNTIMES = {"": "once", "native": "native", "onnx": "ONNX", "deployment": "deployment", "wrapper": "wrapper"}
 
 
 def settings_table() -> str:
@@ -59,6 +59,12 @@ def action_inputs() -> str:
         lines += [f"  {flag_of(name)}:", f"    description: {text}"]
         if name == "github_token":
             lines.append("    default: ${{ github.token }}")
+    for old, new in RENAMED.items():
+        lines += [
+            f"  {flag_of(old)}:",
+            f"    description: earlier name of {flag_of(new)}",
+            f"    deprecationMessage: this input is called {flag_of(new)} now",
+        ]
     return "\n".join(lines)
 
 

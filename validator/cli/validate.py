@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validator.cli.console import complain
+from validator.cli.console import complain, notice
 from validator.errors import Exit, InternalError, PreflightError, SettingsError, UsageError
 from validator.results import GateResult
 from validator.settings.sources import resolve, salvage
@@ -34,7 +34,7 @@ def run(flags: Flags, environ: Environ) -> int:
 
     given = {name: value for name, value in flags.items() if value != []}
     try:
-        settings = resolve(given, environ, Path.cwd())
+        settings = resolve(given, environ, Path.cwd(), notice)
     except SettingsError as error:
         rest = salvage(given, environ, Path.cwd())
         with suppress(UsageError):  # the settings are what is wrong first

@@ -16,7 +16,7 @@ from validator.checks.errors.broken_files import load_broken
 from validator.checks.load.model import native_runtime, onnx_runtime
 from validator.checks.smoke import suite as smoke
 from validator.checks.wrapper import service
-from validator.checks.wrapper.load import custom_runtime
+from validator.checks.wrapper.load import wrapper_runtime
 from validator.gate.conclusion import provisional
 from validator.results import RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
@@ -64,10 +64,10 @@ def run_suites(
         }
         builder.add(*errors.run(candidates, subject))
         runtimes |= {name: _unhurried(context, candidate.runtime) for name, candidate in candidates.items()}
-    if "custom" in runtimes:
+    if "wrapper" in runtimes:
         with builder.stage("service"):
             hashes = (builder.model.sha256, context.file.loadable.sha256)
-            builder.add(*service.run(runtimes["custom"], subject, hashes=hashes))
+            builder.add(*service.run(runtimes["wrapper"], subject, hashes=hashes))
     with builder.stage("latency"):
         checks, builder.latency = latency.run(
             runtimes,
@@ -110,8 +110,8 @@ def revive(context: Context, name: RuntimeName, artifact: dict[str, bytes]) -> W
         return native_runtime(context)
     if name == "onnx":
         return onnx_runtime(context, artifact["model.onnx"])
-    if name == "custom":
-        return custom_runtime(context)
+    if name == "wrapper":
+        return wrapper_runtime(context)
     return deployment_runtime(context, artifact)
 
 

@@ -46,7 +46,7 @@ def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
     conclusion.prepare_folder(settings.out)
     wrapper = wrapper_of(settings, file)
     if wrapper is not None:
-        builder.runtimes = (*builder.runtimes, "custom")
+        builder.runtimes = (*builder.runtimes, "wrapper")
     with workers(settings, file, builder, world.environ, world.pool) as context:
         context.wrapper = wrapper
         try:

@@ -26,6 +26,7 @@ MAX_MODELS = 100
 MAX_ENTRIES = 1_000
 
 _HINT = "upload the folder that `validate` wrote, unchanged"
+_RELEASE_HINT = "publish with the release that judged, or a newer one"
 
 
 class HostileResultError(PublishError):
@@ -143,7 +144,8 @@ def _valid(kind: type[_T], raw: bytes, name: str) -> _T:
         first = error.errors(include_input=False, include_url=False)[0]
         where = one_line(".".join(map(str, first["loc"])), 100)
         what = one_line(f"{where}: {first['msg']}" if where else first["msg"], 300)
-        raise _refused(f"{_shown(name)} does not follow the schema: {what}") from None
+        hint = _RELEASE_HINT if first["type"] == "schema_version" else _HINT
+        raise _refused(f"{_shown(name)} does not follow the schema: {what}", hint) from None
 
 
 def _without_foreign_paths(result: GateResult, name: str) -> GateResult:
@@ -172,5 +174,5 @@ def _shown(name: str) -> str:
     return one_line(name, 120)
 
 
-def _refused(why: str) -> HostileResultError:
-    return HostileResultError(f"the result folder is refused: {why}", hint=_HINT)
+def _refused(why: str, hint: str = _HINT) -> HostileResultError:
+    return HostileResultError(f"the result folder is refused: {why}", hint=hint)

@@ -24,7 +24,7 @@ RUNTIME_TITLES: dict[RuntimeName, str] = {
     "native": "Native",
     "onnx": "ONNX",
     "deployment": "Deployment",
-    "custom": "Your wrapper",
+    "wrapper": "Your wrapper",
 }
 #: Worst first: what a cell that stands for several checks shows.
 _ORDER = ("blocked", "error", "fail", "waived", "warn", "pass", "measured", "none")

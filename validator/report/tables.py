@@ -71,7 +71,7 @@ def latency_table(latency: Latency) -> ReportTable:
         ("Native", latency.native),
         ("ONNX", latency.onnx),
         ("Deployment", latency.deployment),
-        ("Your wrapper", latency.custom),
+        ("Your wrapper", latency.wrapper),
         ("Base version", latency.base),
     )
     ms = figures.milliseconds

@@ -25,7 +25,7 @@ __all__ = ["Raised", "Worker", "WorkerAnswer", "WorkerLimits", "WorkerPool", "Zy
 #: Variables that a worker may inherit: they tune numerics and hold no secret.
 _INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
 #: Jobs that need files: CatBoost saves to paths alone, in a pipeline too, and a Deployment loads a folder.
-_WRITERS = frozenset({"export", "convert", "deployment", "custom"})
+_WRITERS = frozenset({"export", "convert", "deployment", "wrapper"})
 _READ_BY_PATH = frozenset({"catboost-json"})
 
 

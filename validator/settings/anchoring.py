@@ -37,8 +37,8 @@ def _anchored_files(values: Mapping[str, Any], base: Path, moved: Callable[[str]
             found[name] = moved(values[name])
     if isinstance(values.get("baseline"), str) and (base / values["baseline"]).exists():
         found["baseline"] = moved(values["baseline"])
-    if isinstance(values.get("deployment"), str):
-        found["deployment"] = _anchored_wrapper(values["deployment"], moved)
+    if isinstance(values.get("wrapper"), str):
+        found["wrapper"] = _anchored_wrapper(values["wrapper"], moved)
     return found | _anchored_environment(values, base, moved)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from validator.settings.anchoring import anchored
 from validator.settings.table import (
     CONFIG_NAME,
     NOT_FROM_FILE,
+    RENAMED,
     ContractSettings,
     FeatureSettings,
     ModelEntry,
@@ -34,16 +35,31 @@ from validator.settings.values import split
 ENV_PREFIX = "PREFLIGHT_"
 _IS_VERSION = re.compile(r"3(\.\d+){0,2}\Z")
 #: Settings by which a file lets further code run, or loosens what holds it.
-_LETS_CODE_RUN = frozenset({"allow", "deployment", "isolation", "python", "requirements", "trust_pickle"})
+_LETS_CODE_RUN = frozenset({"allow", "isolation", "python", "requirements", "trust_pickle", "wrapper"})
 #: Events that start the base branch's workflow, with its token and secrets, on whatever somebody else wrote.
 _PRIVILEGED_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_comment", "issues"})
 
 
-def from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+Notice = Callable[[str], None]
+
+
+def _unheard(_notice: str) -> None:
+    """For callers with nobody to show a notice to."""
+
+
+def from_environ(
+    environ: Mapping[str, str], notice: Notice = _unheard
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Values set by variables and action inputs, and where each came from. An empty input counts as unset.
 
     Raises SettingsError for a `PREFLIGHT_*` variable that is no setting.
     """
+    values, sources = _as_given(environ)
+    return _by_present_names(values, sources, notice), _by_present_names(sources, sources)
+
+
+def _as_given(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values and their places by the names that were used. Raises as `from_environ` for an unknown variable."""
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     names = _variables()
@@ -61,15 +77,49 @@ def from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
 
 def _variables() -> dict[str, str]:
     """The settings by the names of their variables."""
-    return {ENV_PREFIX + name.upper(): name for name in Settings.model_fields if not is_file_only(name)}
+    names = [*(name for name in Settings.model_fields if not is_file_only(name)), *RENAMED]
+    return {ENV_PREFIX + name.upper(): name for name in names}
 
 
-def from_file(path: Path) -> dict[str, Any]:
+def _by_present_names(
+    values: Mapping[str, Any], sources: Mapping[str, str], notice: Notice = _unheard
+) -> dict[str, Any]:
+    """The values of one source, those by a setting's earlier name under its present one.
+
+    Raises SettingsError where one setting has both its names.
+    """
+    for old, new in RENAMED.items():
+        if old in values and new in values:
+            raise SettingsError(
+                f"{sources.get(old, old)} and {sources.get(new, new)} are one setting",
+                hint=f"give {new!r} alone: {old!r} is its earlier name",
+            )
+        if old in values:
+            notice(f"{sources.get(old, old)}: this setting is called {new!r} now")
+    return {RENAMED.get(name, name): value for name, value in values.items()}
+
+
+def from_file(path: Path, notice: Notice = _unheard) -> dict[str, Any]:
     """The table in `preflight.toml`, or the `[tool.model-preflight]` of a `pyproject.toml`.
 
     Raises SettingsError when it cannot be read, is no TOML, or holds an unknown key.
     """
-    return _known_keys(path, _table(path), strict=True)
+    return _present_table(path, _known_keys(path, _table(path), strict=True), notice)
+
+
+def _present_table(path: Path, values: dict[str, Any], notice: Notice) -> dict[str, Any]:
+    """A file's values by the settings' present names, those of each of several models too."""
+
+    def renamed(table: Mapping[str, Any], place: str) -> dict[str, Any]:
+        return _by_present_names(table, {name: f"{path.name}: {place}{name}" for name in table}, notice)
+
+    found = renamed(values, "")
+    if isinstance(found.get("models"), list):
+        found["models"] = [
+            renamed(entry, f"models.{place}.") if isinstance(entry, dict) else entry
+            for place, entry in enumerate(found["models"])
+        ]
+    return found
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -96,7 +146,8 @@ def _table(path: Path) -> dict[str, Any]:
 
 def _known_keys(path: Path, table: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
     """The settings in a file's table by name; what is none of them is refused, or left out."""
-    known = {name.replace("_", "-") for name in Settings.model_fields} | set(Settings.model_fields)
+    names = {*Settings.model_fields, *RENAMED}
+    known = {name.replace("_", "-") for name in names} | names
     found: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -120,19 +171,23 @@ def find_file(start: Path) -> Path | None:
     return shared if shared.is_file() and from_file(shared) else None
 
 
-def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
+def resolve(
+    flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path, notice: Notice = _unheard
+) -> Settings:
     """Settings from all sources, in their order. `flags` holds only what was given on the command line.
 
     Without a file in `folder`, one beside the model is taken: then its relative paths count from there.
+    `notice` is told of each setting that was given by an earlier name.
     Raises SettingsError naming the source of the first wrong value.
     """
-    env_values, sources = from_environ(environ)
-    given = {**env_values, **flags}
-    sources |= {name: f"--{flag_of(name)}" for name in flags}
+    env_values, sources = from_environ(environ, notice)
+    flag_names = {name: f"--{flag_of(name)}" for name in flags}
+    given = {**env_values, **_by_present_names(flags, flag_names, notice)}
+    sources |= _by_present_names(flag_names, flag_names)
     path = _config_path(given, folder)
     file_values: dict[str, Any] = {}
     if path is not None:
-        file_values = from_file(path)
+        file_values = from_file(path, notice)
         _refuse_code(file_values, path, environ)
         file_values = anchored(file_values, path.parent, folder)
         sources = {name: f"{path.name}: {name}" for name in file_values} | sources
@@ -149,10 +204,10 @@ def salvage(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) 
     """
     names = _variables()
     known = {key: value for key, value in environ.items() if key in names or not key.startswith(ENV_PREFIX)}
-    values = {**from_environ(known)[0], **flags}
+    values = {**_as_given(known)[0], **flags}
     found: dict[str, Any] = {}
     for name, value in ({**_salvaged_file(values, folder), **values}).items():
-        if group_of(name) == "GitHub" or name == "out":
+        if name not in RENAMED and (group_of(name) == "GitHub" or name == "out"):
             with suppress(ValidationError):
                 Settings.model_validate({name: value})
                 found[name] = value

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from validator.results import RuntimeName, Scalar, Task
@@ -18,6 +18,10 @@ from validator.settings.values import Items, Limits, Requirements, Sizes
 CONFIG_NAME = "preflight.toml"
 #: Settings that a checked-out file must not decide: whoever opens the pull request can edit that file.
 NOT_FROM_FILE = frozenset({"config", "github_token", "environment_cache"})
+#: Earlier names of settings, which still work in every place, and what each is called now.
+RENAMED = {"deployment": "wrapper", "deployment_methods": "wrapper_methods"}
+#: Earlier names of runtimes, which waivers may still hold.
+_RENAMED_RUNTIMES = {"custom": "wrapper"}
 
 
 class _Table(BaseModel):
@@ -46,13 +50,19 @@ class ContractSettings(_Table):
     allow_infinite: bool = Field(False, description="whether infinite features are a declared input")
 
 
+def _present_runtime(name: object) -> object:
+    return _RENAMED_RUNTIMES.get(name, name) if isinstance(name, str) else name
+
+
 class Waiver(_Table):
     """`[[waivers]]`: one failing check that is accepted, for a reason, until a date."""
 
     check: str = Field(description="the check's id, as the report shows it")
     reason: str = Field(min_length=10, description="why shipping is right all the same")
     expires: dt.date = Field(description="first day on which the waiver no longer works")
-    runtime: RuntimeName = Field("", description="only on this runtime; every runtime where empty")
+    runtime: Annotated[RuntimeName, BeforeValidator(_present_runtime)] = Field(
+        "", description="only on this runtime; every runtime where empty"
+    )
 
 
 class ModelEntry(_Table):
@@ -67,8 +77,8 @@ class ModelEntry(_Table):
     baseline: str | None = None
     python: str | None = None
     requirements: Requirements | None = None
-    deployment: str | None = None
-    deployment_methods: Items | None = None
+    wrapper: str | None = None
+    wrapper_methods: Items | None = None
 
 
 def _field(default: Any, group: str, description: str, **extra: Any) -> Any:
@@ -210,13 +220,13 @@ class Settings(_Table):
     environment_cache: Path | None = _field(
         None, "Environment", "folder to keep such environments in; the user's cache by default", metavar="DIR"
     )
-    deployment: str | None = _field(
+    wrapper: str | None = _field(
         None,
         "Environment",
         "your own wrapper to test as a further runtime: file.py:Class, module:attribute, or mlflow:folder",
     )
-    deployment_methods: Items = _field(
-        ("load_model", "predict", "predict_single", "batch_predict", "latency_stats", "metadata"),
+    wrapper_methods: Items = _field(
+        ("load", "predict", "predict_single", "predict_batch", "latency_stats", "metadata"),
         "Environment",
         "names of your wrapper's methods, a dash for none: load, predict, single, batch, latency, metadata",
     )
@@ -279,6 +289,8 @@ def json_schema() -> dict[str, Any]:
     schema = Settings.model_json_schema()
     for name in NOT_FROM_FILE | {"quiet", "json_output"}:
         schema["properties"].pop(name, None)
+    for properties in (schema["properties"], schema["$defs"]["ModelEntry"]["properties"]):
+        properties |= {old: {**properties[new], "deprecated": True} for old, new in RENAMED.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

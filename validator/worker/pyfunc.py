@@ -17,7 +17,7 @@ class Pyfunc:
         self._inside = inside
         self._model: Any = None
 
-    def load_model(self, path: str) -> None:
+    def load(self, path: str) -> None:
         """Load the folder with the file at `path` in the place of its model; as it is, where they are the same."""
         try:
             import mlflow.pyfunc

@@ -7,8 +7,8 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Optional, Tuple
 
 
 class WrapperError(TypeError):
@@ -19,16 +19,28 @@ class WrapperError(TypeError):
         self.hint = hint or "see docs/deployment.md for what a wrapper looks like"
 
 
+#: Names that wrappers often have in place of the default ones. Of a wrapper that has both, this one counts.
+_ALSO_KNOWN_AS = {"load": "load_model", "predict_batch": "batch_predict"}
+
+
 @dataclass(frozen=True)
 class Methods:
-    """The names of a wrapper's methods; empty where the user says that there is none."""
+    """The names of a wrapper's methods; empty where the user says that there is none.
 
-    load: str = "load_model"
+    The defaults are those of `validator.Deployment`.
+    """
+
+    load: str = "load"
     predict: str = "predict"
     single: str = "predict_single"
-    batch: str = "batch_predict"
+    batch: str = "predict_batch"
     latency: str = "latency_stats"
     metadata: str = "metadata"
+
+    def on(self, holder: Any) -> Methods:
+        """The names by which a class or wrapper has these methods."""
+        known = {role: _ALSO_KNOWN_AS.get(name, "") for role, name in vars(self).items()}
+        return replace(self, **{role: name for role, name in known.items() if name and hasattr(holder, name)})
 
     @property
     def answering(self) -> Dict[str, str]:
@@ -48,7 +60,7 @@ def find(module: str, attribute: str, file: Optional[str] = None) -> Any:
             offered = [other for other in vars(found) if not other.startswith("_")]
             close = difflib.get_close_matches(name, offered, n=1)
             raise WrapperError(
-                f"{module} has no {attribute}", f"did you mean {close[0]}?" if close else "check --deployment"
+                f"{module} has no {attribute}", f"did you mean {close[0]}?" if close else "check --wrapper"
             )
         found = getattr(found, name)
     return found
@@ -64,12 +76,14 @@ def _load_file(module: str, file: str) -> Any:
     return found
 
 
-def start(found: Any, path: str, names: Methods) -> Any:
-    """The wrapper with its model loaded: through its load method, or by a constructor that takes the path.
+def start(found: Any, path: str, names: Methods) -> Tuple[Any, Methods]:
+    """The wrapper with its model loaded, and its methods' names.
 
-    Raises WrapperError when it can be made in neither way or has no method that answers, and what it raises itself.
+    It loads through its load method, or by a constructor that takes the path. Raises WrapperError when it can be made
+    in neither way or has no method that answers, and what it raises itself.
     """
     wrapper = _loaded(found, path, names)
+    names = names.on(wrapper)
     if not present(wrapper, names):
         public = [
             name for name in dir(wrapper) if not name.startswith("_") and callable(getattr(wrapper, name))
@@ -77,9 +91,9 @@ def start(found: Any, path: str, names: Methods) -> Any:
         raise WrapperError(
             f"{type(wrapper).__name__} has none of the methods {', '.join(names.answering.values())}; "
             f"it has {', '.join(public[:12]) or 'no public method'}",
-            "name its own with deployment_methods",
+            "name its own with wrapper_methods",
         )
-    return wrapper
+    return wrapper, names
 
 
 def present(wrapper: Any, names: Methods) -> Dict[str, str]:
@@ -94,11 +108,13 @@ def absent(wrapper: Any, names: Methods) -> List[str]:
 
 
 def _loaded(found: Any, path: str, names: Methods) -> Any:
+    names = names.on(found)
     load = inspect.getattr_static(found, names.load, None) if names.load else None
     if isinstance(load, (classmethod, staticmethod)):
         return _made(getattr(found, names.load)(path), names.load)
     is_ready = not inspect.isclass(found) and bool(present(found, names))
     wrapper = found if is_ready else _constructed(found, path, names.load)
+    names = names.on(wrapper)
     method = getattr(wrapper, names.load, None) if names.load else None
     if not callable(method):
         return wrapper

@@ -49,7 +49,7 @@ class FakeRuntime:
 
     def __post_init__(self) -> None:
         if self.methods is None:
-            self.methods = {"predict": "predict"} if self.name in ("deployment", "custom") else {}
+            self.methods = {"predict": "predict"} if self.name in ("deployment", "wrapper") else {}
 
     def predict(self, table: Table, method: str = "") -> Outputs:
         if method == "single" and self.single_answer is not None:

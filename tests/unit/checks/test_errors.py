@@ -17,7 +17,7 @@ from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
 KINDS = np.array(["x", "y"], dtype=object)
-RUNTIMES = ("native", "onnx", "deployment", "custom")
+RUNTIMES = ("native", "onnx", "deployment", "wrapper")
 WANTED = {*FEATURES, "kind"}
 
 
@@ -126,13 +126,13 @@ def test_without_a_deployment_silence_blocks_and_is_no_fault_of_its_own(mixed):
 
 
 def test_a_lax_raw_runtime_is_warned_of_where_the_deployment_catches_it(mixed):
-    lax_ones = {name: lax_candidate(name) for name in ("native", "onnx", "custom")}
+    lax_ones = {name: lax_candidate(name) for name in ("native", "onnx", "wrapper")}
     found = by_id({**lax_ones, "deployment": strict_candidate("deployment")}, mixed)
     for scenario in SCENARIOS:
         for name in ("native", "onnx"):
             assert found[scenario.id, name].status == "warn"
             assert "deployment catches it" in found[scenario.id, name].message
-        assert found[scenario.id, "custom"].status == "fail", "a wrapper is not excused by the deployment"
+        assert found[scenario.id, "wrapper"].status == "fail", "a wrapper is not excused by the deployment"
 
 
 def test_a_crash_is_no_named_error_and_the_runtime_is_started_anew(mixed):
@@ -213,10 +213,10 @@ def test_scenarios_without_meaning_do_not_block(subject):
 METHODS = {"predict": "predict", "single": "predict_one"}
 
 
-def custom(answer, single=None, **options) -> errors.Candidate:
+def wrapper(answer, single=None, **options) -> errors.Candidate:
     """A wrapper with a method for tables and one for single rows."""
     runtime = FakeRuntime(
-        name="custom", answer=answer, single_answer=single, methods=METHODS, array_answer=refusing_array
+        name="wrapper", answer=answer, single_answer=single, methods=METHODS, array_answer=refusing_array
     )
     return candidate(runtime, **options)
 
@@ -227,13 +227,13 @@ def test_a_wrapper_that_checks_one_feature_or_one_method_alone_is_found_out(mixe
             refuse("NaN in a")
         return lax(table)
 
-    found = by_id({"custom": custom(first_only, strict)}, mixed)["errors.nan", "custom"]
+    found = by_id({"wrapper": wrapper(first_only, strict)}, mixed)["errors.nan", "wrapper"]
     assert found.status == "fail"
     assert "predict answers NaN in 'b'" in found.message
-    found = by_id({"custom": custom(strict, lax)}, mixed)
-    assert found["errors.nan", "custom"].status == "fail"
-    assert "predict_one answers NaN in 'a'" in found["errors.nan", "custom"].message
-    assert found["errors.reordered_features", "custom"].status == "fail"
+    found = by_id({"wrapper": wrapper(strict, lax)}, mixed)
+    assert found["errors.nan", "wrapper"].status == "fail"
+    assert "predict_one answers NaN in 'a'" in found["errors.nan", "wrapper"].message
+    assert found["errors.reordered_features", "wrapper"].status == "fail"
 
 
 @pytest.mark.parametrize("kind", ["AttributeError", "IndexError", "ZeroDivisionError"])
@@ -242,11 +242,11 @@ def test_a_slip_in_a_wrapper_says_nothing_of_the_input(kind, mixed):
         raise Raised(kind, (), "'float' object has no attribute 'strip'", "")
 
     by_runtime = {
-        "custom": custom(slips),
+        "wrapper": wrapper(slips),
         "native": candidate(FakeRuntime(answer=slips, array_answer=refusing_array)),
     }
     found = by_id(by_runtime, mixed)
-    assert "without saying what is wrong: predict: " + kind in found["errors.text", "custom"].message
+    assert "without saying what is wrong: predict: " + kind in found["errors.text", "wrapper"].message
     assert found["errors.text", "native"].status == "pass", "a raw library promises less"
 
 
@@ -256,14 +256,14 @@ def test_an_error_about_names_must_hold_the_right_one(mixed):
             refuse(f"expected 4 columns under their names, got {len(table.columns)}")
         return strict(table)
 
-    found = by_id({"custom": custom(nameless), "deployment": strict_candidate("deployment")}, mixed)
+    found = by_id({"wrapper": wrapper(nameless), "deployment": strict_candidate("deployment")}, mixed)
     for scenario in ("errors.misspelt_name", "errors.missing_features", "errors.wrong_names"):
-        assert found[scenario, "custom"].status == "fail"
-        assert "does not name" in found[scenario, "custom"].message
+        assert found[scenario, "wrapper"].status == "fail"
+        assert "does not name" in found[scenario, "wrapper"].message
         assert found[scenario, "deployment"].status == "pass"
-    assert found["errors.extra_features", "custom"].status == "pass"
-    hinted = by_id({"custom": custom(hinting)}, mixed)
-    assert hinted["errors.misspelt_name", "custom"].status == "pass"
+    assert found["errors.extra_features", "wrapper"].status == "pass"
+    hinted = by_id({"wrapper": wrapper(hinting)}, mixed)
+    assert hinted["errors.misspelt_name", "wrapper"].status == "pass"
 
 
 def hinting(table: Table) -> Outputs:
@@ -303,8 +303,8 @@ def test_a_crowd_must_not_mix_up_its_callers(mixed):
             raise Raised("ValueError", (), "dictionary changed size during iteration", "")
 
     for kind, told in ((Mixing, "otherwise than alone"), (Failing, "a right call beside wrong ones fails")):
-        runtime = kind(name="custom", answer=strict, array_answer=refusing_array)
-        found = by_id({"custom": candidate(runtime)}, mixed)["errors.many_threads", "custom"]
+        runtime = kind(name="wrapper", answer=strict, array_answer=refusing_array)
+        found = by_id({"wrapper": candidate(runtime)}, mixed)["errors.many_threads", "wrapper"]
         assert found.status == "fail"
         assert told in found.message
 
@@ -334,9 +334,9 @@ def test_a_huge_integer_may_be_rounded_where_the_model_cannot_tell(mixed):
 
 
 def test_a_broken_file_may_load_where_the_wrapper_tells_so(mixed):
-    found = by_id({"custom": custom(strict, broken=lambda how: f"its hash tells that it is {how}")}, mixed)
-    assert found["errors.corrupted_file", "custom"].status == "pass"
-    assert "its hash tells" in found["errors.corrupted_file", "custom"].message
+    found = by_id({"wrapper": wrapper(strict, broken=lambda how: f"its hash tells that it is {how}")}, mixed)
+    assert found["errors.corrupted_file", "wrapper"].status == "pass"
+    assert "its hash tells" in found["errors.corrupted_file", "wrapper"].message
 
 
 def test_no_case_follows_a_hang(mixed):
@@ -345,11 +345,11 @@ def test_no_case_follows_a_hang(mixed):
     def hang(table: Table) -> Outputs:
         if not all(np.isfinite(c.values).all() for c in table.columns if c.values.dtype.kind == "f"):
             asked.append(table)
-            raise WorkerError("the custom worker gave no answer within 60 s", hint="")
+            raise WorkerError("the wrapper worker gave no answer within 60 s", hint="")
         return strict(table)
 
-    found = by_id({"custom": custom(hang)}, mixed)
-    assert "crashed: the custom worker gave no answer" in found["errors.nan", "custom"].message
+    found = by_id({"wrapper": wrapper(hang)}, mixed)
+    assert "crashed: the wrapper worker gave no answer" in found["errors.nan", "wrapper"].message
     assert len(asked) == 2, "one for NaN, one for Inf"
 
 

@@ -32,10 +32,10 @@ GOOD: dict[str, Any] = {
 
 @dataclass
 class Telling:
-    """A custom runtime whose worker tells what the test says."""
+    """A wrapper whose worker tells what the test says."""
 
     told: dict[str, Any]
-    name: str = "custom"
+    name: str = "wrapper"
     methods: dict[str, str] = field(default_factory=lambda: {"predict": "predict", "single": "predict_one"})
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -136,4 +136,4 @@ def test_an_mlflow_flavour_has_no_place_to_time_calls_or_check_answers(subject):
 def test_a_worker_that_babbles_is_named(told, subject):
     found = judged(subject, track=told)["latency.tracking"]
     assert found.status == "error"
-    assert "the custom worker sent a malformed answer" in found.message
+    assert "the wrapper worker sent a malformed answer" in found.message

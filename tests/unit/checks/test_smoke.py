@@ -131,10 +131,10 @@ def test_every_method_must_give_the_same_answers(subject):
         (other, "fail", "predict_one answers other probabilities than predict"),
         (scores, "fail", "predict_one gives score, predict label, probabilities"),
     ):
-        runtime = FakeRuntime(name="custom", methods=methods, single_answer=single)
+        runtime = FakeRuntime(name="wrapper", methods=methods, single_answer=single)
         found = {check.id: check for check in smoke.run(runtime, subject, max_latency_ms=LIMIT_MS)}
         assert found["smoke.methods"].status == status
         assert told in found["smoke.methods"].message
-    alone = smoke.run(FakeRuntime(name="custom"), subject, max_latency_ms=LIMIT_MS)
+    alone = smoke.run(FakeRuntime(name="wrapper"), subject, max_latency_ms=LIMIT_MS)
     assert "predict is the only method" in next(c.message for c in alone if c.id == "smoke.methods")
     assert "smoke.methods" not in {c.id for c in smoke.run(FakeRuntime(), subject, max_latency_ms=LIMIT_MS)}

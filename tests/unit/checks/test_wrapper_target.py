@@ -1,4 +1,4 @@
-"""What `--deployment` may name, and what of the workspace the worker then sees."""
+"""What `--wrapper` may name, and what of the workspace the worker then sees."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from validator.errors import UsageError
 from validator.settings.sources import resolve
 from validator.settings.table import defaults_for
 
-METHODS = defaults_for("deployment_methods").default
+METHODS = defaults_for("wrapper_methods").default
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_file_brings_the_modules_beside_it_and_nothing_else(workspace: Path) -
     wrapper = find("serving.py:Wrapper", workspace)
     assert wrapper.options["file"] == str(workspace / "serving.py")
     assert wrapper.options["module"] == "serving"
-    assert wrapper.options["methods"]["batch"] == "batch_predict"
+    assert wrapper.options["methods"]["batch"] == "predict_batch"
     assert set(wrapper.packages) == {"serving", "features", "app", "inside"}
     assert wrapper.packages["inside"] == str(workspace / "features.py")
     assert wrapper.readable == ()
@@ -143,8 +143,8 @@ def test_a_missing_folder_has_no_modules(tmp_path: Path) -> None:
 )
 def test_a_path_in_a_configuration_counts_from_its_folder(tmp_path: Path, given: str, anchored: str) -> None:
     (tmp_path / "conf").mkdir()
-    (tmp_path / "conf/preflight.toml").write_text(f'deployment = "{given}"\n')
-    assert resolve({"config": "conf/preflight.toml"}, {}, tmp_path).deployment == anchored
+    (tmp_path / "conf/preflight.toml").write_text(f'wrapper = "{given}"\n')
+    assert resolve({"config": "conf/preflight.toml"}, {}, tmp_path).wrapper == anchored
 
 
 @pytest.mark.parametrize(
@@ -166,12 +166,12 @@ def test_a_change_beside_the_wrapper_changes_its_verdict(
 
 def test_each_of_several_models_may_have_its_own_wrapper(tmp_path: Path) -> None:
     (tmp_path / "preflight.toml").write_text(
-        'deployment = "all.py:W"\n[[models]]\nmodel = "a.pkl"\ndeployment = "a.py:W"\ndeployment_methods = ["open"]\n'
+        'wrapper = "all.py:W"\n[[models]]\nmodel = "a.pkl"\nwrapper = "a.py:W"\nwrapper_methods = ["open"]\n'
         '[[models]]\nmodel = "b.pkl"\n'
     )
     first, second = targets(resolve({}, {}, tmp_path))
-    assert (first.deployment, first.deployment_methods) == ("a.py:W", ("open",))
-    assert (second.deployment, second.deployment_methods) == ("all.py:W", METHODS)
+    assert (first.wrapper, first.wrapper_methods) == ("a.py:W", ("open",))
+    assert (second.wrapper, second.wrapper_methods) == ("all.py:W", METHODS)
 
 
 def test_a_whole_repository_is_never_opened(workspace: Path) -> None:

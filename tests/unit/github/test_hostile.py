@@ -89,7 +89,18 @@ def test_sizes(tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "null", "{}", "[" * 200_000, '{"schema_version": 2}', "\x00", "\ufeff{}"]
+    "content",
+    [
+        "",
+        "[]",
+        "null",
+        "{}",
+        "[" * 200_000,
+        '{"schema_version": 2}',
+        '{"schema_version": 1}',
+        "\x00",
+        "\ufeff{}",
+    ],
 )
 def test_what_is_no_result(tmp_path: Path, content: str):
     (tmp_path / "result.json").write_text(content)

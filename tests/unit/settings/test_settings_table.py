@@ -179,3 +179,83 @@ def test_a_pyproject_without_a_table_of_ours_is_told(tmp_path):
     write(tmp_path, "[tool]\nmodel-preflight = 3\n", "pyproject.toml")
     with pytest.raises(SettingsError, match="no table at"):
         resolve({}, {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("toml", "flags", "environ", "place"),
+    [
+        ("deployment = 'a.py:W'", {}, {}, "preflight.toml: deployment"),
+        ("", {"deployment": "a.py:W"}, {}, "--deployment"),
+        ("", {}, {"PREFLIGHT_DEPLOYMENT": "a.py:W"}, "PREFLIGHT_DEPLOYMENT"),
+        ("", {}, {"INPUT_DEPLOYMENT": "a.py:W", "GITHUB_ACTIONS": "true"}, "action input deployment"),
+    ],
+)
+def test_an_earlier_name_still_sets_the_setting_and_says_the_present_one(
+    tmp_path, toml, flags, environ, place
+):
+    write(tmp_path, toml)
+    told: list[str] = []
+    assert resolve(flags, environ, tmp_path, told.append).wrapper == "a.py:W"
+    assert told == [f"{place}: this setting is called 'wrapper' now"]
+
+
+def test_a_source_counts_by_its_place_whichever_name_it_uses(tmp_path):
+    write(tmp_path, "wrapper = 'file.py:W'\nwrapper_methods = ['a']\n")
+    environ = {"PREFLIGHT_DEPLOYMENT": "variable.py:W", "PREFLIGHT_DEPLOYMENT_METHODS": "b,c"}
+    found = resolve({}, environ, tmp_path)
+    assert (found.wrapper, found.wrapper_methods) == ("variable.py:W", ("b", "c"))
+    assert resolve({"wrapper": "flag.py:W"}, environ, tmp_path).wrapper == "flag.py:W"
+
+
+@pytest.mark.parametrize(
+    ("toml", "flags", "environ", "words"),
+    [
+        (
+            "deployment = 'a.py:W'\nwrapper = 'b.py:W'",
+            {},
+            {},
+            "preflight.toml: deployment and preflight.toml: wrap",
+        ),
+        ("", {"deployment": "a.py:W", "wrapper": "b.py:W"}, {}, "--deployment and --wrapper"),
+        ("", {}, {"PREFLIGHT_DEPLOYMENT": "a", "PREFLIGHT_WRAPPER": "b"}, "PREFLIGHT_DEPLOYMENT and"),
+        (
+            "[[models]]\nmodel = 'a.pkl'\n[[models]]\nmodel = 'b.pkl'\ndeployment = 'a.py:W'\nwrapper = 'b.py:W'",
+            {},
+            {},
+            "preflight.toml: models.1.deployment and",
+        ),
+    ],
+)
+def test_one_setting_by_both_its_names_is_refused(tmp_path, toml, flags, environ, words):
+    write(tmp_path, toml)
+    with pytest.raises(SettingsError) as caught:
+        resolve(flags, environ, tmp_path)
+    assert words in caught.value.message
+    assert "give 'wrapper' alone" in caught.value.hint
+    assert salvage(flags, {**environ, "PREFLIGHT_GITHUB_TOKEN": "t"}, tmp_path).github_token == "t"
+
+
+def test_the_earlier_name_lets_no_more_code_run_than_the_present_one(tmp_path):
+    write(tmp_path, "deployment = 'a.py:W'\n")
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request_target"}
+    with pytest.raises(SettingsError, match="may not set 'wrapper'"):
+        resolve({}, environ, tmp_path)
+    write(tmp_path, "[[models]]\nmodel = 'a.pkl'\ndeployment = 'a.py:W'\n")
+    with pytest.raises(SettingsError, match="may not set 'wrapper'"):
+        resolve({}, environ, tmp_path)
+
+
+def test_a_file_of_0_1_0_means_what_it_meant(tmp_path):
+    stored = Path(__file__).parents[2] / "stored" / "0.1.0"
+    found = resolve({"config": "preflight.toml"}, {}, stored)
+    assert found.wrapper == "serving.py:FraudModel"
+    assert found.waivers[0].runtime == "wrapper"
+    beside = resolve({"model": [str(stored / "model.pkl")]}, {}, tmp_path)
+    assert beside.wrapper == f"{stored / 'serving.py'}:FraudModel"
+
+
+def test_editors_know_the_earlier_names_as_deprecated():
+    schema = json_schema()
+    for properties in (schema["properties"], schema["$defs"]["ModelEntry"]["properties"]):
+        assert properties["deployment"]["deprecated"]
+        assert "deprecated" not in properties["wrapper"]

@@ -69,11 +69,49 @@ def make_empty() -> Loads:
     "found", [Loads, TakesPath, TakesPathAndLoads, LoadsItself, Opener, make, make_empty, Loads()]
 )
 def test_every_way_to_be_made_ends_in_a_wrapper_with_its_model(found: Any) -> None:
-    wrapper = start(found, "model.pkl", NAMES)
+    wrapper, names = start(found, "model.pkl", NAMES)
     assert wrapper.path == "model.pkl"
-    assert present(wrapper, NAMES) == {"predict": "predict"}
+    assert present(wrapper, names) == {"predict": "predict"}
     assert getattr(wrapper, "loaded", True)
-    assert absent(wrapper, NAMES) == ["predict_single", "batch_predict", "latency_stats", "metadata"]
+    assert absent(wrapper, names) == ["predict_single", "predict_batch", "latency_stats", "metadata"]
+
+
+def test_the_default_names_are_those_of_the_shipped_deployment() -> None:
+    from validator import Deployment
+    from validator.settings.table import defaults_for
+
+    assert all(callable(getattr(Deployment, name)) for name in vars(NAMES).values())
+    assert tuple(vars(NAMES).values()) == defaults_for("wrapper_methods").default
+
+
+@pytest.mark.parametrize("as_factory", [False, True])
+def test_names_that_wrappers_often_have_are_found_where_nothing_else_was_named(as_factory: bool) -> None:
+    class Founding(Loads):
+        def load(self) -> None:
+            raise AssertionError("this is no way to load a model")
+
+        def batch_predict(self, rows: Any) -> Any:
+            return rows
+
+    found: Any = (lambda: Founding()) if as_factory else Founding
+    wrapper, names = start(found, "model.pkl", NAMES)
+    assert wrapper.path == "model.pkl"
+    assert (names.load, names.batch) == ("load_model", "batch_predict")
+    assert present(wrapper, names) == {"predict": "predict", "batch": "batch_predict"}
+
+
+def test_a_name_that_was_given_is_the_only_one() -> None:
+    class Both(TakesPath):
+        def batch_predict(self, rows: Any) -> Any:
+            return rows
+
+        def score_batch(self, rows: Any) -> Any:
+            return rows
+
+    _, names = start(Both, "model.pkl", Methods(batch="score_batch"))
+    assert names.batch == "score_batch"
+    _, names = start(Both, "model.pkl", Methods(batch=""))
+    assert names.batch == ""
 
 
 def test_other_names_and_none_at_all() -> None:
@@ -85,7 +123,7 @@ def test_other_names_and_none_at_all() -> None:
             return rows
 
     names = Methods(load="open", predict="", single="", batch="score", latency="", metadata="")
-    wrapper = start(Other, "x", names)
+    wrapper, names = start(Other, "x", names)
     assert present(wrapper, names) == {"batch": "score"}
     assert absent(wrapper, names) == []
 

@@ -19,7 +19,7 @@ def load_broken(
 
     Returns why it is right that it loads, else nothing. Raises what the runtime raises.
     """
-    if name == "custom":
+    if name == "wrapper":
         return load_broken_wrapped(context, how, _BROKEN[how](context.data), subject.head(1))
     options = context.load_options() if name == "native" else None
     whole = context.data if name == "native" else artifact["model.onnx"]

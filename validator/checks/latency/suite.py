@@ -125,7 +125,7 @@ class Trial:
             native=each.get("native"),
             onnx=each.get("onnx"),
             deployment=each.get("deployment"),
-            custom=each.get("custom"),
+            wrapper=each.get("wrapper"),
             base=base,
             speedup=speedup,
             against_base=against_base,

@@ -13,7 +13,7 @@ from validator.errors import UsageError
 from validator.model.file import ModelFile
 from validator.settings.table import Settings, defaults_for
 
-#: What the names in `deployment_methods` stand for, in their order. A dash says that there is no such method.
+#: What the names in `wrapper_methods` stand for, in their order. A dash says that there is no such method.
 METHODS = ("load", "predict", "single", "batch", "latency", "metadata")
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _FORMS = "file.py:Class, module:attribute, or mlflow:folder"
@@ -35,9 +35,9 @@ class Wrapper:
 
 def wrapper_of(settings: Settings, file: ModelFile) -> Wrapper | None:
     """The wrapper that the settings name for a model, if any. Raises UsageError as `find_wrapper` does."""
-    if settings.deployment is None:
+    if settings.wrapper is None:
         return None
-    return find_wrapper(settings.deployment, settings.deployment_methods, Path(file.loadable.path))
+    return find_wrapper(settings.wrapper, settings.wrapper_methods, Path(file.loadable.path))
 
 
 def find_wrapper(target: str, methods: Sequence[str], model: Path, folder: Path | None = None) -> Wrapper:
@@ -87,19 +87,19 @@ def _names(given: Sequence[str]) -> dict[str, str]:
     """From what a method does to its name; those that are not named keep their default, a dash means none."""
     if len(given) > len(METHODS):
         raise UsageError(
-            f"deployment_methods has {len(given)} names, there are {len(METHODS)}: {', '.join(METHODS)}",
+            f"wrapper_methods has {len(given)} names, there are {len(METHODS)}: {', '.join(METHODS)}",
             hint="give one name for each, in this order, and a dash for a method that is not there",
         )
-    names = [*given, *defaults_for("deployment_methods").default[len(given) :]]
+    names = [*given, *defaults_for("wrapper_methods").default[len(given) :]]
     wrong = [name for name in names if name != "-" and not name.isidentifier()]
     if wrong:
-        raise UsageError(f"deployment_methods: {wrong[0]!r} is no method's name", hint="check the setting")
+        raise UsageError(f"wrapper_methods: {wrong[0]!r} is no method's name", hint="check the setting")
     return {role: "" if name == "-" else name for role, name in zip(METHODS, names, strict=True)}
 
 
 def _in_file(target: str, file: Path, attribute: str, names: dict[str, str]) -> Wrapper:
     if not file.is_file():
-        raise UsageError(f"there is no wrapper file {file}", hint="check --deployment")
+        raise UsageError(f"there is no wrapper file {file}", hint="check --wrapper")
     place = file.resolve()
     root, module = place.parent, place.stem
     while (root / "__init__.py").is_file() and root.name.isidentifier() and not _is_repository(root):
@@ -136,7 +136,7 @@ def _is_repository(folder: Path) -> bool:
 
 def _mlflow(target: str, folder: Path, model: Path) -> Wrapper:
     if not (folder / "MLmodel").is_file():
-        raise UsageError(f"{folder} is no MLflow model: it holds no file MLmodel", hint="check --deployment")
+        raise UsageError(f"{folder} is no MLflow model: it holds no file MLmodel", hint="check --wrapper")
     if _is_repository(folder):
         raise UsageError(
             f"{folder} is a whole repository, which no worker may read",
@@ -147,7 +147,7 @@ def _mlflow(target: str, folder: Path, model: Path) -> Wrapper:
     if inside is None:
         raise UsageError(
             f"{folder} does not hold {model}, the model that is judged",
-            hint=f"validate the model file in that folder (model.pkl, say) with --deployment {target}",
+            hint=f"validate the model file in that folder (model.pkl, say) with --wrapper {target}",
         )
     return Wrapper(
         target=target, options={"folder": str(place), "inside": str(inside)}, readable=(str(place),)

@@ -15,7 +15,7 @@ from validator.sandbox.handle import Raised, Worker
 from validator.sandbox.packing import pack_table
 from validator.table import Table
 
-_NAME: RuntimeName = "custom"
+_NAME: RuntimeName = "wrapper"
 #: What to do about errors that a wrapper raises while it loads because of where it runs.
 _HINTS = {
     "ImportError": "name what it imports in `requirements`; modules and packages beside its file are found",
@@ -31,7 +31,7 @@ def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
     builder = context.builder
     with builder.stage("load wrapper"):
         try:
-            runtime = custom_runtime(context)
+            runtime = wrapper_runtime(context)
             runtime.first_call(rows)
         except Raised as error:
             return _unloadable(context, f"{error.kind}: {error.message}", _hint(error))
@@ -64,7 +64,7 @@ def _unloadable(context: Context, message: str, hint: str) -> dict[RuntimeName, 
     return {}
 
 
-def custom_runtime(context: Context) -> WorkerRuntime:
+def wrapper_runtime(context: Context) -> WorkerRuntime:
     """A fresh worker with the wrapper and its model in it."""
     worker = _start(context)
     runtime = WorkerRuntime.load(_NAME, worker, [context.data], file_name=_file_name(context))

@@ -24,7 +24,7 @@ JOBS = {
         "judge",
         "measure",
         "deployment",
-        "custom",
+        "wrapper",
         "environment",
         "estimator",
     )

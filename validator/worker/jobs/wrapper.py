@@ -64,7 +64,7 @@ class WrapperModel:
         return concatenate([self._reader.read(row, single=True) for row in rows])
 
 
-class CustomJob(ServingJob):
+class WrapperJob(ServingJob):
     """Operations `load` and `load_broken`, what a service owes beyond answers, and those of every serving job."""
 
     def __init__(
@@ -97,14 +97,14 @@ class CustomJob(ServingJob):
         path.write_bytes(bytes(arrays[0]))
         found = self._found()
         started = time.perf_counter()
-        wrapper = start(found, str(path), self._names)
+        wrapper, names = start(found, str(path), self._names)
         elapsed = (time.perf_counter() - started) * 1000
-        self._model = self._held = model = WrapperModel(wrapper, self._names, self._reader)
+        self._model = self._held = model = WrapperModel(wrapper, names, self._reader)
         return {
             "load_ms": elapsed,
             "wrapper": f"{type(wrapper).__module__}.{type(wrapper).__qualname__}",
             "methods": model.methods,
-            "absent": absent(wrapper, self._names),
+            "absent": absent(wrapper, names),
             "mlflow": bool(self._mlflow[0]),
         }, []
 
@@ -116,10 +116,10 @@ class CustomJob(ServingJob):
         path = Path(file_name).resolve()
         if len(arrays) > row:
             path.write_bytes(bytes(arrays[row]))
-        wrapper = start(self._found(), str(path), self._names)
-        model = WrapperModel(wrapper, self._names, self._reader)
+        wrapper, names = start(self._found(), str(path), self._names)
+        model = WrapperModel(wrapper, names, self._reader)
         model.predict(model.inputs(unpack_table(table, arrays[:row])))
-        return {"metadata": _texts(_asked(wrapper, self._names.metadata))}, []
+        return {"metadata": _texts(_asked(wrapper, names.metadata))}, []
 
     def tell(self, arrays: wire.Arrays) -> Answer:
         """What the wrapper's metadata tells, as texts; None where it has none."""

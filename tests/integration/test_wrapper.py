@@ -33,7 +33,7 @@ GAPS = {
 def validate(wrapper: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp(wrapper)
     target = f"{TRADING / wrapper}.py:TradingModelDeployment"
-    return run("validate", TRADING / "model.pkl", "--deployment", target, *FAST, cwd=folder)
+    return run("validate", TRADING / "model.pkl", "--wrapper", target, *FAST, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,10 @@ def mended(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 def test_the_wrapper_as_it_was_is_blocked_with_each_of_its_six_gaps_named(unchecked: Ran) -> None:
     assert unchecked.code == 1, unchecked.err
-    expected = {f"{check}/custom" for checks in GAPS.values() for check in checks}
+    expected = {f"{check}/wrapper" for checks in GAPS.values() for check in checks}
     assert unchecked.failing() == expected
     told = {
-        check["id"]: check["message"] for check in unchecked.result["checks"] if check["runtime"] == "custom"
+        check["id"]: check["message"] for check in unchecked.result["checks"] if check["runtime"] == "wrapper"
     }
     for id, words in {
         "errors.reordered_features": "takes the columns by position",
@@ -69,7 +69,7 @@ def test_the_wrapper_as_it_was_is_blocked_with_each_of_its_six_gaps_named(unchec
 
 def test_the_mended_wrapper_passes(mended: Ran) -> None:
     assert mended.code == 0, mended.out + mended.err
-    checks = {check["id"]: check for check in mended.result["checks"] if check["runtime"] == "custom"}
+    checks = {check["id"]: check for check in mended.result["checks"] if check["runtime"] == "wrapper"}
     assert checks.keys() >= {check for checks in GAPS.values() for check in checks}
     assert "metadata tells that it is another one" in checks["errors.corrupted_file"]["message"]
     assert "is 'returs_1d' meant?" in checks["errors.misspelt_name"]["message"]
@@ -103,7 +103,7 @@ def test_the_shipped_deployment_passes_every_scenario_beside_it(mended: Ran) -> 
 
 
 def test_the_wrapper_stands_in_every_report(mended: Ran) -> None:
-    assert mended.result["latency"]["custom"]["samples"] > 0
+    assert mended.result["latency"]["wrapper"]["samples"] > 0
     assert "Your wrapper" in mended.out
     assert "Your wrapper" in (mended.folder / "report.md").read_text()
     assert "Your wrapper" in (mended.folder / "report.html").read_text()
@@ -123,7 +123,7 @@ def test_the_wrapper_stands_in_every_report(mended: Ran) -> None:
     ],
 )
 def test_a_wrapper_that_is_not_there_ends_the_run_before_it_begins(target: str, told: str, tmp_path) -> None:
-    ran = run("validate", TRADING / "model.pkl", "--deployment", target, *FAST, cwd=tmp_path, timeout=60)
+    ran = run("validate", TRADING / "model.pkl", "--wrapper", target, *FAST, cwd=tmp_path, timeout=60)
     assert ran.code == 2
     assert told in ran.err
     assert not (tmp_path / "preflight/result.json").exists()
