@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = ROOT.parent / "shared" / "tools"
+PEERS = ROOT / "tests" / "peers"
 IMAGE = "model-preflight:test"
 
 
@@ -46,12 +47,8 @@ def docker() -> str:
 @pytest.fixture(scope="session")
 def image(docker: str) -> str:
     """The image of this checkout. Test processes side by side build it one after the other."""
-    flags: list[str] = []
-    stand_ins = TOOLS / "docker-engine"
-    if stand_ins.is_file() and os.geteuid() == 0:
-        # Where no registry is reached, a stand-in takes the place of the base image that the digest names.
-        found = subprocess.run([stand_ins, ROOT / "Dockerfile"], capture_output=True, text=True, check=True)
-        flags = found.stdout.split()
+    # For an engine that reaches its base image in another way than by the registry that the Dockerfile names.
+    flags = shlex.split(os.environ.get("DOCKER_BUILD_FLAGS", ""))
     with (Path(tempfile.gettempdir()) / "model-preflight-image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         built = subprocess.run(
@@ -108,9 +105,7 @@ def workspace(tmp_path: Path) -> Path:
 @pytest.fixture
 def github_api() -> Iterator[Callable[[str], bytes]]:
     """A GitHub API of this test's own: the function fetches a path from it; its address is `github_api("")`."""
-    server = TOOLS / "github_api_server.py"
-    if not server.is_file():
-        pytest.skip("the stand-in for GitHub's API is not on this machine")
+    server = PEERS / "github_api_server.py"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

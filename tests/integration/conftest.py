@@ -1,8 +1,7 @@
-"""A local stand-in for GitHub's API, where the machine has one, and a clock that does not wait."""
+"""A local stand-in for GitHub's API, and a clock that does not wait."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import threading
@@ -11,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.peers.github_api_server import GitHub
 from validator.github.api import GitHubApi
 from validator.github.event import Target, load_target
 from validator.github.outcome import Outcome
@@ -33,7 +32,6 @@ from validator.results import (
 )
 
 ROOT = Path(__file__).parents[2]
-PEER = ROOT / "../shared/tools/github_api_server.py"
 
 
 class FastClock:
@@ -134,22 +132,8 @@ class Job:
 
 
 @pytest.fixture(scope="session")
-def peer_module() -> ModuleType:
-    """The stand-in's module; it lives beside the repository."""
-    if not PEER.is_file():
-        pytest.skip(f"there is no {PEER.name} in ../shared/tools")
-    pytest.importorskip("jsonschema")
-    spec = importlib.util.spec_from_file_location("github_api_server", PEER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def shared_peer(peer_module: ModuleType) -> Iterator[Any]:
-    with peer_module.GitHub() as peer:
+def shared_peer() -> Iterator[Any]:
+    with GitHub() as peer:
         yield peer
 
 

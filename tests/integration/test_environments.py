@@ -63,7 +63,7 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
         except UsageError as error:
             if "reached" not in error.hint:
                 raise
-            pytest.skip(error.message[:300])
+            pytest.skip(f"the package index cannot be reached: {error.message[:300]}")
         folder = tmp_path_factory.mktemp("trained")
         command = [built.python.path, "-W", "ignore", str(TRAIN), str(folder), *kinds.split()]
         subprocess.run(command, check=True, timeout=240)
