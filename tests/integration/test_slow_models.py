@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -68,9 +69,9 @@ def a_subject(first: np.ndarray | None = None) -> Subject:
     return Subject(contract=Contract(features=features, task="regression"), rows=rows)
 
 
-def limits(single_ms: float, **changes: Any) -> latency.WorkerLimits:
+def limits(single_ms: float, **changes: Any) -> latency.Limits:
     fields = {"load_ms": 60_000, "memory_bytes": 4 << 30, "budget_s": 6.0, "batch_sizes": (1,)}
-    return latency.WorkerLimits(single_ms=single_ms, **(fields | changes))
+    return latency.Limits(single_ms=single_ms, **(fields | changes))
 
 
 def judge(
@@ -189,15 +190,17 @@ def test_a_worker_cannot_make_a_slow_model_fast(kind, models, native):
 
 def test_a_true_slow_down_of_a_fifth_is_seen_and_a_model_against_itself_passes(models, native, busy_core):
     def against(times: int) -> str:
+        @contextmanager
+        def revived() -> Iterator[tuple[WorkerRuntime, WorkerRuntime]]:
+            yield native(models.Works(times)), native(models.Works(5))
+
         candidate, base = native(models.Works(times)), native(models.Works(5))
         rows = a_subject().rows
         checks, found = latency.run(
             {"native": candidate},
             a_subject(),
             limits(1_000.0, budget_s=30.0),
-            latency.Base(
-                runtime=base, rows=rows, against="native", revive=lambda: (native(models.Works(times)), base)
-            ),
+            latency.Base(runtime=base, rows=rows, against="native", revive=revived),
         )
         assert found.base is not None
         assert found.against_base is not None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,7 @@ from validator.checks.context import Context
 from validator.checks.convert import convert
 from validator.checks.load.model import Data, native_runtime, onnx_runtime
 from validator.checks.result_builder import Blocked
-from validator.errors import PreflightError
+from validator.errors import PreflightError, WorkerError
 from validator.results import RuntimeLatency, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.accounting import peak_bytes
@@ -40,9 +41,23 @@ class TimedVersions:
             return onnx_runtime(context, context.onnx), onnx_runtime(self.base.context, self.onnx)
         return native_runtime(context), native_runtime(self.base.context)
 
+    @contextmanager
+    def fresh_for_a_look(self, context: Context) -> Iterator[tuple[WorkerRuntime, WorkerRuntime]]:
+        """The same, ended with the context."""
+        both = self.fresh(context)
+        try:
+            yield both
+        finally:
+            for runtime in both:
+                with suppress(WorkerError):  # what was measured stands, however a worker ends
+                    runtime.worker.close()
+
     def timed(self, context: Context, runtime: WorkerRuntime) -> latency.Base:
         return latency.Base(
-            runtime=runtime, rows=self.base_rows, against=self.kind, revive=partial(self.fresh, context)
+            runtime=runtime,
+            rows=self.base_rows,
+            against=self.kind,
+            revive=partial(self.fresh_for_a_look, context),
         )
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from validator.checks.latency.judging import Limits, read_speed
+from validator.checks.latency.judging import Limits
+from validator.checks.latency.looks import look_until_settled
 from validator.checks.latency.sampling import Arm, Effort, RatioTarget, sample
+from validator.errors import WorkerError
 from validator.results import Ratio, RuntimeName
 from validator.runtimes.runtime import Runtime
+from validator.sandbox.worker_pool import Raised
 from validator.table import Table
 
 BASE = "base"
-#: Part of the time budget for looking at a slow-down again, beyond the budget itself.
-_FOR_SECOND_LOOK = 0.35
+#: Part of the time budget for each further look, beyond the budget itself.
+_FOR_ANOTHER_LOOK = 0.35
 
-#: Makes fresh workers: the candidate's and the base version's runtime. The caller ends them with the run.
-Revive = Callable[[], tuple[Runtime, Runtime]]
+#: Makes fresh workers, which end with the context: the candidate's and the base version's runtime.
+Revive = Callable[[], AbstractContextManager[tuple[Runtime, Runtime]]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
     """The base version in a worker of its own, with its own columns of the same rows.
 
-    `against` is the candidate's runtime that it is compared with: of the same kind, ONNX with ONNX. `revive` allows a
-    second look in fresh processes, since one process may be a few per cent slower for where its memory lies.
+    `against` is the candidate's runtime that it is compared with: of the same kind, ONNX with ONNX. `revive` allows
+    further looks in fresh processes, since one process may be a few per cent slower for where its memory lies.
     """
 
     runtime: Runtime
@@ -52,13 +56,18 @@ def compare(
     return found.ratio(pair, limits.confidence)
 
 
-def confirmed(ratio: Ratio, rows: Table, base: Base, limits: Limits) -> Ratio:
-    """The ratio, looked at again in fresh processes where it says that the candidate is too slow.
+def confirmed(first: Ratio, rows: Table, base: Base, limits: Limits) -> Ratio:
+    """The first look, and what further looks in fresh processes make of it where it does not settle the matter."""
+    revive = base.revive
+    if revive is None:
+        return first
 
-    The second look counts: a true slow-down shows in every process.
-    """
-    if base.revive is None or read_speed(ratio, limits.least_speed) != "over":
-        return ratio
-    candidate, other = base.revive()
-    budget_s = limits.budget_s * _FOR_SECOND_LOOK
-    return compare(candidate, rows, other, base.rows, limits, budget_s=budget_s) or ratio
+    def look() -> Ratio | None:
+        try:
+            with revive() as (candidate, other):
+                budget_s = limits.budget_s * _FOR_ANOTHER_LOOK
+                return compare(candidate, rows, other, base.rows, limits, budget_s=budget_s)
+        except (Raised, WorkerError):
+            return None
+
+    return look_until_settled(first, look, limits.least_speed)

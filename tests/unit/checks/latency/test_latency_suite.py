@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -141,20 +143,44 @@ def test_an_undecided_slow_down_warns_or_fails_as_the_setting_says(policy, statu
     assert "inconclusive" in checks["latency.base", ""].message
 
 
-def test_a_slow_down_that_fresh_processes_do_not_show_is_none(subject):
-    """One process may be slower than another of the same model, for where its memory lies."""
-    unlucky = FakeRuntime(name="onnx", duration_ns=lambda call: 130_000)
-    looks = []
+def revived(looks, microseconds):
+    """Fresh candidates that take so long, one after the other; the base version takes 100 us. None cannot start."""
+    queue = iter(microseconds)
 
+    @contextmanager
     def revive():
-        looks.append(1)
-        return FakeRuntime(name="onnx"), FakeRuntime()
+        taken = next(queue)
+        looks.append(taken)
+        if taken is None:
+            raise WorkerError("no worker comes up", hint="x")
+        yield FakeRuntime(name="onnx", duration_ns=lambda call: taken * 1_000), FakeRuntime()
 
-    base = latency.Base(runtime=FakeRuntime(), rows=subject.rows, revive=revive)
-    checks, figures = run(onnx=unlucky, subject=subject, base=base)
-    assert checks["latency.base", ""].status == "pass"
-    assert figures.against_base.value == pytest.approx(1)
-    assert len(looks) == 1
+    return revive
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "status", "looks"),
+    [
+        (100, [], "pass", 0),
+        (130, [100, 100, 100], "pass", 3),  # one process may be slower, for where its memory lies
+        (120, [100, 120, 120], "fail", 3),  # one look does not erase another
+        (120, [120], "fail", 1),
+        (107, [107], "pass", 1),  # within, but too near for one look
+        (107, [120, 120, 120], "fail", 3),
+        (120, [100, 120, 100, 120], "warn", 4),
+        (120, [None], "fail", 1),
+        (120, [100, None], "warn", 2),
+    ],
+)
+def test_what_one_look_does_not_settle_is_looked_at_again_in_fresh_processes(
+    first, others, status, looks, subject
+):
+    seen: list[int | None] = []
+    base = latency.Base(runtime=FakeRuntime(), rows=subject.rows, revive=revived(seen, others))
+    candidate = FakeRuntime(name="onnx", duration_ns=lambda call: first * 1_000)
+    checks, _ = run(onnx=candidate, subject=subject, base=base)
+    assert checks["latency.base", ""].status == status
+    assert len(seen) == looks
 
 
 def test_without_a_base_version_the_reason_is_stated_and_blocks_nothing(subject):
