@@ -17,8 +17,8 @@ from pydantic_core import PydanticCustomError
 
 #: Of `result.json` as it is written. Earlier ones are read too, from 1.
 SCHEMA_VERSION: Literal[2] = 2
-#: Of `unchanged.json`.
-UNCHANGED_SCHEMA: Literal[1] = 1
+#: Of `index.json`.
+INDEX_SCHEMA: Literal[1] = 1
 
 Status = Literal["pass", "fail", "warn", "skip", "error"]
 VerdictName = Literal["pass", "fail"]
@@ -64,7 +64,7 @@ class CheckResult(Value):
     status: Status
     title: Name
     message: Text
-    evidence: Annotated[tuple[Evidence, ...], Field(max_length=200)] = ()
+    evidence: Annotated[tuple[Evidence, ...], Field(fail_fast=True, max_length=200)] = ()
     hint: Text = ""
     seconds: float = 0.0
     required: bool = True
@@ -94,15 +94,15 @@ class FeatureSpec(Value):
     minimum: float | None = None
     maximum: float | None = None
     missing: bool = False
-    categories: Annotated[tuple[Scalar, ...], Field(max_length=10_000)] | None = None
+    categories: Annotated[tuple[Scalar, ...], Field(fail_fast=True, max_length=10_000)] | None = None
 
 
 class Contract(Value):
     """What the model takes and gives: the promise that the deployment enforces on every call."""
 
-    features: Annotated[tuple[FeatureSpec, ...], Field(max_length=100_000)]
+    features: Annotated[tuple[FeatureSpec, ...], Field(fail_fast=True, max_length=100_000)]
     task: Task
-    classes: Annotated[tuple[Scalar, ...], Field(max_length=10_000)] = ()
+    classes: Annotated[tuple[Scalar, ...], Field(fail_fast=True, max_length=10_000)] = ()
     n_outputs: int = 1
     probabilities_sum_to_one: bool = True
     output_minimum: float | None = None
@@ -128,7 +128,7 @@ class Conversion(Value):
     onnx_sha256: Sha256 | None = None
     onnx_bytes: int | None = None
     input_dtype: Name = ""
-    hazards: Annotated[tuple[Hazard, ...], Field(max_length=100)] = ()
+    hazards: Annotated[tuple[Hazard, ...], Field(fail_fast=True, max_length=100)] = ()
     reason: Text = ""
 
 
@@ -160,7 +160,7 @@ class Parity(Value):
     worst: Text = ""
     cast_changes: int | None = None
     cast_rows: int = 0
-    cast_examples: tuple[Text, ...] = ()
+    cast_examples: Annotated[tuple[Text, ...], Field(fail_fast=True)] = ()
     reason: Text = ""
 
 
@@ -222,7 +222,7 @@ class Latency(Value):
     base: RuntimeLatency | None = None
     speedup: Ratio | None = None
     against_base: Ratio | None = None
-    batches: Annotated[tuple[BatchLatency, ...], Field(max_length=100)] = ()
+    batches: Annotated[tuple[BatchLatency, ...], Field(fail_fast=True, max_length=100)] = ()
     threads: int = 1
     clock: Name = ""
     stopped: Name = ""
@@ -266,8 +266,8 @@ class Change(Value):
     score: Name = ""
     score_changes: int | None = None
     score_quantiles: dict[str, float] = {}
-    worst_rows: Annotated[tuple[RowChange, ...], Field(max_length=100)] = ()
-    contract_changes: Annotated[tuple[Text, ...], Field(max_length=1_000)] = ()
+    worst_rows: Annotated[tuple[RowChange, ...], Field(fail_fast=True, max_length=100)] = ()
+    contract_changes: Annotated[tuple[Text, ...], Field(fail_fast=True, max_length=1_000)] = ()
     costs: dict[str, tuple[float | None, float | None]] = {}
 
 
@@ -283,7 +283,7 @@ class Artifact(Value):
     """The folder that was written, and what is in it."""
 
     path: Name
-    files: Annotated[tuple[FileDigest, ...], Field(max_length=100)]
+    files: Annotated[tuple[FileDigest, ...], Field(fail_fast=True, max_length=100)]
 
 
 class Layer(Value):
@@ -304,16 +304,9 @@ class Environment(Value):
     platform: Name
     cpus: int
     packages: dict[str, Name] = {}
-    isolation: Annotated[tuple[Layer, ...], Field(max_length=50)] = ()
+    isolation: Annotated[tuple[Layer, ...], Field(fail_fast=True, max_length=50)] = ()
     git_commit: Name = ""
     trust_reason: Name = ""
-
-
-class Untouched(Value):
-    """`unchanged.json`, of a run that had nothing to judge: the names of the models of which none was changed."""
-
-    schema_version: Literal[1] = UNCHANGED_SCHEMA
-    unchanged: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1_000)]
 
 
 class GateResult(Value):
@@ -330,9 +323,9 @@ class GateResult(Value):
     conversion: Conversion
     parity: Parity
     latency: Latency
-    quality: Annotated[tuple[MetricResult, ...], Field(max_length=10_000)] = ()
+    quality: Annotated[tuple[MetricResult, ...], Field(fail_fast=True, max_length=10_000)] = ()
     change: Change | None = None
-    checks: Annotated[tuple[CheckResult, ...], Field(max_length=5_000)]
+    checks: Annotated[tuple[CheckResult, ...], Field(fail_fast=True, max_length=5_000)]
     artifact: Artifact | None = None
     environment: Environment
     timings: dict[str, float] = {}
@@ -375,3 +368,44 @@ def _of_wrapper(item: Any) -> Any:
     return (
         item | {"runtime": "wrapper"} if isinstance(item, dict) and item.get("runtime") == "custom" else item
     )
+
+
+class IndexedModel(Value):
+    """What a run did about one model. `folder` is where its `result.json` lies, whose hash is `sha256`, if it
+    was judged.
+
+    `files` are the names in the repository of what decides its verdict, `modules` the folders of which every
+    Python file does.
+    """
+
+    name: Name
+    path: Name
+    folder: Annotated[str, Field(max_length=255)]
+    status: Literal["judged", "unchanged", "unjudged"]
+    sha256: Sha256 | None = None
+    reason: Text = ""
+    hint: Text = ""
+    files: Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=2_000)] = ()
+    modules: Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=100)] = ()
+
+
+class RunIndex(Value):
+    """`index.json`: what a run was to judge and what it did, written last. What it does not name is not the run's.
+
+    `run_id` and what follows say which run on GitHub it was, 0 or empty elsewhere. `rules` are the names in the
+    repository of the configuration in force, and `doubt` why they are not known. `error` and `hint` say why the
+    run as a whole could not judge.
+    """
+
+    schema_version: Literal[1] = INDEX_SCHEMA
+    tool_version: Name
+    repository: Name = ""
+    run_id: Annotated[int, Field(ge=0, lt=10**18)] = 0
+    run_attempt: Annotated[int, Field(ge=0, lt=10**9)] = 0
+    head_sha: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$")] = ""
+    pull: Annotated[int, Field(ge=0, lt=10**18)] = 0
+    rules: Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=2_000)] = ()
+    doubt: Text = ""
+    models: Annotated[tuple[IndexedModel, ...], Field(fail_fast=True, max_length=1_000)] = ()
+    error: Text = ""
+    hint: Text = ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.peers.github_api_server import GitHub
+from validator.gate.conclusion import write_index
 from validator.github.api import GitHubApi
 from validator.github.event import Target, load_target
 from validator.github.outcome import Outcome
@@ -26,9 +28,11 @@ from validator.results import (
     Conversion,
     Environment,
     GateResult,
+    IndexedModel,
     Latency,
     ModelInfo,
     Parity,
+    RunIndex,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -231,13 +235,58 @@ def make_check() -> Callable[..., CheckResult]:
 
 
 @pytest.fixture
-def write_result() -> Callable[[Path, GateResult], Path]:
-    """Writes a result folder as `validate` leaves it."""
+def write_result(peer: Any) -> Callable[..., Path]:
+    """Writes a result folder as `validate` leaves it: one result, or several by the names of their folders.
 
-    def write(folder: Path, result: GateResult) -> Path:
+    `unchanged` names further models that had not to be judged, `unjudged` such as could not be; other keywords change
+    the index, which is that of run 5 on the pull request's head.
+    """
+
+    def write(
+        folder: Path,
+        results: GateResult | dict[str, GateResult],
+        *,
+        unchanged: Sequence[str] = (),
+        unjudged: Sequence[str] = (),
+        **changes: Any,
+    ) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").write_text(result.model_dump_json())
-        (folder / "report.md").write_text("<script>alert(1)</script> forged report")
+        several = results if isinstance(results, dict) else {".": results}
+        models = []
+        for name, result in several.items():
+            place = folder / name
+            place.mkdir(exist_ok=True)
+            (place / "result.json").write_text(result.model_dump_json())
+            (place / "report.md").write_text("<script>alert(1)</script> forged report")
+            digest = hashlib.sha256((place / "result.json").read_bytes()).hexdigest()
+            path = result.model.path
+            models.append(
+                IndexedModel(
+                    name=result.model.name,
+                    path=path,
+                    folder=name,
+                    status="judged",
+                    sha256=digest,
+                    files=(path,),
+                )
+            )
+        alone = len(several) + len(unchanged) + len(unjudged) == 1
+        for names, status in ((unchanged, "unchanged"), (unjudged, "unjudged")):
+            for name in names:
+                place = "." if alone else name
+                path = f"models/{name}.pkl"
+                models.append(IndexedModel(name=name, path=path, folder=place, status=status, files=(path,)))  # type: ignore[arg-type]
+        fields: dict[str, Any] = {
+            "tool_version": "0.1.0",
+            "repository": peer.repo,
+            "run_id": 5,
+            "run_attempt": 1,
+            "head_sha": peer.s["refs"]["feature"],
+            "pull": 1,
+            "rules": ("preflight.toml", "pyproject.toml"),
+            "models": tuple(models),
+        }
+        write_index(folder, RunIndex.model_validate(fields | changes))
         return folder
 
     return write

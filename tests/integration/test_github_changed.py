@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from validator.cli.github_job import GitHubJob
 from validator.github.changed import WatchedModel, changed_files, touched
-from validator.settings.table import Settings
+from validator.github.deciding import Names
 
 
 def ask(job: Any) -> Any:
@@ -23,7 +22,8 @@ def test_all_pages_and_old_names(make_job, peer):
     found = ask(make_job())
     assert found.paths is not None
     assert found.paths >= {"f0", "f249", "new.pkl", "old.pkl"}
-    assert touched([WatchedModel(path="old.pkl"), WatchedModel(path="x")], found)[0].path == "old.pkl"
+    watched = [WatchedModel(path=name, names=Names(files=frozenset({name}))) for name in ("old.pkl", "x")]
+    assert [one.path for one in touched(watched, found)] == ["old.pkl"]
 
 
 @pytest.mark.parametrize("kind", ["read_only", "not_found", "server_error", "garbage", "drop"])
@@ -36,29 +36,53 @@ def test_what_cannot_be_asked_is_not_known(make_job, peer, kind):
 
 def test_a_list_that_may_be_cut_is_not_known(make_job, peer, monkeypatch):
     monkeypatch.setattr("validator.github.changed.MOST_PULL_FILES", 150)
-    peer.seed({"files": {"1": [{"filename": f"f{i}", "status": "added"} for i in range(150)]}})
+    peer.seed({"files": {"1": [{"filename": f"f{i}", "status": "added"} for i in range(320)]}})
     assert ask(make_job()).paths is None
 
 
 def test_a_push_is_compared(make_job, peer):
-    event = peer.event("push", before=peer.s["refs"]["feature"])
-    assert ask(make_job(event, name="push")).paths is not None
+    before, after = peer.s["refs"]["feature"], peer.s["refs"]["main"]
+    for status, known in (("ahead", True), ("diverged", False), ("behind", False), ("identical", False)):
+        peer.seed({"comparisons": {f"{before}...{after}": {"status": status, "files": []}}})
+        event = peer.event("push", before=before)
+        assert (ask(make_job(event, name="push")).paths is not None) == known, status
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"files": []},
+        {"status": "ahead", "base_commit": {"sha": "e" * 40}, "total_commits": 0, "commits": [], "files": []},
+        {"status": "ahead", "total_commits": 1, "commits": [{"sha": "e" * 40}], "files": []},
+        {"status": "ahead", "total_commits": 0, "commits": []},
+    ],
+)
+def test_a_comparison_of_other_commits_says_nothing(make_job, peer, reply):
+    """And neither does one that lists no files, or of which it is not known how the two commits are related."""
+    base = {"base_commit": {"sha": peer.s["refs"]["main"]}}
+    peer.fault("not_found", path="/compare/", status=200, body=base | reply, times=-1)
+    assert ask(make_job()).paths is None
+
+
+def test_a_pull_request_that_has_moved_on_is_asked_about_its_judged_commit(make_job, peer):
+    """Commit A was bad, and the pull request moves on to B before A's run asks."""
+    event = peer.event("pull-request-synchronize")
+    event["pull_request"]["head"]["sha"] = "a" * 40
+    compared = f"{event['pull_request']['base']['sha']}...{'a' * 40}"
+    bad = [{"filename": "bad.pkl", "status": "modified"}]
+    peer.seed({"commits": ["a" * 40], "comparisons": {compared: {"files": bad}}, "files": {"1": []}})
+    assert ask(make_job(event)).paths == {"bad.pkl"}
+    many = [{"filename": f"f{i}", "status": "added"} for i in range(300)]
+    peer.seed({"comparisons": {compared: {"files": many}}})
+    assert "moved on" in ask(make_job(event)).reason
+
+
+def test_a_long_list_is_the_pull_requests_own(make_job, peer):
+    files = [{"filename": f"f{i}", "status": "added"} for i in range(2_999)]
+    peer.seed({"files": {"1": files}})
+    assert len(ask(make_job()).paths) == 2_999
 
 
 def test_a_new_branch_and_a_manual_run_are_not_known(make_job, peer):
     assert ask(make_job(peer.event("push"), name="push")).paths is None
     assert ask(make_job(peer.event("workflow-dispatch"), name="workflow_dispatch")).paths is None
-
-
-@pytest.mark.parametrize(("changed", "judged"), [("m.pkl", ["strict", "lenient"]), ("other.py", [])])
-def test_one_file_under_two_entries_is_judged_by_both(make_job, peer, changed, judged):
-    """Entries of `[[models]]` that differ in limits alone: neither may stand for the other."""
-    peer.seed({"files": {"1": [{"filename": changed, "status": "modified"}]}})
-    around = make_job()
-    settings = Settings(only_changed=True, github_token="t", model=("m.pkl",))
-    entries = [
-        settings.model_copy(update={"name": "strict", "max_latency_ms": 1.0}),
-        settings.model_copy(update={"name": "lenient", "max_latency_ms": 1000.0}),
-    ]
-    job = GitHubJob(settings=settings, environ=around.environ, log=around.log, target=around.target)
-    assert [one.name for one in job.to_judge(entries)] == judged

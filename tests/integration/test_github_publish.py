@@ -77,9 +77,9 @@ def test_two_runs_one_comment_and_the_second_stands(make_job, peer, make_result)
     assert latest(peer, peer.s["refs"]["feature"])["state"] == "success"
 
 
-def test_the_same_run_twice_updates_its_comment(make_job, peer, make_result):
+def test_a_second_attempt_replaces_the_first(make_job, peer, make_result):
     make_job().publish(Outcome.judged([make_result("fail")]))
-    make_job().publish(Outcome.judged([make_result()]))
+    make_job(run_attempt=2).publish(Outcome.judged([make_result()]))
     (comment,) = peer.comments(1)
     assert "✅" in comment["body"]
     assert latest(peer, peer.s["refs"]["feature"])["state"] == "success"

@@ -13,13 +13,17 @@ import pytest
 
 from tests.integration.command import DIAGNOSIS, TRADING, Ran, run
 from tests.integration.conftest import Job
+from tests.integration.github_history import commit, git
 
 MODEL = ("--target", "direction", "--latency-budget-s", "0.3", "--baseline", "none")
 
 
 @dataclass
 class Step:
-    """Steps of jobs in one checkout, which has the trading model in its root."""
+    """Steps of jobs in one checkout, which has the trading model in its root.
+
+    It is a repository whose pull request changes README.md, checked out as GitHub does: merged into its base.
+    """
 
     peer: Any
     make_job: Callable[..., Job]
@@ -35,6 +39,14 @@ class Step:
             cwd=self.folder,
             **{**self.job.environ, "CI": "true", "INPUT_GITHUB-TOKEN": token},
         )
+
+    def commit(self) -> None:
+        """Commit what lies there to the pull request, and check out its merge into the base."""
+        git(self.folder, "checkout", "-q", "feature")
+        head = commit(self.folder, "change")
+        git(self.folder, "checkout", "-q", "--detach", "main")
+        git(self.folder, "merge", "-q", "--no-ff", "-m", "merged", "feature")
+        self.peer.seed({"refs": {**self.peer.s["refs"], "feature": head}})
 
     @property
     def comments(self) -> list[str]:
@@ -52,7 +64,14 @@ def step(peer: Any, make_job: Callable[..., Job], tmp_path: Path) -> Step:
     folder.mkdir()
     shutil.copy(TRADING / "model.pkl", folder / "trading.pkl")
     shutil.copy(TRADING / "sample.parquet", folder / "trading.parquet")
-    return Step(peer, make_job, folder, make_job())
+    git(folder, "init", "-q", "-b", "main")
+    base = commit(folder, "base")
+    git(folder, "checkout", "-q", "-b", "feature")
+    (folder / "README.md").write_text("changed")
+    found = Step(peer, make_job, folder, None)  # type: ignore[arg-type]
+    found.commit()
+    peer.seed({"git": str(folder), "refs": {"main": base, "feature": peer.s["refs"]["feature"]}})
+    return found
 
 
 def test_a_pass_is_told_everywhere(step: Step) -> None:
@@ -135,7 +154,7 @@ def test_nothing_touched_is_green(step: Step) -> None:
     done = step.run(*arguments)
     assert done.code == 0, done.out + done.err
     assert step.status["description"] == "pass: no model changed"
-    assert [path.name for path in (step.folder / "preflight").iterdir()] == ["unchanged.json"]
+    assert [path.name for path in (step.folder / "preflight").iterdir()] == ["index.json"]
     assert step.comments == []
     again = step.job.publish_folder(step.folder / "preflight")
     assert again.verdict == "pass"
@@ -176,10 +195,10 @@ def test_a_lost_comment_fails_the_run_only_where_it_is_required(step: Step) -> N
 def test_an_uploaded_folder_is_published(step: Step) -> None:
     assert step.run("validate", "trading.pkl", "--data", "trading.parquet", *MODEL, "--no-comment").code == 0
     assert step.comments == []
-    done = step.run("publish", run_id=8)
+    done = step.run("publish")
     assert done.code == 0, done.out + done.err
     assert len(step.comments) == 1
-    assert step.run("publish", "elsewhere", run_id=9).code == 2
+    assert step.run("publish", "elsewhere").code == 2
     assert "Could not judge" in step.comments[0]
 
 

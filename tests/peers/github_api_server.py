@@ -43,6 +43,7 @@ import pathlib
 import re
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -63,6 +64,8 @@ SEED = {
     "private": False,
     "refs": {"main": sha("main"), "feature": sha("feature")},  # branch or tag -> commit
     "commits": [],  # more commits that exist
+    "git": None,  # a folder with a Git repository that has these commits: comparisons are made there
+    "comparisons": {},  # "BASE...HEAD": {"status": "behind", "files": []}, instead of what else would be answered
     "pulls": [
         {
             "number": 1,
@@ -746,6 +749,51 @@ class GitHub:
                 and q.get("head", p["head"]).split(":")[-1] == p["head"]
             ],
         )
+
+    @plays("GET", "/compare/{basehead}")
+    def compare(self, call, basehead):
+        """What the head has gained since it left the base: from a repository, the seeds, or a pull request."""
+        base, head = (self.need_commit(one, 404) for one in basehead.split("..."))
+        found = self.compare_in_git(base, head) if self.s["git"] else self.compare_in_seeds(base, head)
+        example = self.example("commit-comparison")
+        plain = {k: v for k, v in self.spec.example("diff-entry-items")[0].items() if k != "patch"}
+        commit = example["base_commit"]
+        return 200, {
+            **example,
+            "status": found["status"],
+            "base_commit": {**commit, "sha": base},
+            "merge_base_commit": {**commit, "sha": found["common"]},
+            "total_commits": len(found["commits"]),
+            "commits": [{**commit, "sha": one} for one in found["commits"][-250:]],
+            "files": [{**plain, **file} for file in found["files"][:300]],
+        }
+
+    def compare_in_seeds(self, base, head):
+        same = [p for p in self.s["pulls"] if self.head_sha(p) == head and self.s["refs"][p["base"]] == base]
+        files = self.s["files"].get(str(same[0]["number"]), []) if same else []
+        commits, status = ([head], "ahead") if base != head else ([], "identical")
+        found = {"common": base, "commits": commits, "status": status, "files": files}
+        return {**found, **self.s["comparisons"].get(f"{base}...{head}", {})}
+
+    def compare_in_git(self, base, head):
+        """As GitHub does: renames found, a submodule as its one name."""
+        run = lambda *args: subprocess.run(
+            ["git", *args], cwd=self.s["git"], capture_output=True, text=True, check=True
+        ).stdout.strip("\n")
+        common = run("merge-base", base, head)
+        ahead, behind = (
+            int(run("rev-list", "--count", f"{a}..{b}")) for a, b in ((base, head), (head, base))
+        )
+        status = "diverged" if ahead and behind else "ahead" if ahead else "behind" if behind else "identical"
+        words = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
+        parts, files = run("diff", "--name-status", "-M", "-z", common, head).split("\0")[:-1], []
+        while parts:
+            letter = parts.pop(0)[0]
+            names = [parts.pop(0) for _ in range(2 if letter in "RC" else 1)]
+            old = {"previous_filename": names[0]} if len(names) == 2 else {}
+            files.append({"filename": names[-1], "status": words[letter], **old})
+        commits = run("rev-list", "--reverse", f"{base}..{head}").split()
+        return {"common": common, "commits": commits, "status": status, "files": files}
 
     @plays("GET", "/commits/{ref}/pulls")
     def commit_pulls(self, call, ref):

@@ -8,31 +8,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from validator import __version__
-from validator.checks.context import own_packages
-from validator.checks.wrapper.find import watched_paths
-from validator.errors import PublishError, UsageError
+from validator.errors import UsageError
 from validator.github.event import Target, load_target
 from validator.model.file import refuse_outside
+from validator.report.escape import log_line
 from validator.settings.table import Settings
 
 if TYPE_CHECKING:
+    from validator.cli.scope import Scope
     from validator.github.outcome import Outcome
     from validator.github.publication import PublishContext, PublishReport
 
 
 @dataclass(frozen=True, kw_only=True)
 class GitHubJob:
-    """One run. `target` is None outside GitHub Actions: then everything is judged and nobody is told."""
+    """One run. `target` is None outside GitHub Actions: then everything is judged and nobody is told.
+
+    `arguments` are the command line's flags, which tell one job's commands apart.
+    """
 
     settings: Settings
     environ: Mapping[str, str]
     log: TextIO
     target: Target | None
+    arguments: str = ""
 
     @classmethod
-    def of(cls, settings: Settings, environ: Mapping[str, str], log: TextIO) -> GitHubJob:
+    def of(
+        cls, settings: Settings, environ: Mapping[str, str], log: TextIO, flags: Mapping[str, object]
+    ) -> GitHubJob:
         """Raises UsageError when the environment claims a job but its event cannot be read."""
-        return cls(settings=settings, environ=environ, log=log, target=load_target(environ))
+        shown = repr(sorted((name, value) for name, value in flags.items() if name != "github_token"))
+        return cls(settings=settings, environ=environ, log=log, target=load_target(environ), arguments=shown)
 
     def refuse_to_load(self) -> None:
         """Raises UsageError where the event puts secrets beside a model that somebody else brings."""
@@ -52,25 +59,16 @@ class GitHubJob:
                 if path:
                     refuse_outside(path, roots)
 
-    def to_judge(self, models: Sequence[Settings]) -> list[Settings]:
-        """The models to judge: all, or with `only_changed` those that the change touches; all where in doubt."""
-        if not self.settings.only_changed or self.target is None:
-            return list(models)
-        from validator.github.changed import WatchedModel, changed_files, touched
-        from validator.github.publication import open_api
+    def scope(self, models: Sequence[Settings]) -> Scope:
+        """What is to be judged; all models where nobody can say what changed."""
+        from validator.cli.scope import everything, scope_of
 
-        try:
-            with open_api(self.target, self.settings, self._around([])) as api:
-                changed = changed_files(api, self.target)
-        except PublishError as error:
-            print(f"model-preflight: all models are judged: {error.message}", file=self.log)
-            return list(models)
-        watched = [
-            (WatchedModel(path=self._in_repository(one.model[0]), inputs=self._inputs(one)), one)
-            for one in models
-        ]
-        chosen = touched([model for model, _ in watched], changed)
-        return [one for model, one in watched if model in chosen]
+        if self.target is None:
+            return everything(models)
+        found = scope_of(models, self.settings, self.target, self._around([]))
+        if found.reason and self.settings.only_changed:
+            print(log_line(f"model-preflight: all that is in doubt is judged: {found.reason}"), file=self.log)
+        return found
 
     def publish(self, outcome: Outcome, folders: Sequence[Path]) -> PublishReport | None:
         """Tell GitHub, best effort; None outside GitHub Actions. `folders` hold the results, one a model."""
@@ -101,22 +99,5 @@ class GitHubJob:
             tool_version=__version__,
             result_path="\n".join(str(folder / "result.json") for folder in folders),
             report_path=str(self.settings.out / "report.md") if folders else "",
+            arguments=self.arguments,
         )
-
-    def _inputs(self, one: Settings) -> tuple[str, ...]:
-        """The files besides the model that decide its verdict."""
-        paths = [
-            one.data,
-            one.onnx,
-            one.config,
-            *one.requirements,
-            *own_packages(one.allow).values(),
-            *(watched_paths(one.wrapper) if one.wrapper else ()),
-        ]
-        return tuple(self._in_repository(path) for path in paths if path and Path(path).exists())
-
-    def _in_repository(self, path: str) -> str:
-        """As GitHub names it: relative to the checkout, with forward slashes."""
-        root = Path(self.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
-        whole = Path(path).resolve()
-        return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else path

@@ -15,5 +15,7 @@ def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
     """Post what an earlier run wrote, as hostile data, to the pull request it belongs to."""
     folder = flags.pop("result_dir", None)
     settings = resolve(flags, environ, Path.cwd())
-    report = GitHubJob.of(settings, environ, sys.stdout).publish_folder(Path(folder or settings.out))
+    place = Path(folder or settings.out)
+    job = GitHubJob.of(settings, environ, sys.stdout, {**flags, "result_dir": str(place)})
+    report = job.publish_folder(place)
     return report.exit_code(require_publish=settings.require_publish)

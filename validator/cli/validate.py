@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from validator.settings.table import Settings
 
 if TYPE_CHECKING:
     from validator.cli.github_job import GitHubJob
+    from validator.cli.run_index import ModelOutcome
+    from validator.cli.scope import Scope
     from validator.github.outcome import Outcome
 
 Flags = dict[str, Any]
@@ -28,91 +31,137 @@ Environ = Mapping[str, str]
 def run(flags: Flags, environ: Environ) -> int:
     """Judge. The worst verdict decides; publishing it cannot change it. Returns an exit code."""
     from validator.cli.github_job import GitHubJob
-    from validator.cli.targets import settings_name, targets
-    from validator.gate.conclusion import RESULT_NAME, forget_earlier, write_overview, write_unchanged
-    from validator.github.outcome import Outcome
 
     given = {name: value for name, value in flags.items() if value != []}
     try:
         settings = resolve(given, environ, Path.cwd(), notice)
     except SettingsError as error:
-        rest = salvage(given, environ, Path.cwd())
-        with suppress(UsageError):  # the settings are what is wrong first
-            forget_earlier(rest.out)
-        _tell(GitHubJob.of(rest, environ, sys.stderr), Outcome.could_not_judge(error), [])
+        _tell_of_settings(error, given, environ)
         raise
     log = sys.stderr if settings.json_output else sys.stdout
-    job = GitHubJob.of(settings, environ, log)
-    found: list[GateResult] = []
+    job = GitHubJob.of(settings, environ, log, given)
+    judging = _judged(job)
+    found = [one.result for one in judging.outcomes if one.result is not None]
+    if found:
+        _show(found, settings, several=judging.several)
+    outcome = _outcome_of(judging, found)
+    if judging.error is not None:
+        complain(judging.error)
+    elif outcome.unchanged is not None:
+        print(outcome.line, file=log)
+    report = job.publish(outcome, [one.settings.out for one in judging.outcomes if one.result is not None])
+    code = Exit.PASSED if outcome.verdict == "pass" else Exit.FAILED
+    if judging.error is not None and outcome.verdict != "fail":
+        code = judging.error.exit_code
+    unpublished = report is not None and bool(report.failed) and settings.require_publish
+    return Exit.UNPUBLISHED if code == Exit.PASSED and unpublished else code
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judging:
+    """What became of each model of the run, and the first error that kept it from judging one of them, or all."""
+
+    outcomes: tuple[ModelOutcome, ...] = ()
+    error: PreflightError | None = None
+
+    @property
+    def several(self) -> bool:
+        return len(self.outcomes) > 1
+
+
+def _judged(job: GitHubJob) -> _Judging:
+    """Judge what is to be judged, and write the index last. An error before that leaves all models unjudged."""
+    from validator.cli.run_index import ModelOutcome, index_of
+    from validator.cli.targets import targets
+    from validator.gate.conclusion import forget_earlier, write_index, write_overview
+
+    settings, scope = job.settings, None
     models: list[Settings] = []
-    trouble: PreflightError | None = None
+    error: PreflightError | None = None
     try:
         job.refuse_to_load()
+    except PreflightError as refused:
+        return _Judging(error=refused)
+    try:
         forget_earlier(settings.out)
         models = targets(settings)
         job.refuse_outside(models)
-        chosen = job.to_judge(models)
-    except PreflightError as error:
-        trouble, chosen = error, []
-    if trouble is None:
-        found, trouble = _judge(chosen, environ, quiet=settings.quiet or settings.json_output)
-    untouched = () if chosen or trouble else tuple(settings_name(one) for one in models)
+        scope = job.scope(models)
+    except PreflightError as early:
+        error = early
+    if scope is None:
+        outcomes = tuple(ModelOutcome(settings=one, error=error) for one in models)
+    else:
+        outcomes = _judge(models, scope, job)
+        error = next((one.error for one in outcomes if one.error is not None), None)
+    found = [one.result for one in outcomes if one.result is not None]
     try:
-        if untouched:
-            write_unchanged(settings.out, untouched)
         if len(models) > 1 and found:
             write_overview(settings.out, found)
-    except PreflightError as error:
-        trouble = trouble or error
-    if found:
-        _show(found, settings, several=len(models) > 1)
-    outcome = Outcome.judged(found)
-    if trouble is not None:
-        complain(trouble)
-        outcome = Outcome.could_not_judge(trouble, found)
-    elif untouched:
-        outcome = Outcome.no_model_changed(untouched)
-        print(outcome.line, file=log)
-    written = [one.out for one in chosen if (one.out / RESULT_NAME).is_file()]
-    unpublished = _tell(job, outcome, written)
-    code = Exit.PASSED if outcome.verdict == "pass" else Exit.FAILED
-    if trouble is not None and outcome.verdict != "fail":
-        code = trouble.exit_code
-    return Exit.UNPUBLISHED if code == Exit.PASSED and unpublished and settings.require_publish else code
+        write_index(settings.out, index_of(outcomes, settings, target=job.target, scope=scope, error=error))
+    except PreflightError as late:
+        error = error or late
+    return _Judging(outcomes=outcomes, error=error)
 
 
-def _judge(
-    models: list[Settings], environ: Environ, *, quiet: bool
-) -> tuple[list[GateResult], PreflightError | None]:
-    """Every model's result, and the first error that left one without. Libraries are imported once for all."""
+def _judge(models: Sequence[Settings], scope: Scope, job: GitHubJob) -> tuple[ModelOutcome, ...]:
+    """Every model's outcome. Libraries are imported once for all."""
     from validator.cli.console import named, progress
+    from validator.cli.run_index import ModelOutcome
     from validator.cli.targets import settings_name
     from validator.gate.session import limits_of
     from validator.gate.validate import RunContext
     from validator.gate.validate import validate as judge
     from validator.sandbox.worker_pool import WorkerPool, interruptible
 
-    found: list[GateResult] = []
-    trouble: PreflightError | None = None
-    if not models:
-        return found, trouble
+    untouched = tuple(ModelOutcome(settings=one) for one in models)
+    if not scope.judged:
+        return untouched
+    quiet = job.settings.quiet or job.settings.json_output
+    outcomes = []
     with interruptible(), progress(quiet=quiet) as show, WorkerPool(limits=limits_of(models[0])) as pool:
-        for one in models:
+        for none in untouched:
+            one = none.settings
+            if all(one is not other for other in scope.judged):
+                outcomes.append(none)
+                continue
             told = named(show, settings_name(one)) if len(models) > 1 else show
-            world = RunContext(environ=environ, now=lambda: datetime.now(UTC), progress=told, pool=pool)
+            world = RunContext(environ=job.environ, now=lambda: datetime.now(UTC), progress=told, pool=pool)
             try:
-                found.append(judge(one, one.model[0], world))
+                outcomes.append(replace(none, result=judge(one, one.model[0], world)))
             except PreflightError as error:
-                trouble = trouble or error
+                outcomes.append(replace(none, error=error))
             except Exception as error:
-                trouble = trouble or InternalError.of(error)
-    return found, trouble
+                outcomes.append(replace(none, error=InternalError.of(error)))
+    return tuple(outcomes)
 
 
-def _tell(job: GitHubJob, outcome: Outcome, folders: list[Path]) -> bool:
-    """Publish, if this is a job on GitHub; whether something of it failed."""
-    report = job.publish(outcome, folders)
-    return report is not None and bool(report.failed)
+def _outcome_of(judging: _Judging, found: Sequence[GateResult]) -> Outcome:
+    """What is told to GitHub and decides the exit code."""
+    from validator.cli.targets import settings_name
+    from validator.github.outcome import Outcome
+
+    if judging.error is not None:
+        return Outcome.could_not_judge(judging.error, found)
+    if found:
+        return Outcome.judged(found)
+    return Outcome.no_model_changed([settings_name(one.settings) for one in judging.outcomes])
+
+
+def _tell_of_settings(error: SettingsError, given: Flags, environ: Environ) -> None:
+    """Tell of settings that cannot be read as far as those can be read that telling takes."""
+    from validator.cli.github_job import GitHubJob
+    from validator.cli.run_index import index_of
+    from validator.gate.conclusion import forget_earlier, write_index
+    from validator.github.outcome import Outcome
+
+    rest = salvage(given, environ, Path.cwd())
+    job = GitHubJob.of(rest, environ, sys.stderr, given)
+    with suppress(UsageError):  # the settings are what is wrong first
+        forget_earlier(rest.out)
+        if job.target is not None and job.target.why_not_load is None:
+            write_index(rest.out, index_of([], rest, target=job.target, error=error))
+    job.publish(Outcome.could_not_judge(error), [])
 
 
 def _show(found: list[GateResult], settings: Settings, *, several: bool) -> None:

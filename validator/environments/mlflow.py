@@ -20,6 +20,8 @@ _VERSION_KEYS = {
     "catboost_version": "catboost",
 }
 _FILES = ("requirements.txt", "conda.yaml")
+#: Files of an MLflow folder that say what a model in it was logged with.
+ENVIRONMENT_FILES = ("MLmodel", "python_env.yaml", "conda.yaml")
 _PINNED = re.compile(r"([A-Za-z][\w.-]*)(?:\[[^\]]*\])?==([\w.+!]+)\s*(?:;.*)?$")
 _ITEM = re.compile(r"(\s*)-\s+(.*?)\s*$")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}\Z")

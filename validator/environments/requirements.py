@@ -213,3 +213,30 @@ def _names(lines: Iterable[str]) -> set[str]:
 def _specifiers(lines: Iterable[str]) -> dict[str, SpecifierSet]:
     found = [requirement for line in lines if (requirement := _parsed(line)) is not None]
     return {canonicalize_name(one.name): one.specifier for one in found}
+
+
+def files_read(items: Sequence[str]) -> list[Path]:
+    """The files that `read` takes requirements from: those named, those they name in turn, and an MLflow
+    folder's beside.
+
+    What is missing or cannot be read is named too: it decides as well.
+    """
+    found: list[Path] = []
+    waiting = [(Path(item), 0) for item in items if item != MLFLOW]
+    while waiting:
+        path, depth = waiting.pop()
+        if path in found:
+            continue
+        found.append(path)
+        if not path.is_file() or depth > _MOST_NESTED:
+            continue
+        found += [path.parent / name for name in mlflow.ENVIRONMENT_FILES]
+        try:
+            text = _text(path)
+        except UsageError:
+            continue
+        lines = mlflow.from_conda(text)[0] if path.suffix in (".yaml", ".yml") else _joined(text)
+        for option, value in map(_option, lines):
+            if option in ("-r", "--requirement"):
+                waiting.append((path.parent / value, depth + 1))
+    return found

@@ -18,13 +18,13 @@ from validator.checks.check import CheckOutcome, failed, passed, result, seen
 from validator.checks.result_builder import ResultBuilder
 from validator.errors import PreflightError, UsageError
 from validator.model.file import identify
-from validator.results import Environment, GateResult, Untouched
+from validator.results import Environment, GateResult, RunIndex
 from validator.settings.table import Settings
 
 #: How far clocks of honest machines may be apart, time zones mistaken for UTC included.
 _AHEAD = timedelta(days=1)
 RESULT_NAME = "result.json"
-UNCHANGED_NAME = "unchanged.json"
+INDEX_NAME = "index.json"
 REPORT_NAMES = ("report.md", "report.html", "junit.xml")
 
 
@@ -131,13 +131,15 @@ def write_overview(out: Path, found: Sequence[GateResult]) -> None:
     _write_reports(out, found, _owner(out))
 
 
-def write_unchanged(out: Path, models: Sequence[str]) -> None:
-    """That none of these models was changed, for a second workflow that publishes what this one uploads.
+def write_index(out: Path, index: RunIndex) -> None:
+    """What the run was to judge and what it did: the last file that a run writes, and what it does not name is
+    not its.
 
     Raises UsageError when it cannot be written.
     """
-    prepare_folder(out)
-    write_file(out / UNCHANGED_NAME, Untouched(unchanged=tuple(models)).model_dump_json() + "\n", _owner(out))
+    if not out.is_dir():
+        prepare_folder(out)
+    write_file(out / INDEX_NAME, index.model_dump_json(indent=2) + "\n", _owner(out))
 
 
 def _write_reports(out: Path, found: Sequence[GateResult], owner: tuple[int, int] | None) -> None:
@@ -204,7 +206,7 @@ def forget_earlier(out: Path) -> None:
 
 
 def _forget(folder: Path) -> None:
-    for name in (RESULT_NAME, UNCHANGED_NAME, *REPORT_NAMES):
+    for name in (RESULT_NAME, INDEX_NAME, *REPORT_NAMES):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,9 +46,12 @@ class HeadBranch:
 class Target:
     """Where a result belongs.
 
-    `head_sha` is the commit that the status goes to: never the merge commit. It is None where the event does not
-    say which commit was judged. `run_id` and `run_attempt` name the run that made the result, which in `workflow_run`
-    is not the run that publishes it; `run_url` links to it. `fork` says whether the head lies in another repository.
+    `head_sha` is the commit that the status goes to: never the merge commit. It is None where the event does
+    not say which commit was judged. `base_sha` is the commit that it is compared with: the pull request's base,
+    or the one before. `run_id` and `run_attempt` name the run that made the result, which in `workflow_run` is
+    not the run that publishes it; `run_url` links to it; `publisher` is then that other run's id and attempt,
+    and `started` the second at which the judging one began, if that is known. `fork` says whether the head lies
+    in another repository.
     """
 
     kind: Kind
@@ -61,10 +65,12 @@ class Target:
     pull_number: int | None = None
     head_branch: HeadBranch | None = None
     head_repository: str | None = None
-    before_sha: str | None = None
+    base_sha: str | None = None
     fork: bool = False
     read_only: bool = False
     conclusion: str | None = None
+    publisher: tuple[int, int] = (0, 0)
+    started: int = 0
 
     @property
     def run_url(self) -> str:
@@ -139,14 +145,14 @@ def target_of(environ: Mapping[str, str], payload: Mapping[str, Any]) -> Target:
     if event_name in ("pull_request", "pull_request_target"):
         return Target(**{**base, "kind": event_name, **_of_pull(payload, repository, event_name)})
     if event_name == "workflow_run":
-        return Target(**{**base, "kind": "workflow_run", **_of_run(payload, repository)})
+        return Target(**{**base, "kind": "workflow_run", **_of_run(payload, base)})
     if event_name == "merge_group":
         head = _sha(_dig(payload, "merge_group", "head_sha")) or sha
         before = _sha(_dig(payload, "merge_group", "base_sha"))
-        return Target(**base, kind="merge_group", head_sha=head, before_sha=before)
+        return Target(**base, kind="merge_group", head_sha=head, base_sha=before)
     if event_name == "push":
         head = _sha(_dig(payload, "after")) or sha
-        return Target(**base, kind="push", head_sha=head, before_sha=_sha(_dig(payload, "before")))
+        return Target(**base, kind="push", head_sha=head, base_sha=_sha(_dig(payload, "before")))
     if event_name in SHA_IS_SUBJECT:
         return Target(**base, kind="workflow_dispatch", head_sha=sha)
     return Target(**base, kind="other")
@@ -158,6 +164,7 @@ def _of_pull(payload: Mapping[str, Any], repository: str, event_name: str) -> di
     fork = head_repository is None or head_repository.lower() != repository.lower()
     found: dict[str, Any] = {
         "head_sha": _sha(_dig(payload, "pull_request", "head", "sha")),
+        "base_sha": _sha(_dig(payload, "pull_request", "base", "sha")),
         "pull_number": number,
         "head_repository": head_repository,
         "fork": fork,
@@ -167,19 +174,21 @@ def _of_pull(payload: Mapping[str, Any], repository: str, event_name: str) -> di
     return found
 
 
-def _of_run(payload: Mapping[str, Any], repository: str) -> dict[str, Any]:
+def _of_run(payload: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """What `workflow_run` says of the run that made the result: GitHub wrote it, so it can be believed."""
     head_repository = _name(_dig(payload, "workflow_run", "head_repository", "full_name"))
     found: dict[str, Any] = {
         "head_sha": _sha(_dig(payload, "workflow_run", "head_sha")),
         "head_repository": head_repository,
-        "fork": head_repository is None or head_repository.lower() != repository.lower(),
+        "fork": head_repository is None or head_repository.lower() != base["repository"].lower(),
+        "started": _seconds(_dig(payload, "workflow_run", "run_started_at")),
         "conclusion": _text(_dig(payload, "workflow_run", "conclusion")),
         "read_only": False,
     }
     if run_id := _count(_dig(payload, "workflow_run", "id")):
         found["run_id"] = run_id
         found["run_attempt"] = _count(_dig(payload, "workflow_run", "run_attempt")) or 1
+        found["publisher"] = (base["run_id"], base["run_attempt"])
     branch = _text(_dig(payload, "workflow_run", "head_branch"))
     if _text(_dig(payload, "workflow_run", "event")) in PULL_KINDS and branch and head_repository:
         found["head_branch"] = HeadBranch(owner=head_repository.partition("/")[0], branch=branch)
@@ -209,6 +218,14 @@ def _count(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _seconds(value: Any) -> int:
+    """Seconds since 1970 of a time as GitHub writes it, 0 for anything else."""
+    try:
+        return int(datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+    except (TypeError, ValueError):
+        return 0
 
 
 def _address(value: str | None, default: str) -> str:

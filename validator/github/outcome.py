@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from validator.errors import PreflightError
-from validator.github.status import State
+from validator.errors import PreflightError, PublishError
+from validator.github.hostile import NoResultError, UploadedRun
+from validator.github.standing import Kind, State
 from validator.github.trust import OWN, Origin
-from validator.github.wording import Verdict, headline, one_line, subject_of, verdict_of
+from validator.github.wording import Verdict, headline, one_line, verdict_of
 from validator.report.escape import markdown_prose
 from validator.results import GateResult
 
+_AGAIN = "look at the log of the run that judged"
+#: Of a status line, kept for where an uploaded result came from.
+_LINE_CHARS = 140
 _STATES: dict[Verdict, State] = {"pass": "success", "fail": "failure", "error": "error"}
 
 
@@ -21,13 +25,14 @@ class Outcome:
     stand beside the results of other models.
 
     `origin` says how far a pass can be believed; `uploaded` marks results read from a folder whose origin GitHub
-    has yet to be asked about.
+    has yet to be asked about, and `run` is then what that folder says.
     """
 
     results: tuple[GateResult, ...] = ()
     unchanged: tuple[str, ...] | None = None
     error: PreflightError | None = None
     uploaded: bool = False
+    run: UploadedRun | None = None
     origin: Origin = OWN
 
     @classmethod
@@ -44,6 +49,20 @@ class Outcome:
     def could_not_judge(cls, error: PreflightError, results: Sequence[GateResult] = ()) -> Outcome:
         """No verdict on a model, after `results` on others: not green, it blocks and says why."""
         return cls(error=error, results=tuple(results))
+
+    @classmethod
+    def of_run(cls, run: UploadedRun) -> Outcome:
+        """What another run has uploaded. A model that it was to judge and did not judge is no pass."""
+        error = None
+        if run.index.error:
+            error = PublishError(run.index.error, hint=run.index.hint or _AGAIN)
+        elif run.unjudged:
+            first = run.unjudged[0]
+            error = PublishError(
+                f"{first.name}: {first.reason or 'it was not judged'}", hint=first.hint or _AGAIN
+            )
+        unchanged = run.unchanged if run.unchanged and not run.results and error is None else None
+        return cls(results=run.results, unchanged=unchanged, error=error, uploaded=True, run=run)
 
     def from_origin(self, origin: Origin) -> Outcome:
         """The same, now that it is known where it came from."""
@@ -72,20 +91,30 @@ class Outcome:
 
     @property
     def line(self) -> str:
-        """One line for the status and the log, with where it came from in front."""
+        """One line for the status and the log: the verdict and its reason first, where it came from last."""
         if self.error is not None and self.verdict == "error":
-            return self.origin.label + one_line(f"could not judge: {self.error.message}", 300)
+            return self._with_label(f"could not judge: {self.error.message}")
         if self.claimed == "pass" and self.verdict == "error":
-            why = self.origin.reason or "its origin is not known"
-            return f"not accepted from {self.origin.label or 'there: '}{one_line(why, 200)}; {self.origin.remedy}"
+            why = one_line(self.origin.reason or "its origin is not known", 200)
+            return self._with_label(f"not accepted: {why}", f"; {self.origin.remedy}")
         if self.unchanged is not None and not self.results:
-            return self.origin.label + "pass: no model changed"
-        return self.origin.label + headline(self.results)
+            return self._with_label("pass: no model changed")
+        return self._with_label(headline(self.results))
+
+    def _with_label(self, said: str, remedy: str = "") -> str:
+        """What is said, cut so that where it came from still fits a status; what to do where there is room left."""
+        label = f" ({self.origin.label})" if self.origin.label else ""
+        room = _LINE_CHARS - len(label) if label else 300
+        return one_line(said, room) + label + remedy
 
     @property
-    def subject(self) -> str:
-        """What the outcome speaks of, as eight hex digits: alike for all that judged nothing."""
-        return subject_of(self.results)
+    def kind(self) -> Kind:
+        """What sort of verdict it is to others on the same commit."""
+        if isinstance(self.error, NoResultError):
+            return "void"
+        if self.claimed == "pass" and self.verdict == "error":
+            return "unaccepted"
+        return "unchanged" if self.unchanged is not None and not self.results else "verdict"
 
     def body(
         self, *, tool_version: str, url: str, limit_chars: int | None = None, limit_bytes: int | None = None

@@ -36,7 +36,8 @@ class PublishSettings(Protocol):
 class PublishContext:
     """What publishing needs of the process: its environment, the log, the network, and where the files are.
 
-    `result_path` and `report_path` become outputs as they are, relative to the workspace.
+    `arguments` tell the command lines of one job apart. `result_path` and `report_path` become outputs as they
+    are, relative to the workspace.
     """
 
     environ: Mapping[str, str]
@@ -44,6 +45,7 @@ class PublishContext:
     tool_version: str
     result_path: str = ""
     report_path: str = ""
+    arguments: str = ""
     effects: Effects = field(default_factory=Effects)
     deadline_seconds: float = DEADLINE_SECONDS
 

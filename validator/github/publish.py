@@ -13,10 +13,10 @@ from pathlib import Path
 from validator.errors import PublishError
 from validator.github import commands, trust
 from validator.github.api import GitHubApi
-from validator.github.check_run import MAX_SUMMARY_BYTES, publish_check_run
+from validator.github.check_run import MAX_SUMMARY_BYTES, CheckReport, publish_check_run
 from validator.github.comment import MAX_COMMENT_CHARS, StickyComment
 from validator.github.event import Target
-from validator.github.hostile import NoResultError, read_results, read_unchanged
+from validator.github.hostile import check_run, read_run
 from validator.github.marker import marker_for
 from validator.github.outcome import Outcome
 from validator.github.publication import (
@@ -27,8 +27,9 @@ from validator.github.publication import (
     StepName,
     open_api,
 )
-from validator.github.pulls import find_pull
-from validator.github.status import context_for, link_for, set_status
+from validator.github.pulls import find_pulls
+from validator.github.standing import Entry, Mark, job_key, link_for, seat_key
+from validator.github.status import context_for, set_status
 from validator.github.wording import Annotation, annotations_of, lines_of, one_line, outputs
 from validator.report.escape import log_line, markdown_prose
 
@@ -61,19 +62,13 @@ def publish_folder(
     A folder that is refused is published as "could not judge", so that a required status says why it blocks.
     """
     try:
-        outcome = _uploaded(folder)
+        run = read_run(folder)
+        if target is not None:
+            check_run(run.index, target)
+        outcome = Outcome.of_run(run)
     except PublishError as error:
         outcome = Outcome.could_not_judge(error)
     return publish(outcome, target=target, settings=settings, around=around)
-
-
-def _uploaded(folder: Path) -> Outcome:
-    try:
-        return Outcome(results=read_results(folder), uploaded=True)
-    except NoResultError:
-        if (models := read_unchanged(folder)) is None:
-            raise
-        return Outcome(unchanged=models, uploaded=True)
 
 
 class _Publishing:
@@ -91,9 +86,12 @@ class _Publishing:
         self._target, self._settings, self._around = target, settings, around
         self._context = context_for(settings.status_context, settings.instance_key)
         self._steps: list[Step] = []
+        self._unsure = ""
+        self._began = int(around.effects.now().timestamp())
 
     def run(self, outcome: Outcome) -> PublishReport:
-        self._step("pull request", self._find_pull)
+        claimed = outcome.run.index.pull if outcome.run is not None else 0
+        self._step("pull request", lambda: self._find_pull(claimed))
         if outcome.uploaded:
             outcome = outcome.from_origin(self._origin(outcome))
         self._step("annotations", lambda: self._annotate(outcome))
@@ -130,16 +128,24 @@ class _Publishing:
             return trust.origin_of_own(self._target) if outcome.claimed == "pass" else trust.OWN
         if self._api is None:
             return trust.origin_of_fork(self._target, "GitHub could not be asked about it")
-        return trust.assess(self._api, self._target)
+        if self._unsure:
+            return trust.origin_of_fork(self._target, self._unsure)
+        return trust.assess(self._api, self._target, outcome.run.index if outcome.run else None)
 
-    def _find_pull(self) -> Step:
+    def _find_pull(self, claimed: int) -> Step:
         if not self._target.wants_comment:
             return _skip(f"{self._target.event_name or 'the event'} concerns no pull request")
         if self._target.pull_number is None:
-            number = find_pull(self._reach(), self._target)
-            self._target = replace(self._target, pull_number=number)
-            if number is None:
+            numbers = find_pulls(self._reach(), self._target)
+            if not numbers:
                 return _skip("no open pull request has this commit as its head any more")
+            if claimed not in numbers and len(numbers) > 1:
+                listed = ", ".join(f"#{number}" for number in numbers)
+                self._unsure = (
+                    f"{listed} have this commit as their head, and the run does not say which it judged"
+                )
+            number = claimed if claimed in numbers else numbers[0]
+            self._target = replace(self._target, pull_number=number)
         return _done(f"#{self._target.pull_number}")
 
     def _annotate(self, outcome: Outcome) -> Step:
@@ -183,13 +189,28 @@ class _Publishing:
         found = set_status(
             self._reach(),
             repository=target.repository,
-            run=marker_for(target, "").run,
+            head_sha=target.head_sha,
             context=self._context,
-            state=outcome.state,
-            description=outcome.line,
-            link=link_for(target.run_url, outcome.subject),
+            mine=self._entry(outcome),
         )
-        return _done(outcome.state, found.url) if found.written else _skip(found.reason)
+        return _done(outcome.state, found.entry.url) if found.ours else _skip(found.reason)
+
+    def _entry(self, outcome: Outcome) -> Entry:
+        """The verdict as the commit is to show it."""
+        target, environ = self._target, self._around.environ
+        mark = Mark(
+            run_id=target.run_id,
+            run_attempt=target.run_attempt,
+            kind=outcome.kind,
+            pull=target.pull_number or 0,
+            job=job_key(environ, self._around.arguments),
+            seat=seat_key(environ),
+            time=target.started or self._began,
+            publisher=target.publisher,
+        )
+        return Entry(
+            id=0, state=outcome.state, mark=mark, description=outcome.line, url=link_for(target.run_url, mark)
+        )
 
     def _comment(self, outcome: Outcome) -> Step:
         target = self._target
@@ -215,18 +236,18 @@ class _Publishing:
             return _skip("not asked for")
         if target.head_sha is None:
             return _skip(f"{target.event_name or 'the event'} does not say which commit was judged")
-        url = publish_check_run(
+        found = publish_check_run(
             self._reach(),
             repository=target.repository,
             head_sha=target.head_sha,
             name=self._context,
-            state=outcome.state,
-            title=outcome.line,
-            summary=self._body(outcome, limit_bytes=MAX_SUMMARY_BYTES),
-            found=annotations_of(outcome.results),
-            details_url=target.run_url,
+            mine=self._entry(outcome),
+            report=CheckReport(
+                summary=self._body(outcome, limit_bytes=MAX_SUMMARY_BYTES),
+                annotations=annotations_of(outcome.results),
+            ),
         )
-        return _done(url=url)
+        return _done(url=found.entry.url) if found.ours else _skip(found.reason)
 
     def _body(
         self, outcome: Outcome, *, limit_chars: int | None = None, limit_bytes: int | None = None

@@ -8,20 +8,22 @@ from validator.github.refusals import READ_PULLS, RefusedError
 from validator.github.replies import Pull
 
 
-def find_pull(api: GitHubApi, target: Target) -> int | None:
-    """The number of the open pull request whose head is the judged commit, or None.
+def find_pulls(api: GitHubApi, target: Target) -> list[int]:
+    """The numbers of the open pull requests whose head is the judged commit. One branch may be offered to
+    several bases.
 
     `workflow_run.pull_requests` is empty for forks, so the head's owner and branch are looked up. A pull request
     that has moved on to another commit does not count. Raises RefusedError or UnreachableError.
     """
-    if target.pull_number is not None or target.head_branch is None or target.head_sha is None:
-        return target.pull_number
+    if target.pull_number is not None:
+        return [target.pull_number]
+    if target.head_branch is None or target.head_sha is None:
+        return []
     head = f"{target.head_branch.owner}:{target.head_branch.branch}"
     by_branch = api.pages(
         f"/repos/{target.repository}/pulls", Pull, need=READ_PULLS, params={"state": "open", "head": head}
     )
-    numbers = _matching(by_branch, target) or _matching(_by_commit(api, target), target)
-    return min(numbers, default=None)
+    return sorted(_matching(by_branch, target) or _matching(_by_commit(api, target), target))
 
 
 def _by_commit(api: GitHubApi, target: Target) -> list[Pull]:

@@ -56,18 +56,30 @@ class ChangedFile(Reply):
     previous_filename: str | None = None
 
 
+class Commit(Reply):
+    sha: str
+
+
 class CommitComparison(Reply):
+    """`commits` may be fewer than `total_commits`; `status` is that of the head as against the base."""
+
+    status: str = ""
+    base_commit: Commit | None = None
+    total_commits: int = 0
+    commits: tuple[Commit, ...] = ()
     files: tuple[ChangedFile, ...] | None = None
 
 
 class CheckOutput(Reply):
     annotations_count: int = 0
+    title: str | None = None
 
 
 class CheckRun(Reply):
     id: int
     name: str = ""
     external_id: str | None = None
+    details_url: str | None = None
     html_url: str | None = None
     conclusion: str | None = None
     output: CheckOutput | None = None

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from validator.errors import PublishError
-from validator.github.marker import Run
-from validator.github.refusals import READ_STATUSES, WRITE_STATUS
-from validator.github.replies import CommitStatus
+from validator.github.board import MAX_DESCRIPTION_CHARS, Shown, show
+from validator.github.refusals import READ_PULLS, READ_STATUSES, WRITE_STATUS
+from validator.github.replies import CommitStatus, Pull
+from validator.github.standing import Entry, parse_link, state_of
 from validator.github.wording import one_line
 
 if TYPE_CHECKING:
     from validator.github.api import GitHubApi
 
-State = Literal["success", "failure", "error", "pending"]
-
-MAX_DESCRIPTION_CHARS = 140
 MAX_CONTEXT_CHARS = 255
 DEFAULT_KEY = "default"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatusOutcome:
-    """Whether the status was written, where it links to, or why it was not."""
-
-    written: bool
-    url: str = ""
-    reason: str = ""
 
 
 def context_for(context: str, key: str) -> str:
@@ -37,90 +26,94 @@ def context_for(context: str, key: str) -> str:
     return one_line(name, MAX_CONTEXT_CHARS) or "model-preflight"
 
 
-def link_for(run_url: str, subject: str) -> str:
-    """The run's page; the fragment, which browsers ignore, remembers which models the status speaks of."""
-    return f"{run_url}#preflight-{subject}"
-
-
 def set_status(
     api: GitHubApi,
     *,
     repository: str,
-    run: Run,
+    head_sha: str,
     context: str,
-    state: State,
-    description: str,
-    link: str,
-) -> StatusOutcome:
-    """Set the status on `run.head_sha`, unless a newer run has set it, or green would cover another job's red.
+    mine: Entry,
+) -> Shown:
+    """Show `mine` as the status `context` of `head_sha`, or what must stand there instead.
 
-    Raises RefusedError or UnreachableError. A green status is not set where the present one cannot be read; a red one
-    is tried all the same, since red is the safe side.
+    Raises RefusedError or UnreachableError; see `show`.
     """
-    wanted = CommitStatus(
-        id=0,
-        state=state,
-        context=context,
-        description=one_line(description, MAX_DESCRIPTION_CHARS),
-        target_url=link,
+    board = StatusBoard(api, repository=repository, head_sha=head_sha, context=context)
+    mine = replace(mine, description=one_line(mine.description, MAX_DESCRIPTION_CHARS))
+    return show(board, mine, open_pulls(api, repository))
+
+
+def open_pulls(api: GitHubApi, repository: str) -> Callable[[int], bool]:
+    """Whether a pull request is open. What cannot be asked counts as open: its red stays."""
+    known: dict[int, bool] = {}
+
+    def is_open(number: int) -> bool:
+        if number not in known:
+            try:
+                pull = api.get(f"/repos/{repository}/pulls/{number}", Pull, need=READ_PULLS)
+                known[number] = pull.state == "open"
+            except PublishError:
+                known[number] = True
+        return known[number]
+
+    return is_open
+
+
+class StatusBoard:
+    """The statuses of one name on one commit; GitHub ignores case in names."""
+
+    def __init__(self, api: GitHubApi, *, repository: str, head_sha: str, context: str) -> None:
+        self._api, self._context = api, context
+        self._list = f"/repos/{repository}/commits/{head_sha}/statuses"
+        self._post = f"/repos/{repository}/statuses/{head_sha}"
+        self._seen = 0
+
+    def read(self) -> list[Entry | None]:
+        self._api.pace()
+        found = self._statuses()
+        self._seen = max((one.id for one in found), default=0)
+        return [_entry_of(one) for one in found]
+
+    def write(self, entry: Entry) -> Entry:
+        wanted = CommitStatus(
+            id=0,
+            state=entry.state,
+            context=self._context,
+            description=entry.description,
+            target_url=entry.url,
+        )
+
+        def landed() -> CommitStatus | None:
+            same = [one for one in self._statuses() if one.id > self._seen and _value(one) == _value(wanted)]
+            return same[-1] if same else None
+
+        body = wanted.model_dump(exclude={"id"})
+        made = self._api.create(self._post, body, CommitStatus, need=WRITE_STATUS, landed=landed)
+        return replace(entry, id=made.id)
+
+    def pause(self, seconds: float) -> None:
+        self._api.pause(seconds)
+
+    def _statuses(self) -> list[CommitStatus]:
+        """Oldest first."""
+        listed = self._api.pages(self._list, CommitStatus, need=READ_STATUSES)
+        return sorted(
+            (one for one in listed if one.context.lower() == self._context.lower()), key=lambda one: one.id
+        )
+
+
+def _entry_of(status: CommitStatus) -> Entry | None:
+    mark = parse_link(status.target_url)
+    if mark is None:
+        return None
+    return Entry(
+        id=status.id,
+        state=state_of(status.state),
+        mark=mark,
+        description=status.description or "",
+        url=status.target_url or "",
     )
-    api.pace()
-    try:
-        present = _latest(api, repository, run.head_sha, context)
-    except PublishError:
-        if state == "success":
-            raise
-        present = None
-    if present is not None and (reason := _why_keep(present, wanted, run)):
-        return StatusOutcome(written=False, reason=reason)
-    before = present.id if present else 0
-
-    def landed() -> CommitStatus | None:
-        found = _latest(api, repository, run.head_sha, context)
-        same = found is not None and found.id != before and _value(found) == _value(wanted)
-        return found if same else None
-
-    api.create(
-        f"/repos/{repository}/statuses/{run.head_sha}",
-        wanted.model_dump(exclude={"id"}),
-        CommitStatus,
-        need=WRITE_STATUS,
-        landed=landed,
-    )
-    return StatusOutcome(written=True, url=link)
-
-
-def _latest(api: GitHubApi, repository: str, sha: str, context: str) -> CommitStatus | None:
-    """The present status of this context: GitHub lists the newest first and ignores case."""
-
-    def same(status: CommitStatus) -> bool:
-        return status.context.lower() == context.lower()
-
-    path = f"/repos/{repository}/commits/{sha}/statuses"
-    return next(filter(same, api.pages(path, CommitStatus, need=READ_STATUSES, stop=same)), None)
 
 
 def _value(status: CommitStatus) -> tuple[str, str | None, str | None]:
     return status.state, status.description, status.target_url
-
-
-def _why_keep(present: CommitStatus, wanted: CommitStatus, run: Run) -> str:
-    """Why the present status must stay, or nothing."""
-    there, ours = _run_and_subject(present.target_url), _run_and_subject(wanted.target_url)
-    if there is None or ours is None:
-        return ""
-    other = Run(head_sha=run.head_sha, run_id=there[0], run_attempt=there[1])
-    if not run.may_replace(other):
-        return f"run {other.run_id} is newer and has set {present.context!r} already"
-    another_job = other == run and there[2] != ours[2]
-    if another_job and wanted.state == "success" and present.state in ("failure", "error"):
-        return (
-            f"another job of this run judged other models and set {present.context!r} to {present.state}: "
-            "give each job its own `instance-key`"
-        )
-    return ""
-
-
-def _run_and_subject(url: str | None) -> tuple[int, int, str] | None:
-    match = re.search(r"/actions/runs/([0-9]{1,18})/attempts/([0-9]{1,9})#preflight-([0-9a-f]+)$", url or "")
-    return (int(match[1]), int(match[2]), match[3]) if match else None

@@ -7,8 +7,9 @@ does: the pull request's own version of the workflow runs there. So the result i
 - `pass` from this repository's own branches, Dependabot's among them, is believed where the run ended in success:
   whoever can push there can set any status anyway. A run that did not may have uploaded the results
   of some models alone, or a folder that was committed.
-- `pass` from a fork becomes green only when GitHub itself confirms that the run ended in success, and that the judged
-  commit changes neither a workflow nor settings; and it says that it is the fork's run speaking. Otherwise
+- `pass` from a fork becomes green only when GitHub itself confirms that the run ended in success, and that the
+  judged commit changes neither a workflow nor the configuration in force nor, where the run says that no model
+  changed, anything that decides a model's verdict; and it says that it is the fork's run speaking. Otherwise
   the status is `error`, which blocks as red does, and says what a maintainer can do.
 
 What this cannot exclude: steps of the workflow that execute the pull request's code before the gate (`make`,
@@ -21,12 +22,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from validator.errors import PublishError
-from validator.github.changed import ChangedFiles, changed_files, compare, is_governing
+from validator.github.changed import ChangedFiles, compare
+from validator.github.deciding import Names, is_governing
 from validator.github.event import Target
 from validator.github.refusals import READ_PULLS
 from validator.github.replies import Pull
 from validator.github.wording import one_line
 from validator.report.escape import markdown_code, markdown_prose
+from validator.results import RunIndex
 
 if TYPE_CHECKING:
     from validator.github.api import GitHubApi
@@ -40,7 +43,8 @@ class Origin:
     """Where a result comes from. `accepts_pass` false turns a claimed pass into "not judged", for `reason`, and
     `remedy` says what to do.
 
-    `label` leads the status line, `notice` the report as Markdown; both are empty for our own branches' good runs.
+    `label` ends the status line, `notice` leads the report as Markdown; both are empty for our own branches'
+    good runs.
     """
 
     accepts_pass: bool
@@ -53,14 +57,14 @@ class Origin:
 OWN = Origin(accepts_pass=True)
 
 
-def assess(api: GitHubApi, target: Target) -> Origin:
+def assess(api: GitHubApi, target: Target, index: RunIndex | None) -> Origin:
     """The origin of a result that was uploaded by the run that `target` names. Never raises for GitHub's sake."""
     if not target.fork:
         return origin_of_own(target)
     doubt = _doubt_of_run(target)
     if doubt is None:
         try:
-            doubt = _doubt_of_changes(changed_files(api, target)) or _doubt_of_commit(api, target)
+            doubt = _doubt_of_commit(api, target, index)
         except PublishError as error:
             doubt = error.message
     return origin_of_fork(target, doubt)
@@ -92,7 +96,7 @@ def origin_of_fork(target: Target, doubt: str | None) -> Origin:
     return Origin(
         accepts_pass=doubt is None,
         reason=doubt or "",
-        label=f"fork {fork}, run {target.run_id}: ",
+        label=f"fork {one_line(fork, 40)}, run {target.run_id}",
         notice=notice,
     )
 
@@ -107,19 +111,29 @@ def _doubt_of_run(target: Target) -> str | None:
     return None
 
 
-def _doubt_of_changes(changed: ChangedFiles) -> str | None:
+def _doubt_of_changes(changed: ChangedFiles, index: RunIndex | None) -> str | None:
     if changed.paths is None:
         return f"it is not known what the pull request changes ({changed.reason})"
-    governing = sorted(filter(is_governing, changed.paths))
-    if governing:
+    if index is None or index.doubt:
+        return f"it is not known which configuration was in force ({index.doubt if index else 'no index'})"
+    rules = Names(files=frozenset(index.rules))
+    governing = sorted(filter(is_governing, changed.paths)) or [rules.meets(changed.paths)]
+    if governing[0]:
         return f"the pull request changes `{one_line(governing[0], 80)}`"
+    for model in index.models:
+        names = Names(files=frozenset(model.files), modules=frozenset(model.modules))
+        if model.status == "unchanged" and (
+            name := names.meets(changed.paths) or ("" if model.files else model.path)
+        ):
+            return f"the pull request changes `{one_line(name, 80)}`, and {one_line(model.name, 40)} was not judged"
     return None
 
 
-def _doubt_of_commit(api: GitHubApi, target: Target) -> str | None:
-    """The pull request's list of files follows its head. Compared by hash, the judged commit cannot be swapped."""
+def _doubt_of_commit(api: GitHubApi, target: Target, index: RunIndex | None) -> str | None:
+    """Compared by hash, the judged commit cannot be swapped, as it can in the pull request's own list."""
     path = f"/repos/{target.repository}/pulls/{target.pull_number}"
     pull = api.get(path, Pull, need=READ_PULLS)
     if pull.head.sha != target.head_sha:
         return "the pull request has moved on to another commit"
-    return _doubt_of_changes(compare(api, target.repository, pull.base.sha, pull.head.sha))
+    changed = compare(api, target.repository, pull.base.sha, pull.head.sha, diverged=True)
+    return _doubt_of_changes(changed, index)

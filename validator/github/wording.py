@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -57,12 +56,6 @@ def verdict_of(results: Sequence[GateResult]) -> Verdict:
     """The worst verdict wins; a `pass` that its own checks contradict, or that checked nothing, is a `fail`."""
     passed = bool(results) and all(r.verdict == "pass" and r.checks and not blocking(r) for r in results)
     return "pass" if passed else "fail"
-
-
-def subject_of(results: Sequence[GateResult]) -> str:
-    """Eight hex digits that stand for which models were judged."""
-    paths = "\0".join(sorted(r.model.path for r in results))
-    return hashlib.sha256(paths.encode("utf-8", "replace")).hexdigest()[:8]
 
 
 def headline(results: Sequence[GateResult]) -> str:

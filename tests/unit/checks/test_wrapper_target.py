@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from validator.checks.wrapper.find import find_wrapper, siblings, watched_paths
+from validator.checks.wrapper.find import find_wrapper, siblings
 from validator.cli.targets import targets
 from validator.errors import UsageError
 from validator.settings.sources import resolve
@@ -145,23 +145,6 @@ def test_a_path_in_a_configuration_counts_from_its_folder(tmp_path: Path, given:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf/preflight.toml").write_text(f'wrapper = "{given}"\n')
     assert resolve({"config": "conf/preflight.toml"}, {}, tmp_path).wrapper == anchored
-
-
-@pytest.mark.parametrize(
-    ("target", "names"),
-    [
-        ("serving.py:W", {"serving.py", "features.py", "app"}),
-        ("app.web:W", {"serving.py", "features.py", "app"}),
-        ("mlflow:logged", {"logged"}),
-        ("mlflow:", set()),
-        ("json:loads", set()),
-        ("nowhere.py:W", set()),
-    ],
-)
-def test_a_change_beside_the_wrapper_changes_its_verdict(
-    workspace: Path, target: str, names: set[str]
-) -> None:
-    assert {Path(path).name for path in watched_paths(target, workspace)} == names
 
 
 def test_each_of_several_models_may_have_its_own_wrapper(tmp_path: Path) -> None:

@@ -2,10 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from validator.github.changed import ChangedFiles, WatchedModel, is_governing, touched
+from validator.github.changed import ChangedFiles, WatchedModel, touched
+from validator.github.deciding import Names, is_governing
 
-CHURN = WatchedModel(path="models/churn.pkl", inputs=("data/churn.parquet", "requirements.txt"))
-PRICE = WatchedModel(path="./models/price.onnx", inputs=("data/price",))
+
+def watched(path: str, *files: str, modules: tuple[str, ...] = (), doubt: str = "") -> WatchedModel:
+    names = Names(files=frozenset((path, *files)), modules=frozenset(modules), doubt=doubt)
+    return WatchedModel(path=path, names=names)
+
+
+CHURN = watched("models/churn.pkl", "data/churn.parquet", "requirements.txt", modules=("serving",))
+PRICE = watched("models/price.onnx", "data/price")
+BOTH = [CHURN.path, PRICE.path]
 
 
 def judged(*paths: str) -> list[str]:
@@ -22,9 +30,17 @@ def judged(*paths: str) -> list[str]:
         (("models/price.onnx",), [PRICE.path]),
         (("data/price/part-1.parquet",), [PRICE.path]),
         (("data/prices.parquet",), []),
-        (("preflight.toml",), [CHURN.path, PRICE.path]),
-        (("sub/pyproject.toml",), [CHURN.path, PRICE.path]),
-        ((".github/workflows/x.yml",), [CHURN.path, PRICE.path]),
+        (("models",), BOTH),
+        (("data",), BOTH),
+        (("serving/app/web.py",), [CHURN.path]),
+        (("serving/notes.md",), []),
+        (("serving",), [CHURN.path]),
+        (("preflight.toml",), BOTH),
+        (("sub/pyproject.toml",), BOTH),
+        ((".github/workflows/x.yml",), BOTH),
+        ((".gitmodules",), BOTH),
+        (("data/.gitattributes",), BOTH),
+        ((".lfsconfig",), BOTH),
         ((), []),
     ],
 )
@@ -34,6 +50,18 @@ def test_which_models_a_change_touches(paths, expected):
 
 def test_not_known_means_all():
     assert touched([CHURN, PRICE], ChangedFiles(paths=None, reason="403")) == (CHURN, PRICE)
+
+
+def test_a_model_in_doubt_is_judged():
+    doubted = watched("m.pkl", doubt="m.pkl is no part of the commit")
+    assert touched([doubted, PRICE], ChangedFiles(paths=frozenset({"README.md"}))) == (doubted,)
+
+
+def test_the_whole_repository_is_touched_by_anything():
+    assert touched([watched(".")], ChangedFiles(paths=frozenset({"a/b"})))
+    modules = WatchedModel(path="m", names=Names(modules=frozenset({"."})))
+    assert touched([modules], ChangedFiles(paths=frozenset({"a/b.py"})))
+    assert not touched([modules], ChangedFiles(paths=frozenset({"a/b.md"})))
 
 
 def test_governing_files():

@@ -114,7 +114,7 @@ def test_workflow_run_of_a_deleted_fork():
 )
 def test_other_events(name, payload, head, before):
     target = of(name, payload)
-    assert (target.head_sha, target.before_sha, target.pull_number) == (head, before, None)
+    assert (target.head_sha, target.base_sha, target.pull_number) == (head, before, None)
     assert not target.wants_comment
     assert target.why_not_load is None
 

@@ -14,7 +14,6 @@ from validator.github.wording import (
     lines_of,
     one_line,
     outputs,
-    subject_of,
     verdict_of,
 )
 from validator.results import Latency, Parity, Ratio
@@ -103,11 +102,6 @@ def test_a_waived_failure_is_a_warning_that_says_so(make_result: Any, make_check
     (found,) = annotations_of([make_result("pass", checks=(make_check("fail", waived="known until May"),))])
     assert found.level == "warning"
     assert "waived: known until May" in found.message
-
-
-def test_the_subject_is_the_set_of_models(make_result: Any):
-    a, b = make_result(name="a"), make_result(name="b")
-    assert subject_of([a, b]) == subject_of([b, a]) != subject_of([a])
 
 
 def test_runtimes_that_say_the_same_share_an_annotation(make_result: Any, make_check: Any):

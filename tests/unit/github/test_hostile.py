@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +14,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from validator.github import hostile
-from validator.github.hostile import HostileResultError, read_results
-from validator.results import GateResult
+from validator.github.hostile import HostileResultError, NoResultError, read_run
+from validator.results import GateResult, IndexedModel, RunIndex
+
+
+def index(folder: Path, **changes: Any) -> Path:
+    """Writes the index of the results that lie in the folder, whatever is in them."""
+    places = [folder] if os.path.lexists(folder / "result.json") else sorted(folder.glob("m*/"))
+    models = []
+    for place in places:
+        file = place / "result.json"
+        raw = file.read_bytes() if file.is_file() else b""
+        try:
+            path = json.loads(raw)["model"]["path"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            path = "models/churn.pkl"
+        models.append(
+            IndexedModel(
+                name="churn",
+                path=path,
+                folder="." if place == folder else place.name,
+                status="judged",
+                sha256=hashlib.sha256(raw).hexdigest(),
+            )
+        )
+    found = RunIndex(tool_version="0.1.0", models=tuple(models)).model_dump() | changes
+    (folder / "index.json").write_text(json.dumps(found))
+    return folder
 
 
 @pytest.fixture
@@ -20,32 +49,34 @@ def write(tmp_path: Path, make_result: Any) -> Any:
         folder = tmp_path / sub
         folder.mkdir(exist_ok=True, parents=True)
         (folder / "result.json").write_text(make_result(**changes).model_dump_json())
-        return tmp_path
+        return index(tmp_path)
 
     return put
 
 
 def refused(folder: Path, words: str) -> None:
     with pytest.raises(HostileResultError, match=words) as caught:
-        read_results(folder)
+        read_run(folder)
     assert caught.value.exit_code == 3
     assert "\n" not in caught.value.message
 
 
 def test_an_honest_folder(write: Any, make_result: Any):
-    assert read_results(write()) == (make_result(),)
+    assert read_run(write()).results == (make_result(),)
 
 
-def test_several_models_in_the_order_of_their_folders(write: Any):
-    write("b", name="b")
-    folder = write("a", name="a")
+def test_several_models_in_the_order_of_the_index(write: Any):
+    write("mb", name="b")
+    folder = write("ma", name="a")
     (folder / "artifact").mkdir()
-    assert [r.model.name for r in read_results(folder)] == ["a", "b"]
+    (folder / "ma" / "junit.xml").touch()
+    assert [r.model.name for r in read_run(folder).results] == ["a", "b"]
 
 
 def test_nothing_there(tmp_path: Path):
-    refused(tmp_path, "there is no result.json")
-    refused(tmp_path / "none", "cannot be opened as a folder")
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(NoResultError):
+            read_run(folder)
     (tmp_path / "file").touch()
     refused(tmp_path / "file", "cannot be opened as a folder")
 
@@ -57,21 +88,83 @@ def test_links_are_not_followed(tmp_path: Path, write: Any):
     other = tmp_path / "other"
     other.mkdir()
     (other / "result.json").symlink_to(real / "result.json")
-    refused(other, "cannot be read")
+    refused(index(other), "cannot be read")
     (other / "result.json").unlink()
-    (other / "linked").symlink_to(real)
-    refused(other, "there is no result.json")
+    (other / "mlinked").symlink_to(real)
+    refused(index(other), "mlinked cannot be opened as a folder")
+    (other / "mlinked").unlink()
     os.link(real / "result.json", other / "result.json")
-    refused(other, "hard link")
+    refused(index(other), "hard link")
+    (other / "result.json").unlink()
+    (other / "index.json").unlink()
+    (other / "index.json").symlink_to(real.parent / "index.json")
+    refused(other, "cannot be read")
 
 
 def test_what_is_no_file(tmp_path: Path):
-    (tmp_path / "a").mkdir()
-    os.mkfifo(tmp_path / "a" / "result.json")
-    refused(tmp_path, "no regular file")
-    (tmp_path / "a" / "result.json").unlink()
-    (tmp_path / "a" / "result.json").mkdir()
-    refused(tmp_path, "no regular file")
+    (tmp_path / "ma").mkdir()
+    os.mkfifo(tmp_path / "ma" / "result.json")
+    refused(index(tmp_path), "no regular file")
+    (tmp_path / "ma" / "result.json").unlink()
+    (tmp_path / "ma" / "result.json").mkdir()
+    refused(index(tmp_path), "no regular file")
+
+
+@pytest.mark.parametrize(
+    "name", ["evil", "result.json.bak", ".hidden", "unchanged.json", "artifact2", "churn"]
+)
+def test_what_the_index_does_not_name_is_refused_by_name(write: Any, name: str):
+    folder = write("ma", name="a")
+    (folder / name).mkdir()
+    refused(folder, f"{re.escape(name)} is not among what")
+    (folder / name).rmdir()
+    (folder / "ma" / name).touch()
+    refused(folder, f"ma/{re.escape(name)} is not among what")
+
+
+def test_a_result_that_the_index_does_not_name(write: Any, make_result: Any):
+    folder = write("ma", name="a")
+    (folder / "result.json").write_text(make_result().model_dump_json())
+    refused(folder, "result.json is not among what")
+
+
+def test_a_result_that_was_exchanged(write: Any, make_result: Any):
+    folder = write()
+    (folder / "result.json").write_text(make_result(reason="another").model_dump_json())
+    refused(folder, "is not the file that index.json names")
+    (folder / "result.json").unlink()
+    refused(folder, "is not there")
+    (folder / "result.json").write_text(make_result(path="other.pkl").model_dump_json())
+    index(folder)
+    text = (folder / "index.json").read_text()
+    (folder / "index.json").write_text(text.replace("other.pkl", "models/churn.pkl"))
+    refused(folder, "speaks of another model")
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"folder": "../x"}, "a folder that no run writes"),
+        ({"folder": "a/b"}, "a folder that no run writes"),
+        ({"folder": "index.json"}, "a folder that no run writes"),
+        ({"folder": ""}, "a folder that no run writes"),
+        ({"sha256": None}, "names no result"),
+        ({"status": "unchanged"}, "names no result"),
+        ({"status": "passed"}, "does not follow the schema"),
+    ],
+)
+def test_an_index_that_no_run_writes(write: Any, model: dict[str, Any], words: str):
+    folder = write()
+    found = json.loads((folder / "index.json").read_text())
+    found["models"][0] |= model
+    (folder / "index.json").write_text(json.dumps(found))
+    refused(folder, words)
+
+
+def test_one_folder_for_two_models(write: Any):
+    folder = write("ma", name="a")
+    found = json.loads((folder / "index.json").read_text())
+    refused(index(folder, models=found["models"] * 2), "names one folder twice")
 
 
 def test_sizes(tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch):
@@ -79,13 +172,61 @@ def test_sizes(tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch):
     with (folder / "result.json").open("ab") as file:
         file.truncate(hostile.MAX_RESULT_BYTES + 1)
     refused(folder, "larger than")
-    write()
-    for n in range(4):
+    (folder / "result.json").unlink()
+    for n in range(5):
         write(f"m{n}")
     monkeypatch.setattr(hostile, "MAX_MODELS", 4)
-    refused(folder, "more than 4 results")
+    refused(folder, "more than 4 models")
+    monkeypatch.setattr(hostile, "MAX_MODELS", 5)
     monkeypatch.setattr(hostile, "MAX_ENTRIES", 3)
     refused(folder, "more than 3 entries")
+
+
+#: Documents of a size that is allowed whose every part is a fault.
+FLOODS = {
+    "checks": lambda n: b'{"checks":[' + b",".join([b"{}"] * n) + b"]}",
+    "classes": lambda n: b'{"contract":{"classes":[' + b",".join([b"[]"] * n) + b"]}}",
+    "unknown keys": lambda n: b"{" + b",".join(b'"k%d":1' % i for i in range(n)) + b"}",
+    "timings": lambda n: b'{"timings":{' + b",".join(b'"k%d":"x"' % i for i in range(n)) + b"}}",
+    "one key often": lambda n: b'{"timings":{' + b",".join([b'"k":"x"'] * n) + b"}}",
+    "depth": lambda n: b"[" * n,
+}
+
+
+@pytest.mark.parametrize("number", [19_000, 200_000])
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_flood_of_faults_takes_no_memory(write: Any, kind: str, number: int):
+    """The list of all faults of 600 KB of `{}` took more than a gibibyte."""
+    folder = write()
+    (folder / "result.json").write_bytes(FLOODS[kind](number))
+    index(folder)
+    tracemalloc.start()
+    try:
+        refused(folder, "does not follow the schema")
+        assert tracemalloc.get_traced_memory()[1] < 120 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_every_sequence_of_the_schema_fails_at_its_first_fault():
+    def sequences(schema: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(schema, dict):
+            if schema.get("type") in ("list", "tuple") and "items_schema" in schema:
+                yield schema
+            for value in schema.values():
+                yield from sequences(value)
+        elif isinstance(schema, (list, tuple)):
+            for value in schema:
+                yield from sequences(value)
+
+    found = [
+        one
+        for kind in (GateResult, RunIndex)
+        for one in sequences(kind.__pydantic_core_schema__)
+        if one.get("variadic_item_index") is not None or one["type"] == "list"
+    ]
+    assert len(found) > 10
+    assert [one for one in found if not one.get("fail_fast")] == []
 
 
 @pytest.mark.parametrize(
@@ -104,12 +245,14 @@ def test_sizes(tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch):
 )
 def test_what_is_no_result(tmp_path: Path, content: str):
     (tmp_path / "result.json").write_text(content)
-    refused(tmp_path, "does not follow the schema")
+    refused(index(tmp_path), "does not follow the schema")
+    (tmp_path / "index.json").write_text(content)
+    refused(tmp_path, "index.json does not follow the schema")
 
 
 def test_bytes_that_are_no_text(tmp_path: Path):
     (tmp_path / "result.json").write_bytes(b"\xff\xfe{}")
-    refused(tmp_path, "does not follow the schema")
+    refused(index(tmp_path), "does not follow the schema")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +275,7 @@ def test_the_schema_is_strict(write: Any, keys: tuple[Any, ...], value: Any):
         inner = inner[key]
     inner[keys[-1]] = value
     (folder / "result.json").write_text(json.dumps(data))
-    refused(folder, "does not follow the schema")
+    refused(index(folder), "does not follow the schema")
 
 
 @pytest.mark.parametrize("number", [10**30, -(10**400)])
@@ -145,11 +288,11 @@ def test_half_of_a_character_is_refused(write: Any):
     folder = write(reason="the reason")
     text = (folder / "result.json").read_text()
     (folder / "result.json").write_text(text.replace("the reason", "\\ud800"))
-    refused(folder, "does not follow the schema")
+    refused(index(folder), "does not follow the schema")
 
 
 def test_an_artifact_outside_of_the_workspace_is_forgotten(write: Any):
-    (found,) = read_results(write(artifact={"path": "/tmp/out/artifact/churn/v_1", "files": []}))
+    (found,) = read_run(write(artifact={"path": "/tmp/out/artifact/churn/v_1", "files": []})).results
     assert found.artifact is None
     refused(write(artifact={"path": "/tmp/../etc", "files": []}), "outside its folder")
 
@@ -166,7 +309,7 @@ def test_what_is_refused_is_shown_in_one_harmless_line(write: Any, tmp_path: Pat
     data = json.loads((folder / "result.json").read_text()) | {"::error::\n\x1b[31m" + "x" * 5_000: 1}
     (folder / "result.json").write_text(json.dumps(data))
     with pytest.raises(HostileResultError) as caught:
-        read_results(folder)
+        read_run(index(folder))
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 1_000
 
@@ -175,10 +318,14 @@ def test_what_is_refused_is_shown_in_one_harmless_line(write: Any, tmp_path: Pat
 @given(st.binary(max_size=400))
 def test_any_bytes_end_in_a_refusal(tmp_path: Path, data: bytes):
     (tmp_path / "result.json").write_bytes(data)
+    index(tmp_path)
     with pytest.raises(HostileResultError):
-        read_results(tmp_path)
+        read_run(tmp_path)
+    (tmp_path / "index.json").write_bytes(data)
+    with pytest.raises(HostileResultError):
+        read_run(tmp_path)
 
 
 def test_a_result_survives_its_file(write: Any):
-    (found,) = read_results(write())
+    (found,) = read_run(write()).results
     assert GateResult.model_validate_json(found.model_dump_json()) == found

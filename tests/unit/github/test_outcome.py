@@ -63,11 +63,13 @@ def test_an_uploaded_pass_is_nothing_until_its_origin_is_known(make_result: Any)
     assert Outcome(results=(make_result("fail"),), uploaded=True).verdict == "fail"
     believed = uploaded.from_origin(origin_of_fork(fork(), None))
     assert believed.state == "success"
-    assert believed.line.startswith("fork mallory/models, run 5: pass: churn")
+    assert believed.line.startswith("pass: churn")
+    assert believed.line.endswith(" (fork mallory/models, run 5)")
+    assert (believed.kind, uploaded.kind) == ("verdict", "unaccepted")
     doubted = uploaded.from_origin(origin_of_fork(fork(), "the run ended as failure"))
     assert doubted.state == "error"
     assert doubted.line == (
-        "not accepted from fork mallory/models, run 5: the run ended as failure; "
+        "not accepted: the run ended as failure (fork mallory/models, run 5); "
         "a maintainer can judge it: push this commit to a branch of this repository"
     )
 

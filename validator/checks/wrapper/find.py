@@ -72,17 +72,6 @@ def _packages_of(top: str, base: Path) -> dict[str, str]:
     return {}
 
 
-def watched_paths(target: str, folder: Path | None = None) -> tuple[str, ...]:
-    """Files and folders that decide what the wrapper does; none for an installed one, or one that is not there."""
-    place, _, rest = target.rpartition(":")
-    if place == "mlflow":
-        return (str((folder or Path.cwd()) / rest),) if rest else ()
-    try:
-        return tuple(find_wrapper(target, (), Path(), folder).packages.values())
-    except UsageError:
-        return ()
-
-
 def _names(given: Sequence[str]) -> dict[str, str]:
     """From what a method does to its name; those that are not named keep their default, a dash means none."""
     if len(given) > len(METHODS):
