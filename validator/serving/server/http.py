@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import socket
 import struct
 from collections.abc import Callable
@@ -30,46 +31,88 @@ _LOOK_EVERY_S = 0.5
 _SO_ATTACH_FILTER = 26
 
 
+class OnePacket:
+    """A transport that sends the head of an answer together with what follows it: one system call, one packet."""
+
+    __slots__ = ("_held", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Hold back a head; send anything else, with the head before it."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.writelines((held, data))
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._held = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that nothing follows."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether it is closed, or about to be."""
+        return self._transport.is_closing()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which also knows since when a request has been arriving, and an answer leaving."""
 
-    waiting_since: float | None = None
-    stuck_since: float | None = None
+    _owed: tuple[str, int] | None = None
+    _since = 0.0
+    _stuck_since: float | None = None
 
     def connection_made(self, transport: Any) -> None:
         """A new connection owes us a request."""
-        super().connection_made(transport)
-        self.waiting_since = self.loop.time()
+        self.packets = OnePacket(transport)
+        super().connection_made(self.packets)  # type: ignore[arg-type]
 
-    def on_message_begin(self) -> None:
-        """The first byte of a request."""
-        super().on_message_begin()
-        self.waiting_since = self.loop.time()
-
-    def on_message_complete(self) -> None:
-        """The last byte of a request."""
-        super().on_message_complete()
-        self.waiting_since = None
+    def on_response_complete(self) -> None:
+        """An answer was written, perhaps without a body."""
+        self.packets.flush()
+        super().on_response_complete()
 
     def give_up_if_late(self, now: float, patience_s: float) -> None:
-        """Close a connection whose request has not come in time, or whose caller does not take the answer."""
+        """Close a connection whose request has not come in time, or whose caller does not take the answer.
+
+        Looked at now and then, so that requests which come in time pay nothing for it.
+        """
         if self.transport.is_closing() and not self.transport.get_write_buffer_size():
             return
-        if self.waiting_since is not None and now - self.waiting_since > patience_s:
-            self.waiting_since = None
-            if (
-                self.cycle is not None
-                and not self.cycle.response_started
-                and not self.cycle.response_complete
-            ):
+        owed = self._is_owed()
+        if owed is None or owed != self._owed:
+            self._owed, self._since = owed, now
+        elif now - self._since > patience_s:
+            if owed[0] == "body" and not self.cycle.response_started:
                 self.transport.write(_LATE)
             self.transport.close()
         if not self.transport.get_write_buffer_size():
-            self.stuck_since = None
-        elif self.stuck_since is None:
-            self.stuck_since = now
-        elif now - self.stuck_since > 3 * patience_s:
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = now
+        elif now - self._stuck_since > 3 * patience_s:
             self.transport.abort()
+
+    def _is_owed(self) -> tuple[str, int] | None:
+        """What the caller has yet to send: the rest of a body, or a request; None while it waits for us, or idles."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            return ("body", id(cycle)) if cycle.more_body else None
+        return ("head", id(cycle)) if self.timeout_keep_alive_task is None else None
 
 
 class DrainingServer(uvicorn.Server):
@@ -185,5 +228,7 @@ def run(
             started()
         await task
 
+    gc.collect()
+    gc.freeze()  # what was loaded stays: no collection looks through it again
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())

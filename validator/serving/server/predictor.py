@@ -48,7 +48,11 @@ class Reply:
 
 #: Told of every request that reached the model: the id, what was asked, the answer or the name of the refusal.
 Observer = Callable[[str, Asked, "SinglePrediction | Prediction | None", str], None]
-Writer = Callable[[Asked, "SinglePrediction | Prediction", str], tuple[bytes, "int | None"]]
+#: How a request is read (the body, and where its JSON ends) and its answer written (and where its JSON ends).
+Form = tuple[
+    Callable[[bytes, "int | None"], Asked],
+    Callable[[Asked, "SinglePrediction | Prediction", str], tuple[bytes, "int | None"]],
+]
 
 
 class Predictor:
@@ -67,6 +71,7 @@ class Predictor:
         self._metrics = metrics
         self._head = {"model_name": metrics.served.model, "model_version": metrics.served.version}
         self.observers: list[Observer] = []
+        self._told = False
         given = deployment.example_outputs
         self.outputs = {name: given[name] for name in OUTPUTS if name in given}
         self._forms = [
@@ -74,19 +79,18 @@ class Predictor:
             for name, array in self.outputs.items()
         ]
 
-    def compute(self, read: Callable[[], Asked], write: Writer, prediction_id: str) -> Reply:
+    def compute(self, form: Form, body: bytes, json_length: int | None, prediction_id: str) -> Reply:
         """The reply to one request. Nothing is counted yet: this may run in any thread. Never raises."""
+        read, write = form
         asked: Asked | None = None
         try:
-            asked = read()
+            asked = read(body, json_length)
             answer = self._call(asked)
-            body, json_length = write(asked, answer, prediction_id)
-            reply = Reply(200, body, "ok", asked.n_rows, json_length, asked=asked, answer=answer)
-            if asked.row is None:
-                reply.tally = self._metrics.bins.tally(columns_of(asked), answer)
+            content, length = write(asked, answer, prediction_id)
+            reply = Reply(200, content, "ok", asked.n_rows, length, asked=asked, answer=answer)
         except RequestError as error:
-            body = orjson.dumps(problem_document(error.kind, error.message, error.hint))
-            return Reply(error.status, body, "refused", headers=error.headers)
+            content = orjson.dumps(problem_document(error.kind, error.message, error.hint))
+            return Reply(error.status, content, "refused", headers=error.headers)
         except ContractError as error:
             return self._refused(422, "refused", error, asked)
         except OutputError as error:
@@ -94,25 +98,39 @@ class Predictor:
         except Exception as error:  # whatever a runtime raises: told of in the log, not to the caller
             log_failure(prediction_id, error)
             kind = type(error).__name__ if isinstance(error, DeploymentError) else "InternalError"
-            body = orjson.dumps(
+            content = orjson.dumps(
                 problem_document(
                     kind, "the model could not be run on this request", "report the prediction id"
                 )
             )
-            return Reply(500, body, "error", asked=asked, refusal=kind)
+            return Reply(500, content, "error", asked=asked, refusal=kind)
+        if asked.row is None:
+            try:
+                reply.tally = self._metrics.bins.tally(columns_of(asked), answer)
+            except Exception as error:  # as in `settle`
+                self._tell_once(prediction_id, error)
         return reply
 
     def settle(self, reply: Reply, prediction_id: str, seconds: float) -> None:
         """Count a reply, and tell the observers. Belongs to the event loop's thread."""
         self._metrics.answered(reply.outcome, seconds, reply.rows)
         asked = reply.asked
-        if reply.tally is not None:
-            self._metrics.bins.add(reply.tally)
-        elif reply.outcome == "ok" and asked is not None and asked.row is not None:
-            self._metrics.bins.add_row(asked.row, reply.answer)
-        if asked is not None:
+        if asked is None:
+            return
+        try:
+            if reply.tally is not None:
+                self._metrics.bins.add(reply.tally)
+            elif reply.outcome == "ok" and asked.row is not None:
+                self._metrics.bins.add_row(asked.row, reply.answer)
             for observer in self.observers:
                 observer(prediction_id, asked, reply.answer, reply.refusal)
+        except Exception as error:  # what is counted beside an answer must not cost the answer
+            self._tell_once(prediction_id, error)
+
+    def _tell_once(self, prediction_id: str, error: Exception) -> None:
+        if not self._told:
+            self._told = True
+            log_failure(prediction_id, error, what="could not be counted")
 
     def write_tensors(
         self, asked: Asked, answer: SinglePrediction | Prediction, prediction_id: str
@@ -124,12 +142,9 @@ class Predictor:
             outputs = output_tensors({name: getattr(answer, name) for name in self.outputs})
         if asked.outputs is not None:
             outputs = self._chosen(outputs, asked.outputs)
-        document: dict[str, Any] = {
-            **self._head,
-            "id": asked.id or prediction_id,
-            "parameters": {"prediction_id": prediction_id},
-            "outputs": outputs,
-        }
+        document: dict[str, Any] = {**self._head, "id": asked.id or prediction_id, "outputs": outputs}
+        if asked.id:
+            document["parameters"] = {"prediction_id": prediction_id}
         if not asked.binary:
             return orjson.dumps(document), None
         tail = []
@@ -196,13 +211,13 @@ def columns_of(asked: Asked) -> Mapping[str, Any]:
     return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
 
 
-def log_failure(prediction_id: str, error: BaseException) -> None:
+def log_failure(prediction_id: str, error: BaseException, *, what: str = "failed") -> None:
     """One line on standard error: which request, which error, where. Never the rows."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
     text = " ".join(str(error).split())[:500]
     print(
-        f"serve: request {prediction_id} failed at {place}: {type(error).__name__}: {text}", file=sys.stderr
+        f"serve: request {prediction_id} {what} at {place}: {type(error).__name__}: {text}", file=sys.stderr
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from validator.errors import UsageError
 from validator.serving.metrics.bins import LiveBins
 from validator.serving.metrics.server import ServerMetrics
+from validator.serving.server.documents import feature_datatype
 from validator.serving.server.lease import Lease
 from validator.serving.server.limits import ServeOptions
 from validator.serving.server.opening import Opened, open_model
@@ -83,8 +84,10 @@ def assemble(reference: str, options: ServeOptions, tell: Callable[[str], None])
     slo_ms = opened.slo_ms if options.slo_ms is None else options.slo_ms
     metrics = ServerMetrics(served, slo_s=slo_ms / 1e3, bins=bins)
     predictor = Predictor(opened.deployment, metrics)
-    names = [feature["name"] for feature in opened.identity["contract"]["features"]]
-    reader = RequestReader(names, max_rows=options.limits.rows, allow_positional=options.allow_positional)
+    features = opened.identity["contract"]["features"]
+    names = [feature["name"] for feature in features]
+    datatypes = {feature["name"]: feature_datatype(feature) for feature in features}
+    reader = RequestReader(datatypes, max_rows=options.limits.rows, allow_positional=options.allow_positional)
     closers: list[Callable[[float], None]] = []
     if options.shadow is not None:
         closers.append(_add_shadow(predictor, metrics, options))

@@ -20,9 +20,9 @@ from validator.serving.metrics.server import Outcome, ServerMetrics
 from validator.serving.server.access import check_token
 from validator.serving.server.lease import Lease
 from validator.serving.server.limits import Limits
-from validator.serving.server.predictor import Predictor, Reply, Writer
+from validator.serving.server.predictor import Form, Predictor, Reply
 from validator.serving.server.problem import RequestError, problem_document
-from validator.serving.server.requests import Asked, RequestReader
+from validator.serving.server.requests import RequestReader
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -82,10 +82,11 @@ class Service:
         self._limits = limits
         self._token = token
         self._own_count = 0
-        self._ids = (f"{secrets.token_hex(6)}{n:010x}" for n in itertools.count(1))
+        prefix = secrets.token_hex(6)
+        self._ids = (f"{prefix}{n:010x}" for n in itertools.count(1))
         model, version = metrics.served.model, metrics.served.version
         tensors = (reader.tensors, predictor.write_tensors)
-        self._forms: dict[str, tuple[Callable[..., Asked], Writer]] = {
+        self._forms: dict[str, Form] = {
             f"/v2/models/{model}/infer": tensors,
             f"/v2/models/{model}/versions/{version}/infer": tensors,
             "/predict": (reader.rows, predictor.write_rows),
@@ -125,19 +126,25 @@ class Service:
         elif scope["type"] == "lifespan" and self.rest is not None:
             await self.rest(scope, receive, send)
 
-    async def _predict(
-        self, scope: Scope, receive: Receive, send: Send, form: tuple[Callable[..., Asked], Writer]
-    ) -> None:
+    async def _predict(self, scope: Scope, receive: Receive, send: Send, form: Form) -> None:
         started = time.perf_counter()
         prediction_id = next(self._ids)
         headers = dict(scope["headers"])
         self._own_count += 1
         try:
-            reply = await self._reply(headers, receive, form, prediction_id)
+            json_length = self._admit(headers)
+            message = await receive()
+            body = message.get("body", b"")
+            if message.get("more_body") or len(body) > INLINE_BYTES or message["type"] != "http.request":
+                body = await self._rest_of_body(message, receive)
+            if len(body) <= INLINE_BYTES:
+                reply = self.predictor.compute(form, body, json_length, prediction_id)
+            else:
+                reply = await self._beside(form, body, json_length, prediction_id)
         except RequestError as error:
-            body = orjson.dumps(problem_document(error.kind, error.message, error.hint))
+            content = orjson.dumps(problem_document(error.kind, error.message, error.hint))
             outcome: Outcome = "shed" if error.status == 503 else "refused"
-            reply = Reply(error.status, body, outcome, headers=error.headers)
+            reply = Reply(error.status, content, outcome, headers=error.headers)
         except Disconnected:
             return
         finally:
@@ -146,66 +153,49 @@ class Service:
             self.predictor.settle(reply, prediction_id, _seconds(started, headers.get(b"x-request-start")))
         await self._send(send, reply, prediction_id)
 
-    async def _reply(
-        self,
-        headers: Mapping[bytes, bytes],
-        receive: Receive,
-        form: tuple[Callable[..., Asked], Writer],
-        prediction_id: str,
-    ) -> Reply:
+    def _admit(self, headers: Mapping[bytes, bytes]) -> int | None:
+        """Look at the head: whether the body is read at all, and where its JSON ends. Raises RequestError."""
         if self._token is not None:
             check_token(self._token, headers.get(b"authorization"))
         if self.in_flight() > self._limits.in_flight:
             raise _busy("too many requests are under way")
-        read, write = form
-        body = await self._body(headers, receive)
-        extra: tuple[int, ...] = ()
-        if b"inference-header-content-length" in headers and write == self.predictor.write_tensors:
-            extra = (_json_length(headers[b"inference-header-content-length"]),)
-        if len(body) <= INLINE_BYTES:
-            return self.predictor.compute(lambda: read(body, *extra), write, prediction_id)
+        announced = headers.get(b"content-length", b"0")
+        if len(announced) > 12 or not announced.isdigit() or int(announced) > self._limits.body_bytes:
+            raise _too_large(self._limits.body_bytes)
+        if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
+            raise RequestError(
+                "the body is compressed", hint="send it as it is", status=415, kind="UnsupportedEncodingError"
+            )
+        if b"inference-header-content-length" in headers:
+            return _json_length(headers[b"inference-header-content-length"])
+        return None
+
+    async def _rest_of_body(self, message: MutableMapping[str, Any], receive: Receive) -> bytes:
+        """The whole body. Its being late is the protocol's business: the connection is closed then."""
+        most = self._limits.body_bytes
+        parts = bytearray()
+        while True:
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            parts += message.get("body", b"")
+            if len(parts) > most:
+                raise _too_large(most)
+            if not message.get("more_body"):
+                return bytes(parts)
+            message = await receive()
+
+    async def _beside(self, form: Form, body: bytes, json_length: int | None, prediction_id: str) -> Reply:
+        """A large request, in a thread, when it is its turn."""
         try:
             await asyncio.wait_for(self._turns.acquire(), self._limits.wait_s)
         except TimeoutError:
             raise _busy("large requests are waiting for their turn") from None
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads,
-                self.predictor.compute,
-                lambda: read(body, *extra),
-                write,
-                prediction_id,
+                self._threads, self.predictor.compute, form, body, json_length, prediction_id
             )
         finally:
             self._turns.release()
-
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """The whole body. Its being late is the protocol's business: the connection is closed then."""
-        most = self._limits.body_bytes
-        announced = headers.get(b"content-length", b"0")
-        if len(announced) > 12 or not announced.isdigit() or int(announced) > most:
-            raise _too_large(most)
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise RequestError(
-                "the body is compressed", hint="send it as it is", status=415, kind="UnsupportedEncodingError"
-            )
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            if len(body) > most:
-                raise _too_large(most)
-            return body
-        parts = bytearray(body)
-        while message.get("more_body"):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            parts += message.get("body", b"")
-            if len(parts) > most:
-                raise _too_large(most)
-        return bytes(parts)
 
     async def _send(self, send: Send, reply: Reply, prediction_id: str) -> None:
         headers = [

@@ -1,0 +1,325 @@
+"""What the server costs beside the least that could serve: `python benchmarks/serve.py [--peers DIR] [--json]`.
+
+One LightGBM classifier of 500 trees on ten features, one row a request, one and 16 connections, every request another
+row. *Bare* is an ASGI function that parses the body, runs `Deployment` and writes the answer, under the same uvicorn;
+it checks nothing, counts nothing and bounds nothing. Servers are pinned to one core and take turns; shown is the
+processor time that the server's process spent on a request, which does not depend on what else the machine does.
+Wanted: at most 1.3 times the bare one's.
+
+`--peers DIR` names a folder with virtual environments `mlserver`, `mlflow` and `bento`, which serve the same model;
+shown is how many requests of 16 connections each answers in a second of its core. Wanted: a fifth of ours, or less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from benchmarks.deployment import FEATURES, train, write_artifact_of
+
+ROOT = Path(__file__).resolve().parents[1]
+ALLOWED_RATIO = 1.3
+WANTED_TIMES = 5.0
+ROUNDS = 8
+CONNECTIONS = (1, 16)
+
+BARE = """
+import sys
+import orjson
+import uvicorn
+from validator import Deployment
+
+model = Deployment.load(sys.argv[1])
+ROWS = sys.argv[3] == "rows"
+
+async def app(scope, receive, send):
+    message = await receive()
+    body = message["body"]
+    while message.get("more_body"):
+        message = await receive()
+        body += message["body"]
+    document = orjson.loads(body)
+    if ROWS:
+        answer = model.predict_single(document["rows"][0])
+        told = {"predictions": [{"label": answer.label, "probabilities": answer.probabilities}]}
+    else:
+        answer = model.predict_single({one["name"]: one["data"][0] for one in document["inputs"]})
+        told = {"model_name": "bench", "outputs": [
+            {"name": "label", "datatype": "INT64", "shape": [1], "data": [answer.label]},
+            {"name": "probabilities", "datatype": "FP64", "shape": [1, 2], "data": answer.probabilities},
+        ]}
+    content = orjson.dumps(told)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+uvicorn.run(app, port=int(sys.argv[2]), http="httptools", loop="uvloop", lifespan="off", log_level="critical",
+            access_log=False, server_header=False)
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server: how it starts on a port, and the bytes of requests for rows."""
+
+    name: str
+    start: Callable[[int], list[str]]
+    path: str
+    body: Callable[[Sequence[float]], Any]
+    environ: dict[str, str] | None = None
+
+
+def rows_body(row: Sequence[float]) -> Any:
+    return {"rows": [dict(zip(FEATURES, row, strict=True))]}
+
+
+def tensors_body(row: Sequence[float]) -> Any:
+    return {
+        "inputs": [
+            {"name": name, "datatype": "FP64", "shape": [1], "data": [value]}
+            for name, value in zip(FEATURES, row, strict=True)
+        ]
+    }
+
+
+def own_targets(artifact: Path, folder: Path) -> list[Target]:
+    """The server and the bare application, for both forms of a request."""
+    bare = folder / "bare.py"
+    bare.write_text(BARE)
+    found = []
+    for form, path, body in (
+        ("rows", "/predict", rows_body),
+        ("tensors", "/v2/models/bench/infer", tensors_body),
+    ):
+        ours = [sys.executable, "-m", "validator.serving", str(artifact), "--drain", "0s", "--port"]
+        found.append(Target(f"ours, {form}", lambda port, ours=ours: [*ours, str(port)], path, body))
+        command = [sys.executable, str(bare), str(artifact)]
+        found.append(
+            Target(f"bare, {form}", lambda port, c=command, form=form: [*c, str(port), form], path, body)
+        )
+    return found
+
+
+def request_bytes(target: Target, rows: np.ndarray) -> list[bytes]:
+    found = []
+    for row in rows.tolist():
+        body = json.dumps(target.body(row)).encode()
+        head = f"POST {target.path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        found.append(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+    return found
+
+
+@contextmanager
+def running(target: Target, core: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """The server on a free port, pinned to a core; its port and process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        target.start(port),
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(target.environ or {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.sched_setaffinity(process.pid, {core})
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{target.name} did not start") from None
+                time.sleep(0.1)
+        yield port, process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def spent_s(process: subprocess.Popen[bytes]) -> float:
+    """Processor time of all processes of the server's session, in seconds."""
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            session = int(stat.read_text().rsplit(")", 1)[1].split()[3])
+            if session == process.pid:
+                total += sum(int(one.read_text().split()[0]) for one in stat.parent.glob("task/*/schedstat"))
+        except OSError:
+            continue  # it ended meanwhile
+    return total / 1e9
+
+
+class Caller(asyncio.Protocol):
+    """One kept-alive connection that asks again as soon as it is answered."""
+
+    def __init__(self, requests: Iterator[bytes], done: asyncio.Future[None]) -> None:
+        self.requests, self.done = requests, done
+        self.buffer = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.ask()
+
+    def ask(self) -> None:
+        request = next(self.requests, None)
+        if request is None:
+            self.transport.close()
+            if not self.done.done():
+                self.done.set_result(None)
+        else:
+            self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head, found, body = self.buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        lower = head.lower()
+        if not lower.startswith(b"http/1.1 200"):
+            self.done.set_exception(RuntimeError(self.buffer[:500].decode("latin-1")))
+            return
+        length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
+        if len(body) >= length:
+            self.buffer = b""
+            self.ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error or RuntimeError("closed"))
+
+
+async def ask_all(port: int, requests: Sequence[bytes], connections: int) -> None:
+    loop = asyncio.get_running_loop()
+    shared = iter(requests)
+    futures = []
+    for _ in range(connections):
+        done: asyncio.Future[None] = loop.create_future()
+        await loop.create_connection(lambda done=done: Caller(shared, done), "127.0.0.1", port)
+        futures.append(done)
+    await asyncio.gather(*futures)
+
+
+def measure(targets: Sequence[Target], rows: np.ndarray, connections: int, core: int) -> dict[str, float]:
+    """Microseconds of processor time a request, by name: the least of several turns, since noise only adds."""
+    from contextlib import ExitStack
+
+    spent = {target.name: float("inf") for target in targets}
+    with ExitStack() as stack:
+        servers = [(target, *stack.enter_context(running(target, core))) for target in targets]
+        requests = {target.name: request_bytes(target, rows) for target in targets}
+        for target, port, _ in servers:
+            asyncio.run(ask_all(port, requests[target.name][:500], connections))
+        for turn in range(ROUNDS):
+            for target, port, process in servers if turn % 2 else reversed(servers):
+                before = spent_s(process)
+                asyncio.run(ask_all(port, requests[target.name], connections))
+                spent[target.name] = min(spent[target.name], spent_s(process) - before)
+    return {name: least / len(rows) * 1e6 for name, least in spent.items()}
+
+
+def per_core_second(target: Target, rows: np.ndarray, core: int) -> float:
+    """Requests answered in a second of processor time, over 16 connections."""
+    with running(target, core) as (port, process):
+        requests = request_bytes(target, rows)
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                asyncio.run(ask_all(port, requests[:20], 2))
+                break
+            except (RuntimeError, OSError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+        before = spent_s(process)
+        asyncio.run(ask_all(port, requests, 16))
+        return len(rows) / (spent_s(process) - before)
+
+
+def peers(folder: Path, model: Any, scratch: Path) -> list[Target]:
+    """Other servers of the same model, for the environments that are there."""
+    from benchmarks import serve_peers
+
+    return serve_peers.targets(folder, model, scratch, Target)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=int, default=3_000)
+    parser.add_argument("--trees", type=int, default=500)
+    parser.add_argument("--peers", type=Path)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    core = cores[-1]
+    os.sched_setaffinity(0, set(cores[:-1]) or {core})
+    rows = np.random.default_rng(3).normal(size=(options.requests, len(FEATURES)))
+    model = train(options.trees)
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        artifact = write_artifact_of(model, scratch)
+        targets = own_targets(artifact, scratch)
+        found = {count: measure(targets, rows, count, core) for count in CONNECTIONS}
+        others: dict[str, float] = {}
+        if options.peers is not None:
+            for target in [targets[2], targets[0], *peers(options.peers, model, scratch)]:
+                try:
+                    others[target.name] = per_core_second(target, rows[:1_500], core)
+                except (RuntimeError, OSError) as error:
+                    print(f"left out, {target.name}: {error}", file=sys.stderr)
+    ratios = {
+        f"{form}, {count}": figures[f"ours, {form}"] / figures[f"bare, {form}"]
+        for count, figures in found.items()
+        for form in ("rows", "tensors")
+    }
+    ours = others.get("ours, tensors", 0.0)
+    times = {name: ours / rate for name, rate in others.items() if not name.startswith("ours")}
+    met = max(ratios.values()) <= ALLOWED_RATIO and all(one >= WANTED_TIMES for one in times.values())
+    if options.json:
+        print(
+            json.dumps({"us": found, "ratios": ratios, "per_core_second": others, "times": times, "met": met})
+        )
+        return 0 if met else 1
+    print("| | " + " | ".join(f"{count} connections, µs" for count in CONNECTIONS) + " |")
+    print("|---|" + "--:|" * len(CONNECTIONS))
+    for target in targets:
+        print(
+            f"| {target.name} | "
+            + " | ".join(f"{found[count][target.name]:.0f}" for count in CONNECTIONS)
+            + " |"
+        )
+    print("\nours / bare: " + ", ".join(f"{name}: {ratio:.2f}" for name, ratio in ratios.items()))
+    for name, rate in others.items():
+        beside = f", ours {times[name]:.1f} times" if name in times else ""
+        print(f"{name}: {rate:,.0f} requests a second of processor time{beside}")
+    print("met" if met else "NOT met")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
