@@ -171,7 +171,7 @@ def _infer_example(contract: Mapping[str, Any], example: Mapping[str, Any]) -> d
 
 def _schemas(contract: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     tensor = {
-        "name": {"type": "string"},
+        "name": {"type": "string", "minLength": 1},
         "datatype": {"type": "string", "enum": list(DTYPES)},
         "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 3},
         "data": {"type": "array"},
@@ -184,7 +184,7 @@ def _schemas(contract: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
             "required": ["rows"],
             "additionalProperties": False,
             "properties": {
-                "id": {"type": "string", "maxLength": 200},
+                "id": {"type": ["string", "null"], "maxLength": 200},
                 "rows": {
                     "type": "array",
                     "minItems": 1,
@@ -208,16 +208,18 @@ def _schemas(contract: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
             "type": "object",
             "required": ["inputs"],
             "properties": {
-                "id": {"type": "string", "maxLength": 200},
+                "id": {"type": ["string", "null"], "maxLength": 200},
                 "inputs": {
                     "type": "array",
                     "minItems": 1,
                     "items": {"type": "object", "required": needed, "properties": tensor},
                 },
                 "outputs": {
-                    "type": "array",
+                    "type": ["array", "null"],
+                    "maxItems": 100,
                     "items": {"type": "object", "required": ["name"], "properties": {"name": text}},
                 },
+                "parameters": {"type": ["object", "null"]},
             },
         },
         "Inferred": {

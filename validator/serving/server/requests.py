@@ -225,7 +225,9 @@ def _wanted(document: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, bool |
     parameters = document.get("parameters")
     every = type(parameters) is dict and parameters.get("binary_data_output") is True
     outputs = document.get("outputs")
-    if not outputs:
+    if not (parameters is None or type(parameters) is dict):
+        raise RequestError(f"`parameters` is {shown(parameters)}, not an object", hint="leave it out")
+    if outputs is None or outputs == []:
         return None, every
     names: list[str] = []
     binary = set()
