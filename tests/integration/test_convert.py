@@ -11,7 +11,10 @@ import pytest
 from tests.integration.command import DIAGNOSIS, TRADING, run
 from validator.checks.load.model import load_native
 from validator.checks.load.safety import inspect
-from validator.gate.session import open_session
+from validator.checks.load.versions import compare_versions
+from validator.gate.result_builder import Stages
+from validator.gate.session import open_context
+from validator.model.file import identify
 from validator.settings.table import Settings
 from validator.table import Column, Table
 
@@ -46,8 +49,9 @@ def test_rows_change_nothing_in_the_file(model: Path, sample: Path, target: str,
 
 def test_a_model_that_is_asked_nothing_is_loaded_by_the_exporter_alone_until_it_is_asked() -> None:
     path = str(TRADING / "model.pkl")
-    with open_session(Settings(model=(path,)), path, {}, lambda _: None) as context:
-        report = inspect(context)
+    stage = Stages(progress=lambda _: None)
+    with open_context(Settings(model=(path,)), path, identify(path), {}, stage) as context:
+        versions = compare_versions(context, inspect(context))
         started: list[str] = []
         start = context.pool.start
 
@@ -56,17 +60,17 @@ def test_a_model_that_is_asked_nothing_is_loaded_by_the_exporter_alone_until_it_
             return start(job, **how)
 
         context.pool.start = noted
-        native = load_native(context, report, asked=False)
+        native = load_native(context, versions, asked=False)
         assert started == ["export"]
-        names = native.facts["feature_names"]
+        names = native.facts.feature_names
         row = Table.of(Column(name, np.zeros(1), None) for name in names)
         answer = native.runtime.predict(row).present
         assert started == ["export", "native"]
         assert native.runtime.predict(row).present.keys() == answer.keys()
         assert started == ["export", "native"]
-        told = native.runtime.facts
-        assert {name: native.facts[name] for name in ("library", "model_class", "task", "n_features")} == {
-            name: told[name] for name in ("library", "model_class", "task", "n_features")
-        }
-        assert list(native.facts["classes"]) == told["classes"]
+        told = native.runtime.worker.call("load", [context.data]).result
+        assert {
+            name: getattr(native.facts, name) for name in ("library", "model_class", "task", "n_features")
+        } == {name: told[name] for name in ("library", "model_class", "task", "n_features")}
+        assert list(native.facts.classes) == told["classes"]
         assert list(names) == told["feature_names"]

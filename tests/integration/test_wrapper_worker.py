@@ -81,7 +81,7 @@ def load(pool: WorkerPool, tmp_path: Path) -> Callable[..., WorkerRuntime]:
 def test_all_methods_are_asked_as_production_asks_them(load) -> None:
     runtime = load(SOUND)
     assert runtime.methods == {"predict": "predict", "single": "predict_single", "batch": "batch_predict"}
-    assert runtime.facts["absent"] == ["latency_stats", "metadata"]
+    assert runtime.facts.absent == ("latency_stats", "metadata")
     expected = np.column_stack([1 - 3 * ROWS.columns[0].values, 3 * ROWS.columns[0].values])
     for role in ("", "predict", "single", "batch"):
         assert runtime.predict(ROWS, role).probabilities == pytest.approx(expected)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from validator.catalog import BY_ID
-from validator.errors import PreflightError, WorkerError
+from validator.errors import (
+    ModelError,
+    PreflightError,
+    SampleError,
+    SettingsError,
+    UsageError,
+    WorkerError,
+)
 from validator.results import CheckResult, Contract, Evidence, RuntimeName, Scalar, Status
 from validator.sandbox.handle import NO_HINT
 from validator.sandbox.worker_pool import Raised
@@ -101,3 +109,26 @@ def run_check(id: str, runtime: RuntimeName, check: Callable[[], CheckOutcome]) 
     except PreflightError as error:
         finding = failed(error.message, hint=error.hint)
     return result(id, runtime, finding, time.perf_counter() - started)
+
+
+class CheckFailedError(ModelError):
+    """A check failed that everything after it needs. `check` is its result, for whoever keeps a record."""
+
+    def __init__(self, check: CheckResult) -> None:
+        super().__init__(f"{check.title}: {check.message}", hint=check.hint)
+        self.check = check
+
+
+@contextmanager
+def needed(id: str, runtime: RuntimeName = "") -> Iterator[None]:
+    """What goes wrong in here is that check's failure, and nothing can follow.
+
+    Raises CheckFailedError for every error but those of whoever runs the command: they end the run unjudged.
+    """
+    try:
+        yield
+    except (CheckFailedError, UsageError, SettingsError, SampleError):
+        raise
+    except PreflightError as error:
+        message = error.said if isinstance(error, Raised) else error.message
+        raise CheckFailedError(result(id, runtime, failed(message, hint=error.hint))) from error

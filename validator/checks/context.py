@@ -1,4 +1,4 @@
-"""What every stage is given: the settings, the model's bytes, the workers, the result in the making."""
+"""What every stage is given: the settings, the model file and its bytes, the workers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from validator.checks.preload import NATIVE, SERVING, TOOLS
-from validator.checks.result_builder import ResultBuilder
 from validator.checks.wrapper.find import Wrapper
 from validator.environments.interpreter import Interpreter, own
 from validator.errors import UsageError
 from validator.model.file import ModelFile
+from validator.results import ModelInfo
 from validator.sandbox.worker_pool import Worker, WorkerPool, Zygote
 from validator.settings.table import Settings
 
@@ -29,25 +29,21 @@ _JOB_ZYGOTES = {
 _OWN_CODE = ("export", "native", "wrapper", "environment", "estimator", "convert")
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
-    """One run.
+    """One model under these settings.
 
-    `data` are the model file's bytes, read once and hashed; `in_ci` says whether this is a CI job; `python` is what
-    the native model's workers run under, `looking` the worker that tries a foreign one's imports; `converts_there`
-    says that skl2onnx is there too; `wrapper` is the user's own, if it is to be judged.
+    `model` is the file as it was identified, `data` its bytes, read once and hashed; `in_ci` says whether this is a
+    CI job; `python` is what the native model's workers run under; `wrapper` is the user's, if it is to be judged.
     """
 
     settings: Settings
     file: ModelFile
+    model: ModelInfo
     data: bytes
     pool: WorkerPool
-    builder: ResultBuilder
-    in_ci: bool
+    in_ci: bool = False
     python: Interpreter = field(default_factory=own)
-    onnx: bytes | None = None
-    looking: Worker | None = None
-    converts_there: bool = False
     wrapper: Wrapper | None = None
 
     @property
@@ -55,10 +51,10 @@ class Context:
         return self.file.loadable.format
 
     def start(self, job: str, *, options: dict[str, Any] | None = None) -> Worker:
-        """Start a worker for a job, and note which layers of isolation are around it."""
+        """Start a worker for a job."""
         role = self._role(job)
         foreign = role == NATIVE
-        worker = self.pool.start(
+        return self.pool.start(
             job,
             role=role,
             python=self.python if foreign else None,
@@ -66,8 +62,6 @@ class Context:
             packages=self._packages(job) if job in _OWN_CODE else None,
             readable=self.wrapper.readable if self.wrapper and job == "wrapper" else (),
         )
-        self.note_isolation(worker)
-        return worker
 
     def zygote_of(self, job: str) -> Zygote:
         """Where a job's workers come from."""
@@ -83,13 +77,6 @@ class Context:
     def _packages(self, job: str) -> dict[str, str]:
         wrapped = self.wrapper.packages if self.wrapper and job == "wrapper" else {}
         return {**wrapped, **own_packages(self.settings.allow)}
-
-    def note_isolation(self, worker: Worker) -> None:
-        """Keep the weakest state of each layer over all workers."""
-        for layer in worker.isolation:
-            known = self.builder.isolation.get(layer.name)
-            if known is None or (known.state == "applied" and layer.state != "applied"):
-                self.builder.isolation[layer.name] = layer
 
     def load_options(self) -> dict[str, Any]:
         """How the native model's workers open the file."""

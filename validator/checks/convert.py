@@ -1,4 +1,4 @@
-"""Third stage: from the native model to ONNX, exactly where it is made of trees, and the proof of it."""
+"""From the native model to ONNX, exactly where it is made of trees, and the proof of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from validator.checks.check import CheckOutcome, failed, passed, result, seen, warned
+from validator.checks.check import CheckOutcome, failed, needed, passed, result, seen, warned
 from validator.checks.context import Context
-from validator.checks.load.model import Columns, Native, onnx_runtime
+from validator.checks.load.model import Columns, Native, load_onnx, onnx_runtime
 from validator.checks.load.safety import scan
 from validator.checks.preload import FALLING_BACK, TOOLS
 from validator.errors import ConversionError, PreflightError, WorkerError
 from validator.model.file import identify, read_verified
-from validator.results import Conversion, Hazard
+from validator.results import CheckResult, Conversion, Hazard
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.handle import REPLY_BYTES
@@ -39,14 +39,29 @@ class Export:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnnxFile:
+    """The ONNX file, how it came to be, and the checks `convert.onnx` and `convert.hazards`."""
+
+    data: bytes
+    export: Export
+    conversion: Conversion
+    checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Converted:
-    """The ONNX file, and ONNX Runtime with it."""
+    """ONNX Runtime with the ONNX file, and the check `load.model` on it."""
 
     onnx: bytes
     export: Export
+    conversion: Conversion
     runtime: WorkerRuntime
-    method: str
-    input_dtype: str
+    check: CheckResult
+
+    @property
+    def is_provable(self) -> bool:
+        """Whether the model's trees are known, and the ONNX file's should be the same."""
+        return self.export.has_trees and self.conversion.method != "skl2onnx"
 
 
 def export_trees(native: Native, model_bytes: int) -> Export:
@@ -63,27 +78,34 @@ def _most_bytes(model_bytes: int) -> int:
     return REPLY_BYTES + 20 * model_bytes
 
 
-def convert(context: Context, native: Native, columns: Columns) -> Converted:
-    """Checks `convert.onnx`, `convert.hazards`, and `load.model` on ONNX. Blocks when there is no ONNX file.
+def convert(context: Context, native: Native, columns: Columns) -> OnnxFile:
+    """The model as an ONNX file. Raises CheckFailedError (`convert.onnx`) where there is none.
 
-    With the setting `onnx` that file is judged as it is, and nothing is converted.
+    With the setting `onnx` that file is taken as it is, and nothing is converted.
     """
-    builder = context.builder
-    with builder.stage("convert"), builder.guarding("convert.onnx"):
-        export = export_trees(native, len(context.data))
-        export = _named(export, columns)
-        onnx = _given(context) if context.settings.onnx else _made(context, export, columns)
-    context.onnx = onnx
-    builder.add(result("convert.onnx", "", _judge_method(builder.conversion, len(context.data))))
-    builder.add(result("convert.hazards", "", _judge_hazards(builder.conversion.hazards)))
-    with builder.stage("load ONNX"), builder.guarding("load.model", "onnx"):
-        runtime = onnx_runtime(context, onnx)
-    input_dtype = str(runtime.facts["input_dtype"])
-    builder.conversion = builder.conversion.model_copy(update={"input_dtype": input_dtype})
-    builder.add(result("load.model", "onnx", passed(f"loads in ONNX Runtime, {input_dtype} input")))
-    return Converted(
-        onnx=onnx, export=export, runtime=runtime, method=builder.conversion.method, input_dtype=input_dtype
+    context = replace(context, model=native.model)
+    with needed("convert.onnx"):
+        export = _named(export_trees(native, len(context.data)), columns)
+        if context.settings.onnx:
+            data, conversion = _given(context, context.settings.onnx)
+        else:
+            data, conversion = _made(context, native, export, columns)
+    return OnnxFile(
+        data=data,
+        export=export,
+        conversion=conversion,
+        checks=(
+            result("convert.onnx", "", _judge_method(conversion, len(context.data))),
+            result("convert.hazards", "", _judge_hazards(conversion.hazards)),
+        ),
     )
+
+
+def open_onnx(context: Context, file: OnnxFile) -> Converted:
+    """Load the file in ONNX Runtime. Raises CheckFailedError (`load.model`) when that refuses it."""
+    runtime, check = load_onnx(context, file.data)
+    conversion = file.conversion.model_copy(update={"input_dtype": runtime.facts.input_dtype})
+    return Converted(onnx=file.data, export=file.export, conversion=conversion, runtime=runtime, check=check)
 
 
 def _named(export: Export, columns: Columns) -> Export:
@@ -95,50 +117,43 @@ def _named(export: Export, columns: Columns) -> Export:
     return replace(export, header={**export.header, "feature_names": names, "category_columns": categorical})
 
 
-def _given(context: Context) -> bytes:
+def _given(context: Context, path: str) -> tuple[bytes, Conversion]:
     """The ONNX file that the user brings along, after the same look at it as at any file."""
-    path = str(context.settings.onnx)
     file = identify(path)
     if file.format != "onnx":
         raise ConversionError(f"{path} is {file.format}, not ONNX", hint="check --onnx")
     data = read_verified(file)
     scan(context, data, "onnx")
-    context.builder.conversion = Conversion(
-        method="none",
-        onnx_sha256=file.sha256,
-        onnx_bytes=len(data),
-        reason=f"{path} was given, and judged as it is",
-    )
-    return data
+    reason = f"{path} was given, and judged as it is"
+    return data, Conversion(method="none", onnx_sha256=file.sha256, onnx_bytes=len(data), reason=reason)
 
 
-def _made(context: Context, export: Export, columns: Columns) -> bytes:
+def _made(context: Context, native: Native, export: Export, columns: Columns) -> tuple[bytes, Conversion]:
     if not export.has_trees:
-        _refuse_booster(context, export)
+        _refuse_booster(context.model.framework, export)
         context.pool.zygote(TOOLS).preload(FALLING_BACK)
     worker = context.start("convert")
     reply, told = _from_trees(context, worker, export) if export.has_trees else (None, None)
     if reply is None or told is None or not told.converted:
-        reply, told = _from_estimator(context, worker, columns)
+        reply, told = _from_estimator(context, worker, columns, there=native.converts_there)
     if not told.converted or len(reply.arrays) != 1:
         raise WorkerError("the convert worker sent no ONNX file", hint="do not ship this model")
     onnx = bytes(reply.arrays[0])
     worker.close()
     if told.method == "skl2onnx":
         scan(context, onnx, "onnx")  # a process that had loaded the model made it
-    context.builder.conversion = Conversion(
+    return onnx, Conversion(
         method=told.method,
         seconds=reply.seconds,
         onnx_sha256=sha256(onnx).hexdigest(),
         onnx_bytes=len(onnx),
         hazards=told.hazards,
     )
-    return onnx
 
 
-def _refuse_booster(context: Context, export: Export) -> None:
+def _refuse_booster(framework: str, export: Export) -> None:
     """Of boosters skl2onnx knows no more than our own exporters: what those said is the reason."""
-    if context.builder.model.framework in _BOOSTERS and export.header.get("reason"):
+    if framework in _BOOSTERS and export.header.get("reason"):
         raise ConversionError(
             str(export.header["reason"])[:1000],
             hint=str(export.header.get("hint") or "train a model of another kind")[:1000],
@@ -153,13 +168,13 @@ def _from_trees(context: Context, worker: Worker, export: Export) -> tuple[Worke
 
 
 def _from_estimator(
-    context: Context, worker: Worker, columns: Columns
+    context: Context, worker: Worker, columns: Columns, *, there: bool
 ) -> tuple[WorkerAnswer, replies.Conversion]:
     """From the model itself: where it was trained, if skl2onnx is there too, else here.
 
     Raises what the converter raises, and of two the one that knows the model's libraries.
     """
-    if not context.converts_there:
+    if not there:
         return _ask(context, worker, columns, context.settings.input_dtype)
     try:
         return _converted_there(context, columns)
@@ -210,7 +225,7 @@ def _common(context: Context) -> dict[str, Any]:
 
 def _metadata(context: Context) -> dict[str, str]:
     """What the ONNX file says of itself: nothing that differs between two runs of the same commit."""
-    model = context.builder.model
+    model = context.model
     return {"model_sha256": model.sha256, "model_name": model.name, "task": model.task}
 
 

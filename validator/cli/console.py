@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from validator.errors import PreflightError
 
 if TYPE_CHECKING:
-    from validator.checks.result_builder import Progress
+    from validator.gate.result_builder import Progress
 
 
 @contextmanager

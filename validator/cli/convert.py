@@ -9,18 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from validator.checks.check import CheckFailedError, Subject
 from validator.checks.context import Context
-from validator.checks.convert import Converted, convert
-from validator.checks.load.model import Columns, Data, Native, fit_sample, load_native, open_sample
+from validator.checks.convert import Converted, OnnxFile, convert, open_onnx
+from validator.checks.load.model import (
+    Columns,
+    Data,
+    Native,
+    fit_sample,
+    infer_contract,
+    load_native,
+    open_sample,
+)
 from validator.checks.load.safety import inspect
-from validator.checks.parity.proof import prove
-from validator.checks.parity.stage import judge_parity
+from validator.checks.load.versions import compare_versions
+from validator.checks.parity.proof import Judge, measure_only, prove
+from validator.checks.parity.stage import on_made_rows, on_sample, set_beside
 from validator.checks.preload import JUDGING, TOOLS
-from validator.checks.result_builder import Blocked, Progress
 from validator.cli.console import progress as show_progress
 from validator.errors import ConversionError, Exit, UsageError
-from validator.gate.session import open_session
-from validator.model.safety import SafetyReport
+from validator.gate.result_builder import NOT_COMPARED, Progress, Stages
+from validator.gate.session import open_context
+from validator.model.file import identify
 from validator.report.escape import log_line
 from validator.results import CheckResult, Conversion, Parity
 from validator.sandbox.worker_pool import interruptible
@@ -81,64 +91,94 @@ def convert_file(
     """Convert, prove or measure, and write. Raises ConversionError, ModelError, UsageError or SampleError."""
     if output.is_dir():
         raise UsageError(f"{output} is a folder", hint="give --output the ONNX file's name")
-    with open_session(settings, settings.model[0], environ, progress) as context:
-        report = inspect(context)
-        native, data = _loaded(context, report)
+    path, stage = settings.model[0], Stages(progress=progress)
+    with open_context(settings, path, identify(path), environ, stage) as context:
+        native, data = _loaded(context, stage)
         columns = data.columns if data else _own_columns(native)
-        converted = _converted(context, native, columns, guessed=data is None)
-        judge = prove(context, native, converted, [name for name, _ in columns])
-        proved = judge.proof is not None and judge.proof.proved
-        if proved and judge.proof is not None:
-            context.builder.parity = Parity(
-                level="proved", bound=judge.proof.bound, splits=judge.proof.splits
-            )
+        file, converted = _converted(context, native, columns, stage, guessed=data is None)
+        judge = _proved(context, native, converted, columns, stage)
+        checks, parity = [*file.checks, judge.check], _proof_alone(judge)
         if data is not None:
-            judge_parity(context, native, converted, judge, data)
-        outcome = _outcome(context, output)
+            compared, parity = _compared(context, native, converted, judge, data, stage)
+            checks += compared
+    outcome = ConvertedFile(
+        output=str(output),
+        conversion=converted.conversion,
+        parity=parity,
+        problems=tuple(check for check in checks if check.status in ("fail", "error")),
+    )
     if outcome.ok:
         _write(output, converted.onnx)
     return outcome
 
 
-def _loaded(context: Context, report: SafetyReport) -> tuple[Native, Data | None]:
+def _loaded(context: Context, stage: Stages) -> tuple[Native, Data | None]:
     """The native model, and the sample where there is one: without, no native runtime is needed."""
-    if not context.settings.data:
+    with stage("scan"):
+        inspected = inspect(context)
+    given = bool(context.settings.data)
+    if not given:
         context.pool.zygote(TOOLS).preload(JUDGING)
-        return load_native(context, report, asked=False), None
-    native = load_native(context, report)
-    return native, fit_sample(context, open_sample(context), native.facts)
+    with stage("load native"):
+        native = load_native(context, compare_versions(context, inspected), asked=given)
+    if not given:
+        return native, None
+    with stage("sample"):
+        sample = open_sample(context)
+    return native, fit_sample(context.settings, sample, native.facts)
 
 
-def _converted(context: Context, native: Native, columns: Columns, *, guessed: bool) -> Converted:
+def _converted(
+    context: Context, native: Native, columns: Columns, stage: Stages, *, guessed: bool
+) -> tuple[OnnxFile, Converted]:
     """Raises ConversionError, with a hint of its own, where the columns' types were only guessed."""
     try:
-        return convert(context, native, columns)
-    except Blocked:
+        with stage("convert"):
+            file = convert(context, native, columns)
+        with stage("load ONNX"):
+            return file, open_onnx(context, file)
+    except CheckFailedError as error:
         if not guessed:
             raise
-        failed = context.builder.checks[-1]
-        raise ConversionError(f"{failed.title}: {failed.message}", hint=_GUESSED) from None
+        raise ConversionError(error.message, hint=_GUESSED) from error
+
+
+def _proved(context: Context, native: Native, converted: Converted, columns: Columns, stage: Stages) -> Judge:
+    if not converted.is_provable:
+        return measure_only(context)
+    with stage("prove"):
+        return prove(context, native, converted, [name for name, _ in columns])
+
+
+def _proof_alone(judge: Judge) -> Parity:
+    """What is known without rows."""
+    if judge.proof is not None and judge.proof.proved:
+        return Parity(level="proved", bound=judge.proof.bound, splits=judge.proof.splits)
+    return NOT_COMPARED
+
+
+def _compared(
+    context: Context, native: Native, converted: Converted, judge: Judge, data: Data, stage: Stages
+) -> tuple[list[CheckResult], Parity]:
+    """On the sample's rows, and on rows made of them."""
+    settings = context.settings
+    sides = set_beside(context, native, converted, judge, data)
+    with stage("sample parity"):
+        sample = on_sample(context, sides, data)
+    contract = infer_contract(settings, native.facts, data, task=native.model.task, n_outputs=sides.n_outputs)
+    with stage("boundary parity"):
+        made = on_made_rows(context, sides, Subject(contract=contract, rows=data.rows), sample)
+    return [sample.check, *made.checks], made.parity
 
 
 def _own_columns(native: Native) -> Columns:
     """Columns as far as the model knows them. Raises ConversionError when it does not know enough."""
-    names, count = native.facts.get("feature_names"), native.facts.get("n_features")
-    if names:
-        return [(str(name), "float64") for name in names]
-    if count:
-        return [(f"f{i}", "float64") for i in range(int(count))]
+    facts = native.facts
+    if facts.feature_names:
+        return [(name, "float64") for name in facts.feature_names]
+    if facts.n_features:
+        return [(f"f{i}", "float64") for i in range(facts.n_features)]
     raise ConversionError("the model does not know its features", hint="give --data with a few rows")
-
-
-def _outcome(context: Context, output: Path) -> ConvertedFile:
-    builder = context.builder
-    kinds = ("convert", "parity")
-    problems = [
-        check for check in builder.checks if check.category in kinds and check.status in ("fail", "error")
-    ]
-    return ConvertedFile(
-        output=str(output), conversion=builder.conversion, parity=builder.parity, problems=tuple(problems)
-    )
 
 
 def _write(output: Path, onnx: bytes) -> None:

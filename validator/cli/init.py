@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from validator.checks.load.model import fit_sample, load_native, open_sample
+from validator.checks.load.model import fit_sample, infer_contract, load_native, open_sample
 from validator.checks.load.safety import inspect
-from validator.checks.result_builder import Progress
+from validator.checks.load.versions import compare_versions
 from validator.cli.console import progress as show_progress
 from validator.cli.targets import settings_name
 from validator.errors import Exit, UsageError
 from validator.gate.conclusion import write_file
-from validator.gate.session import open_session
+from validator.gate.result_builder import Progress, Stages
+from validator.gate.session import open_context
+from validator.model.file import identify
 from validator.results import Contract, FeatureSpec, Scalar
 from validator.sandbox.worker_pool import interruptible
 from validator.settings.sources import resolve
@@ -40,14 +42,19 @@ def write_initial(
         raise UsageError(
             f"{path} exists already", hint="give --force to replace it, or --output for another name"
         )
-    with open_session(settings, settings.model[0], environ, progress) as context:
-        report = inspect(context)
-        sample = open_sample(context)
-        native = load_native(context, report)
-        data = fit_sample(context, sample, native.facts)
-        for _ in data.batches(settings.sample_rows, settings.target):
+    model, stage = settings.model[0], Stages(progress=progress)
+    with open_context(settings, model, identify(model), environ, stage) as context:
+        with stage("scan"):
+            inspected = inspect(context)
+        with stage("sample"):
+            sample = open_sample(context)
+        with stage("load native"):
+            native = load_native(context, compare_versions(context, inspected))
+        data = fit_sample(settings, sample, native.facts)
+        contract = infer_contract(settings, native.facts, data, task=native.model.task)
+        for _ in data.batches(settings):
             pass  # reading them is what shows their ranges
-        contract = data.subject.contract.model_copy(update={"features": data.observer.features})
+        contract = contract.model_copy(update={"features": data.observer.features})
     text = render(
         model=_beside(settings.model[0], path),
         data=_beside(str(settings.data), path),

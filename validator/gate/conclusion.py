@@ -15,8 +15,8 @@ from validator.artifact.version import Moment, choose_moment, head_commit, make_
 from validator.artifact.write import write_artifact
 from validator.checklist import Verdict, decide
 from validator.checks.check import CheckOutcome, failed, passed, result, seen
-from validator.checks.result_builder import ResultBuilder
 from validator.errors import PreflightError, UsageError
+from validator.gate.result_builder import ResultBuilder
 from validator.model.file import identify
 from validator.results import Environment, GateResult, RunIndex
 from validator.settings.table import Settings
@@ -96,12 +96,12 @@ def _assembled(
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",
             cpus=os.cpu_count() or 1,
-            packages=builder.packages,
-            isolation=tuple(builder.isolation.values()),
+            packages=dict(builder.packages),
+            isolation=builder.isolation,
             git_commit=commit,
             trust_reason=settings.trust_pickle or "",
         ),
-        timings=builder.timings,
+        timings=builder.stage.seconds,
     )
 
 

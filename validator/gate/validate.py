@@ -1,22 +1,46 @@
-"""The use case: may this model be merged and deployed? Inspect, load, convert, check, decide, write."""
+"""May this model be merged and deployed? The order of the checks, and what becomes of what they find.
+
+The packages below `validator.checks` return what they found or raise; only here is it written into the result.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from validator.artifact.write import artifact_files
 from validator.baseline.base import Base, NoBase
 from validator.baseline.find import find_base
+from validator.checks.change.base_version import (
+    BaseVersion,
+    NoVersion,
+    nothing_found,
+    open_base,
+    same_file,
+)
+from validator.checks.change.baseline_runner import BaselineRunner
+from validator.checks.change.cost import TimedVersions, as_shipped, begin_timing, with_costs
+from validator.checks.check import Subject, needed
 from validator.checks.context import Context
-from validator.checks.result_builder import Blocked, Progress
+from validator.checks.convert import Converted, convert, open_onnx
+from validator.checks.load.model import Data, Native, fit_sample, infer_contract, load_native, open_sample
+from validator.checks.load.safety import Inspected, inspect, judge_file
+from validator.checks.load.versions import compare_versions
+from validator.checks.parity.proof import Judge, measure_only, prove
+from validator.checks.parity.stage import on_made_rows, on_sample, set_beside
+from validator.checks.quality.measuring import Measuring, judge_quality
+from validator.checks.sample_pass import read_through
 from validator.checks.wrapper.find import wrapper_of
+from validator.checks.wrapper.load import Wrapped, load_wrapper
 from validator.errors import WorkerError
 from validator.gate import conclusion
-from validator.gate.session import begin, workers
-from validator.model.safety import SafetyReport
-from validator.results import GateResult, RuntimeName
+from validator.gate import onnx_alone as alone
+from validator.gate.result_builder import Progress, ResultBuilder, Stages
+from validator.gate.session import open_context
+from validator.gate.trial import Trial, deployment_runtime
+from validator.model.file import identify
+from validator.results import Contract, GateResult, RuntimeName, Task
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.worker_pool import WorkerPool
 from validator.settings.table import Settings
@@ -35,80 +59,277 @@ class RunContext:
     pool: WorkerPool | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shipped:
+    """What of a model ships: the runtimes with it, and the artifact's files by name. Empty where it cannot ship."""
+
+    runtimes: Mapping[RuntimeName, WorkerRuntime] = field(default_factory=dict)
+    artifact: Mapping[str, bytes] = field(default_factory=dict)
+
+
 def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
     """Judge one model and write everything to `settings.out`.
 
     Raises UsageError, SettingsError or SampleError when it cannot judge; whatever is wrong with the model itself is
     a failed check in the result.
     """
-    file, builder = begin(settings, model, world.progress)
-    base = find_base(settings.baseline, model, world.environ)
+    file = identify(model)
+    found = find_base(settings.baseline, model, world.environ)
     conclusion.prepare_folder(settings.out)
     wrapper = wrapper_of(settings, file)
-    if wrapper is not None:
-        builder.runtimes = (*builder.runtimes, "wrapper")
-    with workers(settings, file, builder, world.environ, world.pool) as context:
-        context.wrapper = wrapper
+    stage = Stages(progress=world.progress)
+    opened = open_context(settings, model, file, world.environ, stage, wrapper=wrapper, shared=world.pool)
+    with opened as context:
+        run = ResultBuilder(model=context.model, stage=stage)
         try:
-            _run_stages(context, base)
-        except Blocked:
-            pass
+            with run.recording():
+                Gate(context=context, run=run, found=found).judge()
         except WorkerError as error:
-            builder.add_trouble(error)
-    with builder.stage("write"):
-        found = conclusion.conclude(builder, settings, world.environ, world.now())
-        return conclusion.write(settings.out, found, context.onnx)
+            run.add_trouble(error)
+        run.isolation = context.pool.isolation
+    with stage("write"):
+        result = conclusion.conclude(run, settings, world.environ, world.now())
+        return conclusion.write(settings.out, result, run.onnx)
 
 
-def _run_stages(context: Context, found: Base | NoBase) -> None:
-    from validator.checks.change.base_version import open_base
-    from validator.checks.change.cost import as_shipped
-    from validator.checks.convert import convert
-    from validator.checks.load.model import fit_sample, load_native, open_sample
-    from validator.checks.load.safety import inspect
-    from validator.checks.parity.proof import prove
-    from validator.checks.parity.stage import judge_parity
-    from validator.checks.wrapper.load import wrap
-    from validator.gate.trial import deploy, run_suites
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What is asked and gathered while the sample is read: the base version's answers, and quality."""
 
-    report = inspect(context)
-    if context.format == "onnx":
-        _judge_alone(context, report, found)
-        return
-    sample = open_sample(context)
-    native = load_native(context, report)
-    data = fit_sample(context, sample, native.facts)
-    native.runtime.first_call(data.subject.rows)
-    base = open_base(context, found, data, native)
-    runtimes: dict[RuntimeName, WorkerRuntime] = {"native": native.runtime}
-    artifact: dict[str, bytes] = {}
-    with suppress(Blocked):
-        converted = convert(context, native, data.columns)
-        converted.runtime.first_call(data.subject.rows)
-        judge = prove(context, native, converted, data.features)
-        judge_parity(context, native, converted, judge, data, base)
-        runtimes, artifact = deploy(
-            context, {"native": native.runtime, "onnx": converted.runtime}, converted.onnx
+    base: BaseVersion | NoVersion
+    runner: BaselineRunner | None
+    measuring: Measuring
+
+    @classmethod
+    def begin(
+        cls, context: Context, task: Task, contract: Contract, base: BaseVersion | NoVersion
+    ) -> Observed:
+        base = base.beside(contract)
+        runner = BaselineRunner.of(base, contract) if isinstance(base, BaseVersion) else None
+        return cls(base=base, runner=runner, measuring=Measuring.begin(context, task, contract, base))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """The checks in their order. One that fails and that all later ones need raises CheckFailedError.
+
+    `found` is the base version to compare with, if there is one.
+    """
+
+    context: Context
+    run: ResultBuilder
+    found: Base | NoBase
+
+    def judge(self) -> None:
+        context, run = self.context, self.run
+        if context.wrapper is not None:
+            run.runtimes = (*run.runtimes, "wrapper")
+        run.add(judge_file(context.file))
+        with run.stage("scan"):
+            inspected = inspect(context)
+        run.add(inspected.check)
+        if context.format == "onnx":
+            self._judge_alone(inspected)
+        else:
+            self._judge_native(inspected)
+
+    def _judge_native(self, inspected: Inspected) -> None:
+        """A library's model: loaded, converted, compared with its ONNX file; then all that loads is tried."""
+        context, run = self.context, self.run
+        with run.stage("sample"):
+            sample = open_sample(context)
+        with run.stage("load native"):
+            versions = compare_versions(context, inspected)
+            run.packages = versions.packages
+            run.add(versions.importable())
+            native = load_native(context, versions)
+        run.add(native.check)
+        run.model = native.model
+        data = fit_sample(context.settings, sample, native.facts)
+        run.add(data.check)
+        subject = self._subject(native, data)
+        native.runtime.first_call(data.rows)
+        base = self._open_base(data, native, subject.contract)
+        shipped = Shipped()
+        with run.recording():
+            converted = self._convert(native, data)
+            judge = self._prove(native, converted, data)
+            subject = self._compare(native, converted, judge, data, subject, base)
+            shipped = self._deploy(converted.runtime, converted.onnx, data)
+        # Without an ONNX file the native model is tried all the same: its own faults are worth knowing.
+        self._try({"native": native.runtime, **shipped.runtimes}, shipped, subject, data, base)
+
+    def _judge_alone(self, inspected: Inspected) -> None:
+        """An ONNX file without the model that it was made from: judged for itself, and compared with nothing."""
+        context, run = self.context, self.run
+        alone.refuse_second_file(context.settings)
+        run.runtimes = tuple(name for name in run.runtimes if name != "native")
+        with run.stage("sample"):
+            sample = open_sample(context)
+        with run.stage("load ONNX"):
+            model = alone.load(context)
+        run.add(model.check, alone.judge_versions(inspected.report))
+        run.model = model.model
+        data = fit_sample(context.settings, sample, model.facts)
+        run.add(data.check)
+        subject = self._subject(model, data)
+        run.onnx, run.conversion = context.data, alone.conversion_of(context, model)
+        run.add(*alone.judge_conversion(run.conversion))
+        model.runtime.first_call(data.rows)
+        base = self._open_base(data, model, subject.contract)
+        run.parity = alone.PARITY
+        run.add(*alone.judge_parity())
+        subject = self._read_alone(model, data, base)
+        shipped = self._deploy(model.runtime, context.data, data)
+        self._try({**shipped.runtimes}, shipped, subject, data, base)
+
+    def _subject(self, model: Native, data: Data, n_outputs: int | None = None) -> Subject:
+        """The model's contract as far as the sample has been read, with its first rows."""
+        contract = infer_contract(
+            self.context.settings, model.facts, data, task=self.run.model.task, n_outputs=n_outputs
         )
-        runtimes["deployment"].first_call(data.subject.rows)
-    runtimes |= wrap(context, data.subject.rows)
-    # Without an ONNX file the native model is judged all the same: its own faults are worth knowing.
-    run_suites(context, runtimes, data.subject, artifact, as_shipped(context, base, data, runtimes))
+        self.run.contract = contract
+        return Subject(contract=contract, rows=data.rows)
 
+    def _open_base(self, data: Data, native: Native, contract: Contract) -> BaseVersion | NoVersion:
+        """The version that the model would replace, loaded as carefully; or why there is none."""
+        found = self.found
+        base: BaseVersion | NoVersion
+        if isinstance(found, NoBase):
+            base = nothing_found(found)
+        elif found.sha256 == self.context.model.sha256:
+            base = same_file(found)
+        else:
+            with self.run.stage("base version"):
+                base = open_base(self.context, found, data, native, contract)
+        self.run.change = base.change
+        return base
 
-def _judge_alone(context: Context, report: SafetyReport, found: Base | NoBase) -> None:
-    """An ONNX file without a native model."""
-    from validator.checks.change.base_version import open_base
-    from validator.checks.change.cost import as_shipped
-    from validator.checks.wrapper.load import wrap
-    from validator.gate.onnx_alone import load_alone, read_alone
-    from validator.gate.trial import deploy, run_suites
+    def _convert(self, native: Native, data: Data) -> Converted:
+        run = self.run
+        with run.stage("convert"):
+            file = convert(self.context, native, data.columns)
+        run.onnx, run.conversion = file.data, file.conversion
+        run.add(*file.checks)
+        with run.stage("load ONNX"):
+            converted = open_onnx(self.context, file)
+        run.conversion = converted.conversion
+        run.add(converted.check)
+        converted.runtime.first_call(data.rows)
+        return converted
 
-    native, data = load_alone(context, report)
-    native.runtime.first_call(data.subject.rows)
-    base = open_base(context, found, data, native)
-    read_alone(context, native, data, base)
-    runtimes, artifact = deploy(context, {"onnx": native.runtime}, context.data)
-    runtimes["deployment"].first_call(data.subject.rows)
-    runtimes |= wrap(context, data.subject.rows)
-    run_suites(context, runtimes, data.subject, artifact, as_shipped(context, base, data, runtimes))
+    def _prove(self, native: Native, converted: Converted, data: Data) -> Judge:
+        if converted.is_provable:
+            with self.run.stage("prove"):
+                judge = prove(self.context, native, converted, data.features)
+        else:
+            judge = measure_only(self.context)
+        self.run.add(judge.check)
+        return judge
+
+    def _compare(
+        self,
+        native: Native,
+        converted: Converted,
+        judge: Judge,
+        data: Data,
+        subject: Subject,
+        base: BaseVersion | NoVersion,
+    ) -> Subject:
+        """Parity, with quality and the base version beside it. Returns the subject with the whole sample's ranges."""
+        context, run = self.context, self.run
+        sides = set_beside(context, native, converted, judge, data)
+        observed = Observed.begin(context, run.model.task, subject.contract, base)
+        with run.stage("sample parity"):
+            sample = on_sample(context, sides, data, [observed.measuring], observed.runner)
+        run.add(sample.check)
+        subject = self._subject(native, data, sides.n_outputs)
+        with run.stage("boundary parity"):
+            made = on_made_rows(context, sides, subject, sample)
+        run.add(*made.checks)
+        run.parity = made.parity
+        self._judge_quality(observed)
+        return subject
+
+    def _read_alone(self, model: Native, data: Data, base: BaseVersion | NoVersion) -> Subject:
+        """The whole sample on ONNX Runtime alone, with quality and the base version beside it."""
+        context, run = self.context, self.run
+        with run.stage("sample"), needed("smoke.batch", "onnx"):
+            first = model.runtime.predict(data.rows.take(slice(0, 1)))
+            run.model = alone.learn_task(context.settings, model.model, first)
+            contract = self._subject(model, data).contract
+            observed = Observed.begin(context, run.model.task, contract, base)
+            asked = alone.Alone(runtime=model.runtime)
+            batches = data.batches(context.settings)
+            read_through(batches, asked, [observed.measuring], base=observed.runner)
+            subject = self._subject(model, data, first.n_predictions)
+        self._judge_quality(observed)
+        return subject
+
+    def _judge_quality(self, observed: Observed) -> None:
+        run = self.run
+        with run.stage("quality"):
+            if observed.runner is not None:
+                run.change = observed.runner.change
+            quality = judge_quality(self.context.settings, observed.measuring, observed.base, observed.runner)
+        run.quality = quality.metrics
+        run.add(*quality.checks)
+
+    def _deploy(self, runtime: WorkerRuntime, onnx: bytes, data: Data) -> Shipped:
+        """The shipped Deployment, loaded from the artifact as it would be written now."""
+        files = artifact_files(conclusion.provisional(self.run, self.context.settings), onnx, "")
+        with self.run.stage("load deployment"), needed("smoke.single", "deployment"):
+            deployment = deployment_runtime(self.context, files)
+        deployment.first_call(data.rows)
+        return Shipped(runtimes={"onnx": runtime, "deployment": deployment}, artifact=files)
+
+    def _wrap(self, runtimes: dict[RuntimeName, WorkerRuntime], subject: Subject) -> Wrapped | None:
+        """The user's own wrapper among the runtimes, where there is one and it loads."""
+        if self.context.wrapper is None:
+            return None
+        wrapped = Wrapped(
+            context=self.context,
+            wrapper=self.context.wrapper,
+            task=self.run.model.task,
+            classes=subject.contract.classes,
+        )
+        with self.run.recording(), self.run.stage("load wrapper"):
+            runtimes["wrapper"], check = load_wrapper(wrapped, subject.rows)
+            self.run.add(check)
+        return wrapped
+
+    def _try(
+        self,
+        runtimes: dict[RuntimeName, WorkerRuntime],
+        shipped: Shipped,
+        subject: Subject,
+        data: Data,
+        base: BaseVersion | NoVersion,
+    ) -> None:
+        """Everything that loads, put to the suites: smoke, errors, the wrapper's promises, latency."""
+        context, run = self.context, self.run
+        trial = Trial(
+            context=context,
+            runtimes=runtimes,
+            artifact=shipped.artifact,
+            wrapped=self._wrap(runtimes, subject),
+            subject=replace(subject, input_dtype=run.conversion.input_dtype or subject.input_dtype),
+        )
+        costed: TimedVersions | str
+        if isinstance(base, NoVersion):
+            costed = base.reason
+        else:
+            with run.stage("base version"):
+                costed = as_shipped(base, data, shipped.artifact.get("model.onnx"))
+        with run.stage("smoke"):
+            run.add(*trial.smoke())
+        with run.stage("errors"):
+            run.add(*trial.errors())
+        if "wrapper" in runtimes:
+            with run.stage("service"):
+                run.add(*trial.promises())
+        with run.stage("latency"):
+            checks, run.latency = trial.latency(begin_timing(context, costed))
+            run.add(*checks)
+            if not isinstance(costed, str) and run.change is not None:
+                run.change = with_costs(context, costed, run.change, run.latency)

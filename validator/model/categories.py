@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 Categories = Mapping[str, tuple[Scalar, ...]]
 
 
-def recorded_categories(facts: Mapping[str, Any], rows: Table) -> Categories:
+def recorded_categories(
+    values: Sequence[tuple[Scalar, ...]], declared: Sequence[int], rows: Table
+) -> Categories:
     """Feature name -> the values behind its codes, for the columns that the model takes as categories.
 
-    LightGBM does not name those columns: they are the sample's only columns that hold no numbers, where their count
-    fits, else those that the model declares. Empty where that leaves a doubt, and for models that record nothing.
+    `values` are what the model recorded, column by column, `declared` which columns it says those are. LightGBM does
+    not name those columns: they are the sample's only columns without numbers, where their count fits, else those
+    declared. Empty where that leaves a doubt, and for models that record nothing.
     """
-    values, declared = facts.get("categories") or (), facts.get("category_columns") or ()
     shown = [i for i, column in enumerate(rows.columns) if not column.is_numeric]
     columns = shown if len(shown) == len(values) else declared
     if len(columns) != len(values) or not all(i < len(rows.columns) for i in columns):
@@ -28,9 +30,9 @@ def recorded_categories(facts: Mapping[str, Any], rows: Table) -> Categories:
     return {rows.columns[i].name: known for i, known in zip(columns, values, strict=True)}
 
 
-def category_names(facts: Mapping[str, Any], features: Sequence[str]) -> frozenset[str]:
+def category_names(declared: Sequence[int], features: Sequence[str]) -> frozenset[str]:
     """The features that the model says are categories or text, whether it records their values or not."""
-    return frozenset(features[i] for i in facts.get("category_columns") or () if i < len(features))
+    return frozenset(features[i] for i in declared if i < len(features))
 
 
 def as_categories(table: Table, known: Categories) -> Table:

@@ -36,8 +36,24 @@ class Breakpoint(WorkerReply):
     values: Annotated[tuple[Scalar | tuple[Scalar, ...], ...], Field(max_length=2_000)]
 
 
+class RuntimeFacts(WorkerReply):
+    """What a worker says of the model that it loaded: of an ONNX file its columns, of a wrapper its methods.
+
+    `methods` are by what they are for, `absent` those that it has not.
+    """
+
+    n_features: _Count | None = None
+    columns: Annotated[tuple[tuple[_Name, _Name], ...], Field(max_length=1_000_000)] = ()
+    is_matrix: bool = True
+    input_dtype: _Name = ""
+    methods: Annotated[dict[_Name, _Name], Field(max_length=10)] = {}
+    absent: Annotated[tuple[_Name, ...], Field(max_length=20)] = ()
+    wrapper: _Name = ""
+    mlflow: bool = False
+
+
 class NativeFacts(WorkerReply):
-    """What the native model's worker and the exporting worker say. Everything else that they say is dropped."""
+    """What the exporting worker says of the native model. Everything else that it says is dropped."""
 
     library: _Name
     model_class: _Name
@@ -76,15 +92,6 @@ def safety_report(told: Any, worker: str) -> SafetyReport:
         raise WorkerError(
             f"the {worker} worker sent a malformed report: {error!r:.200}", hint=_HINT
         ) from error
-
-
-class WrapperFacts(WorkerReply):
-    """What the user's wrapper is. `methods` are by what they are for, `absent` those that it has not."""
-
-    wrapper: _Name = ""
-    methods: Annotated[dict[_Name, _Name], Field(max_length=10)] = {}
-    absent: Annotated[tuple[_Name, ...], Field(max_length=20)] = ()
-    mlflow: bool = False
 
 
 class SpoiltEnding(WorkerReply):

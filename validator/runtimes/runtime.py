@@ -84,7 +84,7 @@ class WorkerRuntime:
 
     name: RuntimeName
     worker: Worker
-    facts: dict[str, Any]
+    facts: replies.RuntimeFacts
     load_ms: float
     first_call_ms: float | None = None
     _given: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -96,13 +96,12 @@ class WorkerRuntime:
         if not isinstance(reply.result, dict):
             raise WorkerError(f"the {name} worker told nothing of its model", hint=_HINT)
         load_ms = _believed_ms(reply, sum(memoryview(part).nbytes for part in parts))
-        return cls(name=name, worker=worker, facts=reply.result, load_ms=load_ms)
+        facts = replies.read(replies.RuntimeFacts, reply.result, name)
+        return cls(name=name, worker=worker, facts=facts, load_ms=load_ms)
 
     @property
     def methods(self) -> Mapping[str, str]:
-        told = self.facts.get("methods")
-        found = told if isinstance(told, dict) else {}
-        return {role: str(found[role])[:200] for role in ROLES if role in found}
+        return {role: self.facts.methods[role] for role in ROLES if role in self.facts.methods}
 
     def predict(self, table: Table, method: str = "") -> Outputs:
         if not method:

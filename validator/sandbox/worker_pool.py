@@ -16,6 +16,7 @@ from typing import Any
 
 from validator.environments.interpreter import Interpreter, own
 from validator.errors import WorkerError
+from validator.results import Layer
 from validator.sandbox.handle import Raised, Worker, WorkerAnswer, WorkerLimits
 from validator.sandbox.lockdown.policy import LockdownPolicy
 from validator.sandbox.zygote import Zygote
@@ -104,6 +105,16 @@ class WorkerPool:
         self._workers.append(worker)
         worker.ready()
         return worker
+
+    @property
+    def isolation(self) -> tuple[Layer, ...]:
+        """The layers around the workers so far: of each its weakest state."""
+        weakest: dict[str, Layer] = {}
+        for layer in (layer for worker in self._workers for layer in worker.isolation):
+            known = weakest.get(layer.name)
+            if known is None or (known.state == "applied" and layer.state != "applied"):
+                weakest[layer.name] = layer
+        return tuple(weakest.values())
 
     @contextlib.contextmanager
     def lease(self, limits: WorkerLimits) -> Iterator[WorkerPool]:

@@ -35,8 +35,7 @@ def test_others_do_not(actions, status):
 
 
 def _refuse(framework: str, header: dict[str, Any]) -> None:
-    context: Any = SimpleNamespace(builder=SimpleNamespace(model=SimpleNamespace(framework=framework)))
-    _refuse_booster(context, SimpleNamespace(header=header))
+    _refuse_booster(framework, SimpleNamespace(header=header))
 
 
 def test_a_booster_that_is_not_expressed_is_refused_for_the_reason_that_was_found():

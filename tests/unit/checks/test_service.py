@@ -9,6 +9,7 @@ import pytest
 
 from validator.checks.check import Subject
 from validator.checks.wrapper import service
+from validator.runtimes.replies import RuntimeFacts
 from validator.sandbox.handle import WorkerAnswer
 
 SHA = "0123456789abcdef" * 4
@@ -37,7 +38,7 @@ class Telling:
     told: dict[str, Any]
     name: str = "wrapper"
     methods: dict[str, str] = field(default_factory=lambda: {"predict": "predict", "single": "predict_one"})
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: RuntimeFacts = field(default_factory=RuntimeFacts)
 
     @property
     def worker(self) -> Telling:
@@ -47,8 +48,8 @@ class Telling:
         return WorkerAnswer(result=self.told[op], arrays=[], seconds=0.0, wall_seconds=0.0)
 
 
-def judged(subject: Subject, facts: dict[str, Any] | None = None, **told: Any) -> dict[str, Any]:
-    runtime = Telling({**GOOD, **told}, facts=facts or {})
+def judged(subject: Subject, facts: RuntimeFacts | None = None, **told: Any) -> dict[str, Any]:
+    runtime = Telling({**GOOD, **told}, facts=facts or RuntimeFacts())
     return {check.id: check for check in service.run(runtime, subject, hashes=("f" * 64, SHA))}
 
 
@@ -123,10 +124,10 @@ def test_what_is_no_probability_may_be_a_regressions_answer(subject):
 
 
 def test_an_mlflow_flavour_has_no_place_to_time_calls_or_check_answers(subject):
-    found = judged(subject, facts={"mlflow": True}, track={"tracked": False})["latency.tracking"]
+    found = judged(subject, facts=RuntimeFacts(mlflow=True), track={"tracked": False})["latency.tracking"]
     assert (found.status, found.required) == ("skip", False)
     told = {"models": ["X"], "trials": [silent()]}
-    found = judged(subject, facts={"mlflow": True}, sabotage=told)["errors.wrong_answer"]
+    found = judged(subject, facts=RuntimeFacts(mlflow=True), sabotage=told)["errors.wrong_answer"]
     assert (found.status, "PythonModel" in found.hint) == ("warn", True)
 
 

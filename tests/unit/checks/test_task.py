@@ -11,8 +11,8 @@ from validator.checks.load.model import agreed_task
 from validator.errors import SettingsError
 
 
-def _context(task: str, contract: str | None = None) -> Any:
-    return SimpleNamespace(settings=SimpleNamespace(task=task, contract=SimpleNamespace(task=contract)))
+def _settings(task: str, contract: str | None = None) -> Any:
+    return SimpleNamespace(task=task, contract=SimpleNamespace(task=contract))
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,16 @@ def _context(task: str, contract: str | None = None) -> Any:
     ],
 )
 def test_a_task_is_told_where_the_model_leaves_it_open(told: str, own: Any, agreed: str) -> None:
-    assert agreed_task(_context(told), own, "Model") == agreed
+    assert agreed_task(_settings(told), own, "Model") == agreed
 
 
 @pytest.mark.parametrize(("told", "contract"), [("regression", None), ("auto", "ranking")])
 def test_a_classifier_is_not_told_to_be_something_else(told: str, contract: str | None) -> None:
     with pytest.raises(SettingsError, match="the LGBMClassifier is a classifier"):
-        agreed_task(_context(told, contract), "binary", "LGBMClassifier")
+        agreed_task(_settings(told, contract), "binary", "LGBMClassifier")
 
 
 @pytest.mark.parametrize("own", ["regression", "ranking", "outlier"])
 def test_what_gives_no_labels_is_not_told_to_be_a_classifier(own: Any) -> None:
     with pytest.raises(SettingsError, match=f"gives no class labels or probabilities \\({own}\\)"):
-        agreed_task(_context("binary"), own, "LGBMRegressor")
+        agreed_task(_settings("binary"), own, "LGBMRegressor")

@@ -8,8 +8,8 @@ import pytest
 
 from validator.catalog import ALL, expected
 from validator.checks.check import passed, result
-from validator.checks.result_builder import ResultBuilder
 from validator.gate.conclusion import conclude, forget_earlier, write
+from validator.gate.result_builder import ResultBuilder, Stages
 from validator.model.file import identify
 from validator.results import Contract, FeatureSpec, ModelInfo
 from validator.settings.table import Settings
@@ -31,7 +31,7 @@ def builder(model):
         model=ModelInfo(
             path=str(model), name="model", format="pickle", sha256=identify(model).sha256, size_bytes=105
         ),
-        progress=lambda stage: None,
+        stage=Stages(progress=lambda stage: None),
         contract=Contract(
             features=(FeatureSpec(name="age", dtype="float64"),), task="binary", classes=(0, 1)
         ),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from validator.errors import WorkerError
+from validator.runtimes.replies import RuntimeFacts
 from validator.runtimes.runtime import WorkerRuntime
 
 
@@ -33,7 +34,7 @@ class FakeWorker:
 
 
 def runtime(reply: FakeReply) -> WorkerRuntime:
-    return WorkerRuntime(name="native", worker=FakeWorker(reply), facts={}, load_ms=0.0)
+    return WorkerRuntime(name="native", worker=FakeWorker(reply), facts=RuntimeFacts(), load_ms=0.0)
 
 
 @pytest.mark.parametrize(

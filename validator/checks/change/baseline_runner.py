@@ -28,10 +28,7 @@ class BaselineRunner:
 
     @classmethod
     def of(cls, version: BaseVersion, candidate: Contract) -> BaselineRunner:
-        """Ready to be asked. An ONNX file does not say what it is for: it is taken for what the candidate is for."""
-        if version.contract.task == "unknown":
-            known = {"task": candidate.task, "classes": candidate.classes}
-            version.contract = version.contract.model_copy(update=known)
+        """Ready to be asked."""
         found = cls(version=version, contract_changes=contract_changes(candidate, version.contract)[:1_000])
         try:
             found.behaviour = Behaviour(measure=Measure.of(candidate, version.contract))
@@ -70,10 +67,11 @@ class BaselineRunner:
     def _end(self, error: PreflightError) -> None:
         self.problem = f"the base version failed on the sample: {error.message}"[:2_000]
 
-    def tell(self, change: Change) -> Change:
-        """The change with what was seen of behaviour."""
+    @property
+    def change(self) -> Change:
+        """The change, with what was seen of behaviour."""
         seen = self.behaviour
-        change = change.model_copy(update={"contract_changes": self.contract_changes})
+        change = self.version.change.model_copy(update={"contract_changes": self.contract_changes})
         if self.problem or seen is None:
             return change.model_copy(update={"status": "unavailable", "reason": self.problem})
         return change.model_copy(

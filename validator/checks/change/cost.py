@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
 from validator.checks import latency
-from validator.checks.change.base_version import BaseVersion, NoVersion
+from validator.checks.change.base_version import BaseVersion
 from validator.checks.context import Context
-from validator.checks.convert import convert
+from validator.checks.convert import convert, open_onnx
 from validator.checks.load.model import Data, native_runtime, onnx_runtime
-from validator.checks.result_builder import Blocked
 from validator.errors import PreflightError, WorkerError
-from validator.results import RuntimeLatency, RuntimeName
+from validator.results import Change, Latency, RuntimeLatency, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.accounting import peak_bytes
 from validator.table import Table
@@ -27,18 +26,20 @@ _LOADS = 3
 class TimedVersions:
     """Both versions as they ship, to be timed side by side: the same kind of runtime of either.
 
-    `base_rows` are the rows with the base version's columns. `onnx` is the base version's ONNX file, if there is one.
+    `base_rows` are the rows with the base version's columns. `onnx` and `candidate` are the ONNX files of the base
+    version and of the candidate, where those are timed.
     """
 
     kind: RuntimeName
     base: BaseVersion
     base_rows: Table
-    onnx: bytes | None
+    onnx: bytes | None = None
+    candidate: bytes | None = None
 
     def fresh(self, context: Context) -> tuple[WorkerRuntime, WorkerRuntime]:
         """New workers with the candidate and the base version in them."""
-        if self.onnx is not None and self.kind == "onnx" and context.onnx is not None:
-            return onnx_runtime(context, context.onnx), onnx_runtime(self.base.context, self.onnx)
+        if self.onnx is not None and self.candidate is not None:
+            return onnx_runtime(context, self.candidate), onnx_runtime(self.base.context, self.onnx)
         return native_runtime(context), native_runtime(self.base.context)
 
     @contextmanager
@@ -61,25 +62,20 @@ class TimedVersions:
         )
 
 
-def as_shipped(
-    context: Context,
-    base: BaseVersion | NoVersion,
-    data: Data,
-    runtimes: Mapping[RuntimeName, WorkerRuntime],
-) -> TimedVersions | str:
-    """The base version made ready to be timed, converted as the candidate was; or why it cannot be."""
-    if isinstance(base, NoVersion):
-        return base.reason
-    with context.builder.stage("base version"):
-        try:
-            rows = base.rows(data.sample.head(len(data.subject.rows)))
-        except PreflightError as error:
-            return f"the base version's rows cannot be made: {error.message}"
-        onnx = _onnx_of(base, rows) if "onnx" in runtimes else None
+def as_shipped(base: BaseVersion, data: Data, candidate: bytes | None) -> TimedVersions | str:
+    """The base version made ready to be timed, converted as the candidate was; or why it cannot be.
+
+    `candidate` is the ONNX file that ships, if there is one.
+    """
+    try:
+        rows = base.rows(data.sample.head(len(data.rows)))
+    except PreflightError as error:
+        return f"the base version's rows cannot be made: {error.message}"
+    onnx = None if candidate is None else _onnx_of(base, rows)
     if onnx is not None:
-        return TimedVersions(kind="onnx", base=base, base_rows=rows, onnx=onnx)
+        return TimedVersions(kind="onnx", base=base, base_rows=rows, onnx=onnx, candidate=candidate)
     if base.kind == "native":
-        return TimedVersions(kind="native", base=base, base_rows=rows, onnx=None)
+        return TimedVersions(kind="native", base=base, base_rows=rows)
     return "this version has no ONNX file to compare with the base version's"
 
 
@@ -89,8 +85,8 @@ def _onnx_of(base: BaseVersion, rows: Table) -> bytes | None:
         return base.base.data
     try:
         columns = [(column.name, column.dtype) for column in rows.columns]
-        return convert(base.context, base.native, columns).onnx
-    except (Blocked, PreflightError):
+        return open_onnx(base.context, convert(base.context, base.native, columns)).onnx
+    except PreflightError:
         return None
 
 
@@ -105,29 +101,25 @@ def begin_timing(context: Context, costed: TimedVersions | str) -> latency.Base 
     return costed.timed(context, runtime)
 
 
-def tell_costs(context: Context, costed: TimedVersions | str) -> None:
-    """Sizes, loading, memory and the latency just measured, base version and candidate, into `builder.change`."""
-    builder = context.builder
-    if isinstance(costed, str) or builder.change is None:
-        return
+def with_costs(context: Context, costed: TimedVersions, change: Change, timed: Latency) -> Change:
+    """The change with sizes, loading, memory and the latency just measured, of base version and candidate."""
     found: dict[str, tuple[float | None, float | None]] = {
-        "model file, bytes": (costed.base.base.size_bytes, builder.model.size_bytes)
+        "model file, bytes": (costed.base.base.size_bytes, context.model.size_bytes)
     }
-    if costed.onnx is not None:
-        found["ONNX file, bytes"] = (len(costed.onnx), builder.conversion.onnx_bytes)
+    if costed.onnx is not None and costed.candidate is not None:
+        found["ONNX file, bytes"] = (len(costed.onnx), len(costed.candidate))
     name = "ONNX" if costed.kind == "onnx" else "native"
-    ours: RuntimeLatency | None = builder.latency.onnx if costed.kind == "onnx" else builder.latency.native
-    theirs = builder.latency.base
+    ours: RuntimeLatency | None = timed.onnx if costed.kind == "onnx" else timed.native
+    theirs = timed.base
     if ours is not None and theirs is not None:
         found[f"one row on {name}, median ms"] = (theirs.p50_ms, ours.p50_ms)
         found[f"one row on {name}, p99 ms"] = (theirs.p99_ms, ours.p99_ms)
+    reason = change.reason
     try:
         found |= _loading(context, costed, name)
     except PreflightError as error:
-        builder.change = builder.change.model_copy(
-            update={"reason": f"{builder.change.reason} Loading was not compared: {error.message}".strip()}
-        )
-    builder.change = builder.change.model_copy(update={"costs": found})
+        reason = f"{reason} Loading was not compared: {error.message}".strip()
+    return change.model_copy(update={"reason": reason, "costs": found})
 
 
 def _loading(

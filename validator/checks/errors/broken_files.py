@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from validator.checks.check import Subject
 from validator.checks.context import Context
-from validator.checks.wrapper.load import load_broken_wrapped
+from validator.checks.wrapper.load import Wrapped, load_broken_wrapped
 from validator.results import RuntimeName
 
 _SHORTEST = 16
 
 
 def load_broken(
-    context: Context, name: RuntimeName, artifact: dict[str, bytes], subject: Subject, how: str
+    context: Context,
+    name: RuntimeName,
+    artifact: Mapping[str, bytes],
+    wrapped: Wrapped | None,
+    subject: Subject,
+    how: str,
 ) -> str:
     """Load a missing, truncated or corrupted copy of the model, in a worker of its own.
 
     Returns why it is right that it loads, else nothing. Raises what the runtime raises.
     """
-    if name == "wrapper":
-        return load_broken_wrapped(context, how, _BROKEN[how](context.data), subject.head(1))
+    if name == "wrapper" and wrapped is not None:
+        return load_broken_wrapped(wrapped, how, _BROKEN[how](context.data), subject.head(1))
     options = context.load_options() if name == "native" else None
     whole = context.data if name == "native" else artifact["model.onnx"]
     broken = _BROKEN[how](whole)

@@ -9,13 +9,13 @@ from typing import Any
 
 from validator.checks.context import Context
 from validator.checks.preload import NATIVE, for_the_model
-from validator.checks.result_builder import ResultBuilder
 from validator.environments import build, requirements
 from validator.environments.installer import find_installer
 from validator.environments.interpreter import Interpreter, base, choose, own
 from validator.errors import WorkerError
 from validator.model.file import ModelFile
 from validator.model.safety import SafetyReport
+from validator.sandbox.worker_pool import Worker
 from validator.settings.table import Settings
 
 #: The distributions that may install a library, where they are not called as it is.
@@ -41,21 +41,18 @@ class Installed:
         return next((self.versions[name] for name in names if name in self.versions), "")
 
 
-def choose_python(
-    settings: Settings, file: ModelFile, builder: ResultBuilder, environ: Mapping[str, str]
-) -> Interpreter:
+def choose_python(settings: Settings, file: ModelFile, environ: Mapping[str, str]) -> Interpreter:
     """The interpreter for the native model, its environment built first where `requirements` are given.
 
     Raises UsageError where there is no such interpreter, or the environment cannot be built.
     """
     if not settings.requirements:
         return choose(settings.python, environ) if settings.python else own()
-    with builder.stage("environment"):
-        wanted = requirements.read(settings.requirements, file.path if file.format == "mlflow" else None)
-        named = settings.python or wanted.python
-        place = build.cache_folder(settings.environment_cache, environ)
-        under = choose(named, environ) if named else base()
-        return build.ensure(wanted, under, place, find_installer(environ), environ).python
+    wanted = requirements.read(settings.requirements, file.path if file.format == "mlflow" else None)
+    named = settings.python or wanted.python
+    place = build.cache_folder(settings.environment_cache, environ)
+    under = choose(named, environ) if named else base()
+    return build.ensure(wanted, under, place, find_installer(environ), environ).python
 
 
 def anticipate(context: Context) -> None:
@@ -66,32 +63,36 @@ def anticipate(context: Context) -> None:
         context.pool.zygote(NATIVE, context.python).preload(modules)
 
 
-def begin_imports(context: Context, report: SafetyReport) -> None:
-    """Begin to import what the model needs: once for all workers, or in a foreign environment behind the lockdown."""
+def begin_imports(context: Context, report: SafetyReport) -> Worker | None:
+    """Begin to import what the model needs: once for all workers, or in a foreign environment behind the lockdown.
+
+    Returns the worker that tries a foreign environment.
+    """
     modules = for_the_model(report.preload, context.settings.allow)
     if not context.python.foreign:
         context.pool.zygote(NATIVE, context.python).preload(modules)
-        return
+        return None
     ours = [name for name in modules if not name.startswith("validator.")]
-    context.looking = context.start("environment")
-    context.looking.post("look", modules=["numpy", *ours], distributions=_distributions(report))
+    looking = context.start("environment")
+    looking.post("look", modules=["numpy", *ours], distributions=_distributions(report))
+    return looking
 
 
-def installed(context: Context, report: SafetyReport) -> Installed:
+def installed(context: Context, report: SafetyReport, looking: Worker | None) -> Installed:
     """Wait for the imports; then what is there. Raises WorkerError when an environment breaks while imported."""
-    if context.looking is None:
+    if looking is None:
         failed = context.pool.zygote(NATIVE, context.python).settle()
         versions = {name: version for name in _distributions(report) if (version := _own_version(name))}
         return Installed(python=context.python, versions=versions, failed=failed)
     try:
-        told = context.looking.answer().result
+        told = looking.answer().result
     except WorkerError as error:
         raise WorkerError(
             f"importing the model's libraries under {context.python.path} failed: {error.message}",
             hint="try it there by hand; the environment may lack a system library, or be built for another machine",
         ) from error
     finally:
-        context.looking.close()
+        looking.close()
     told = told if isinstance(told, dict) else {}
     return Installed(
         python=context.python, versions=_texts(told.get("versions")), failed=_texts(told.get("failed"))

@@ -1,4 +1,4 @@
-"""Second stage: the native model in its worker, the sample in its own, and the contract between them."""
+"""The native model in its worker, the sample in its own, and the contract between them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_args
+from typing import get_args
 
-from validator.checks.check import Subject, passed, result, seen, warned
+from validator.checks.check import CheckOutcome, needed, passed, result, seen, warned
 from validator.checks.context import Context
-from validator.checks.load.environment import installed
-from validator.checks.load.versions import judge_versions
+from validator.checks.load.versions import Versions
 from validator.checks.preload import JUDGING, MEASURING, TOOLS
 from validator.checks.sample_pass import Batch
 from validator.errors import ModelError, PreflightError, SettingsError, UsageError
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, category_names, recorded_categories
-from validator.model.safety import SafetyReport
-from validator.results import Contract, Task
+from validator.results import CheckResult, Contract, ModelInfo, Task
 from validator.runtimes import replies
+from validator.runtimes.replies import NativeFacts
 from validator.runtimes.runtime import WorkerRuntime
 from validator.runtimes.sample import Sample, split
 from validator.sandbox.worker_pool import Worker
+from validator.settings.table import Settings
+from validator.table import Table
 
 _CLASSIFIERS = ("binary", "multiclass")
 _TASK_HINT = (
@@ -37,43 +38,49 @@ _SUBJECT_ROWS = 10_000
 Columns = Sequence[tuple[str, str]]
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Native:
-    """The native model: the exporting worker that describes it, and what it said.
+    """The native model: the exporting worker that describes it, what it said, and the check `load.model`.
 
-    Its runtime is a process of its own, started by `load` when it is first needed.
+    `model` is the file with what is in it; `converts_there` says that skl2onnx is installed in the model's own
+    environment. The runtime is a process of its own, started by `load` when it is first needed.
     """
 
     exporter: Worker
-    facts: dict[str, Any]
+    facts: NativeFacts
+    model: ModelInfo
+    check: CheckResult
     load: Callable[[], WorkerRuntime]
+    converts_there: bool = False
 
     @cached_property
     def runtime(self) -> WorkerRuntime:
         return self.load()
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Data:
-    """The sample, which of its columns are features, and what was seen of them so far.
+    """The sample, its columns that are features, the first rows of those, and the check `load.sample`.
 
-    `categories` are the values that the model recorded for its category columns.
+    `categories` are the values that the model recorded for its category columns; `observer` collects what has been
+    seen of the features so far.
     """
 
     sample: Sample
     features: tuple[str, ...]
     categories: Categories
+    rows: Table
     observer: contracts.Observer
-    subject: Subject
+    check: CheckResult
 
     @property
     def columns(self) -> Columns:
-        return [(column.name, column.dtype) for column in self.subject.rows.columns]
+        return [(column.name, column.dtype) for column in self.rows.columns]
 
-    def batches(self, limit: int, target: str | None) -> Iterator[Batch]:
-        """All rows, or the first `limit` if that is not 0; the observer sees each as it is read."""
-        for table in self.sample.batches(limit=limit):
-            rows, truth = split(table, self.features, target)
+    def batches(self, settings: Settings) -> Iterator[Batch]:
+        """The rows that are to be judged; the observer sees each batch as it is read."""
+        for table in self.sample.batches(limit=settings.sample_rows):
+            rows, truth = split(table, self.features, settings.target)
             batch = Batch(rows=as_categories(rows, self.categories), table=table, truth=truth)
             self.observer.observe(batch.rows)
             yield batch
@@ -87,51 +94,42 @@ def open_sample(context: Context) -> Sample:
             "no data sample was given",
             hint="give --data, or data = ... in preflight.toml: some hundred real rows",
         )
-    with context.builder.stage("sample"):
-        sample = Sample.open(context.pool, path, context.settings.ignore)
-        context.note_isolation(sample.worker)
-        context.pool.zygote(TOOLS).preload(JUDGING)
-        if context.settings.target:
-            context.zygote_of("measure").preload(MEASURING)
-        return sample
+    sample = Sample.open(context.pool, path, context.settings.ignore)
+    context.pool.zygote(TOOLS).preload(JUDGING)
+    if context.settings.target:
+        context.zygote_of("measure").preload(MEASURING)
+    return sample
 
 
-def load_native(context: Context, report: SafetyReport, *, asked: bool = True) -> Native:
-    """Check `load.model` on native, and `load.versions`. Blocks when the library refuses the file.
+def load_native(context: Context, versions: Versions, *, asked: bool = True) -> Native:
+    """Load the model in its own library. Raises CheckFailedError (`load.model`) when that refuses the file.
 
     Without rows that it will be `asked`, it is loaded once alone, by the worker that exports it.
     """
-    builder = context.builder
-    with builder.stage("load native"):
-        with builder.guarding("load.versions"):
-            there = installed(context, report)
-            context.converts_there = context.python.foreign and bool(there.version("skl2onnx"))
-            apart = judge_versions(context, report, there)
-        with builder.guarding("load.model", "native"), _explained_by(apart):
-            runtime = native_runtime(context) if asked else None
-            exporter = context.start("export", options=context.load_options())
-            exporter.call("load", [context.data])
-            described = exporter.call("describe").result
-            told = {
-                **(described if isinstance(described, dict) else {}),
-                **(runtime.facts if runtime else {}),
-            }
-            facts = replies.read(replies.NativeFacts, told, "native").model_dump()
-    loaded = passed(
-        f"{facts['model_class']} loads in its own library",
-        seen("class", facts["model_class"]),
-    )
-    builder.add(result("load.model", "native", loaded))
-    builder.model = builder.model.model_copy(
+    versions.importable()
+    with needed("load.model", "native"), _explained_by(versions.mismatch):
+        runtime = native_runtime(context) if asked else None
+        exporter = context.start("export", options=context.load_options())
+        exporter.call("load", [context.data])
+        facts = replies.read(NativeFacts, exporter.call("describe").result, "native")
+    model = context.model.model_copy(
         update={
-            "framework": str(facts["library"])[:1000],
-            "framework_version": builder.packages.get(str(facts["library"]), ""),
-            "model_class": str(facts["model_class"])[:1000],
-            "task": _task(context, facts),
-            "n_features": facts["n_features"],
+            "framework": facts.library,
+            "framework_version": versions.packages.get(facts.library, ""),
+            "model_class": facts.model_class,
+            "task": _task(context.settings, facts),
+            "n_features": facts.n_features,
         }
     )
-    return Native(exporter=exporter, facts=facts, load=lambda: runtime or native_runtime(context))
+    loaded = passed(f"{facts.model_class} loads in its own library", seen("class", facts.model_class))
+    return Native(
+        exporter=exporter,
+        facts=facts,
+        model=model,
+        check=result("load.model", "native", loaded),
+        load=lambda: runtime or native_runtime(context),
+        converts_there=context.python.foreign and bool(versions.installed.version("skl2onnx")),
+    )
 
 
 @contextmanager
@@ -154,19 +152,36 @@ def native_runtime(context: Context) -> WorkerRuntime:
     return WorkerRuntime.load("native", worker, [context.data])
 
 
+def load_onnx(context: Context, onnx: bytes) -> tuple[WorkerRuntime, CheckResult]:
+    """ONNX Runtime with the file, and its check. Raises CheckFailedError (`load.model`) when it refuses that."""
+    with needed("load.model", "onnx"):
+        runtime = onnx_runtime(context, onnx)
+    loaded = passed(f"loads in ONNX Runtime, {runtime.facts.input_dtype} input")
+    return runtime, result("load.model", "onnx", loaded)
+
+
+def onnx_facts(runtime: WorkerRuntime) -> NativeFacts:
+    """What an ONNX file says of itself, as a native model would: it names its columns where it has several inputs."""
+    told = runtime.facts
+    names = None if told.is_matrix else tuple(name for name, _ in told.columns)
+    return NativeFacts(
+        library="onnx", model_class="onnx.ModelProto", feature_names=names, n_features=told.n_features
+    )
+
+
 def onnx_runtime(context: Context, onnx: bytes) -> WorkerRuntime:
     """A fresh worker with the ONNX file in it."""
     return WorkerRuntime.load("onnx", context.start("onnx"), [onnx])
 
 
-def _task(context: Context, facts: dict[str, Any]) -> Task:
-    own: Task = next((task for task in get_args(Task) if task == facts.get("task")), "unknown")
-    return agreed_task(context, own, str(facts["model_class"]))
+def _task(settings: Settings, facts: NativeFacts) -> Task:
+    own: Task = next((task for task in get_args(Task) if task == facts.task), "unknown")
+    return agreed_task(settings, own, facts.model_class)
 
 
-def agreed_task(context: Context, own: Task, model: str) -> Task:
+def agreed_task(settings: Settings, own: Task, model: str) -> Task:
     """What the model itself says, unless it is told. Raises SettingsError where the two do not go together."""
-    told = context.settings.contract.task if context.settings.task == "auto" else context.settings.task
+    told = settings.contract.task if settings.task == "auto" else settings.task
     if told is None:
         return own
     if own in _CLASSIFIERS and told not in _CLASSIFIERS:
@@ -183,65 +198,67 @@ def agreed_task(context: Context, own: Task, model: str) -> Task:
     return told
 
 
-def fit_sample(context: Context, sample: Sample, facts: dict[str, Any]) -> Data:
-    """Check `load.sample`: the sample's columns against the model's. Raises SampleError when they do not fit."""
-    settings, builder = context.settings, context.builder
+def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts) -> Data:
+    """The sample's columns against the model's. Raises SampleError when they do not fit."""
     fixed = [feature.name for feature in settings.contract.features]
-    known = contracts.respelt(facts.get("feature_names") or fixed or None, sample.names)
+    known = contracts.respelt(facts.feature_names or fixed or None, sample.names)
     apart = [*settings.slices, *([settings.group] if settings.group else [])]
     features = contracts.choose_features(
         sample.names,
         known=known,
-        n_features=facts.get("n_features"),
+        n_features=facts.n_features,
         target=settings.target,
         ignored=(*settings.ignore, *(name for name in apart if name not in (known or ()))),
         where=sample.path,
     )
-    head = sample.head(_SUBJECT_ROWS)
-    rows, _ = split(head, features, None)
-    categories = recorded_categories(facts, rows)
+    rows, _ = split(sample.head(_SUBJECT_ROWS), features, None)
+    categories = recorded_categories(facts.categories, facts.category_columns or (), rows)
     rows = as_categories(rows, categories)
     contracts.check_types(
         rows,
-        library=str(facts.get("library")),
-        categorical=categories.keys() | category_names(facts, features),
+        library=facts.library,
+        categorical=categories.keys() | category_names(facts.category_columns or (), features),
         where=sample.path,
     )
     observer = contracts.Observer()
     observer.observe(rows)
-    given = [name for name in sample.names if name in features]
-    if known and list(features) != given:
-        finding = warned(
-            "the sample's columns come in another order than the model's; they were taken by name",
-            hint="nothing to do if the sample is right: the deployment takes columns by name too",
-        )
-    elif not known:
-        finding = warned(
-            f"the model holds no feature names; its {len(features)} features were taken in the sample's order",
-            seen("features", ", ".join(features)[:2000]),
-            hint="train on a DataFrame, or fix the names under [contract] in preflight.toml",
-        )
-    else:
-        finding = passed(f"{len(features)} features, {len(head)} rows at hand")
-    builder.add(result("load.sample", "", finding))
-    builder.contract = infer_contract(context, observer, facts)
     return Data(
         sample=sample,
         features=features,
         categories=categories,
+        rows=rows,
         observer=observer,
-        subject=Subject(contract=builder.contract, rows=rows),
+        check=result("load.sample", "", _judge_order(sample, features, known, len(rows))),
     )
 
 
-def infer_contract(context: Context, observer: contracts.Observer, facts: dict[str, Any]) -> Contract:
-    """The contract as far as the sample has been seen."""
-    fixed = context.settings.contract.model_dump(exclude_defaults=True)
+def _judge_order(
+    sample: Sample, features: Sequence[str], known: Sequence[str] | None, rows: int
+) -> CheckOutcome:
+    given = [name for name in sample.names if name in features]
+    if known and list(features) != given:
+        return warned(
+            "the sample's columns come in another order than the model's; they were taken by name",
+            hint="nothing to do if the sample is right: the deployment takes columns by name too",
+        )
+    if not known:
+        return warned(
+            f"the model holds no feature names; its {len(features)} features were taken in the sample's order",
+            seen("features", ", ".join(features)[:2000]),
+            hint="train on a DataFrame, or fix the names under [contract] in preflight.toml",
+        )
+    return passed(f"{len(features)} features, {rows} rows at hand")
+
+
+def infer_contract(
+    settings: Settings, facts: NativeFacts, data: Data, *, task: Task, n_outputs: int | None = None
+) -> Contract:
+    """The contract as far as the sample has been seen; `n_outputs` where the answers have told it better."""
     return contracts.make_contract(
-        observer.features,
-        task=context.builder.model.task,
-        classes=tuple(facts.get("classes") or ()),
-        n_outputs=int(facts.get("n_outputs") or 1),
-        sums_to_one=facts.get("sums_to_one") is not False,
-        fixed=fixed,
+        data.observer.features,
+        task=task,
+        classes=facts.classes or (),
+        n_outputs=n_outputs or facts.n_outputs or 1,
+        sums_to_one=facts.sums_to_one,
+        fixed=settings.contract.model_dump(exclude_defaults=True),
     )

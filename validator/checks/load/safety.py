@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from validator.checks.check import CheckOutcome, failed, passed, result, seen, warned
+from dataclasses import dataclass
+
+from validator.checks.check import (
+    CheckFailedError,
+    CheckOutcome,
+    failed,
+    needed,
+    passed,
+    result,
+    seen,
+    warned,
+)
 from validator.checks.context import Context
 from validator.checks.load.environment import anticipate, begin_imports
 from validator.checks.preload import READING, TOOLS
 from validator.errors import UnsafeModelError
+from validator.model.file import ModelFile
 from validator.model.safety import SafetyReport
-from validator.results import Evidence
+from validator.results import CheckResult, Evidence
 from validator.runtimes import replies
 from validator.sandbox.worker_pool import Worker
 from validator.settings.table import Settings
@@ -16,33 +28,45 @@ from validator.settings.table import Settings
 _SHOWN = 10
 
 
-def inspect(context: Context) -> SafetyReport:
-    """Checks `load.file` and `load.safety`. Blocks when the file may not be loaded, else begins to import for it."""
-    builder, file = context.builder, context.file
-    builder.add(
-        result(
-            "load.file",
-            "",
-            passed(
-                f"{file.loadable.format}, {file.size_bytes} bytes",
-                seen("sha256", file.sha256),
-                seen("size_bytes", file.size_bytes),
-            ),
-        )
+@dataclass(frozen=True, kw_only=True)
+class Inspected:
+    """What the file asks for, and its check `load.safety`. `looking` is a worker that tries a foreign environment."""
+
+    report: SafetyReport
+    check: CheckResult
+    looking: Worker | None
+
+
+def judge_file(file: ModelFile) -> CheckResult:
+    """Check `load.file`: the file was identified."""
+    loadable = file.loadable
+    return result(
+        "load.file",
+        "",
+        passed(
+            f"{loadable.format}, {file.size_bytes} bytes",
+            seen("sha256", file.sha256),
+            seen("size_bytes", file.size_bytes),
+        ),
     )
-    with builder.stage("scan"), builder.guarding("load.safety"):
+
+
+def inspect(context: Context) -> Inspected:
+    """Scan the file, execute nothing of it, and begin to import what it asks for.
+
+    Raises CheckFailedError (`load.safety`) when it may not be loaded.
+    """
+    with needed("load.safety"):
         worker = _scanner(context, context.format)
         anticipate(context)
         if context.settings.data:
             context.pool.zygote(TOOLS).preload(READING)
         report = replies.safety_report(worker.call("scan", [context.data]).result, "scan")
-        finding = _judge(report, context, worker)
+        check = result("load.safety", "", _judge(report, context, worker))
         worker.close()
-    if finding.status in ("fail", "error"):
-        builder.block("load.safety", finding)
-    builder.add(result("load.safety", "", finding))
-    begin_imports(context, report)
-    return report
+    if check.status in ("fail", "error"):
+        raise CheckFailedError(check)
+    return Inspected(report=report, check=check, looking=begin_imports(context, report))
 
 
 def _scanner(context: Context, format: str) -> Worker:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 
-from validator.checks.check import CheckOutcome, failed, passed, result, seen, warned
+from validator.checks.check import (
+    CheckFailedError,
+    CheckOutcome,
+    failed,
+    needed,
+    passed,
+    result,
+    seen,
+    warned,
+)
 from validator.checks.context import Context
-from validator.checks.load.environment import Installed
-from validator.checks.result_builder import Blocked
+from validator.checks.load.environment import Installed, installed
+from validator.checks.load.safety import Inspected
 from validator.environments import mlflow
 from validator.model.file import ModelFile
 from validator.model.safety import SafetyReport
+from validator.results import CheckResult
 
 _ENVIRONMENT = ("numpy", "onnx", "onnxruntime", "skl2onnx")
 #: LightGBM records the version of its text format only: since when each is written, and until when.
@@ -22,26 +33,43 @@ _TEXT_ERAS = {"v2": ((2, 0), (2, 3)), "v3": ((2, 3), (4, 0)), "v4": ((4, 0), (99
 _READ_BY_LATER = frozenset({"skops"})
 
 
-def judge_versions(context: Context, report: SafetyReport, installed: Installed) -> str:
-    """Check `load.versions`; note the versions that matter to this model. Returns the mismatch, if there is one.
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """What is installed for the model, against what it was saved with.
 
-    Blocks when the model's libraries cannot be imported: nothing could follow.
+    `packages` are the versions that matter to it, by distribution; `mismatch` says what differs; `check` is
+    `load.versions`.
     """
-    builder = context.builder
-    recorded = recorded_versions(context.file, report)
-    asked = {name.split(".")[0] for name in report.preload} | set(recorded)
-    found = {name: version for name in sorted(asked) if (version := installed.version(name))}
-    own = {name: version for name in _ENVIRONMENT if (version := _own_version(name))}
-    builder.packages |= own
-    if context.python.foreign:
-        builder.packages |= {"native Python": installed.python.release, "numpy": installed.version("numpy")}
-    builder.packages |= found
-    apart = mismatch(recorded, installed) if context.format != "onnx" else ""
-    finding = _judge(context, recorded, found, installed, apart)
-    builder.add(result("load.versions", "", finding))
-    if installed.failed:
-        raise Blocked
-    return apart
+
+    installed: Installed
+    packages: Mapping[str, str]
+    mismatch: str
+    check: CheckResult
+
+    def importable(self) -> CheckResult:
+        """The check. Raises CheckFailedError where the model's libraries cannot be imported: nothing can follow."""
+        if self.installed.failed:
+            raise CheckFailedError(self.check)
+        return self.check
+
+
+def compare_versions(context: Context, inspected: Inspected) -> Versions:
+    """Wait for the imports, and compare. Raises CheckFailedError where an environment breaks while imported."""
+    report = inspected.report
+    with needed("load.versions"):
+        there = installed(context, report, inspected.looking)
+        recorded = recorded_versions(context.file, report)
+        asked = {name.split(".")[0] for name in report.preload} | set(recorded)
+        found = {name: version for name in sorted(asked) if (version := there.version(name))}
+        own = {name: version for name in _ENVIRONMENT if (version := _own_version(name))}
+        foreign = {"native Python": there.python.release, "numpy": there.version("numpy")}
+        apart = mismatch(recorded, there) if context.format != "onnx" else ""
+        return Versions(
+            installed=there,
+            packages={**own, **(foreign if context.python.foreign else {}), **found},
+            mismatch=apart,
+            check=result("load.versions", "", _judge(context, recorded, found, there, apart)),
+        )
 
 
 def recorded_versions(file: ModelFile, report: SafetyReport) -> dict[str, str]:

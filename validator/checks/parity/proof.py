@@ -1,4 +1,4 @@
-"""Fourth stage: the proof that native trees and ONNX trees are the same, over all inputs."""
+"""The proof that native trees and ONNX trees are the same, over all inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from validator.checks.context import Context
 from validator.checks.convert import Converted
 from validator.checks.load.model import Native
 from validator.checks.parity.compare import OutputDifferences, in_words
-from validator.results import Evidence
+from validator.results import CheckResult, Evidence
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.packing import unpack_table
 from validator.sandbox.worker_pool import Raised, Worker
@@ -40,39 +40,42 @@ class ProofReply:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """The worker that knows the model's trees, if it has any, and what it proved."""
+    """The worker that knows the model's trees, if it has any, what it proved, and the check `parity.proof`."""
 
     worker: Worker
     proof: ProofReply | None
+    check: CheckResult
+
+
+def measure_only(context: Context) -> Judge:
+    """A model that is not made of trees alone: nothing is proved."""
+    reason = not_applicable("not made of trees alone, so it is measured")
+    return Judge(worker=context.start("judge"), proof=None, check=result("parity.proof", "", reason))
 
 
 def prove(context: Context, native: Native, converted: Converted, names: Sequence[str]) -> Judge:
-    """Check `parity.proof`. Not applicable where the model is not made of trees alone: then it is measured."""
-    builder = context.builder
+    """Prove the model's trees and the ONNX file's the same on all inputs, or find an input that tells them apart."""
     worker = context.start("judge")
-    export = converted.export
-    if not export.has_trees or converted.method == "skl2onnx":
-        builder.add(result("parity.proof", "", not_applicable("not made of trees alone, so it is measured")))
-        return Judge(worker=worker, proof=None)
     kept: list[ProofReply] = []
 
     def check() -> CheckOutcome:
-        worker.call("trees", export.arrays, **export.args())
-        reply = worker.call("prove", [converted.onnx], names=list(names))
-        told = dict(reply.result)
-        row = told.pop("row")
-        proof = ProofReply(**told, row=None if row is None else unpack_table(row, reply.arrays))
-        kept.append(proof)
-        finding = _judge(proof, given=converted.method == "none")
-        if proof.row is None:
-            return finding
-        return replace(
-            finding, evidence=(*finding.evidence, *_shown(proof.row, native.runtime, converted.runtime))
-        )
+        kept.append(_asked(worker, converted, names))
+        outcome = _judge(kept[0], given=converted.conversion.method == "none")
+        row = kept[0].row
+        if row is None:
+            return outcome
+        return replace(outcome, evidence=(*outcome.evidence, *_shown(row, native.runtime, converted.runtime)))
 
-    with builder.stage("prove"):
-        builder.add(run_check("parity.proof", "", check))
-    return Judge(worker=worker, proof=kept[0] if kept else None)
+    found = run_check("parity.proof", "", check)
+    return Judge(worker=worker, proof=kept[0] if kept else None, check=found)
+
+
+def _asked(worker: Worker, converted: Converted, names: Sequence[str]) -> ProofReply:
+    worker.call("trees", converted.export.arrays, **converted.export.args())
+    reply = worker.call("prove", [converted.onnx], names=list(names))
+    told = dict(reply.result)
+    row = told.pop("row")
+    return ProofReply(**told, row=None if row is None else unpack_table(row, reply.arrays))
 
 
 def _judge(proof: ProofReply, *, given: bool) -> CheckOutcome:

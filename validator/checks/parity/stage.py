@@ -1,26 +1,23 @@
-"""Fifth stage: native and ONNX side by side on the whole sample and on rows made to tell them apart."""
+"""Native and ONNX side by side: on the whole sample, then on rows made to tell them apart."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from validator.checks.change.base_version import BaseVersion, NoVersion
-from validator.checks.change.baseline_runner import BaselineRunner
-from validator.checks.check import Subject, not_applicable, run_check, seen
+from validator.checks.check import CheckOutcome, Subject, not_applicable, run_check, seen
 from validator.checks.context import Context
 from validator.checks.convert import Converted
-from validator.checks.load.model import Data, Native, infer_contract, onnx_runtime
+from validator.checks.load.model import Data, Native, onnx_runtime
 from validator.checks.parity import rows as parity
 from validator.checks.parity.casting import CastEffect
 from validator.checks.parity.compare import OutputDifferences
 from validator.checks.parity.leaves import Inside, compare_inside, judge_inside, marked_from
 from validator.checks.parity.proof import Judge
 from validator.checks.parity.tolerances import Tolerance, tolerance_for
-from validator.checks.quality.measuring import Measuring, judge_quality
-from validator.checks.sample_pass import read_through
+from validator.checks.sample_pass import Base, Observer, read_through
 from validator.outputs import Outputs
-from validator.results import Parity
+from validator.results import CheckResult, Parity
 from validator.sandbox.packing import pack_table, unpack_table
 from validator.sandbox.worker_pool import Raised
 from validator.table import Table
@@ -30,125 +27,129 @@ _INSIDE_ROWS = 4_000
 """rows of the sample whose leaves are compared, before the boundary rows"""
 
 
-def judge_parity(
-    context: Context,
-    native: Native,
-    converted: Converted,
-    judge: Judge,
-    data: Data,
-    base: BaseVersion | NoVersion | None = None,
-) -> None:
-    """Checks `parity.*` but the proof, and `quality.*`; completes the contract with the whole sample's ranges.
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Both runtimes of a model, how far apart they may be, and the worker that knows its trees.
 
-    The base version, if there is one, is asked the same rows, and `builder.change` told what that showed.
+    `n_outputs` is how many numbers native was seen to predict for a row; None for models that predict none.
     """
-    builder = context.builder
-    first = _first_answer(native, data)
-    tolerance = _tolerance(context, converted, judge, first)
-    pair = parity.RuntimePair(native=native.runtime, onnx=converted.runtime, tolerance=tolerance.value)
-    single = converted.input_dtype == "float32"
-    cast = CastEffect(native=native.runtime, tolerance=tolerance.value) if single else None
-    comparisons: list[OutputDifferences] = []
-    base = base or NoVersion(reason="no base version to compare with")
-    base_runner = (
-        BaselineRunner.of(base, builder.contract)
-        if isinstance(base, BaseVersion) and builder.contract
-        else None
-    )
-    measuring = Measuring.begin(context, base)
-    with builder.stage("sample parity"):
-        check = run_check(
-            "parity.sample",
-            "",
-            lambda: _on_sample(context, pair, data, measuring, base_runner, cast, comparisons),
+
+    native: Native
+    converted: Converted
+    judge: Judge
+    tolerance: Tolerance
+    n_outputs: int | None
+
+    @property
+    def pair(self) -> parity.RuntimePair:
+        return parity.RuntimePair(
+            native=self.native.runtime, onnx=self.converted.runtime, tolerance=self.tolerance.value
         )
-        builder.add(check)
-        native.facts["n_outputs"] = first.n_predictions or native.facts.get("n_outputs")
-        builder.contract = infer_contract(context, data.observer, native.facts)
-        data.subject = Subject(contract=builder.contract, rows=data.subject.rows)
-    with builder.stage("boundary parity"):
-        breakpoints = native.facts.get("breakpoints") or []
-        edges: list[Table] = []
-        builder.add(
-            run_check(
-                "parity.boundary",
-                "",
-                lambda: _on_boundary(context, pair, judge, breakpoints, data, comparisons, edges),
-            )
-        )
-        inside = Inside(tolerance=tolerance.value)
-        tables = [data.subject.head(_INSIDE_ROWS), *edges]
-        builder.add(
-            run_check("parity.leaves", "", lambda: _inside(context, pair, converted, judge, tables, inside))
-        )
-        for special in (parity.missing_values, parity.unseen_categories):
-            outcome, comparison = special(pair, data.subject)
-            builder.add(outcome)
-            comparisons += [comparison] if comparison is not None else []
-    builder.add(parity.labels(comparisons, builder.model.task in ("binary", "multiclass", "outlier")))
-    builder.parity = _summed(comparisons, judge, tolerance, inside, cast)
-    with builder.stage("quality"):
-        if base_runner is not None and builder.change is not None:
-            builder.change = base_runner.tell(builder.change)
-        judge_quality(context, measuring, base, base_runner)
 
 
-def _first_answer(native: Native, data: Data) -> Outputs:
-    """Native's answer to one row; an empty one where it gives none: the comparison will tell."""
+@dataclass(frozen=True, kw_only=True)
+class OnSample:
+    """The check `parity.sample`, and what it saw: no `differences` where the pass over the sample broke off."""
+
+    check: CheckResult
+    differences: OutputDifferences | None
+    cast: CastEffect | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnMadeRows:
+    """The checks on rows that were made, and how alike the two are over all rows."""
+
+    checks: tuple[CheckResult, ...]
+    parity: Parity
+
+
+def set_beside(context: Context, native: Native, converted: Converted, judge: Judge, data: Data) -> Sides:
+    """Native and ONNX, with the tolerance for what the file computes in and what the native library answers in."""
+    operators = judge.worker.call("single", [converted.onnx]).result["operators"]
     try:
-        return native.runtime.predict(data.subject.head(1))
+        first = native.runtime.predict(data.rows.take(slice(0, 1)))
     except Raised:
-        return Outputs()
+        first = Outputs()  # the comparison will tell
+    tolerance = tolerance_for(
+        converted.conversion.method,
+        converted.conversion.input_dtype,
+        context.settings.tolerance,
+        single=[str(name) for name in operators],
+        native=str(first.numeric[1].dtype) if first.present.keys() - {"label"} else "",
+    )
+    return Sides(
+        native=native,
+        converted=converted,
+        judge=judge,
+        tolerance=tolerance,
+        n_outputs=first.n_predictions,
+    )
 
 
-def _tolerance(context: Context, converted: Converted, judge: Judge, first: Outputs) -> Tolerance:
-    """By what the ONNX file computes in, and what the native library answers in."""
-    single = [str(name) for name in judge.worker.call("single", [converted.onnx]).result["operators"]]
-    dtype = str(first.numeric[1].dtype) if first.present.keys() - {"label"} else ""
-    chosen = context.settings.tolerance
-    return tolerance_for(converted.method, converted.input_dtype, chosen, single=single, native=dtype)
+def on_sample(
+    context: Context, sides: Sides, data: Data, observers: Sequence[Observer] = (), base: Base | None = None
+) -> OnSample:
+    """Compare on the whole sample. `observers` see every batch too; the base version is asked for the same rows."""
+    pair, kept = sides.pair, OutputDifferences(tolerance=sides.tolerance.value)
+    single = sides.converted.conversion.input_dtype == "float32"
+    cast = CastEffect(native=pair.native, tolerance=pair.tolerance) if single else None
+    done: list[OutputDifferences] = []
+
+    def check() -> CheckOutcome:
+        asking = [] if cast is None else [cast]
+        read_through(data.batches(context.settings), pair, [kept, *observers], base=base, asking=asking)
+        done.append(kept)
+        outcome = parity.judge(kept, "sample rows")
+        return outcome if cast is None else replace(outcome, evidence=(*outcome.evidence, *cast.evidence))
+
+    found = run_check("parity.sample", "", check)
+    return OnSample(check=found, differences=done[0] if done else None, cast=cast)
 
 
-def _on_sample(
-    context: Context,
-    pair: parity.RuntimePair,
-    data: Data,
-    measuring: Measuring,
-    base_runner: BaselineRunner | None,
-    cast: CastEffect | None,
-    kept: list[OutputDifferences],
-) -> Any:
-    """The whole sample: both runtimes and the base version are asked, quality is measured beside."""
-    comparison = OutputDifferences(tolerance=pair.tolerance)
-    batches = data.batches(context.settings.sample_rows, context.settings.target)
-    asking = [] if cast is None else [cast]
-    read_through(batches, pair, [comparison, measuring], base=base_runner, asking=asking)
-    kept.append(comparison)
-    finding = parity.judge(comparison, "sample rows")
-    return finding if cast is None else replace(finding, evidence=(*finding.evidence, *cast.evidence))
+def on_made_rows(context: Context, sides: Sides, subject: Subject, sample: OnSample) -> OnMadeRows:
+    """Compare at the model's own thresholds and leaves, on missing values and on categories never seen."""
+    pair = sides.pair
+    seen_so_far = [] if sample.differences is None else [sample.differences]
+    edges: list[Table] = []
+    inside = Inside(tolerance=pair.tolerance)
+    checks = [
+        run_check("parity.boundary", "", lambda: _on_boundary(context, sides, subject, seen_so_far, edges)),
+        run_check(
+            "parity.leaves",
+            "",
+            lambda: _inside(context, sides, [subject.head(_INSIDE_ROWS), *edges], inside),
+        ),
+    ]
+    for special in (parity.missing_values, parity.unseen_categories):
+        check, differences = special(pair, subject)
+        checks.append(check)
+        seen_so_far += [] if differences is None else [differences]
+    gives_labels = sides.native.model.task in ("binary", "multiclass", "outlier")
+    checks.append(parity.labels(seen_so_far, gives_labels))
+    return OnMadeRows(checks=tuple(checks), parity=_summed(seen_so_far, sides, inside, sample.cast))
 
 
 def _on_boundary(
     context: Context,
-    pair: parity.RuntimePair,
-    judge: Judge,
-    breakpoints: list[Any],
-    data: Data,
+    sides: Sides,
+    subject: Subject,
     kept: list[OutputDifferences],
     edges: list[Table],
-) -> Any:
+) -> CheckOutcome:
     """Rows at the model's own thresholds if it has trees, else at its breakpoints and across its features' ranges.
 
     Text and category columns keep values that they have in the sample or in the model. `edges` gets the rows.
     """
-    meta, arrays = pack_table(data.subject.rows)
-    reply = judge.worker.call(
+    pair = sides.pair
+    meta, arrays = pack_table(subject.rows)
+    reply = sides.judge.worker.call(
         "boundary",
         arrays,
         table=meta,
         limit=context.settings.boundary_rows,
-        breakpoints=breakpoints,
-        input_dtype=pair.onnx.facts["input_dtype"],
+        breakpoints=[one.model_dump() for one in sides.native.facts.breakpoints],
+        input_dtype=pair.onnx.facts.input_dtype,
     )
     rows = unpack_table(reply.result["table"], reply.arrays)
     if not len(rows):
@@ -168,29 +169,19 @@ def _on_boundary(
     return replace(finding, evidence=(*finding.evidence, seen("rows that native refuses", refused)))
 
 
-def _inside(
-    context: Context,
-    pair: parity.RuntimePair,
-    converted: Converted,
-    judge: Judge,
-    tables: list[Table],
-    found: Inside,
-) -> Any:
+def _inside(context: Context, sides: Sides, tables: list[Table], found: Inside) -> CheckOutcome:
     """Leaves and raw scores on rows of the sample and at the thresholds. `found` gets what was seen."""
-    reply = judge.worker.call("marked", [converted.onnx])
+    worker = sides.judge.worker
+    reply = worker.call("marked", [sides.converted.onnx])
     marked = marked_from(reply, lambda data: onnx_runtime(context, data))
-    compare_inside(pair.native, judge.worker, marked, tables, found)
+    compare_inside(sides.native.runtime, worker, marked, tables, found)
     return judge_inside(found)
 
 
 def _summed(
-    comparisons: list[OutputDifferences],
-    judge: Judge,
-    tolerance: Tolerance,
-    inside: Inside,
-    cast: CastEffect | None,
+    comparisons: list[OutputDifferences], sides: Sides, inside: Inside, cast: CastEffect | None
 ) -> Parity:
-    proof = judge.proof
+    proof, tolerance = sides.judge.proof, sides.tolerance
     proved = proof is not None and proof.proved
     rows = sum(comparison.rows for comparison in comparisons)
     worst = max(comparisons, key=lambda comparison: comparison.max_relative, default=None)

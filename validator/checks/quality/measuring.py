@@ -13,8 +13,9 @@ from validator.checks.quality.judging import judge_base, judge_limits, needs_ans
 from validator.checks.sample_pass import Answers, Batch
 from validator.errors import PreflightError
 from validator.outputs import Outputs
-from validator.results import MetricResult
+from validator.results import CheckResult, Contract, MetricResult, Task
 from validator.sandbox.worker_pool import Worker
+from validator.settings.table import Settings
 
 
 @dataclass(kw_only=True)
@@ -35,15 +36,15 @@ class Measuring:
     _posted: bool = False
 
     @classmethod
-    def begin(cls, context: Context, base: BaseVersion | NoVersion) -> Measuring:
-        settings, task, contract = context.settings, context.builder.model.task, context.builder.contract
+    def begin(
+        cls, context: Context, task: Task, contract: Contract, base: BaseVersion | NoVersion
+    ) -> Measuring:
+        settings = context.settings
         unable = needs_answers(settings.target, settings.group, task)
-        if unable is not None or contract is None:
-            return cls(unable=unable or not_applicable("the model has no contract"))
-        if task in ("binary", "multiclass") and not contract.classes:
-            return cls(
-                unable=not_applicable("the model does not tell its classes; name them under [contract]")
-            )
+        if unable is None and task in ("binary", "multiclass") and not contract.classes:
+            unable = not_applicable("the model does not tell its classes; name them under [contract]")
+        if unable is not None:
+            return cls(unable=unable)
         classes = [list(contract.classes)]
         paired = isinstance(base, BaseVersion) and base.contract.task == contract.task
         if isinstance(base, BaseVersion) and paired:
@@ -133,36 +134,42 @@ def _measurable(answer: Outputs) -> bool:
     return bool(answer.present.keys() - {"label"})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """The metrics, and the checks `quality.limits` and `quality.base`."""
+
+    metrics: tuple[MetricResult, ...]
+    checks: tuple[CheckResult, ...]
+
+
 def judge_quality(
-    context: Context, measuring: Measuring, base: BaseVersion | NoVersion, base_runner: BaselineRunner | None
-) -> None:
-    """Checks `quality.limits` and `quality.base`."""
-    builder, settings = context.builder, context.settings
-    compared = base_runner is not None and not base_runner.problem
+    settings: Settings, measuring: Measuring, base: BaseVersion | NoVersion, runner: BaselineRunner | None
+) -> Quality:
+    """Hold what was measured against the limits, and against the base version's where that could be compared."""
+    compared = runner is not None and not runner.problem
     unable = measuring.unable
+    metrics: tuple[MetricResult, ...] = ()
     if unable is None:
         try:
-            builder.quality = measuring.end(compare=compared)
+            metrics = measuring.end(compare=compared)
         except PreflightError as error:
-            builder.add(result("quality.limits", "", failed(error.message, hint=error.hint)))
-            builder.add(
-                result("quality.base", "", failed("quality could not be measured: see quality.limits"))
-            )
-            return
-        unable = None if builder.quality else not_applicable("no row has both a true answer and an answer")
-    limits = judge_limits(builder.quality, settings.quality) if unable is None or settings.quality else unable
-    builder.add(result("quality.limits", "", limits))
+            limits = failed(error.message, hint=error.hint)
+            return _judged((), limits, failed("quality could not be measured: see quality.limits"))
+        unable = None if metrics else not_applicable("no row has both a true answer and an answer")
+    limits = judge_limits(metrics, settings.quality) if unable is None or settings.quality else unable
+    losses = settings.max_quality_loss
     if isinstance(base, NoVersion):
-        trouble = without_base(base.reason, settings.max_quality_loss, troubled=base.troubled)
+        against = without_base(base.reason, losses, troubled=base.troubled)
     elif not compared or (unable is None and not measuring.paired):
-        reason = (
-            base_runner.problem
-            if base_runner is not None and base_runner.problem
-            else "its answers have no such metrics"
-        )
-        trouble = without_base(f"{base.base.name}: {reason}", settings.max_quality_loss, troubled=True)
-    elif unable is not None and not settings.max_quality_loss:
-        trouble = unable
+        reason = (runner.problem if runner else "") or "its answers have no such metrics"
+        against = without_base(f"{base.base.name}: {reason}", losses, troubled=True)
+    elif unable is not None and not losses:
+        against = unable
     else:
-        trouble = judge_base(builder.quality, settings.max_quality_loss, inconclusive=settings.inconclusive)
-    builder.add(result("quality.base", "", trouble))
+        against = judge_base(metrics, losses, inconclusive=settings.inconclusive)
+    return _judged(metrics, limits, against)
+
+
+def _judged(metrics: tuple[MetricResult, ...], limits: CheckOutcome, base: CheckOutcome) -> Quality:
+    checks = (result("quality.limits", "", limits), result("quality.base", "", base))
+    return Quality(metrics=metrics, checks=checks)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from validator.checks.check import failed, passed, result, seen
+from validator.checks.check import needed, passed, result, seen
 from validator.checks.context import Context
-from validator.errors import ModelError, PreflightError
-from validator.results import RuntimeName
+from validator.checks.wrapper.find import Wrapper
+from validator.errors import ModelError
+from validator.results import CheckResult, RuntimeName, Scalar, Task
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.handle import Raised, Worker
@@ -24,33 +26,48 @@ _HINTS = {
 }
 
 
-def wrap(context: Context, rows: Table) -> dict[RuntimeName, WorkerRuntime]:
-    """Check `load.model` on the wrapper. No runtime where there is no wrapper, or it does not load."""
-    if context.wrapper is None:
-        return {}
-    builder = context.builder
-    with builder.stage("load wrapper"):
+@dataclass(frozen=True, kw_only=True)
+class Wrapped:
+    """The model as its wrapper is given it: the wrapper is told what it is for, and its classes."""
+
+    context: Context
+    wrapper: Wrapper
+    task: Task
+    classes: tuple[Scalar, ...]
+
+    def load(self) -> WorkerRuntime:
+        """A fresh worker with the wrapper and its model in it."""
+        file_name = _file_name(self.context)
+        return WorkerRuntime.load(_NAME, self.start(), [self.context.data], file_name=file_name)
+
+    def start(self) -> Worker:
+        """Raises ModelError where isolation is asked for and incomplete: the wrapper is anybody's code."""
+        told = {"task": self.task, "classes": list(self.classes)}
+        worker = self.context.start(_NAME, options={**self.wrapper.options, **told})
+        if not worker.contained and _insists_on_isolation(self.context):
+            missing = ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
+            raise ModelError(
+                f"this machine lacks layers of isolation ({missing}), and the wrapper may not run without them",
+                hint="run on Linux 6.7 or later, or set isolation = reduced if the wrapper's author is trusted",
+            )
+        return worker
+
+
+def load_wrapper(wrapped: Wrapped, rows: Table) -> tuple[WorkerRuntime, CheckResult]:
+    """The wrapper with its model, and its check. Raises CheckFailedError (`load.model`) when it does not load."""
+    with needed("load.model", _NAME):
         try:
-            runtime = wrapper_runtime(context)
-            runtime.first_call(rows)
+            runtime = wrapped.load()
         except Raised as error:
-            return _unloadable(context, f"{error.kind}: {error.message}", _hint(error))
-        except PreflightError as error:
-            return _unloadable(context, error.message, error.hint)
-    methods = ", ".join(runtime.methods.values())
-    absent = ", ".join(runtime.facts["absent"])
-    builder.add(
-        result(
-            "load.model",
-            _NAME,
-            passed(
-                f"{context.wrapper.target} loads the model and answers by {methods}"
-                + (f"; it has no {absent}" if absent else ""),
-                seen("class", runtime.facts["wrapper"]),
-            ),
-        )
+            raise ModelError(f"{error.kind}: {error.message}", hint=_hint(error)) from error
+        runtime.first_call(rows)
+    methods, absent = ", ".join(runtime.methods.values()), ", ".join(runtime.facts.absent)
+    loaded = passed(
+        f"{wrapped.wrapper.target} loads the model and answers by {methods}"
+        + (f"; it has no {absent}" if absent else ""),
+        seen("class", runtime.facts.wrapper),
     )
-    return {_NAME: runtime}
+    return runtime, result("load.model", _NAME, loaded)
 
 
 def _hint(error: Raised) -> str:
@@ -59,27 +76,15 @@ def _hint(error: Raised) -> str:
     return told[0] if told and error.hint == "see the message" else error.hint
 
 
-def _unloadable(context: Context, message: str, hint: str) -> dict[RuntimeName, WorkerRuntime]:
-    context.builder.add(result("load.model", _NAME, failed(message, hint=hint)))
-    return {}
-
-
-def wrapper_runtime(context: Context) -> WorkerRuntime:
-    """A fresh worker with the wrapper and its model in it."""
-    worker = _start(context)
-    runtime = WorkerRuntime.load(_NAME, worker, [context.data], file_name=_file_name(context))
-    runtime.facts = replies.read(replies.WrapperFacts, runtime.facts, _NAME).model_dump()
-    return runtime
-
-
-def load_broken_wrapped(context: Context, how: str, model: bytes | None, row: Table) -> str:
+def load_broken_wrapped(wrapped: Wrapped, how: str, model: bytes | None, row: Table) -> str:
     """Let the wrapper load a broken model, or None for a missing one, and answer a row with it.
 
     Returns why that is right all the same, else nothing. Raises what the wrapper raises.
     """
-    worker = _start(context)
+    worker = wrapped.start()
     meta, arrays = pack_table(row)
-    name = f"missing-{_file_name(context)}" if model is None else _file_name(context)
+    file_name = _file_name(wrapped.context)
+    name = f"missing-{file_name}" if model is None else file_name
     given = [*arrays, *([] if model is None else [model])]
     try:
         reply = worker.call("load_broken", given, file_name=name, table=meta, row=len(arrays))
@@ -93,21 +98,6 @@ def load_broken_wrapped(context: Context, how: str, model: bytes | None, row: Ta
 
 def _tells(metadata: dict[str, str], digest: str) -> bool:
     return any(digest[:8] in text for text in metadata.values())
-
-
-def _start(context: Context) -> Worker:
-    """Raises ModelError where isolation is asked for and incomplete: the wrapper is anybody's code."""
-    wrapper, contract = context.wrapper, context.builder.contract
-    options = {} if wrapper is None else wrapper.options
-    classes = list(contract.classes) if contract else []
-    worker = context.start(_NAME, options={**options, "task": context.builder.model.task, "classes": classes})
-    if not worker.contained and _insists_on_isolation(context):
-        missing = ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
-        raise ModelError(
-            f"this machine lacks layers of isolation ({missing}), and the wrapper may not run without them",
-            hint="run on Linux 6.7 or later, or set isolation = reduced if the wrapper's author is trusted",
-        )
-    return worker
 
 
 def _insists_on_isolation(context: Context) -> bool:

@@ -87,7 +87,7 @@ def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> CheckOutcome:
 
 
 def _is_mlflow(runtime: WorkerRuntime) -> bool:
-    return runtime.facts.get("mlflow") is True
+    return runtime.facts.mlflow
 
 
 def _applies(trial: replies.SabotageTrial, subject: Subject) -> bool:
