@@ -3,24 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+from validator.artifact.write import artifact_files
 from validator.checks import latency
-from validator.checks.check import Subject
+from validator.checks.change.base_version import BaseVersion, NoVersion
+from validator.checks.change.cost import TimedVersions, as_shipped, begin_timing, with_costs
+from validator.checks.check import Subject, needed
 from validator.checks.context import Context
 from validator.checks.errors import suite as errors
 from validator.checks.errors.broken_files import load_broken
-from validator.checks.load.model import native_runtime, onnx_runtime
+from validator.checks.load.model import Data, native_runtime, onnx_runtime
 from validator.checks.smoke import suite as smoke
 from validator.checks.wrapper import service
-from validator.checks.wrapper.load import Wrapped
+from validator.checks.wrapper.load import Wrapped, load_wrapper
+from validator.gate.conclusion import provisional
+from validator.gate.result_builder import ResultBuilder
 from validator.results import CheckResult, Latency, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
+from validator.table import Table
 
 _MIB = 2**20
 #: Seconds after which a wrong input counts as hung.
 _HANG_S = 120.0
+
+
+Runtimes = dict[RuntimeName, WorkerRuntime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shipped:
+    """What of a model ships: the runtimes with it, and the artifact's files by name. Empty where it cannot ship."""
+
+    runtimes: Runtimes = field(default_factory=dict)
+    artifact: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def deploy(context: Context, run: ResultBuilder, runtime: WorkerRuntime, onnx: bytes, rows: Table) -> Shipped:
+    """ONNX Runtime, and the shipped Deployment, loaded from the artifact as it would be written now.
+
+    Raises CheckFailedError (`smoke.single`) when the Deployment does not load.
+    """
+    files = artifact_files(provisional(run, context.settings), onnx, "")
+    with run.stage("load deployment"), needed("smoke.single", "deployment"):
+        deployment = _deployment_runtime(context, files)
+    deployment.first_call(rows)
+    return Shipped(runtimes={"onnx": runtime, "deployment": deployment}, artifact=files)
+
+
+def put_to_trial(
+    context: Context,
+    run: ResultBuilder,
+    runtimes: Runtimes,
+    artifact: Mapping[str, bytes],
+    subject: Subject,
+    data: Data,
+    base: BaseVersion | NoVersion,
+) -> None:
+    """Everything that loads, the user's wrapper too, through the suites: smoke, errors, promises, latency."""
+    subject = replace(subject, input_dtype=run.conversion.input_dtype or subject.input_dtype)
+    wrapped = _wrap(context, run, runtimes, subject)
+    trial = Trial(context=context, subject=subject, runtimes=runtimes, artifact=artifact, wrapped=wrapped)
+    costed: TimedVersions | str
+    if isinstance(base, NoVersion):
+        costed = base.reason
+    else:
+        with run.stage("base version"):
+            costed = as_shipped(base, data, artifact.get("model.onnx"))
+    with run.stage("smoke"):
+        run.add(*trial.smoke())
+    with run.stage("errors"):
+        run.add(*trial.errors())
+    if "wrapper" in runtimes:
+        with run.stage("service"):
+            run.add(*trial.promises())
+    with run.stage("latency"):
+        checks, run.latency = trial.latency(begin_timing(context, costed))
+        run.add(*checks)
+        if isinstance(costed, TimedVersions) and run.change is not None:
+            run.change = with_costs(context, costed, run.change, run.latency)
+
+
+def _wrap(context: Context, run: ResultBuilder, runtimes: Runtimes, subject: Subject) -> Wrapped | None:
+    """The user's own wrapper among the runtimes, where there is one and it loads."""
+    if context.wrapper is None:
+        return None
+    wrapped = Wrapped(
+        context=context, wrapper=context.wrapper, task=run.model.task, classes=subject.contract.classes
+    )
+    with run.recording(), run.stage("load wrapper"):
+        runtimes["wrapper"], check = load_wrapper(wrapped, subject.rows)
+        run.add(check)
+    return wrapped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +107,7 @@ class Trial:
 
     context: Context
     subject: Subject
-    runtimes: dict[RuntimeName, WorkerRuntime]
+    runtimes: Runtimes
     artifact: Mapping[str, bytes]
     wrapped: Wrapped | None
 
@@ -90,7 +165,7 @@ class Trial:
             return onnx_runtime(self.context, self.artifact["model.onnx"])
         if name == "wrapper" and self.wrapped is not None:
             return self.wrapped.load()
-        return deployment_runtime(self.context, self.artifact)
+        return _deployment_runtime(self.context, self.artifact)
 
 
 def _limited(runtime: WorkerRuntime, seconds: float) -> WorkerRuntime:
@@ -99,7 +174,7 @@ def _limited(runtime: WorkerRuntime, seconds: float) -> WorkerRuntime:
     return runtime
 
 
-def deployment_runtime(context: Context, artifact: Mapping[str, bytes]) -> WorkerRuntime:
+def _deployment_runtime(context: Context, artifact: Mapping[str, bytes]) -> WorkerRuntime:
     """A fresh worker with the shipped Deployment around the artifact's files."""
     worker = context.start("deployment")
     return WorkerRuntime.load("deployment", worker, list(artifact.values()), names=list(artifact))

@@ -6,10 +6,9 @@ The packages below `validator.checks` return what they found or raise; only here
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from validator.artifact.write import artifact_files
 from validator.baseline.base import Base, NoBase
 from validator.baseline.find import find_base
 from validator.checks.change.base_version import (
@@ -20,7 +19,6 @@ from validator.checks.change.base_version import (
     same_file,
 )
 from validator.checks.change.baseline_runner import BaselineRunner
-from validator.checks.change.cost import TimedVersions, as_shipped, begin_timing, with_costs
 from validator.checks.check import Subject, needed
 from validator.checks.context import Context
 from validator.checks.convert import Converted, convert, open_onnx
@@ -32,16 +30,14 @@ from validator.checks.parity.stage import on_made_rows, on_sample, set_beside
 from validator.checks.quality.measuring import Measuring, judge_quality
 from validator.checks.sample_pass import read_through
 from validator.checks.wrapper.find import wrapper_of
-from validator.checks.wrapper.load import Wrapped, load_wrapper
 from validator.errors import WorkerError
 from validator.gate import conclusion
 from validator.gate import onnx_alone as alone
 from validator.gate.result_builder import Progress, ResultBuilder, Stages
 from validator.gate.session import open_context
-from validator.gate.trial import Trial, deployment_runtime
+from validator.gate.trial import Runtimes, Shipped, deploy, put_to_trial
 from validator.model.file import identify
-from validator.results import Contract, GateResult, RuntimeName, Task
-from validator.runtimes.runtime import WorkerRuntime
+from validator.results import Contract, GateResult, Task
 from validator.sandbox.worker_pool import WorkerPool
 from validator.settings.table import Settings
 
@@ -57,14 +53,6 @@ class RunContext:
     now: Callable[[], datetime]
     progress: Progress
     pool: WorkerPool | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shipped:
-    """What of a model ships: the runtimes with it, and the artifact's files by name. Empty where it cannot ship."""
-
-    runtimes: Mapping[RuntimeName, WorkerRuntime] = field(default_factory=dict)
-    artifact: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
@@ -155,9 +143,10 @@ class Gate:
             converted = self._convert(native, data)
             judge = self._prove(native, converted, data)
             subject = self._compare(native, converted, judge, data, subject, base)
-            shipped = self._deploy(converted.runtime, converted.onnx, data)
+            shipped = deploy(context, run, converted.runtime, converted.onnx, data.rows)
         # Without an ONNX file the native model is tried all the same: its own faults are worth knowing.
-        self._try({"native": native.runtime, **shipped.runtimes}, shipped, subject, data, base)
+        runtimes: Runtimes = {"native": native.runtime, **shipped.runtimes}
+        put_to_trial(context, run, runtimes, shipped.artifact, subject, data, base)
 
     def _judge_alone(self, inspected: Inspected) -> None:
         """An ONNX file without the model that it was made from: judged for itself, and compared with nothing."""
@@ -180,8 +169,8 @@ class Gate:
         run.parity = alone.PARITY
         run.add(*alone.judge_parity())
         subject = self._read_alone(model, data, base)
-        shipped = self._deploy(model.runtime, context.data, data)
-        self._try({**shipped.runtimes}, shipped, subject, data, base)
+        shipped = deploy(context, run, model.runtime, context.data, data.rows)
+        put_to_trial(context, run, {**shipped.runtimes}, shipped.artifact, subject, data, base)
 
     def _subject(self, model: Native, data: Data, n_outputs: int | None = None) -> Subject:
         """The model's contract as far as the sample has been read, with its first rows."""
@@ -274,62 +263,3 @@ class Gate:
             quality = judge_quality(self.context.settings, observed.measuring, observed.base, observed.runner)
         run.quality = quality.metrics
         run.add(*quality.checks)
-
-    def _deploy(self, runtime: WorkerRuntime, onnx: bytes, data: Data) -> Shipped:
-        """The shipped Deployment, loaded from the artifact as it would be written now."""
-        files = artifact_files(conclusion.provisional(self.run, self.context.settings), onnx, "")
-        with self.run.stage("load deployment"), needed("smoke.single", "deployment"):
-            deployment = deployment_runtime(self.context, files)
-        deployment.first_call(data.rows)
-        return Shipped(runtimes={"onnx": runtime, "deployment": deployment}, artifact=files)
-
-    def _wrap(self, runtimes: dict[RuntimeName, WorkerRuntime], subject: Subject) -> Wrapped | None:
-        """The user's own wrapper among the runtimes, where there is one and it loads."""
-        if self.context.wrapper is None:
-            return None
-        wrapped = Wrapped(
-            context=self.context,
-            wrapper=self.context.wrapper,
-            task=self.run.model.task,
-            classes=subject.contract.classes,
-        )
-        with self.run.recording(), self.run.stage("load wrapper"):
-            runtimes["wrapper"], check = load_wrapper(wrapped, subject.rows)
-            self.run.add(check)
-        return wrapped
-
-    def _try(
-        self,
-        runtimes: dict[RuntimeName, WorkerRuntime],
-        shipped: Shipped,
-        subject: Subject,
-        data: Data,
-        base: BaseVersion | NoVersion,
-    ) -> None:
-        """Everything that loads, put to the suites: smoke, errors, the wrapper's promises, latency."""
-        context, run = self.context, self.run
-        trial = Trial(
-            context=context,
-            runtimes=runtimes,
-            artifact=shipped.artifact,
-            wrapped=self._wrap(runtimes, subject),
-            subject=replace(subject, input_dtype=run.conversion.input_dtype or subject.input_dtype),
-        )
-        costed: TimedVersions | str
-        if isinstance(base, NoVersion):
-            costed = base.reason
-        else:
-            with run.stage("base version"):
-                costed = as_shipped(base, data, shipped.artifact.get("model.onnx"))
-        with run.stage("smoke"):
-            run.add(*trial.smoke())
-        with run.stage("errors"):
-            run.add(*trial.errors())
-        if "wrapper" in runtimes:
-            with run.stage("service"):
-                run.add(*trial.promises())
-        with run.stage("latency"):
-            checks, run.latency = trial.latency(begin_timing(context, costed))
-            run.add(*checks)
-            if not isinstance(costed, str) and run.change is not None:
-                run.change = with_costs(context, costed, run.change, run.latency)
