@@ -1,4 +1,4 @@
-"""What every stage is given: the settings, the model file and its bytes, the workers."""
+"""What every check is given: the settings, the model file and its bytes, the workers."""
 
 from __future__ import annotations
 

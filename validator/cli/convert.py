@@ -24,7 +24,7 @@ from validator.checks.load.model import (
 from validator.checks.load.safety import inspect
 from validator.checks.load.versions import compare_versions
 from validator.checks.parity.proof import Judge, measure_only, prove
-from validator.checks.parity.stage import on_made_rows, on_sample, set_beside
+from validator.checks.parity.suite import on_made_rows, on_sample, set_beside
 from validator.checks.preload import JUDGING, TOOLS
 from validator.cli.console import progress as show_progress
 from validator.errors import ConversionError, Exit, UsageError

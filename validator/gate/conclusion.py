@@ -1,4 +1,4 @@
-"""Last stage: the verdict, and everything that is written down."""
+"""The verdict, and everything that is written down."""
 
 from __future__ import annotations
 

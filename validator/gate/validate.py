@@ -26,7 +26,7 @@ from validator.checks.load.model import Data, Native, fit_sample, infer_contract
 from validator.checks.load.safety import Inspected, inspect, judge_file
 from validator.checks.load.versions import compare_versions
 from validator.checks.parity.proof import Judge, measure_only, prove
-from validator.checks.parity.stage import on_made_rows, on_sample, set_beside
+from validator.checks.parity.suite import on_made_rows, on_sample, set_beside
 from validator.checks.quality.measuring import Measuring, judge_quality
 from validator.checks.sample_pass import read_through
 from validator.checks.wrapper.find import wrapper_of

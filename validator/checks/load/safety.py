@@ -1,4 +1,4 @@
-"""First stage: what the file is, and whether loading it runs only what is allowed."""
+"""What the file is, and whether loading it runs only what is allowed."""
 
 from __future__ import annotations
 
