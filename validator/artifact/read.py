@@ -1,8 +1,9 @@
 """Verifying an artifact folder before anything in it is used.
 
 Every byte is accounted for: `SHA256SUMS` must be canonical, list exactly the files that are there, and match
-each; no file may be a link or anything but a plain file; the manifest must parse and agree with the model
-and the version it names. The bytes that were hashed are the bytes that are handed on, so a file exchanged
+each; no file may be anything but a plain file, or a link to one that does not leave the folder (volumes of Kubernetes
+are made of such links); the manifest must parse and agree with the model and the version it names. What file systems
+leave in every folder is passed over. The bytes that were hashed are the bytes that are handed on, so a file exchanged
 after the check is not read. Only the standard library is needed.
 
 A checksum tells an accident or a careless change from the original; it is no signature. Whoever can rewrite
@@ -33,6 +34,11 @@ KNOWN_FILES = frozenset({MODEL_FILE, MANIFEST_FILE, CONTRACT_FILE, REPORT_FILE, 
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]{0,99})\n")
 _TEXT_LIMIT = 64 * 2**20
 _RESTORE = "restore the folder from where it was built, or validate the model again"
+
+
+#: What file systems, desktops and volumes put into every folder: no part of an artifact. Kubernetes keeps the files of
+#: a volume in a folder `..data`, and links to them.
+_LITTER = re.compile(r"lost\+found|\.DS_Store|Thumbs\.db|desktop\.ini|\.snapshot|\.nfs\w+|\._.*|\.\..*")
 
 
 class ArtifactNotFoundError(ArtifactError, FileNotFoundError):
@@ -145,10 +151,34 @@ def _read_files(path: Path) -> dict[str, bytes]:
             "`model-preflight validate` writes it",
         )
     if not path.is_dir():
+        raise ArtifactNotFoundError(f"there is no artifact folder {path}", hint=_where_instead(str(path)))
+    entries = [entry for entry in sorted(os.scandir(path), key=_name) if not _LITTER.fullmatch(entry.name)]
+    if not any(entry.name in KNOWN_FILES for entry in entries):
+        _refuse_parent(path)
+    return {entry.name: _read_file(path, entry.name) for entry in entries}
+
+
+def _where_instead(path: str) -> str:
+    if re.match(r"\w+:/", path):
+        return "it is an address: download the artifact, and give the folder"
+    if path.startswith("~"):
+        return "`~` is not replaced here: give the whole path, or use Path(...).expanduser()"
+    return "check the path; `model-preflight validate` prints it"
+
+
+def _refuse_parent(path: Path) -> None:
+    """Raises ArtifactNotFoundError for a folder around artifacts, naming the newest: versions sort by time."""
+    found = [
+        place.parent
+        for depth in ("*", "*/*", "artifact/*/*")
+        for place in path.glob(f"{depth}/{MANIFEST_FILE}")
+    ]
+    if found:
+        newest = max(found, key=lambda folder: folder.name)
         raise ArtifactNotFoundError(
-            f"there is no artifact folder {path}", hint="check the path; `model-preflight validate` prints it"
+            f"{path} is no artifact: it holds {len(found)} of them",
+            hint=f"give the version's folder; the newest is {newest}",
         )
-    return {entry.name: _read_file(path, entry.name) for entry in sorted(os.scandir(path), key=_name)}
 
 
 def _name(entry: os.DirEntry[str]) -> str:
@@ -164,9 +194,8 @@ def _read_file(folder: Path, name: str) -> bytes:
             file=name,
         )
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    if stat.S_ISLNK(os.lstat(folder / name).st_mode):
-        raise TamperedArtifactError(f"{name} is a symbolic link, not a file", file=name)
-    descriptor = os.open(folder / name, flags | getattr(os, "O_BINARY", 0))
+    place = _place_of(folder, name)
+    descriptor = os.open(place, flags | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -174,6 +203,22 @@ def _read_file(folder: Path, name: str) -> bytes:
         if name != MODEL_FILE and status.st_size > _TEXT_LIMIT:
             raise TamperedArtifactError(f"{name} is {status.st_size:,} bytes, absurdly large", file=name)
         return file.read()
+
+
+def _place_of(folder: Path, name: str) -> Path:
+    """Where a file really lies. Raises TamperedArtifactError for a link that leaves the folder."""
+    place = folder / name
+    if not stat.S_ISLNK(os.lstat(place).st_mode):
+        return place
+    target, here = place.resolve(), folder.resolve()
+    beside = target.relative_to(here.parent).parts[0] if target.is_relative_to(here.parent) else ""
+    if target.is_relative_to(here) or beside.startswith(".."):
+        return target
+    raise TamperedArtifactError(
+        f"{name} is a symbolic link that leaves the folder, not a file",
+        hint="copy the artifact with the files that its links lead to (cp -L)",
+        file=name,
+    )
 
 
 def _verify_sums(path: Path, files: dict[str, bytes]) -> None:

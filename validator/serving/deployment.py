@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
 from validator.artifact.read import StoredArtifact
 from validator.serving.answers import AnswerCheck
 from validator.serving.contract import ServedContract, parse_contract
-from validator.serving.errors import DeploymentError, FailedArtifactError
+from validator.serving.errors import DeploymentError, FailedArtifactError, OptionError
 from validator.serving.fast import make_fast_row
 from validator.serving.guard import Answered, Guard
 from validator.serving.identity import describe, hold_to_key, open_artifact
@@ -57,6 +57,8 @@ class Deployment:
         on_call: Callable[[CallRecord], None] | None = None,
     ) -> None:
         """Use `load`: it verifies what this takes on trust."""
+        if extra not in ("refuse", "ignore"):
+            raise OptionError(f"extra is {extra!r}", hint="give 'refuse' or 'ignore'")
         self._contract = contract
         self._identity = identity
         self._version = str(identity["version"])
@@ -165,7 +167,7 @@ class Deployment:
         """
         started = perf_counter_ns()
         try:
-            array = data if isinstance(data, np.ndarray) else uniform_matrix(data, self._contract.names)
+            array = data if type(data) is np.ndarray else uniform_matrix(data, self._contract.names)
             answered = None if array is None else self._answer_array(array)
             if answered is None:
                 answered = self._guard.answer(read_columns(data, self._contract.names))
@@ -219,6 +221,13 @@ class Deployment:
         import copy
 
         return copy.deepcopy(dict(self._identity))
+
+    def __reduce__(self) -> NoReturn:
+        """A running session cannot be copied, nor sent to another process."""
+        raise TypeError(
+            "a Deployment can be neither copied nor pickled: share it between threads, "
+            "and let every process load its own with Deployment.load"
+        )
 
     def __repr__(self) -> str:
         return f"<Deployment {self._version}, {len(self._contract.features)} features, {self._contract.task}>"

@@ -12,6 +12,10 @@ class FailedArtifactError(ArtifactError, ValueError):
     """The artifact's verdict is not `pass`, or it lacks what serving needs."""
 
 
+class OptionError(PreflightError, ValueError):
+    """An option of `Deployment` has a value that it cannot have."""
+
+
 class DeploymentError(PreflightError):
     """Base of what can go wrong in a call. `features` and `rows` say where; `rows` are the first few."""
 

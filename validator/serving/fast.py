@@ -17,7 +17,8 @@ import numpy as np
 
 from validator.serving.answers import TOLERANCE, AnswerCheck
 from validator.serving.contract import Feature, ServedContract
-from validator.serving.session import OUTPUTS, OnnxModel
+from validator.serving.numbers import EXACT_IN_DOUBLE
+from validator.serving.session import OUTPUTS, OnnxModel, is_interruption
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +58,6 @@ class FastRow:
         self._nullable = [feature.missing for feature in contract.features]
         self._some_nullable = any(self._nullable)
         dtype = next(iter(model.inputs.values())).dtype
-        self._exact = 2 ** (np.finfo(dtype).nmant + 1)
         self._engine = _Engine(model, dtype, raw, self._n)
         self._forms = [(name, OUTPUTS.index(name), array.dtype) for name, array in shapes.items()]
         order = list(shapes)
@@ -71,7 +71,8 @@ class FastRow:
 
     def __call__(self, row: Mapping[str, Any]) -> Answer | None:
         try:
-            if len(row) != self._n:
+            # Other mappings may answer for names that they do not hold, or be changed by being asked.
+            if type(row) is not dict or len(row) != self._n:
                 return None
             values = self._get(row)
         except (KeyError, TypeError, IndexError):
@@ -95,7 +96,7 @@ class FastRow:
         whole, foreign = kinds
         if foreign:
             values = tuple([value.item() if type(value) in _NUMPY else value for value in values])
-        if whole and not (-self._exact <= min(values) and max(values) <= self._exact):
+        if whole and not (min(values) >= -EXACT_IN_DOUBLE and max(values) <= EXACT_IN_DOUBLE):
             return None
         try:
             total = fsum(values)
@@ -187,7 +188,9 @@ class _Engine:
                 array.fill(blank)
             self._pack(memory, 0, *values)
             self._session.run_with_iobinding(binding)
-        except Exception:  # the thorough way meets it again, and names it
+        except Exception as error:  # the thorough way meets it again, and names it
+            if is_interruption(error, self._session):
+                raise
             return None
         answers = [array.tolist() for array, _ in outputs]
         self._pool.append(slot)

@@ -42,7 +42,7 @@ def read_columns(data: Any, names: Sequence[str]) -> Columns:
     length.
     """
     if isinstance(data, np.ndarray):
-        return _from_array(data, names)
+        return _from_array(data if isinstance(data, np.ma.MaskedArray) else np.asarray(data), names)
     if isinstance(data, Mapping):
         return _checked([(name, _values(name, column)) for name, column in data.items()])
     pandas = sys.modules.get("pandas")
@@ -68,7 +68,8 @@ def _from_array(array: NDArray[Any], names: Sequence[str]) -> Columns:
             raise ShapeError(
                 f"a structured array must be [N], this one is {list(array.shape)}", hint="call .ravel() on it"
             )
-        return Columns(items=tuple((name, array[name]) for name in array.dtype.names), n_rows=len(array))
+        items = tuple((name, _unmasked(array[name])) for name in array.dtype.names)
+        return Columns(items=items, n_rows=len(array))
     if array.ndim != 2 or array.shape[1] != len(names):
         hint = "give one row as array.reshape(1, -1)" if array.ndim == 1 else "give one column per feature"
         raise ShapeError(
@@ -76,7 +77,21 @@ def _from_array(array: NDArray[Any], names: Sequence[str]) -> Columns:
             f"columns are {', '.join(map(repr, names[:12]))}",
             hint=hint,
         )
-    return Columns(items=tuple((name, array[:, i]) for i, name in enumerate(names)), n_rows=len(array))
+    items = tuple((name, _unmasked(array[:, i])) for i, name in enumerate(names))
+    return Columns(items=items, n_rows=len(array))
+
+
+def _unmasked(array: NDArray[Any]) -> Values:
+    """A masked array with what is masked as missing: NaN among floats, None elsewhere. Others as they are."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    if not np.ma.is_masked(array):
+        return np.asarray(array.data)
+    if array.dtype.kind == "f":
+        filled: NDArray[Any] = array.filled(np.nan)
+        return filled
+    values: list[Any] = array.tolist()
+    return values
 
 
 def _values(name: Any, column: Any) -> Values:
@@ -97,12 +112,12 @@ def _values(name: Any, column: Any) -> Values:
             hint="pass one mapping of values to predict_single; predict takes columns",
         )
     if column.ndim == 2 and column.shape[1] == 1:
-        return column[:, 0]
+        return _unmasked(column[:, 0])
     if column.ndim != 1:
         raise ShapeError(
             f"column {str(name)[:60]!r} has shape {list(column.shape)}, not [N]", hint="give one value a row"
         )
-    return column
+    return _unmasked(column)
 
 
 def _checked(items: list[tuple[Any, Values]]) -> Columns:

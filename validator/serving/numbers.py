@@ -1,11 +1,13 @@
 """Number columns: whether they are numbers at all, and whether the model's input type can hold them.
 
-A column becomes a numeric array [N] without changing any value but by rounding a fraction to the input type.
+A number becomes a double exactly, or is refused. A double may then round to the model's input type, as it did in
+training where the library computes in float32; it may not become infinite, nor a fraction a whole number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _CAST = "cast it to the contract's type, or fix the contract with `dtype` in preflight.toml"
 #: Whole numbers below this are exact in float32 and int32; int8 and int16 are no input types.
 _PLAIN = 2**24
+#: Whole numbers up to this are exact in float64.
+EXACT_IN_DOUBLE = 2**53
 _KINDS = {"float": "fiu", "integer": "iuf", "bool": "biuf"}
 
 
@@ -38,12 +42,12 @@ def encode_numbers(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype
     """
     if type(values) is list and len(values) == 1 and _is_plain(feature, values[0]):
         return np.array(values, dtype), []
-    if isinstance(values, np.ndarray):
+    if isinstance(values, np.ndarray) and values.dtype != object:
         if values.dtype.kind not in _KINDS[feature.kind]:
             return np.zeros(len(values), dtype), [_wrong_column(feature, values)]
         array, breaches = values, list[Breach]()
     else:
-        array, breaches = _from_objects(feature, values)
+        array, breaches = _from_objects(feature, list(values))
     breaches += _check_values(feature, array)
     cast, lost = _cast(array, dtype)
     if lost.any():
@@ -108,6 +112,8 @@ def _is_number(feature: Feature, value: Any) -> bool:
         return True
     if isinstance(value, (bool, np.bool_)):
         return feature.kind == "bool"
+    if isinstance(value, Decimal):
+        return not value.is_snan()
     return isinstance(value, (int, float, np.integer, np.floating))
 
 
@@ -179,7 +185,7 @@ def missing_breach(feature: Feature, mask: NDArray[Any]) -> Breach:
 def _cast(array: NDArray[Any], dtype: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """The array in the input's type, and which rows [N] would become another number.
 
-    A fraction may round; a whole number that was given as one may not, and nothing finite may become infinite.
+    A double may round to a narrower float, but not become infinite. A whole number must be exact as a double.
     """
     target = np.dtype(dtype)
     if array.dtype == target:
@@ -190,6 +196,8 @@ def _cast(array: NDArray[Any], dtype: Any) -> tuple[NDArray[Any], NDArray[Any]]:
             lost = np.isfinite(array) & ~np.isfinite(cast)
         elif array.dtype.kind == "f":
             lost = cast.astype(array.dtype) != array
+        elif array.dtype.kind in "iu" and target.kind == "f":
+            lost = _differs(array, array.astype(np.float64)) | ~np.isfinite(cast)
         elif array.dtype.kind in "iu":
             lost = _differs(array, cast)
         else:

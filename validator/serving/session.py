@@ -11,7 +11,7 @@ import numpy as np
 
 from validator.serving.breach import Breach
 from validator.serving.contract import ServedContract
-from validator.serving.errors import FailedArtifactError, InferenceError
+from validator.serving.errors import FailedArtifactError, InferenceError, OptionError
 from validator.serving.numbers import encode_numbers
 from validator.serving.texts import encode_texts
 
@@ -46,6 +46,7 @@ def open_session(onnx: bytes, *, threads: int, options: Any, providers: Sequence
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
+    _check_options(threads, providers, onnxruntime.get_available_providers())
     if options is None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -59,6 +60,30 @@ def open_session(onnx: bytes, *, threads: int, options: Any, providers: Sequence
             f"ONNX Runtime {onnxruntime.__version__} cannot load model.onnx: {str(error)[:500]}",
             hint="install the version of onnxruntime that the manifest names, or validate the model again",
         ) from error
+
+
+def _check_options(threads: int, providers: Sequence[str], available: Sequence[str]) -> None:
+    if type(threads) is not int or threads < 0:
+        raise OptionError(f"threads is {threads!r}", hint="give a whole number; 0 lets ONNX Runtime choose")
+    if isinstance(providers, str) or not providers:
+        raise OptionError(f"providers is {providers!r}", hint="give a list, such as ['CPUExecutionProvider']")
+    lacking = [one for one in providers if (one if isinstance(one, str) else one[0]) not in available]
+    if lacking:
+        raise OptionError(f"this ONNX Runtime has no {lacking[0]!r}", hint=f"it has {', '.join(available)}")
+
+
+def is_interruption(error: BaseException, session: Any) -> bool:
+    """Whether something else than the session raised this, such as a signal handler that ends a task in time.
+
+    Python runs such handlers between two instructions of whatever is under way: their exception has frames of its own
+    below ours and ONNX Runtime's, and must reach the caller.
+    """
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
+    own = ("validator", "numpy", type(session).__module__.split(".")[0])
+    return frame is not None and where.split(".")[0] not in own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +144,8 @@ class OnnxModel:
         try:
             answers = self.session.run(self._output_names, feed)
         except Exception as error:  # the runtime's exceptions have no common base but this
+            if is_interruption(error, self.session):
+                raise
             raise InferenceError(
                 f"ONNX Runtime broke off the call: {str(error)[:500]}",
                 hint="the input fits the contract; validate the model again, with rows like this one in its sample",

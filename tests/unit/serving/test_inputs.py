@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import pickle
+import signal
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +30,7 @@ from validator.serving import (
     MissingFeatureError,
     MissingValueError,
     NumberRangeError,
+    OutputValueError,
     ShapeError,
     UnseenCategoryError,
 )
@@ -190,7 +194,7 @@ def test_wrong_types_are_type_errors_too(serve: Serve, row: Mapping[str, float])
 
 WRONG_COLUMNS: list[tuple[Any, str]] = [
     (["a"] * 7, "'f1' holds str 'a'|'f1' has dtype"),
-    (MATRIX[:, 1].astype(object), "'f1' has dtype object where float64 belongs"),
+    (np.array([*MATRIX[:6, 1], "a"], dtype=object), "'f1' holds str 'a' where float64 belongs"),
     (MATRIX[:, 1].astype(str), "'f1' has dtype text"),
     (np.arange(7).astype("datetime64[D]"), "'f1' has dtype datetime64"),
     (np.arange(7).astype("timedelta64[s]"), "'f1' has dtype timedelta64"),
@@ -356,12 +360,15 @@ def test_numbers_that_a_float_input_cannot_hold_are_refused(serve: Serve, logist
     deployment = serve(logistic(double=False))
     good = dict.fromkeys(NAMES, 1)
     assert deployment.predict_single(good).valid
-    for value, seen in ((2**24 + 1, "16777217"), (1e39, "1e\\+39"), (-1e300, "-1e\\+300")):
-        with pytest.raises(NumberRangeError, match=f"'f2' holds {seen}.*float32"):
+    for value, seen in ((2**53 + 1, "9007199254740993"), (1e39, "1e\\+39"), (-1e300, "-1e\\+300")):
+        with pytest.raises(NumberRangeError, match=f"'f2' holds {seen}"):
             deployment.predict_single({**good, "f2": value})
         with pytest.raises(NumberRangeError, match=f"'f2' holds {seen}"):
             deployment.predict({name: np.array([good[name] if name != "f2" else value]) for name in NAMES})
     assert deployment.predict_single({**good, "f2": 2**24}).valid
+    # Training rounded it to float32 as well: so does whoever compares in float32.
+    rounded, exact = (deployment.predict_single({**good, "f2": value}) for value in (2**24 + 1, 2**24))
+    assert rounded.probabilities == exact.probabilities
     assert deployment.predict_single({**good, "f2": 0.1}).valid
     for dtype, value in ((np.uint64, 2**63 + 1), (np.int64, -(2**53) - 1)):
         wide = {name: np.array([1], dtype=dtype) for name in NAMES} | {"f0": np.array([value], dtype=dtype)}
@@ -454,3 +461,108 @@ def test_errors_survive_pickling(serve: Serve, row: Mapping[str, float]) -> None
         caught.value.hint,
         caught.value.features,
     )
+
+
+def _masked(matrix: np.ndarray, row: int, column: int) -> np.ma.MaskedArray[Any, Any]:
+    mask = np.zeros(matrix.shape, dtype=bool)
+    mask[row, column] = True
+    return np.ma.MaskedArray(matrix.copy(), mask=mask)
+
+
+def test_what_is_masked_is_missing(serve: Serve) -> None:
+    strict = serve()
+    lenient = serve(specs=[spec(name, missing=True) for name in NAMES], on_invalid="flag")
+    masked = _masked(MATRIX, 2, 1)
+    records = np.rec.fromarrays(masked.data.T, names=",".join(NAMES)).view(np.ndarray)
+    structured = np.ma.array(records, mask=[tuple(row) for row in masked.mask])
+    forms = [masked, {name: masked[:, i] for i, name in enumerate(NAMES)}, structured]
+    for form in (*forms, _masked(MATRIX[2:3], 0, 1)):
+        with pytest.raises(MissingValueError, match="'f1'"):
+            strict.predict(form)
+    # This graph answers NaN where a feature is: the model was given what is missing, not what lies under the mask.
+    for form in forms:
+        found = lenient.predict(form)
+        assert found.valid.tolist() == [True, True, False, True, True, True, True]
+        assert found.problems[0].error == "OutputValueError"
+    np.testing.assert_array_equal(
+        strict.predict(np.ma.MaskedArray(MATRIX)).probabilities, strict.predict(MATRIX).probabilities
+    )
+
+
+def test_masked_whole_numbers_and_texts_are_missing(serve: Serve, mixed: Any) -> None:
+    onnx, _, _, contract = mixed
+    deployment = serve(onnx, contract.features, classes=contract.classes)
+    good = {"plan": ["plus"], "visits": np.array([3]), "spend": np.array([1.0])}
+    for name, value in (
+        ("visits", [999_999]),
+        ("plan", ["plus"]),
+        ("plan", np.array(["plus"], dtype=object)),
+    ):
+        with pytest.raises(MissingValueError, match=name):
+            deployment.predict({**good, name: np.ma.array(value, mask=[True])})
+
+
+@pytest.mark.parametrize("kind", [lambda row: defaultdict(float, row), Counter])
+def test_a_mapping_that_makes_up_values_is_held_to_the_names_it_has(
+    serve: Serve, kind: Any, row: Any
+) -> None:
+    wrong = kind({"g0" if name == "f0" else name: value for name, value in row.items()})
+    before = dict(wrong)
+    for ask in (serve().predict_single, lambda one: serve().predict_batch([one])):
+        with pytest.raises(MissingFeatureError, match="'f0'"):
+            ask(wrong)
+    assert dict(wrong) == before
+    assert serve().predict_single(kind(row)).valid
+
+
+def test_a_payload_with_none_in_it_is_a_frame_with_a_missing_value(serve: Serve, row: Any) -> None:
+    pandas = pytest.importorskip("pandas")
+    lenient = serve(specs=[spec(name, missing=True) for name in NAMES])
+    for nothing in (None, pandas.NA, float("nan")):
+        payload = pandas.DataFrame([{**row, "f1": nothing}])
+        with pytest.raises(OutputValueError):  # the model was asked, and this graph answers NaN to NaN
+            lenient.predict(payload)
+        with pytest.raises(MissingValueError, match="'f1'"):
+            serve().predict(payload)
+    with pytest.raises(FeatureTypeError, match="'f1' holds str 'a'"):
+        lenient.predict(pandas.DataFrame([{**row, "f1": "a"}]).astype(object))
+
+
+class _TimeIsUpError(Exception):
+    """What a task queue's soft time limit raises from its signal handler."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX only")
+def test_what_a_signal_handler_raises_reaches_the_caller(serve: Serve, row: Any) -> None:
+    deployment = serve()
+
+    def handler(*_: Any) -> None:
+        raise _TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    reached = 0
+    try:
+        for _ in range(40):
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
+            try:
+                for _ in range(200_000):
+                    deployment.predict_single(row)
+            except _TimeIsUpError:
+                reached += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert reached == 40
+    assert deployment.predict_single(row).valid
+
+
+def test_decimals_are_numbers(serve: Serve, row: Any) -> None:
+    wanted = serve().predict_single(row).probabilities
+    exact = {name: Decimal(repr(value)) for name, value in row.items()}
+    assert serve().predict_single(exact).probabilities == wanted
+    table = pa.table({name: [value] for name, value in exact.items()})
+    assert tuple(serve().predict(table).probabilities[0].tolist()) == tuple(wanted)
+    with pytest.raises(MissingValueError, match="'f1'"):
+        serve().predict_single({**exact, "f1": Decimal("NaN")})
+    with pytest.raises(FeatureTypeError, match="'f1'"):
+        serve().predict_single({**exact, "f1": Decimal("sNaN")})

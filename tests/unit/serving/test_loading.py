@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from validator.errors import ArtifactError
 from validator.serving import (
     ArtifactNotFoundError,
     FailedArtifactError,
+    OptionError,
     TamperedArtifactError,
     UnjudgedArtifactError,
 )
@@ -209,3 +213,69 @@ def test_the_package_offers_nothing_else_lazily() -> None:
 
     with pytest.raises(AttributeError, match="Deploymint"):
         validator.Deploymint  # noqa: B018
+
+
+def test_a_folder_around_versions_names_the_newest(make_artifact: Make) -> None:
+    artifact = make_artifact()
+    for folder in (artifact.parent, artifact.parent.parent):
+        with pytest.raises(ArtifactNotFoundError, match="it holds 1 of them") as caught:
+            Deployment.load(folder)
+        assert str(artifact) in caught.value.hint
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/v_1", "file:///models/v_1", "~/models/v_1"])
+def test_a_place_that_is_no_path_is_told(place: str) -> None:
+    with pytest.raises(ArtifactNotFoundError) as caught:
+        Deployment.load(place)
+    assert "address" in caught.value.hint or "`~`" in caught.value.hint
+
+
+def test_what_file_systems_leave_behind_is_passed_over(make_artifact: Make, row: Any) -> None:
+    artifact = make_artifact()
+    for name in (".DS_Store", ".nfs00000001", "._model.onnx", "Thumbs.db"):
+        (artifact / name).write_text("x")
+    (artifact / "lost+found").mkdir()
+    assert Deployment.load(artifact).predict_single(row).valid
+    (artifact / "notes.txt").write_text("x")
+    with pytest.raises(TamperedArtifactError, match=r"notes\.txt"):
+        Deployment.load(artifact)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_volume_of_kubernetes_is_an_artifact(
+    make_artifact: Make, row: Any, tmp_path: Path, inside: bool
+) -> None:
+    """Its files are links into a folder beside them, `..data`, itself a link to a folder with a date for a name."""
+    artifact = make_artifact()
+    volume = tmp_path / "volume" / artifact.name
+    volume.mkdir(parents=True)
+    dated = (volume if inside else volume.parent) / "..2026_11_28_09_00_00.123"
+    shutil.copytree(artifact, dated)
+    (dated.parent / "..data").symlink_to(dated.name)
+    for file in dated.iterdir():
+        (volume / file.name).symlink_to(dated.parent / "..data" / file.name)
+    assert Deployment.load(volume).predict_single(row).valid
+    (dated / "contract.json").write_text("{}")
+    with pytest.raises(TamperedArtifactError, match=r"contract\.json"):
+        Deployment.load(volume)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"extra": "drop"}, "extra is 'drop'"),
+        ({"providers": "CPUExecutionProvider"}, "providers is 'CPUExecutionProvider'"),
+        ({"providers": ()}, "providers is"),
+        ({"providers": ("TensorFlowExecutionProvider",)}, "has no 'TensorFlowExecutionProvider'"),
+        ({"threads": -1}, "threads is -1"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused(make_artifact: Make, options: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Deployment.load(make_artifact(), **options)
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_says_what_to_do_instead(make_artifact: Make, how: Any) -> None:
+    with pytest.raises(TypeError, match=r"Deployment\.load"):
+        how(Deployment.load(make_artifact()))
