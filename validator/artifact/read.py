@@ -36,8 +36,8 @@ _TEXT_LIMIT = 64 * 2**20
 _RESTORE = "restore the folder from where it was built, or validate the model again"
 
 
-#: What file systems, desktops and volumes put into every folder: no part of an artifact. Kubernetes keeps the files of
-#: a volume in a folder `..data`, and links to them.
+#: What file systems, desktops and volumes put into every folder: no part of an artifact. Kubernetes keeps the files
+#: of a volume in a folder `..data`, and links to them.
 _LITTER = re.compile(r"lost\+found|\.DS_Store|Thumbs\.db|desktop\.ini|\.snapshot|\.nfs\w+|\._.*|\.\..*")
 
 
