@@ -18,25 +18,46 @@ class CallTimes(NamedTuple):
     lost: Any
 
 
-def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> CallTimes:
-    """Call once per input. The garbage collector is off meanwhile: its pauses are the process's, not the model's.
+class Usage(NamedTuple):
+    """Of all threads of this process: time on a processor, and how often it was given up, and taken away."""
+
+    processor_ns: int
+    waits: int
+    interruptions: int
+
+
+def current_usage() -> Usage:
+    # Not the process's clock: where there is a limit of processor time, Linux brings that up to date at ticks only.
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return Usage(int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_nvcsw, usage.ru_nivcsw)
+
+
+def time_calls(
+    call: Callable[[Any], Any],
+    inputs: Sequence[Any],
+    *,
+    clock: Callable[[], int] = time.perf_counter_ns,
+    usage: Callable[[], Usage] = current_usage,
+) -> CallTimes:
+    """Call once per input, timed by `clock` (nanoseconds) and the kernel's account `usage`.
+
+    The garbage collector is off meanwhile: its pauses are the process's, not the model's.
 
     A call that the kernel interrupted for another process, and that waited for nothing itself, lost the time in which
     no thread of this process ran. A call that sleeps or waits loses nothing: its slowness is its own.
     """
     import numpy as np
 
-    clock = time.perf_counter_ns
     wall, lost = [0] * len(inputs), [0] * len(inputs)
     enabled = gc.isenabled()
     gc.disable()
     try:
-        before = _usage()
+        before = usage()
         for i, item in enumerate(inputs):
             started = clock()
             answer = call(item)
             wall[i] = span = clock() - started
-            after = _usage()
+            after = usage()
             used = after.processor_ns - before.processor_ns
             if span > used and after.interruptions > before.interruptions and after.waits == before.waits:
                 lost[i] = span - used
@@ -46,20 +67,6 @@ def time_calls(call: Callable[[Any], Any], inputs: Sequence[Any]) -> CallTimes:
         if enabled:
             gc.enable()
     return CallTimes(np.array(wall, dtype=np.int64), np.array(lost, dtype=np.int64))
-
-
-class _Usage(NamedTuple):
-    """Of all threads of this process: time on a processor, and how often it was given up, and taken away."""
-
-    processor_ns: int
-    waits: int
-    interruptions: int
-
-
-def _usage() -> _Usage:
-    # Not the process's clock: where there is a limit of processor time, Linux brings that up to date at ticks only.
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return _Usage(int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_nvcsw, usage.ru_nivcsw)
 
 
 def clock_resolution_ns() -> int:

@@ -29,12 +29,12 @@ import file_attacks  # noqa: E402, F401
 import kernel_attacks  # noqa: E402, F401
 import network_attacks  # noqa: E402, F401
 import process_attacks  # noqa: E402, F401
-from stage import ATTACKS, World  # noqa: E402
+from stage import ATTACKS, CPU_LIMIT, World  # noqa: E402
 
 from validator.sandbox.lockdown import LockdownPolicy, apply, landlock, protect_supervisor, worker_exit  # noqa: E402
 
 TOKEN = "canary-of-the-supervisor"
-_SECONDS = 20
+_SECONDS = 60
 _MARK = b"\n\x00end\n"
 
 
@@ -205,7 +205,7 @@ def breed(options: dict[str, Any]) -> None:
             scratch=world.scratch,
             keep_fds=(world.channel,),
             memory_bytes=512 << 20,
-            cpu_seconds=1,
+            cpu_seconds=1 if CPU_LIMIT in ATTACKS[order["attack"]].ends else 600,
             file_bytes=8 << 20,
             max_threads=16,
             parent_pid=os.getpid(),

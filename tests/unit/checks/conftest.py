@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -28,9 +27,22 @@ def sensible(table: Table) -> Outputs:
     return Outputs(label=(positive > 0.5).astype(np.int64), probabilities=probabilities)
 
 
+class VirtualClock:
+    """Seconds that pass by what the runtimes of this process say that they take, and in no other way."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+CLOCK = VirtualClock()
+
+
 @dataclass(kw_only=True)
 class FakeRuntime:
-    """In this process, with an answer and a duration of choice."""
+    """In this process, with an answer and a duration of choice, by `CLOCK`."""
 
     name: str = "native"
     answer: Callable[[Table], Outputs] = sensible
@@ -39,7 +51,6 @@ class FakeRuntime:
     duration_ns: Callable[[int], int] = lambda call: 100_000
     hidden_ns: Callable[[int], int] = lambda call: 0
     wall_factor: float = 1.0
-    pause_s: float = 0.0
     load_ms: float = 5.0
     first_call_ms: float | None = None
     peak_bytes: int = 100 * 2**20
@@ -88,8 +99,8 @@ class FakeRuntime:
     def run(self, start: int, calls: int) -> Timing:
         spans = np.array([self.duration_ns(start + i) for i in range(calls)], dtype=np.int64)
         hidden = sum(self.hidden_ns(start + i) for i in range(calls))
-        time.sleep(self.pause_s)
         wall_ns = int(spans.sum() * self.wall_factor) + hidden
+        CLOCK.seconds += wall_ns / 1e9
         return Timing(
             spans_ns=spans, wall_ns=wall_ns, peak_bytes=self.peak_bytes, queued_ns=0, own_queued_ns=0
         )

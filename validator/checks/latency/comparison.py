@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from validator.checks.latency.judging import Limits
 from validator.checks.latency.looks import look_until_settled
-from validator.checks.latency.sampling import Arm, Effort, RatioTarget, sample
+from validator.checks.latency.sampling import Arm, Clock, Effort, RatioTarget, sample
 from validator.errors import WorkerError
 from validator.results import Ratio, RuntimeName
 from validator.runtimes.runtime import Runtime
@@ -47,16 +48,23 @@ def pair_of(base: Base, limits: Limits) -> RatioTarget:
 
 
 def compare(
-    candidate: Runtime, rows: Table, base: Runtime, base_rows: Table, limits: Limits, *, budget_s: float
+    candidate: Runtime,
+    rows: Table,
+    base: Runtime,
+    base_rows: Table,
+    limits: Limits,
+    *,
+    budget_s: float,
+    clock: Clock = time.perf_counter,
 ) -> Ratio | None:
     """Base time over candidate time for one row, from blocks in turn. None when either of them fails."""
     arms = {"candidate": Arm(runtime=candidate, rows=rows), BASE: Arm(runtime=base, rows=base_rows)}
     pair = RatioTarget(slower=BASE, faster="candidate", least=limits.least_speed)
-    found = sample(arms, [pair], Effort(budget_s=budget_s, confidence=limits.confidence))
+    found = sample(arms, [pair], Effort(budget_s=budget_s, confidence=limits.confidence, clock=clock))
     return found.ratio(pair, limits.confidence)
 
 
-def confirmed(first: Ratio, rows: Table, base: Base, limits: Limits) -> Ratio:
+def confirmed(first: Ratio, rows: Table, base: Base, limits: Limits, clock: Clock) -> Ratio:
     """The first look, and what further looks in fresh processes make of it where it does not settle the matter."""
     revive = base.revive
     if revive is None:
@@ -66,7 +74,7 @@ def confirmed(first: Ratio, rows: Table, base: Base, limits: Limits) -> Ratio:
         try:
             with revive() as (candidate, other):
                 budget_s = limits.budget_s * _FOR_ANOTHER_LOOK
-                return compare(candidate, rows, other, base.rows, limits, budget_s=budget_s)
+                return compare(candidate, rows, other, base.rows, limits, budget_s=budget_s, clock=clock)
         except (Raised, WorkerError):
             return None
 

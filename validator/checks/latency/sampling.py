@@ -7,7 +7,7 @@ a paired one. Blocks rather than single calls leave each runtime its caches, as 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ from validator.table import Table
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+Clock = Callable[[], float]
 
 _BLOCK_NS = 10_000_000
 _BLOCK_CALLS = 100
@@ -64,13 +66,14 @@ class RatioTarget:
 class Effort:
     """How long to sample: seconds at most, and the confidence of the intervals.
 
-    `rounds` are made before anything counts as settled, `least_rounds` whatever the budget.
+    `rounds` are made before anything counts as settled, `least_rounds` whatever the budget. `clock` counts seconds.
     """
 
     budget_s: float
     confidence: float
     rounds: int = 20
     least_rounds: int = 3
+    clock: Clock = time.perf_counter
 
 
 @dataclass(kw_only=True)
@@ -107,9 +110,9 @@ def sample(
     order = np.random.default_rng(_SEED)
     starts = dict.fromkeys(arms, 0)
     wanted = set(found.series)
-    started = time.perf_counter()
+    started = effort.clock()
     for done in range(1_000_000):
-        seconds = time.perf_counter() - started
+        seconds = effort.clock() - started
         if done >= effort.rounds and done % _LOOK_EVERY == 0:
             wanted = _unsettled(arms, pairs, found, effort.confidence)
         if not wanted:

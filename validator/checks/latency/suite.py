@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from validator.checks.latency import judging
 from validator.checks.latency.batches import measure_batches
 from validator.checks.latency.comparison import BASE, Base, confirmed, pair_of
 from validator.checks.latency.judging import Limits
-from validator.checks.latency.sampling import Arm, Effort, RatioTarget, Sampled, sample
+from validator.checks.latency.sampling import Arm, Clock, Effort, RatioTarget, Sampled, sample
 from validator.checks.latency.series import Series
 from validator.errors import PreflightError
 from validator.results import BatchLatency, CheckResult, Latency, Ratio, RuntimeLatency, RuntimeName
@@ -25,9 +26,16 @@ NO_BASE = "no base version to compare with"
 
 
 def run(
-    runtimes: Mapping[RuntimeName, Runtime], subject: Subject, limits: Limits, base: Base | str = NO_BASE
+    runtimes: Mapping[RuntimeName, Runtime],
+    subject: Subject,
+    limits: Limits,
+    base: Base | str = NO_BASE,
+    *,
+    clock: Clock = time.perf_counter,
 ) -> tuple[list[CheckResult], Latency]:
     """All latency checks. `base` is the version to compare with, or why there is none.
+
+    `clock` counts the seconds of the time budget; the runtimes time their own calls.
 
     A runtime that raises or dies while it is timed fails its own check, and the others go on.
     """
@@ -39,8 +47,9 @@ def run(
     if isinstance(base, Base):
         arms[BASE] = base.arm
         pairs.append(pair_of(base, limits))
-    effort = Effort(budget_s=limits.budget_s * _FOR_ROWS, confidence=limits.confidence)
-    trial = Trial(runtimes=runtimes, subject=subject, limits=limits, sampled=sample(arms, pairs, effort))
+    effort = Effort(budget_s=limits.budget_s * _FOR_ROWS, confidence=limits.confidence, clock=clock)
+    sampled = sample(arms, pairs, effort)
+    trial = Trial(runtimes=runtimes, subject=subject, limits=limits, sampled=sampled, clock=clock)
     speedup = trial.sampled.ratio(_SPEEDUP, limits.confidence)
     against_base = trial.against(base) if isinstance(base, Base) else None
     batches, batch_checks = trial.batches()
@@ -62,6 +71,7 @@ class Trial:
     subject: Subject
     limits: Limits
     sampled: Sampled
+    clock: Clock
 
     def figures(self, name: str, runtime: Runtime) -> RuntimeLatency | None:
         series = self.sampled.series.get(name)
@@ -83,7 +93,9 @@ class Trial:
     def batches(self) -> tuple[tuple[BatchLatency, ...], list[CheckResult]]:
         """Batches on the bare runtimes, and their check on each."""
         budget_s = self.limits.budget_s * _FOR_BATCHES
-        effort = Effort(budget_s=budget_s, confidence=self.limits.confidence, rounds=5, least_rounds=1)
+        effort = Effort(
+            budget_s=budget_s, confidence=self.limits.confidence, rounds=5, least_rounds=1, clock=self.clock
+        )
         working = {name: r for name, r in _raw(self.runtimes).items() if name in self.sampled.series}
         found = measure_batches(
             working, self.subject.rows, self.limits.batch_sizes, effort, self.sampled.series
@@ -103,7 +115,7 @@ class Trial:
 
     def against(self, base: Base) -> Ratio | None:
         ratio = self.sampled.ratio(pair_of(base, self.limits), self.limits.confidence)
-        return None if ratio is None else confirmed(ratio, self.subject.rows, base, self.limits)
+        return None if ratio is None else confirmed(ratio, self.subject.rows, base, self.limits, self.clock)
 
     def base_finding(self, base: Base | str, ratio: Ratio | None) -> CheckOutcome:
         if isinstance(base, str):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
+import pytest
 
-from tests.unit.checks.conftest import FakeRuntime
+from tests.unit.checks.conftest import CLOCK, FakeRuntime
 from validator.checks.latency.sampling import Arm, Effort, RatioTarget, sample
 
 
@@ -32,7 +31,7 @@ def arms(subject, log, **changes):
 
 
 PAIR = RatioTarget(slower="native", faster="onnx")
-EFFORT = Effort(budget_s=30, confidence=0.95)
+EFFORT = Effort(budget_s=300, confidence=0.95, clock=CLOCK)
 
 
 def test_turns_are_taken_round_by_round_in_varying_order_and_length(subject):
@@ -73,12 +72,12 @@ def test_one_that_is_settled_rests_while_the_others_go_on(subject):
 
 
 def test_the_budget_ends_it_and_very_slow_models_get_few_turns(subject):
-    started = time.perf_counter()
-    slow = arms(subject, [], duration_ns=lambda call: 400_000_000, pause_s=0.02)
-    found = sample(slow, [PAIR], Effort(budget_s=0.05, confidence=0.95))
+    started = CLOCK()
+    slow = arms(subject, [], duration_ns=lambda call: 400_000_000)
+    found = sample(slow, [PAIR], Effort(budget_s=0.05, confidence=0.95, clock=CLOCK))
     assert "budget" in found.ended
-    assert 3 <= len(found.series["native"].blocks) <= 5
-    assert time.perf_counter() - started < 5
+    assert len(found.series["native"].blocks) == 3, "no fewer, whatever the budget"
+    assert CLOCK() - started == pytest.approx(2 * (3 + 1) * 0.4), "and one call each to see how slow they are"
 
 
 def test_an_uncertain_ratio_is_sampled_longer_than_a_certain_one(subject):
