@@ -151,7 +151,7 @@ def predict_alone(kind: str, model: str, sample: str) -> float:
     """Seconds that one runtime takes for all rows, its predictions alone. Runs in a process of its own."""
     import pyarrow.parquet as pq
 
-    from validator.libraries.live_ask import Adapter
+    from validator.libraries.adapter import Adapter
     from validator.worker.jobs.sample import read_batches
     from validator.worker.onnx_session import OnnxModel
 

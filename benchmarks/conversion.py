@@ -99,9 +99,9 @@ def _keep(path: Path, save: Callable[[str], Any]) -> None:
 
 
 def _ours(model: str, onnx: str) -> Figures:
+    from validator.libraries.convert import convert_trees
     from validator.libraries.export import export
     from validator.libraries.read import read
-    from validator.trees.converted import convert_trees
 
     loaded = _loaded(model)
 

@@ -50,6 +50,7 @@ def train(trees: int) -> Any:
 def write_artifact_of(model: Any, folder: Path) -> Path:
     """The model as an artifact that passed."""
     from validator.artifact.write import write_artifact
+    from validator.libraries.convert import convert_trees
     from validator.libraries.lightgbm import trees as lightgbm
     from validator.results import (
         Contract,
@@ -61,7 +62,6 @@ def write_artifact_of(model: Any, folder: Path) -> Path:
         ModelInfo,
         Parity,
     )
-    from validator.trees.converted import convert_trees
 
     text = model.booster_.model_to_string()
     converted = convert_trees(lightgbm.read(text, class_labels=[0, 1], feature_names=FEATURES))

@@ -134,10 +134,10 @@ def work_by_hand(ledger: list[tuple[str, str, int, int]]) -> None:
     import pandas as pd
     import pyarrow.parquet
 
+    from validator.libraries.convert import convert_trees
     from validator.libraries.export import export
     from validator.libraries.read import read
     from validator.serving import Deployment
-    from validator.trees.converted import convert_trees
 
     target = tomllib.loads((TRADING / "preflight.toml").read_text())["target"]
     table = pyarrow.parquet.read_table(TRADING / "sample.parquet")

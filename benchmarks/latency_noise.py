@@ -91,8 +91,8 @@ def train() -> Any:
 
 def onnx_of(booster: Any, trees: int) -> bytes:
     """The first trees as an ONNX file."""
+    from validator.libraries.convert import convert_trees
     from validator.libraries.lightgbm import trees as lightgbm
-    from validator.trees.converted import convert_trees
 
     text = booster.model_to_string(num_iteration=trees)
     return convert_trees(lightgbm.read(text, class_labels=[0, 1], feature_names=FEATURES)).data

@@ -47,9 +47,9 @@ def train(trees: int) -> tuple[Any, Any]:
 def onnx_runtime(model: Any, _folder: Path) -> Call:
     import onnxruntime
 
+    from validator.libraries.convert import convert_trees
     from validator.libraries.export import export
     from validator.libraries.read import read
-    from validator.trees.converted import convert_trees
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -33,9 +33,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from tests.unit.serving.conftest import contract_of, features, result_of
     from validator.artifact.write import write_artifact
+    from validator.libraries.convert import convert_trees
     from validator.libraries.lightgbm import trees as reader
     from validator.results import ModelInfo
-    from validator.trees.converted import convert_trees
 
     sample = pd.read_parquet(ROOT / "examples/trading/sample.parquet")
     assert set(sample.columns) == {*FEATURES, "direction"}

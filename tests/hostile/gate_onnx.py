@@ -18,9 +18,9 @@ SHOUT = "::error::forged by the model"
 
 @functools.cache
 def honest_onnx() -> bytes:
+    from validator.libraries.convert import convert_trees
     from validator.libraries.export import export
     from validator.libraries.read import read
-    from validator.trees.converted import convert_trees
 
     return convert_trees(read(*export(honest_model()))).data
 

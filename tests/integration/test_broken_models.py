@@ -55,9 +55,9 @@ def judged(tmp_path, faulty):
 
 def convert(model) -> bytes:
     """A sound ONNX file of a LightGBM model."""
+    from validator.libraries.convert import convert_trees
     from validator.libraries.export import export
     from validator.libraries.read import read
-    from validator.trees.converted import convert_trees
 
     return convert_trees(read(*export(model))).data
 

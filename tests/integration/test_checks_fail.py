@@ -18,9 +18,9 @@ FAST = ("--latency-budget-s", 0.2, "--boundary-rows", 500, "--batch-sizes", "1,1
 @pytest.fixture(scope="module")
 def converted() -> onnx.ModelProto:
     """The trading model's own ONNX file."""
+    from validator.libraries.convert import convert_trees
     from validator.libraries.export import export
     from validator.libraries.read import read
-    from validator.trees.converted import convert_trees
 
     return onnx.load_from_string(
         convert_trees(read(*export(pickle.loads((TRADING / "model.pkl").read_bytes())))).data

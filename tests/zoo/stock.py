@@ -198,7 +198,7 @@ def _run(data: bytes, frame: Any) -> tuple[Any, Any]:
 def _native(model: Any, frame: Any) -> tuple[Any, Any]:
     import numpy as np
 
-    from validator.libraries.live_ask import Adapter
+    from validator.libraries.adapter import Adapter
     from validator.table import Column, Table
 
     columns = []

@@ -12,14 +12,13 @@ from validator.checks.load.model import Columns, Native, load_onnx, onnx_runtime
 from validator.checks.load.safety import scan
 from validator.checks.preload import FALLING_BACK, TOOLS
 from validator.errors import ConversionError, PreflightError, WorkerError
+from validator.libraries.known import library_named
 from validator.model.file import identify, read_verified
 from validator.results import CheckResult, Conversion, Hazard
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.handle import REPLY_BYTES
 from validator.sandbox.worker_pool import Worker, WorkerAnswer
-
-_BOOSTERS = ("lightgbm", "xgboost", "catboost")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +151,9 @@ def _made(context: Context, native: Native, export: Export, columns: Columns) ->
 
 
 def _refuse_booster(framework: str, export: Export) -> None:
-    """Of boosters skl2onnx knows no more than our own exporters: what those said is the reason."""
-    if framework in _BOOSTERS and export.header.get("reason"):
+    """Of models that are trees alone skl2onnx knows no more than our own exporters: what those said is the reason."""
+    library = library_named(framework)
+    if library is not None and library.trees_alone and export.header.get("reason"):
         raise ConversionError(
             str(export.header["reason"])[:1000],
             hint=str(export.header.get("hint") or "train a model of another kind")[:1000],

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from validator.libraries.known import LIBRARIES
+
 #: The zygotes, by what they have imported. The native one may run under another interpreter.
 NATIVE, SERVING, TOOLS = "native", "serving", "tools"
 
@@ -15,10 +17,11 @@ READING = ("pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet", "validator.worker.jo
 JUDGING = (
     "numpy.random",
     "onnx",
-    "validator.trees.converted",
+    "validator.libraries.convert",
     "validator.trees.rows.boundary",
     "validator.trees.proof",
     "validator.libraries.read",
+    *(f"validator.libraries.{library.name}.trees" for library in LIBRARIES),
     "validator.trees.writer",
     "validator.worker.jobs.convert",
     "validator.worker.jobs.judge",
@@ -35,6 +38,7 @@ RUNNING = (
 )
 LOADING = (
     "validator.libraries.export",
+    *(f"validator.libraries.{library.name}.live" for library in LIBRARIES),
     "validator.model.safety",
     "validator.worker.jobs.export",
     "validator.worker.jobs.native",

@@ -10,15 +10,11 @@ import re
 from pathlib import Path
 
 from validator.errors import UsageError
+from validator.libraries.known import LIBRARIES
 
 _MOST_BYTES = 1 << 20
 #: The keys under which a flavour tells its library's version.
-_VERSION_KEYS = {
-    "sklearn_version": "scikit-learn",
-    "lgb_version": "lightgbm",
-    "xgb_version": "xgboost",
-    "catboost_version": "catboost",
-}
+_VERSION_KEYS = {library.mlflow_key: library.distribution for library in LIBRARIES if library.mlflow_key}
 _FILES = ("requirements.txt", "conda.yaml")
 #: Files of an MLflow folder that say what a model in it was logged with.
 ENVIRONMENT_FILES = ("MLmodel", "python_env.yaml", "conda.yaml")

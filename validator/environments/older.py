@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from validator.libraries.known import LIBRARIES
+from validator.libraries.library import OldReleases
+
 #: The first releases that work with NumPy 2. Older ones allow any version and break when they are imported.
-_NUMPY_2 = {"scikit-learn": "1.4.2", "pandas": "2.2.2", "scipy": "1.13.0", "lightgbm": "4.4.0",
-            "xgboost": "2.1.0", "catboost": "1.2.8"}  # fmt: skip
+_NUMPY_2 = {"pandas": "2.2.2", "scipy": "1.13.0"} | {
+    library.distribution: library.numpy_2 for library in LIBRARIES if library.numpy_2
+}
 _ANY = SpecifierSet()
 
 
@@ -19,17 +24,24 @@ def constraints(names: Mapping[str, SpecifierSet]) -> Iterator[str]:
         name in names and _older(names[name], first) for name, first in _NUMPY_2.items()
     ):
         yield "numpy<2"
-    if _older(names.get("scikit-learn", _ANY), "1.1"):
-        yield "onnx<1.17"  # the last skl2onnx for it uses what later ones lack
-    if _older(names.get("xgboost", _ANY), "1.7") and not len(names.get("pandas", _ANY)):
-        yield "pandas<2"
+    for old in _old_releases(names):
+        for bound in old.constraints:
+            if not len(names.get(Requirement(bound).name, _ANY)):
+                yield bound
 
 
 def undeclared(names: Mapping[str, SpecifierSet]) -> Iterator[str]:
-    """What is needed although nothing asks for it: NumPy by us, setuptools by XGBoost when it is imported."""
+    """What is needed although nothing asks for it: NumPy by us, and what old releases import."""
     yield "numpy"
-    if _older(names.get("xgboost", _ANY), "1.7"):
-        yield "setuptools<80"
+    for old in _old_releases(names):
+        yield from old.requirements
+
+
+def _old_releases(names: Mapping[str, SpecifierSet]) -> Iterator[OldReleases]:
+    for library in LIBRARIES:
+        for old in library.old_releases:
+            if _older(names.get(library.distribution, _ANY), old.before):
+                yield old
 
 
 def _older(specifier: SpecifierSet, first: str) -> bool:

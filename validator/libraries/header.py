@@ -98,3 +98,8 @@ def task(header: Header, library: str) -> Task:
 
 def label_rule(header: Header, library: str) -> LabelRule:
     return choice(header, "label_rule", LabelRule, library)
+
+
+def model_bytes(arrays: Arrays, library: str) -> bytes:
+    """The model file that travels as the uint8 array "model"."""
+    return array(arrays, "model", "uint8", (-1,), library).tobytes()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
 from validator.libraries import catboost, lightgbm, sklearn, xgboost
 from validator.libraries.library import Format, Library
+from validator.libraries.live import Live
+from validator.libraries.plain import library_of
 
 LIBRARIES: Tuple[Library, ...] = (
     lightgbm.LIBRARY,
@@ -25,3 +27,14 @@ def format_named(name: str) -> Optional[Tuple[Library, Format]]:
     return next(
         ((library, form) for library in LIBRARIES for form in library.formats if form.name == name), None
     )
+
+
+def recorded_as(name: str) -> Optional[Library]:
+    """The library whose files tell a version under that name."""
+    return next((library for library in LIBRARIES if library.recorded_as == name), None)
+
+
+def live_of(model: Any) -> Live:
+    """What asks this model; where no library here made its class, as scikit-learn's estimators are asked."""
+    library = library_named(library_of(model))
+    return Live() if library is None else library.live()

@@ -7,10 +7,17 @@ needs numpy or the library itself is imported by the function that needs it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from validator.python39 import dataclass
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from validator.libraries.live import Live
+    from validator.trees.ensemble import TreeEnsemble
 
 
 class Checked(NamedTuple):
@@ -60,14 +67,78 @@ class Refused:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnownHazard:
+    """A way in which stock converters are known to make another model of a library's trees."""
+
+    id: str
+    what: str
+    """what it is about the trees"""
+    elsewhere: str
+    """what stock converters make of it"""
+    applies: Callable[[TreeEnsemble], bool]
+    shows: Callable[[Mapping[str, str]], bool] = lambda _facts: False
+    """whether the facts that `Format.check` found tell it already"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimators:
+    """Classes that a pipeline may hold and that are converted exactly inside it: a stem, and what may follow it."""
+
+    module: str
+    stem: str
+    kinds: tuple[str, ...] = ("Classifier", "Regressor")
+    unmarked: bool = False
+    """whether its classifiers lack scikit-learn's mark of one, so that skl2onnx would give them one output"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OldReleases:
+    """What releases before one need in an environment that is built for them, beyond what they ask for themselves."""
+
+    before: str
+    constraints: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Library:
     """One model library."""
 
     name: str
     """its top-level module"""
+    shown: str
+    """as people call it"""
     distributions: tuple[str, ...]
     """the packages that may install it; the first is the one to recommend"""
+    live: Callable[[], Live]
+    """what asks its models, in the process that holds them"""
+    kind: str
+    """the kind of the exports that `live().export` makes"""
+    read: Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], TreeEnsemble]
+    """from such an export, in a process that never met the model. Raises ConversionError"""
     formats: tuple[Format, ...] = ()
     refused: tuple[Refused, ...] = ()
+    estimators: tuple[Estimators, ...] = ()
+    hazards: tuple[KnownHazard, ...] = ()
+    trees_alone: bool = True
+    """whether its models are trees over numbers and declared categories, which no converter but ours takes"""
+    unnamed: str = ""
+    """the name that it gives to column `{}` of a bare matrix"""
+    numpy_2: str = ""
+    """its first release that works with NumPy 2"""
+    old_releases: tuple[OldReleases, ...] = ()
+    mlflow_key: str = ""
+    """under which MLflow notes its version"""
     told_as: str = ""
-    """what its files tell a version of, where that is not the library's first distribution"""
+    """what its files tell the version of, where that is not the library"""
+    eras: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=dict)
+    """by such a version, the first release that wrote it, and the first that no longer did"""
+
+    @property
+    def distribution(self) -> str:
+        return self.distributions[0]
+
+    @property
+    def recorded_as(self) -> str:
+        """The name under which its files' version is told."""
+        return self.told_as or self.distribution

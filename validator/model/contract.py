@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from validator.errors import SampleError
+from validator.libraries.known import library_named
 from validator.results import Contract, FeatureSpec, Scalar, Task
 from validator.table import Column, Table
 
 _MAX_CATEGORIES = 1_000
-_NUMERIC_ONLY = ("lightgbm", "xgboost", "catboost")
 
 
 def choose_features(
@@ -92,7 +92,8 @@ def check_types(table: Table, *, library: str, categorical: Collection[str], whe
 
     Raises SampleError naming a value and its row.
     """
-    if library not in _NUMERIC_ONLY:
+    known = library_named(library)
+    if known is None or not known.trees_alone:
         return
     for column in table.columns:
         if column.is_numeric or column.name in categorical:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from validator.errors import ConversionError, PreflightError
+from validator.libraries.convert import ConvertedModel
 from validator.pipelines import hazards
-from validator.trees.converted import ConvertedModel
 
 _NUMERIC = ("float", "int", "uint", "bool")
 LOCALE = b"C.UTF-8"

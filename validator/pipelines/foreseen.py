@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from validator.libraries.known import LIBRARIES
 from validator.pipelines.hazards import RULES
 
 _REPAIRED = "converted exactly here; stock converters answer something else"
@@ -41,7 +42,7 @@ def foreseen(names: Iterable[str], facts: Mapping[str, str]) -> tuple[Foreseen, 
         for name in rule.names
         if name in classes
     ]  # fmt: skip
-    return (*found, *_of_text(facts))
+    return (*found, *_of_trees(facts))
 
 
 def _action(note: bool, repair: bool) -> str:
@@ -50,27 +51,11 @@ def _action(note: bool, repair: bool) -> str:
     return "to be minded" if note else "refused where it applies"
 
 
-def _of_text(facts: Mapping[str, str]) -> Iterable[Foreseen]:
-    """What LightGBM's model text shows in its head."""
-    objective = facts.get("objective", "")
-    signs = {
-        "averaged-trees": facts.get("averaged") == "yes",
-        "linear-leaves": facts.get("linear trees", "0") != "0",
-        "one-against-all": objective.startswith("multiclassova"),
-        "squared-answers": " sqrt" in objective,
-        "sigmoid-factor": any(
-            word.startswith("sigmoid:") and word != "sigmoid:1" for word in objective.split()
-        ),
-    }
-    texts = {
-        "averaged-trees": "the trees are averaged (boosting=rf)",
-        "linear-leaves": "the leaves are linear models",
-        "one-against-all": "each class has a probability of its own",
-        "squared-answers": "the answer is the square of the score (reg_sqrt)",
-        "sigmoid-factor": "the sigmoid's factor is not 1",
-    }
+def _of_trees(facts: Mapping[str, str]) -> Iterable[Foreseen]:
+    """What a library's own file tells of its trees."""
     return [
-        Foreseen(id=id, subject="lightgbm", action=_REPAIRED, message=texts[id])
-        for id, seen in signs.items()
-        if seen
+        Foreseen(id=hazard.id, subject=library.name, action=_REPAIRED, message=hazard.what)
+        for library in LIBRARIES
+        for hazard in library.hazards
+        if hazard.shows(facts)
     ]

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from validator.errors import ConversionError
+from validator.libraries.known import LIBRARIES
+from validator.libraries.library import Estimators
 from validator.pipelines import (
     apart_classes,
     calibration,
@@ -27,19 +29,6 @@ from validator.python39 import pairs
 from validator.trees.ensemble import Task, Transform, TreeEnsemble
 from validator.trees.onnx_wire import Graph, PackedInts
 
-_SKLEARN_TREES = (
-    ("sklearn.tree", "DecisionTree", ("Classifier", "Regressor")),
-    ("sklearn.tree", "ExtraTree", ("Classifier", "Regressor")),
-    ("sklearn.ensemble", "RandomForest", ("Classifier", "Regressor")),
-    ("sklearn.ensemble", "ExtraTrees", ("Classifier", "Regressor")),
-    ("sklearn.ensemble", "GradientBoosting", ("Classifier", "Regressor")),
-    ("sklearn.ensemble", "HistGradientBoosting", ("Classifier", "Regressor")),
-)
-_BOOSTERS = (
-    ("lightgbm", "LGBM", ("Classifier", "Regressor", "Ranker")),
-    ("xgboost", "XGB", ("Classifier", "Regressor", "Ranker", "RFClassifier", "RFRegressor")),
-    ("catboost", "CatBoost", ("Classifier", "Regressor")),
-)
 _ML_OPSET = 3
 """what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
 
@@ -84,27 +73,9 @@ def _register(*, double: bool) -> None:
     """Boosters are only known where the model has already imported their library."""
     from skl2onnx import update_registered_converter
 
-    for module, stem, kinds in (*_SKLEARN_TREES, *_BOOSTERS):
-        if module not in sys.modules:
-            continue
-        for kind in kinds:
-            found = getattr(sys.modules[module], stem + kind, None)
-            if found is None:
-                continue
-            classifier = kind.endswith("Classifier")
-            options = {"zipmap": [True, False, "columns"], "nocl": [True, False]} if classifier else {}
-            update_registered_converter(
-                found,
-                f"Exact{stem}{kind}",
-                _tree_shapes,
-                _convert_tree,
-                overwrite=True,
-                # CatBoost's classifiers are none by scikit-learn's own mark, and would be given one output.
-                parser=_label_and_probabilities if stem == "CatBoost" and classifier else None,
-                options={**options, "raw_scores": [True, False], "output_class_labels": [False, True]}
-                if classifier
-                else {},
-            )
+    for library in LIBRARIES:
+        for estimators in library.estimators:
+            _register_trees(estimators, update_registered_converter)
     _register_imputer(update_registered_converter)
     kernel_machines.register(update_registered_converter)
     threshold_steps.register(update_registered_converter)
@@ -114,6 +85,25 @@ def _register(*, double: bool) -> None:
     target_steps.register(update_registered_converter)
     numpy_functions.register(update_registered_converter)
     nearest_centroid.register(update_registered_converter)
+
+
+def _register_trees(estimators: Estimators, update: Callable[..., None]) -> None:
+    for kind in estimators.kinds if estimators.module in sys.modules else ():
+        found = getattr(sys.modules[estimators.module], estimators.stem + kind, None)
+        if found is None:
+            continue
+        classifier = kind.endswith("Classifier")
+        options = {"zipmap": [True, False, "columns"], "nocl": [True, False], "raw_scores": [True, False],
+                   "output_class_labels": [False, True]}  # fmt: skip
+        update(
+            found,
+            f"Exact{estimators.stem}{kind}",
+            _tree_shapes,
+            _convert_tree,
+            overwrite=True,
+            parser=_label_and_probabilities if estimators.unmarked and classifier else None,
+            options=options if classifier else {},
+        )
 
 
 def _label_and_probabilities(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:

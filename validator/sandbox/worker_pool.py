@@ -16,6 +16,7 @@ from typing import Any
 
 from validator.environments.interpreter import Interpreter, own
 from validator.errors import WorkerError
+from validator.libraries.known import LIBRARIES
 from validator.results import Layer
 from validator.sandbox.handle import Raised, Worker, WorkerAnswer, WorkerLimits
 from validator.sandbox.lockdown.policy import LockdownPolicy
@@ -25,9 +26,9 @@ __all__ = ["Raised", "Worker", "WorkerAnswer", "WorkerLimits", "WorkerPool", "Zy
 
 #: Variables that a worker may inherit: they tune numerics and hold no secret.
 _INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
-#: Jobs that need files: CatBoost saves to paths alone, in a pipeline too, and a Deployment loads a folder.
+#: Jobs that need files: some libraries save to paths alone, in a pipeline too, and a Deployment loads a folder.
 _WRITERS = frozenset({"export", "convert", "deployment", "wrapper"})
-_READ_BY_PATH = frozenset({"catboost-json"})
+_READ_BY_PATH = frozenset(form.name for library in LIBRARIES for form in library.formats if form.by_path)
 
 
 class WorkerPool:

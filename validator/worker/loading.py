@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any, Sequence
 
 from validator.errors import ModelError
+from validator.libraries.known import format_named
 
 _PICKLES = ("pickle", "joblib")
 
@@ -19,16 +18,11 @@ def load_model(data: bytes, format: str, allow: Sequence[str], trusted: bool) ->
     """
     if format in _PICKLES:
         return _load_pickle(data, allow, trusted)
-    if format == "lightgbm-text":
-        return _load_lightgbm(data)
-    if format in ("xgboost-json", "xgboost-ubj"):
-        import xgboost
-
-        return xgboost.Booster(model_file=bytearray(data))
-    if format in ("catboost-cbm", "catboost-json"):
-        return _load_catboost(data, format.partition("-")[2])
     if format == "skops":
         return _load_skops(data, allow)
+    known = format_named(format)
+    if known is not None:
+        return known[0].live().load(bytes(data), format)
     raise ModelError(f"a {format} file holds no native model", hint="give the file that training saved")
 
 
@@ -42,32 +36,6 @@ def _load_pickle(data: bytes, allow: Sequence[str], trusted: bool) -> Any:
     from validator.model.safety import load
 
     return load(data, allow=tuple(allow))
-
-
-def _load_lightgbm(data: bytes) -> Any:
-    import lightgbm
-
-    try:
-        return lightgbm.Booster(model_str=bytes(data).decode("utf-8"), params={"verbosity": -1})
-    except lightgbm.basic.LightGBMError as error:
-        raise ModelError(
-            f"LightGBM cannot load the model: {error}", hint="save it again; is the file whole?"
-        ) from error
-
-
-def _load_catboost(data: bytes, format: str) -> Any:
-    """As the wrapper whose `predict` and classes its users know: the file does not say which one wrote it."""
-    import catboost
-
-    with tempfile.TemporaryDirectory() if format == "json" else nullcontext("") as folder:
-        source: Dict[str, Any] = {"blob": bytes(data)}
-        if folder:  # CatBoost takes JSON from a path alone
-            path = Path(folder) / "model"
-            path.write_bytes(data)
-            source = {"fname": str(path)}
-        model = catboost.CatBoost().load_model(format=format, **source)
-        wrapper = catboost.CatBoostClassifier() if len(model.classes_) else catboost.CatBoostRegressor()
-        return wrapper.load_model(format=format, **source)
 
 
 def _load_skops(data: bytes, allow: Sequence[str]) -> Any:
@@ -89,13 +57,8 @@ def _load_skops(data: bytes, allow: Sequence[str]) -> Any:
 
 def load_path(path: str, format: str) -> Any:
     """Load a file by its path, as its library does it. For what happens when there is no such file."""
-    if format == "lightgbm-text":
-        import lightgbm
-
-        return lightgbm.Booster(model_file=path)
-    if format in ("xgboost-json", "xgboost-ubj"):
-        import xgboost
-
-        return xgboost.Booster(model_file=path)
+    known = format_named(format)
+    if known is not None:
+        return known[0].live().load_path(path, format)
     with Path(path).open("rb") as file:
         return load_model(file.read(), format, (), False)

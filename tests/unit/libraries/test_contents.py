@@ -9,8 +9,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from validator.libraries.live_ask import Adapter, NotAModelError
-from validator.libraries.live_contents import describe, remedy
+from validator.libraries.adapter import Adapter, NotAModelError
+from validator.libraries.contents import describe, remedy
 
 X = np.eye(4)
 MODEL = LogisticRegression().fit(X, [0, 1, 0, 1])

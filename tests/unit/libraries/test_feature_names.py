@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from validator.libraries.live_ask import Adapter
+from validator.libraries.adapter import Adapter
 
 _ROWS = np.random.default_rng(0).normal(size=(40, 3))
 

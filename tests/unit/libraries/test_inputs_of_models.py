@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from validator.libraries.adapter import Adapter
 from validator.libraries.frames import frame
-from validator.libraries.live_ask import Adapter
 from validator.table import Column, Table
 
 _TEXTS = ["good film", "bad film", "good book", "bad book"] * 5

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from validator.errors import ConversionError
+from validator.libraries.convert import convert_trees
 from validator.libraries.lightgbm.trees import read
 from validator.trees import mirror
-from validator.trees.converted import convert_trees
 from validator.trees.ensemble import ZERO_ZONE, BranchMode, Task, Transform, TransformKind, TreeEnsemble
 from validator.trees.walk import leaf_indices, raw_scores
 

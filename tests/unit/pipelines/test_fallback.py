@@ -40,8 +40,8 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, LinearSVC, OneClassSVM
 
 from validator.errors import ConversionError
+from validator.libraries.convert import ConvertedModel
 from validator.pipelines.fallback import convert_estimator
-from validator.trees.converted import ConvertedModel
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from validator.errors import ConversionError
+from validator.libraries.leaves import sums_of
 from validator.libraries.lightgbm.trees import read
-from validator.libraries.live_leaves import sums_of
 from validator.trees.rows.boundary import boundary_rows
 from validator.trees.rows.fingerprint import fingerprint_onnx, raw_scores_onnx
 from validator.trees.writer import write

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 
+from validator.libraries.convert import convert_trees
 from validator.libraries.export import export
 from validator.libraries.read import read
-from validator.trees.converted import convert_trees
 from validator.trees.ensemble import TreeEnsemble
 from validator.trees.mirror import mirrored
 from validator.trees.proof import prove

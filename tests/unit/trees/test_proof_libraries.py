@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from validator.libraries import live_leaves as inner
+from validator.libraries import leaves as inner
+from validator.libraries.adapter import Adapter
 from validator.libraries.export import export
-from validator.libraries.live_ask import Adapter
 from validator.libraries.read import read
 from validator.outputs import Outputs
 from validator.table import Table

@@ -10,12 +10,12 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 
+from validator.libraries import hazards as tree_hazards
+from validator.libraries.convert import convert_trees
 from validator.libraries.export import export
 from validator.libraries.read import read
 from validator.model.safety import scan
 from validator.pipelines.foreseen import foreseen
-from validator.trees import tree_hazards
-from validator.trees.converted import convert_trees
 
 CANCER, WINE = load_breast_cancer(), load_wine()
 

@@ -16,8 +16,8 @@ from hypothesis.extra import numpy as hnp
 
 from tests.unit.trees.chain import chain
 from validator.errors import ConversionError
+from validator.libraries.convert import convert_trees
 from validator.trees.answer_nodes import binary_cut
-from validator.trees.converted import convert_trees
 from validator.trees.ensemble import (
     MAX_DEPTH,
     BranchMode,

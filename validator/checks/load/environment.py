@@ -13,17 +13,12 @@ from validator.environments import build, requirements
 from validator.environments.installer import find_installer
 from validator.environments.interpreter import Interpreter, base, choose, own
 from validator.errors import WorkerError
+from validator.libraries.known import format_named, library_named, recorded_as
 from validator.model.file import ModelFile
 from validator.model.safety import SafetyReport
 from validator.sandbox.worker_pool import Worker
 from validator.settings.table import Settings
 
-#: The distributions that may install a library, where they are not called as it is.
-DISTRIBUTIONS = {
-    "sklearn": ("scikit-learn",),
-    "xgboost": ("xgboost", "xgboost-cpu"),
-}
-_BOOSTERS = ("lightgbm", "xgboost", "catboost")
 _MOST = 200
 
 
@@ -37,8 +32,13 @@ class Installed:
 
     def version(self, library: str) -> str:
         """The version of a library by its import name or its distribution's, empty where it is not installed."""
-        names = DISTRIBUTIONS.get(library, (library,))
-        return next((self.versions[name] for name in names if name in self.versions), "")
+        return next((self.versions[name] for name in distributions(library) if name in self.versions), "")
+
+
+def distributions(module: str) -> tuple[str, ...]:
+    """The packages that may install a module, or what a file tells the version of."""
+    library = library_named(module.partition(".")[0]) or recorded_as(module)
+    return library.distributions if library else (module,)
 
 
 def choose_python(settings: Settings, file: ModelFile, environ: Mapping[str, str]) -> Interpreter:
@@ -57,9 +57,9 @@ def choose_python(settings: Settings, file: ModelFile, environ: Mapping[str, str
 
 def anticipate(context: Context) -> None:
     """A booster's file names no library but its own, which can be imported while the file is looked at."""
-    library = context.format.partition("-")[0]
-    if library in _BOOSTERS and not context.python.foreign:
-        modules = for_the_model([library], context.settings.allow)
+    known = format_named(context.format)
+    if known is not None and not context.python.foreign:
+        modules = for_the_model([known[0].name], context.settings.allow)
         context.pool.zygote(NATIVE, context.python).preload(modules)
 
 
@@ -102,7 +102,7 @@ def installed(context: Context, report: SafetyReport, looking: Worker | None) ->
 def _distributions(report: SafetyReport) -> list[str]:
     """All distributions whose versions matter to a model: of what it imports and of what it records."""
     names = {name.partition(".")[0] for name in report.preload} | {name for name, _ in report.versions}
-    return sorted({one for name in names | {"numpy", "skl2onnx"} for one in DISTRIBUTIONS.get(name, (name,))})
+    return sorted({one for name in names | {"numpy", "skl2onnx"} for one in distributions(name)})
 
 
 def _own_version(distribution: str) -> str:

@@ -18,17 +18,15 @@ from validator.checks.check import (
     warned,
 )
 from validator.checks.context import Context
-from validator.checks.load.environment import Installed, installed
+from validator.checks.load.environment import Installed, distributions, installed
 from validator.checks.load.safety import Inspected
 from validator.environments import mlflow
+from validator.libraries.known import recorded_as
 from validator.model.file import ModelFile
 from validator.model.safety import SafetyReport
 from validator.results import CheckResult
 
 _ENVIRONMENT = ("numpy", "onnx", "onnxruntime", "skl2onnx")
-#: LightGBM records the version of its text format only: since when each is written, and until when.
-_TEXT = "lightgbm model text"
-_TEXT_ERAS = {"v2": ((2, 0), (2, 3)), "v3": ((2, 3), (4, 0)), "v4": ((4, 0), (99, 0))}
 #: Formats that any later release of their library reads alike; only an older one may not.
 _READ_BY_LATER = frozenset({"skops"})
 
@@ -83,27 +81,33 @@ def mismatch(recorded: Mapping[str, str], installed: Installed) -> str:
     apart = [
         f"{_told(name, version)} (here {here})"
         for name, version in recorded.items()
-        if (here := installed.version("lightgbm" if name == _TEXT else name))
-        and not _fits(name, version, here)
+        if (here := installed.version(name)) and not _fits(name, version, here)
     ]
     return f"saved with {', '.join(apart)}" if apart else ""
 
 
 def _fits(name: str, saved: str, here: str) -> bool:
-    if name == _TEXT:
-        first, end = _TEXT_ERAS.get(saved, ((0, 0), (0, 0)))
-        return first <= _numbers(here) < end
+    era = _era(name, saved)
+    if era is not None:
+        return era[0] <= _numbers(here) < era[1]
     if name in _READ_BY_LATER:
         return _numbers(saved) <= _numbers(here)
     return saved.split(".")[:2] == here.split(".")[:2]
 
 
 def _told(name: str, version: str) -> str:
-    if name != _TEXT:
+    library, era = recorded_as(name), _era(name, version)
+    if library is None or era is None:
         return f"{name} {version}"
-    first, end = _TEXT_ERAS.get(version, ((0, 0), (0, 0)))
-    era = f"{first[0]}.{first[1]} or later" if end[0] > 90 else f"before {end[0]}.{end[1]}"
-    return f"lightgbm {era} (model text {version})"
+    first, end = era
+    releases = f"{first[0]}.{first[1]} or later" if end[0] > 90 else f"before {end[0]}.{end[1]}"
+    return f"{library.distribution} {releases} ({name.removeprefix(library.name).strip()} {version})"
+
+
+def _era(name: str, version: str) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """The releases that write such a version, from the first to before the last, where it is not a release's own."""
+    library = recorded_as(name)
+    return library.eras.get(version, ((0, 0), (0, 0))) if library is not None and library.eras else None
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -126,9 +130,7 @@ def _judge(
     if installed.failed:
         return _missing(context, installed)
     evidence = [
-        seen(
-            _told(name, version), installed.version("lightgbm" if name == _TEXT else name) or "not installed"
-        )
+        seen(_told(name, version), installed.version(name) or "not installed")
         for name, version in recorded.items()
     ]
     if apart:
@@ -160,12 +162,12 @@ def _missing(context: Context, installed: Installed) -> CheckOutcome:
             hint="pin its version, and those of what it is built on, as they were in training",
         )
     if context.settings.requirements:
-        hint = f"add {_distribution(package)} to `requirements`"
+        hint = f"add {distributions(package)[0]} to `requirements`"
     elif context.python.foreign:
-        hint = f"install {_distribution(package)} there, or give another --python"
+        hint = f"install {distributions(package)[0]} there, or give another --python"
     else:
         hint = (
-            f"install {_distribution(package)} beside Model Preflight, "
+            f"install {distributions(package)[0]} beside Model Preflight, "
             "or name the model's own environment with `requirements`"
         )
     return failed(f"the model needs {name}, which cannot be imported {where}: {why}", hint=hint)
@@ -186,11 +188,8 @@ def _remedy(context: Context, recorded: Mapping[str, str]) -> str:
 
 
 def _pinned(name: str, version: str) -> str:
-    if name != _TEXT:
-        return f"{_distribution(name)}=={version}"
-    first, end = _TEXT_ERAS.get(version, ((0, 0), (99, 0)))
-    return f"lightgbm>={first[0]}.{first[1]}" + (f",<{end[0]}.{end[1]}" if end[0] < 90 else "")
-
-
-def _distribution(package: str) -> str:
-    return "scikit-learn" if package == "sklearn" else package
+    distribution, era = distributions(name)[0], _era(name, version)
+    if era is None:
+        return f"{distribution}=={version}"
+    first, end = era
+    return f"{distribution}>={first[0]}.{first[1]}" + (f",<{end[0]}.{end[1]}" if end[0] < 90 else "")

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from validator.libraries.catboost.document import check_cbm, check_json
-from validator.libraries.library import Format, Library
+from validator.libraries.library import Estimators, Format, Library
+
+if TYPE_CHECKING:
+    from validator.libraries.header import Arrays, Header
+    from validator.libraries.live import Live
+    from validator.trees.ensemble import TreeEnsemble
+
+
+def _live() -> Live:
+    from validator.libraries.catboost.live import LiveCatBoost
+
+    return LiveCatBoost()
+
+
+def _read(header: Header, arrays: Arrays) -> TreeEnsemble:
+    from validator.libraries.catboost.trees import read_export
+
+    return read_export(header, arrays)
+
 
 LIBRARY = Library(
     name="catboost",
+    shown="CatBoost",
     distributions=("catboost",),
+    live=_live,
+    kind="catboost-json",
+    read=_read,
     formats=(
         Format(
             name="catboost-cbm",
@@ -29,4 +52,8 @@ LIBRARY = Library(
             by_path=True,
         ),
     ),
+    estimators=(Estimators(module="catboost", stem="CatBoost", unmarked=True),),
+    unnamed="{}",
+    numpy_2="1.2.8",
+    mlflow_key="catboost_version",
 )

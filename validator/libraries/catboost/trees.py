@@ -46,6 +46,11 @@ def read_catboost(data: bytes, header: told.Header) -> TreeEnsemble:
     return _assemble(header, table, layout, scale=scale, bias=bias)
 
 
+def read_export(header: told.Header, arrays: told.Arrays) -> TreeEnsemble:
+    """The ensemble behind an export. Raises ConversionError."""
+    return read_catboost(told.model_bytes(arrays, _LIBRARY), header)
+
+
 def _assemble(
     header: told.Header, table: NodeTable, layout: Layout, *, scale: float, bias: list[float]
 ) -> TreeEnsemble:

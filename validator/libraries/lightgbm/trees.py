@@ -7,15 +7,18 @@ rows reach them with every |x| <= 1e-35f replaced by 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from validator.documents import DocumentError
+from validator.libraries import header as told
 from validator.libraries.lightgbm.answers import LightGbmAnswers, feature_categories
 from validator.libraries.lightgbm.forest import Forest, refusal
 from validator.libraries.lightgbm.text import Lines, ModelText, take_apart
 from validator.trees.ensemble import CategoryRule, TreeEnsemble
 
+_LIBRARY = "LightGBM"
 _VERSIONS = (b"v3", b"v4")
 _TREE_KEYS = frozenset(
     b"num_leaves num_cat split_feature split_gain threshold decision_type left_child right_child leaf_value "
@@ -87,6 +90,23 @@ def read(
     )
     ensemble.validate()
     return ensemble
+
+
+def read_export(header: told.Header, arrays: told.Arrays) -> TreeEnsemble:
+    """The ensemble behind a "lightgbm-text" export. Raises ConversionError."""
+    classes: Any = told.labels(header, _LIBRARY) if header.get("classes") is not None else None
+    iterations, n_features = header.get("num_iteration"), told.count(header, "n_features", _LIBRARY)
+    named = told.names(header, n_features, _LIBRARY) or None
+    # Without a sample no column is known to hold categories: then the text itself has to tell.
+    categorical: Any = header.get("category_columns") or None
+    return read(
+        told.model_bytes(arrays, _LIBRARY),
+        class_labels=classes,
+        feature_names=named if categorical else None,
+        categorical_columns=categorical,
+        start_iteration=int(told.number(header, "start_iteration", 0, _LIBRARY)),
+        num_iteration=iterations if type(iterations) is int and iterations > 0 else None,
+    )
 
 
 def _parse(data: bytes) -> ModelText:

@@ -1,6 +1,6 @@
 """scikit-learn: trees, forests, extra-trees, bagged trees, gradient boosting, isolation forests, histogram boosting.
 
-Reads what `validator.libraries.sklearn.live_trees` and `.sklearn_hist` say of a live estimator. All sum in float64.
+Reads what `validator.libraries.sklearn.export_trees` and `.sklearn_hist` say of a live estimator. All sum in float64.
 Trees compare X, cast to float32, with float64 thresholds (sklearn/tree/_tree.pyx); histogram boosting compares in
 float64 (sklearn/ensemble/_hist_gradient_boosting/_predictor.pyx).
 """

@@ -44,6 +44,11 @@ def read_xgboost(data: bytes, header: told.Header = _NO_WRAPPER) -> TreeEnsemble
         return _with_missing_value(ensemble, header.get("missing"))
 
 
+def read_export(header: told.Header, arrays: told.Arrays) -> TreeEnsemble:
+    """The ensemble behind an export. Raises ConversionError."""
+    return read_xgboost(told.model_bytes(arrays, _LIBRARY), header)
+
+
 def _assemble(
     model: Model, forest: Forest, answers: XgboostAnswers, margin: Floats, leaf_value: Floats
 ) -> TreeEnsemble:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from validator.libraries.known import LIBRARIES, library_named
 from validator.model.file import ModelFile
 from validator.model.safety.report import SafetyReport
 
-_LIBRARIES = ("lightgbm", "xgboost", "catboost", "sklearn", "onnx")
-_DISTRIBUTIONS = {"sklearn": "scikit-learn", "lightgbm": "lightgbm model text"}
+_FRAMEWORKS = (*(library.name for library in LIBRARIES), "onnx")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def gather(file: ModelFile, report: SafetyReport) -> ModelFacts:
     """The facts of an identified file and of its scan (for an MLflow folder, of the file inside)."""
     framework = framework_of(report)
     versions = dict(report.versions)
-    library = _DISTRIBUTIONS.get(framework, framework)
+    library = library_named(framework)
     return ModelFacts(
         path=str(file.path),
         format=file.format,
@@ -54,7 +54,7 @@ def gather(file: ModelFile, report: SafetyReport) -> ModelFacts:
         sha256=file.sha256,
         verdict=report.verdict,
         framework=framework,
-        framework_version=versions.get(library, ""),
+        framework_version=versions.get(library.recorded_as if library else framework, ""),
         model_class=report.model_class,
         versions=report.versions,
         imports=tuple((entry.name, ", ".join(entry.uses)) for entry in report.imports),
@@ -69,7 +69,7 @@ def gather(file: ModelFile, report: SafetyReport) -> ModelFacts:
 def framework_of(report: SafetyReport) -> str:
     """The library whose class the model is; of a container (a dictionary, a user's class) the first one in it."""
     root = report.model_class.partition(".")[0]
-    if root in _LIBRARIES:
+    if root in _FRAMEWORKS:
         return root
     seen = {name.partition(".")[0] for name in report.preload}
-    return next((library for library in _LIBRARIES if library in seen), "")
+    return next((library for library in _FRAMEWORKS if library in seen), "")

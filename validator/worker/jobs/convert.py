@@ -20,8 +20,8 @@ class ConvertJob:
         metadata: Dict[str, str],
     ) -> Answer:
         """From an export. Raises ConversionError where the trees have no exact form."""
+        from validator.libraries.convert import convert_trees
         from validator.libraries.read import read
-        from validator.trees.converted import convert_trees
 
         ensemble = read(header, dict(zip(names, arrays)))
         if ensemble is None:

@@ -24,8 +24,8 @@ class ExportJob:
 
     def describe(self, arrays: wire.Arrays) -> Answer:
         """The model's parts, and what the native worker says of it. Raises NotAModelError for what cannot predict."""
-        from validator.libraries.export import describe
-        from validator.libraries.live_ask import Adapter
+        from validator.libraries.adapter import Adapter
+        from validator.libraries.description import describe
 
         return {**describe(self._model), **Adapter(self._model).facts}, []
 

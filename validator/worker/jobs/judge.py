@@ -120,7 +120,7 @@ class JudgeJob:
         """The fingerprints [N] of rows by the model's own trees, for libraries that do not tell their leaves."""
         import numpy as np
 
-        from validator.libraries.live_leaves import sums_of
+        from validator.libraries.leaves import sums_of
         from validator.trees.leaf_nodes import tree_of_leaf
         from validator.trees.rows.coding import coding_of, encode
         from validator.trees.walk import leaf_indices

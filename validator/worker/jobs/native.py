@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Sequence
 
-from validator.libraries.live_ask import Adapter
+from validator.libraries.adapter import Adapter
 from validator.sandbox import wire
 from validator.sandbox.packing import unpack_table
 from validator.worker.loading import load_model, load_path
@@ -35,7 +35,7 @@ class NativeJob(ServingJob):
         `columns` is the count of the table's arrays. What the library does not tell is left out: `told` names the
         rest, in the order of the arrays.
         """
-        from validator.libraries import live_leaves as inner
+        from validator.libraries import leaves as inner
 
         adapter = self._loaded
         assert isinstance(adapter, Adapter)  # noqa: S101 (load has put it there)

@@ -13,7 +13,7 @@ import copy
 import warnings
 from typing import Any, List, Sequence
 
-from validator.libraries.live_plain import Arrays, Export, Header, NotExpressible, class_labels
+from validator.libraries.plain import Arrays, Export, Header, NotExpressible, class_labels
 
 SINGLE = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
 FORESTS = (
@@ -25,6 +25,8 @@ FORESTS = (
     "BaggingRegressor",
 )
 BOOSTED = ("GradientBoostingClassifier", "GradientBoostingRegressor")
+ISOLATION = "IsolationForest"
+NAMES = (*SINGLE, *FORESTS, *BOOSTED, ISOLATION)
 
 
 def export(model: Any) -> Export:
@@ -36,10 +38,8 @@ def export(model: Any) -> Export:
         header, arrays = _forest(model, list(model.estimators_), divisor=len(model.estimators_))
     elif name in BOOSTED:
         header, arrays = _boosted(model)
-    elif name == "IsolationForest":
-        header, arrays = _isolation(model)
     else:
-        raise NotExpressible(f"{name} is no tree ensemble")
+        header, arrays = _isolation(model)
     header.update(admits_missing=accepts(model, float("nan")), admits_infinity=accepts(model, float("inf")))
     return header, arrays
 

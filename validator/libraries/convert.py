@@ -36,11 +36,10 @@ def convert_trees(
     `input_dtype` "auto" is what the native library compares in. Raises ConversionError for trees that are not well
     formed or that ONNX cannot express.
     """
-    from validator.trees import tree_hazards
+    from validator.libraries.hazards import examine
     from validator.trees.writer import write
 
     ensemble.validate()
     dtype = ensemble.comparison_dtype if input_dtype == "auto" else input_dtype
     data = write(ensemble, input_dtype=dtype, metadata=metadata)
-    found = tree_hazards.examine(ensemble)
-    return ConvertedModel(data=data, input_dtype=dtype, method="exact", hazards=found)
+    return ConvertedModel(data=data, input_dtype=dtype, method="exact", hazards=examine(ensemble))

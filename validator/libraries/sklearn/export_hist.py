@@ -12,7 +12,7 @@ import copy
 import warnings
 from typing import Any, List, Optional
 
-from validator.libraries.live_plain import (
+from validator.libraries.plain import (
     Export,
     Header,
     NotExpressible,

@@ -1,0 +1,119 @@
+"""LightGBM's boosters and estimators, asked where they are loaded."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Optional
+
+from validator.errors import ModelError
+from validator.libraries.live import (
+    Live,
+    as_array,
+    is_booster,
+    matrix,
+    most_probable,
+    texts,
+    through_file,
+)
+from validator.libraries.plain import Export, Header, class_labels, plain
+from validator.outputs import Outputs
+
+_TASKS = {
+    "binary": "binary",
+    "multiclass": "multiclass",
+    "multiclassova": "multiclass",
+    "lambdarank": "ranking",
+    "rank_xendcg": "ranking",
+}
+
+
+class LiveLightGBM(Live):
+    """`LGBMModel` and `Booster`."""
+
+    def load(self, data: bytes, format: str) -> Any:
+        import lightgbm
+
+        try:
+            return lightgbm.Booster(model_str=data.decode("utf-8"), params={"verbosity": -1})
+        except lightgbm.basic.LightGBMError as error:
+            raise ModelError(
+                f"LightGBM cannot load the model: {error}", hint="save it again; is the file whole?"
+            ) from error
+
+    def load_path(self, path: str, format: str) -> Any:
+        import lightgbm
+
+        return lightgbm.Booster(model_file=path)
+
+    def task(self, model: Any) -> str:
+        return _TASKS.get(_objective(model), "regression") if is_booster(model) else super().task(model)
+
+    def n_classes(self, model: Any) -> int:
+        return int(model.num_model_per_iteration())
+
+    def feature_names(self, model: Any) -> Optional[Any]:
+        return model.feature_name() if is_booster(model) else super().feature_names(model)
+
+    def n_features(self, model: Any) -> Optional[int]:
+        return int(model.num_feature()) if is_booster(model) else super().n_features(model)
+
+    def classify(self, model: Any, given: Any, task: str) -> Outputs:
+        return (
+            most_probable(model.predict(given)) if is_booster(model) else super().classify(model, given, task)
+        )
+
+    def sums_to_one(self, model: Any) -> bool:
+        return _objective(getattr(model, "booster_", model)) != "multiclassova"
+
+    def categories(self, model: Any) -> Header:
+        """LightGBM lists pandas categories without naming their columns; those that it declares may be others too."""
+        booster = getattr(model, "booster_", model)
+        lists = getattr(booster, "pandas_categorical", None) or []
+        if not lists:
+            return super().categories(model)
+        found = re.search(r"^\[categorical_feature: ([\d,]+)\]$", _head(booster), re.MULTILINE)
+        declared = sorted({int(word) for word in found.group(1).split(",")}) if found else []
+        return {
+            "category_columns": declared if len(declared) == len(lists) else None,
+            "categories": [plain(list(values)) for values in lists],
+        }
+
+    def leaves(self, model: Any, given: Any) -> Optional[Any]:
+        return matrix(model.predict(given, pred_leaf=True))
+
+    def raw_scores(self, model: Any, given: Any) -> Optional[Any]:
+        return model.predict(given, raw_score=True)
+
+    def export(self, model: Any) -> Export:
+        """Kind "lightgbm-text": the model text of the iterations that `predict` uses."""
+        booster = getattr(model, "booster_", model)
+        wrapped = booster is not model
+        best = int(getattr(booster, "best_iteration", -1) or -1)
+        header: Header = {
+            "kind": "lightgbm-text",
+            "classes": class_labels(model) if wrapped else None,
+            "start_iteration": 0,
+            "num_iteration": -1,
+            "n_features": int(booster.num_feature()),
+            "feature_names": texts(booster.feature_name()),
+        }
+        return header, {"model": as_array(_text(booster, best if best > 0 else -1))}
+
+
+def _head(booster: Any) -> str:
+    """The text of the first iteration, with all that stands before and after the trees."""
+    return str(booster.model_to_string(num_iteration=1))
+
+
+def _objective(booster: Any) -> str:
+    found = re.search(r"^objective=(\S+)", _head(booster), re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def _text(booster: Any, iterations: int) -> bytes:
+    """By way of a file: `model_to_string` writes a large text twice, the first time only to learn its length."""
+    try:
+        return through_file("model.txt", lambda path: booster.save_model(path, num_iteration=iterations))
+    except OSError:
+        # Where nothing may be written.
+        return bytes(booster.model_to_string(num_iteration=iterations).encode("utf-8"))

@@ -1,0 +1,159 @@
+"""XGBoost's boosters and estimators, asked where they are loaded."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Dict, List, Optional
+
+from validator.libraries.live import (
+    Live,
+    as_array,
+    estimator_task,
+    is_booster,
+    is_classifier,
+    matrix,
+    most_probable,
+    through_file,
+)
+from validator.libraries.plain import Export, Header, class_labels, plain
+from validator.outputs import Outputs
+
+_TASKS = {"binary:logistic": "binary", "multi:softprob": "multiclass", "multi:softmax": "multiclass"}
+
+
+class LiveXGBoost(Live):
+    """`XGBModel` and `Booster`."""
+
+    def load(self, data: bytes, format: str) -> Any:
+        import xgboost
+
+        return xgboost.Booster(model_file=bytearray(data))
+
+    def load_path(self, path: str, format: str) -> Any:
+        import xgboost
+
+        return xgboost.Booster(model_file=path)
+
+    def task(self, model: Any) -> str:
+        if not is_booster(model):
+            return super().task(model)
+        objective = str(_learner(model)["learner_train_param"]["objective"])
+        return "ranking" if objective.startswith("rank:") else _TASKS.get(objective, "regression")
+
+    def n_classes(self, model: Any) -> int:
+        return int(_learner(model)["learner_model_param"]["num_class"])
+
+    def feature_names(self, model: Any) -> Optional[Any]:
+        return model.feature_names if is_booster(model) else super().feature_names(model)
+
+    def n_features(self, model: Any) -> Optional[int]:
+        return int(model.num_features()) if is_booster(model) else super().n_features(model)
+
+    def given(self, model: Any, table: Any) -> Any:
+        if not is_booster(model):
+            return table
+        import xgboost
+
+        return xgboost.DMatrix(table, enable_categorical=True)
+
+    def classify(self, model: Any, given: Any, task: str) -> Outputs:
+        """multi:softmax gives the label alone; its probabilities are the softmax of its margins."""
+        import numpy as np
+
+        if not is_booster(model):
+            return super().classify(model, given, task)
+        answer = np.asarray(model.predict(given))
+        if task == "binary" or answer.ndim == 2:
+            return most_probable(answer)
+        margin = np.asarray(model.predict(given, output_margin=True))
+        weight = np.exp(margin - margin.max(axis=1, keepdims=True))
+        return Outputs(
+            label=answer.astype(np.int64), probabilities=weight / weight.sum(axis=1, keepdims=True)
+        )
+
+    def categories(self, model: Any) -> Header:
+        booster = _booster(model)
+        columns = [i for i, kind in enumerate(booster.feature_types or []) if kind == "c"]
+        encodings = _encodings(booster) if columns else []
+        values = [_values(encodings[i]) if i < len(encodings) else None for i in columns]
+        return {"category_columns": columns, "categories": [] if None in values else values}
+
+    def leaves(self, model: Any, given: Any) -> Optional[Any]:
+        """XGBoost gives nodes: the leaves among them are counted in their order."""
+        import numpy as np
+
+        wrapped = hasattr(model, "get_booster")
+        nodes = matrix(model.apply(given) if wrapped else model.predict(given, pred_leaf=True))
+        for place, text in enumerate(_booster(model).get_dump()[: nodes.shape[1]]):
+            known = np.sort(np.array(re.findall(r"(\d+):leaf=", text), dtype=np.int64))
+            nodes[:, place] = np.searchsorted(known, nodes[:, place])
+        return nodes
+
+    def raw_scores(self, model: Any, given: Any) -> Optional[Any]:
+        return model.predict(given, output_margin=True)
+
+    def export(self, model: Any) -> Export:
+        """Kind "xgboost-ubj": UBJSON, or JSON from releases before 1.6, which knew no other way."""
+        wrapped = hasattr(model, "get_booster")
+        booster = _booster(model)
+        header: Header = {
+            "kind": "xgboost-ubj",
+            "task": estimator_task(model) if wrapped else None,
+            "classes": class_labels(model) if wrapped and is_classifier(model) else None,
+            "best_iteration": _best_iteration(booster) if wrapped else None,
+            "missing": _missing(model) if wrapped else None,
+            "inplace": bool(wrapped and _predicts_inplace(model)),
+            "n_features": int(booster.num_features()),
+        }
+        try:
+            data = bytes(booster.save_raw(raw_format="ubj"))
+        except TypeError:
+            data = through_file("model.json", booster.save_model)
+        return header, {"model": as_array(data)}
+
+
+def _booster(model: Any) -> Any:
+    return model.get_booster() if hasattr(model, "get_booster") else model
+
+
+def _learner(booster: Any) -> Dict[str, Any]:
+    found: Dict[str, Any] = json.loads(booster.save_config())["learner"]
+    return found
+
+
+def _best_iteration(booster: Any) -> Optional[int]:
+    """The iteration that early stopping chose; estimators predict with those up to it, boosters with all."""
+    found = booster.attributes().get("best_iteration")
+    return None if found is None else int(found)
+
+
+def _missing(model: Any) -> Any:
+    """The number that stands for missing values, infinite ones as text; None for NaN."""
+    found = getattr(model, "missing", None)
+    return str(float(found)) if isinstance(found, float) and math.isinf(found) else plain(found)
+
+
+def _predicts_inplace(model: Any) -> bool:
+    can = getattr(model, "_can_use_inplace_predict", None)
+    return bool(can()) if callable(can) else False
+
+
+def _encodings(booster: Any) -> List[Any]:
+    try:
+        learner = json.loads(bytes(booster.save_raw(raw_format="json")))["learner"]
+    except TypeError:
+        return []  # before 1.6 there were neither categories nor this argument
+    inner = learner["gradient_booster"]
+    return list(((inner.get("gbtree") or inner).get("model", {}).get("cats") or {}).get("enc") or [])
+
+
+def _values(encoding: Any) -> Optional[List[Any]]:
+    """A column's values in the order of their codes: text as offsets into bytes, or numbers."""
+    values = encoding.get("values") or []
+    if "offsets" not in encoding:
+        return [plain(value) for value in values] or None
+    offsets = encoding["offsets"]
+    data = bytes(value & 0xFF for value in values)
+    return [data[a:b].decode("utf-8", "replace") for a, b in zip(offsets, offsets[1:])] or None  # noqa: RUF007 - Python 3.9
