@@ -37,9 +37,10 @@ def convert_trees(
     formed or that ONNX cannot express.
     """
     from validator.libraries.hazards import examine
+    from validator.trees.validity import validate
     from validator.trees.writer import write
 
-    ensemble.validate()
+    validate(ensemble)
     dtype = ensemble.comparison_dtype if input_dtype == "auto" else input_dtype
     data = write(ensemble, input_dtype=dtype, metadata=metadata)
     return ConvertedModel(data=data, input_dtype=dtype, method="exact", hazards=examine(ensemble))

@@ -1,10 +1,15 @@
-"""Every model library that is known here. Another one is a folder beside these, and a line in `LIBRARIES`."""
+"""Every model library that is known here. Another one is a folder beside these, and its name here."""
 
 from __future__ import annotations
 
 from typing import Any, Optional, Tuple
 
-from validator.libraries import catboost, lightgbm, sklearn, xgboost
+from validator.libraries import (
+    catboost,
+    lightgbm,
+    sklearn,
+    xgboost,
+)
 from validator.libraries.library import Format, Library
 from validator.libraries.live import Live
 from validator.libraries.plain import library_of

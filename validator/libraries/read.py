@@ -5,6 +5,7 @@ from __future__ import annotations
 from validator.libraries.header import Arrays, Header
 from validator.libraries.known import LIBRARIES
 from validator.trees.ensemble import TreeEnsemble
+from validator.trees.validity import validate
 
 
 def read(header: Header, arrays: Arrays) -> TreeEnsemble | None:
@@ -17,5 +18,5 @@ def read(header: Header, arrays: Arrays) -> TreeEnsemble | None:
     if library is None:
         return None
     ensemble = library.read(header, arrays)
-    ensemble.validate()
+    validate(ensemble)
     return ensemble

@@ -33,7 +33,6 @@ _KNOWN_ELSEWHERE = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras?)"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"PAR1", "a Parquet table"),
-    (b"binf", "an XGBoost model in the old binary format"),
     (b"ARROW1", "an Arrow table"),
     (b"\x7fELF", "a program"),
     (b"%PDF", "a PDF document"),

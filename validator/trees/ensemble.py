@@ -23,7 +23,6 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from validator.errors import ConversionError
 from validator.python39 import StrEnum, dataclass
 
 Floats = npt.NDArray[np.float64]
@@ -238,14 +237,3 @@ class TreeEnsemble:
         """The sorted category set of a MEMBER node."""
         index = self.category_set[node]
         return self.set_values[self.set_indptr[index] : self.set_indptr[index + 1]]
-
-    def validate(self) -> None:
-        """Raise ConversionError unless the arrays fit together and are trees."""
-        from validator.trees.validity import problem
-
-        found = problem(self)
-        if found is not None:
-            raise ConversionError(
-                f"the {self.library} model's trees are not well formed: {found}",
-                hint="the model file is damaged or made by an unknown version; save it again with its own library",
-            )

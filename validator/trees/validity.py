@@ -7,7 +7,18 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from validator.errors import ConversionError
 from validator.trees.ensemble import MAX_DEPTH, BranchMode, CategoryRule, LabelRule, Task, TreeEnsemble
+
+
+def validate(ensemble: TreeEnsemble) -> None:
+    """Raise ConversionError unless the arrays fit together and are trees."""
+    found = problem(ensemble)
+    if found is not None:
+        raise ConversionError(
+            f"the {ensemble.library} model's trees are not well formed: {found}",
+            hint="the model file is damaged or made by an unknown version; save it again with its own library",
+        )
 
 
 def problem(ensemble: TreeEnsemble) -> str | None:

@@ -16,6 +16,7 @@ from validator.libraries.catboost.trees import read_catboost
 from validator.libraries.export import export
 from validator.libraries.read import read
 from validator.trees.ensemble import Task
+from validator.trees.validity import validate
 
 catboost = pytest.importorskip("catboost", reason="CatBoost is an optional extra")
 
@@ -237,7 +238,7 @@ def test_damaged_json_is_refused(
         place = place[step]
     place[last] = value
     with pytest.raises(ConversionError):
-        read_catboost(json.dumps(broken).encode(), header).validate()
+        validate(read_catboost(json.dumps(broken).encode(), header))
 
 
 @pytest.mark.parametrize("data", [b"", b"CBM1", b"[" * 100_000, b"{}", b"3"], ids=range(5))

@@ -15,6 +15,7 @@ from validator.libraries.export import export
 from validator.libraries.read import read
 from validator.libraries.xgboost.trees import read_xgboost
 from validator.trees.ensemble import CategoryRule, LabelRule, Task, TransformKind
+from validator.trees.validity import validate
 from validator.trees.walk import raw_scores
 
 xgboost = pytest.importorskip("xgboost", reason="XGBoost is an optional extra")
@@ -337,7 +338,7 @@ TREE = "learner.gradient_booster.model.trees.0"
 )
 def test_damaged_json_is_refused(parts: dict[str, Any], path: str, value: Any) -> None:
     with pytest.raises(ConversionError):
-        read_xgboost(break_at(parts, path, value)).validate()
+        validate(read_xgboost(break_at(parts, path, value)))
 
 
 def test_every_truncation_and_many_mutations_end_in_an_answer_or_a_refusal() -> None:
@@ -352,7 +353,7 @@ def test_every_truncation_and_many_mutations_end_in_an_answer_or_a_refusal() -> 
         for place in rng.integers(0, len(data), 3):
             broken[place] = rng.integers(256)
         try:
-            read_xgboost(bytes(broken)).validate()
+            validate(read_xgboost(bytes(broken)))
         except ConversionError:
             refused += 1
     assert refused > 50

@@ -16,6 +16,7 @@ from validator.trees.ensemble import (
     TransformKind,
     TreeEnsemble,
 )
+from validator.trees.validity import validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ def make(kind: Kind, seed: int, *, trees: int = 5, splits: int = 6) -> TreeEnsem
         missing_value=kind.missing,
         transform=kind.transform, label_rule=kind.rule, class_labels=tuple(range(kind.classes)),
     )  # fmt: skip
-    ensemble.validate()
+    validate(ensemble)
     return ensemble
 
 

@@ -22,6 +22,7 @@ from validator.trees.ensemble import (
     Task,
     Transform,
 )
+from validator.trees.validity import validate
 
 
 def ints(*values: int) -> np.ndarray:
@@ -125,21 +126,21 @@ DAMAGE: tuple[tuple[str, dict[str, Any]], ...] = (
 
 @pytest.mark.parametrize(("message", "changes"), DAMAGE)
 def test_what_is_not_well_formed_is_refused(message: str, changes: dict[str, Any]) -> None:
-    chain(3).validate()
+    validate(chain(3))
     with pytest.raises(ConversionError, match=re.escape(message)):
-        chain(3, **changes).validate()
+        validate(chain(3, **changes))
 
 
 def test_what_is_too_deep_is_refused() -> None:
-    chain(MAX_DEPTH).validate()
+    validate(chain(MAX_DEPTH))
     with pytest.raises(ConversionError, match=f"a tree is deeper than {MAX_DEPTH} levels"):
-        chain(MAX_DEPTH + 1).validate()
+        validate(chain(MAX_DEPTH + 1))
 
 
 def test_sets_may_be_empty_shared_and_exact() -> None:
-    chain(3, **members()).validate()
-    chain(3, **members(3.0, 1.0, at=(0, 1, 2))).validate()
-    chain(3, **members(-1.5, 2.5, category_rule=CategoryRule.EXACT)).validate()
+    validate(chain(3, **members()))
+    validate(chain(3, **members(3.0, 1.0, at=(0, 1, 2))))
+    validate(chain(3, **members(-1.5, 2.5, category_rule=CategoryRule.EXACT)))
 
 
 def test_every_refusal_has_a_case_above() -> None:

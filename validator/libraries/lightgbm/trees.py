@@ -17,6 +17,7 @@ from validator.libraries.lightgbm.answers import LightGbmAnswers, feature_catego
 from validator.libraries.lightgbm.forest import Forest, refusal
 from validator.libraries.lightgbm.text import Lines, ModelText, take_apart
 from validator.trees.ensemble import CategoryRule, TreeEnsemble
+from validator.trees.validity import validate
 
 _LIBRARY = "LightGBM"
 _VERSIONS = (b"v3", b"v4")
@@ -88,7 +89,7 @@ def read(
         feature_names=_names(model, n_features, feature_names),
         feature_categories=feature_categories(model, n_features, categorical_columns),
     )
-    ensemble.validate()
+    validate(ensemble)
     return ensemble
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from validator.libraries.library import Estimators, Format, KnownHazard, Library, OldReleases
+from validator.libraries.library import Estimators, Format, KnownHazard, Library, OldReleases, Refused
 from validator.libraries.xgboost.check import check_file
 
 if TYPE_CHECKING:
@@ -53,6 +53,13 @@ LIBRARY = Library(
             model_class="xgboost.core.Booster",
             check=check_file,
             remedy=_REMEDY,
+        ),
+    ),
+    refused=(
+        Refused(
+            begins=re.compile(rb"binf"),
+            what="an XGBoost model in the old binary format, which nothing can check before it is loaded",
+            remedy="Load it with the XGBoost that wrote it, and save it as .ubj or .json.",
         ),
     ),
     estimators=(

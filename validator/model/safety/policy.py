@@ -16,11 +16,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from validator.errors import SettingsError
+from validator.libraries.known import LIBRARIES, library_named
 from validator.model.safety.symbols import Ref
 
 ANY = "any"
-TABLES = ("builtins", "numpy", "scipy", "sklearn", "pandas", "lightgbm", "xgboost", "catboost")
-_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+#: A library without a table is one of whose names none are allowed.
+TABLES = ("builtins", "numpy", "scipy", "pandas", *(library.name for library in LIBRARIES))
 # Old and new homes of the same functions: numpy 2 renamed `core`, scipy and joblib moved modules.
 _OWN_ROOTS = {
     *TABLES,
@@ -55,7 +56,8 @@ def table() -> dict[tuple[str, str], Entry]:
     """The whole allowlist by (module, name)."""
     entries: dict[tuple[str, str], Entry] = {}
     for name in TABLES:
-        text = Path(__file__).with_name(f"{name}.txt").read_text(encoding="utf-8")
+        path = Path(__file__).with_name(f"{name}.txt")
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
         for key, entry in _parse(text):
             known = entries.get(key, entry)
             entries[key] = Entry(known.uses | entry.uses, known.rule or entry.rule, entry.first, entry.last)
@@ -124,7 +126,8 @@ def versions_of(module: str, name: str) -> tuple[str, str, str]:
     root = module.partition(".")[0]
     if entry is None:
         return "", "", ""
-    return _DISTRIBUTIONS.get(root, root), entry.first, entry.last
+    library = library_named(root)
+    return library.distribution if library else root, entry.first, entry.last
 
 
 def _standard_library() -> frozenset[str]:
