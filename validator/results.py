@@ -87,7 +87,11 @@ class ModelInfo(Value):
 
 
 class FeatureSpec(Value):
-    """One input column: name, dtype (`float64`, `int64`, `bool`, `string`, `category` ...), what was seen in it."""
+    """One input column: name, dtype (`float64`, `int64`, `bool`, `string`, `category` ...), what was seen in it.
+
+    `fixed_range` says that minimum and maximum are a promise to which the deployment holds its callers, and not only
+    what the sample showed.
+    """
 
     name: Name
     dtype: Name
@@ -95,6 +99,7 @@ class FeatureSpec(Value):
     maximum: float | None = None
     missing: bool = False
     categories: Annotated[tuple[Scalar, ...], Field(fail_fast=True, max_length=10_000)] | None = None
+    fixed_range: bool = False
 
 
 class Contract(Value):

@@ -97,7 +97,8 @@ def _head(model: str, data: str, target: str | None, name: str) -> Iterator[str]
 
 def _contract(contract: Contract) -> Iterator[str]:
     yield ""
-    yield "# What the model takes and gives, as the sample shows it. The deployment enforces this on every call."
+    yield "# What the model takes and gives, as model and sample show it. The deployment enforces on every call"
+    yield "# what stands here without a #. Ranges are the sample's: uncomment those outside of which to refuse."
     yield "[contract]"
     if contract.task != "unknown":
         yield f"task = {_toml(contract.task)}"
@@ -106,6 +107,7 @@ def _contract(contract: Contract) -> Iterator[str]:
     if contract.task == "regression":
         yield "# output_minimum = 0.0"
         yield "# output_maximum = 1.0"
+    yield f"allow_infinite = {_toml(contract.allow_infinite)}"
     for feature in contract.features:
         yield ""
         yield "[[contract.features]]"
@@ -116,11 +118,10 @@ def _feature(feature: FeatureSpec) -> Iterator[str]:
     yield f"name = {_toml(feature.name)}"
     yield f"dtype = {_toml(feature.dtype)}"
     if feature.minimum is not None:
-        yield f"minimum = {_toml(feature.minimum)}"
+        yield f"# minimum = {_toml(feature.minimum)}"
     if feature.maximum is not None:
-        yield f"maximum = {_toml(feature.maximum)}"
-    if feature.missing:
-        yield "missing = true"
+        yield f"# maximum = {_toml(feature.maximum)}"
+    yield f"missing = {_toml(feature.missing)}"
     if feature.categories is not None:
         yield f"categories = [{', '.join(_toml(item) for item in feature.categories)}]"
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from validator.errors import SampleError
+from validator.errors import SampleError, SettingsError
 from validator.libraries.known import library_named
 from validator.results import Contract, FeatureSpec, Scalar, Task
 from validator.table import Column, Table
@@ -197,16 +197,22 @@ def make_contract(
     n_outputs: int,
     sums_to_one: bool = True,
     fixed: Mapping[str, Any] | None = None,
+    known_categories: Mapping[str, Sequence[Scalar]] | None = None,
 ) -> Contract:
-    """The contract from what was seen; what the user has fixed replaces it, feature by feature."""
+    """The contract from what was seen; what the user has fixed replaces it, feature by feature.
+
+    `fixed` holds what was set in `[contract]` and nothing else; `classes` and `known_categories` are the model's own,
+    where it tells them. Raises SettingsError for what the model cannot keep, and SampleError where the sample itself
+    breaks it.
+    """
     fixed = dict(fixed or {})
-    fixed_features = {feature["name"]: feature for feature in fixed.get("features", ())}
-    features = tuple(
-        feature.model_copy(update=dict(fixed_features[feature.name]))
-        if feature.name in fixed_features
-        else feature
-        for feature in observed
-    )
+    features = _fixed_features(observed, fixed.get("features", ()), known_categories or {})
+    _check_classes(fixed.get("classes"), classes, task)
+    if task in ("binary", "multiclass") and {"output_minimum", "output_maximum"} & fixed.keys():
+        raise SettingsError(
+            "[contract] limits the outputs of a classifier, whose probabilities lie between 0 and 1 in any case",
+            hint="output_minimum and output_maximum are for predictions and scores: leave them out",
+        )
     return Contract(
         features=features,
         task=fixed.get("task") or task,
@@ -219,3 +225,87 @@ def make_contract(
         allow_infinite=bool(fixed.get("allow_infinite", False)),
         source="fixed" if fixed else "inferred",
     )
+
+
+def _check_classes(fixed: Sequence[Scalar] | None, own: Sequence[Scalar], task: Task) -> None:
+    """Raises SettingsError for classes that are not the model's, in the order of its probabilities."""
+    if not fixed:
+        return
+    if task not in ("binary", "multiclass", "unknown", "multilabel"):
+        raise SettingsError(
+            f"[contract] names classes, but the model does {task}", hint="leave `classes` out"
+        )
+    counted = tuple(range(len(fixed)))
+    wanted, said = (tuple(own), "the model's are") if own else (counted, "the model itself only counts them:")
+    if task != "unknown" and [(type(item), item) for item in fixed] != [
+        (type(item), item) for item in wanted
+    ]:
+        raise SettingsError(
+            f"[contract] names the classes {list(fixed)}; {said} {list(wanted)}, in the order of its probabilities",
+            hint="leave `classes` out, or give the model's own: other names for them belong into the code that calls",
+        )
+
+
+def _fixed_features(
+    observed: Sequence[FeatureSpec],
+    fixed: Sequence[Mapping[str, Any]],
+    known: Mapping[str, Sequence[Scalar]],
+) -> tuple[FeatureSpec, ...]:
+    names = [feature.name for feature in observed]
+    unknown = [entry["name"] for entry in fixed if entry["name"] not in names]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], names, n=1, cutoff=0.6)
+        raise SettingsError(
+            f"[contract] names a feature {unknown[0]!r}, which the model does not have",
+            hint=f"is {close[0]!r} meant?" if close else f"its features are {', '.join(names[:12])}",
+        )
+    by_name = {entry["name"]: entry for entry in fixed}
+    return tuple(
+        _held(feature, by_name[feature.name], known.get(feature.name)) if feature.name in by_name else feature
+        for feature in observed
+    )
+
+
+def _held(seen: FeatureSpec, fixed: Mapping[str, Any], known: Sequence[Scalar] | None) -> FeatureSpec:
+    """One feature as the user fixed it. Raises SampleError where what was seen of it in the sample breaks that."""
+    limits = {"minimum", "maximum"} & fixed.keys()
+    spec = seen.model_copy(update={**fixed, "fixed_range": bool(limits)})
+    if limits:  # a limit that was not set is none, rather than what the sample showed
+        spec = spec.model_copy(update={name: fixed.get(name) for name in ("minimum", "maximum")})
+    where = f"[contract] feature {seen.name!r}"
+    if known is not None and (
+        strange := [item for item in fixed.get("categories") or () if item not in known]
+    ):
+        raise SettingsError(
+            f"{where} lists the category {strange[0]!r}, which the model never saw",
+            hint=f"its categories are {', '.join(map(repr, known[:12]))}",
+        )
+    broken = _broken(seen, spec)
+    if broken:
+        raise SampleError(
+            f"{where} {broken}",
+            hint="mend the sample or the contract: a promise that the sample breaks cannot be judged",
+        )
+    return spec
+
+
+def _broken(seen: FeatureSpec, spec: FeatureSpec) -> str:
+    """In which way what was seen breaks a feature's contract, if any."""
+    low, high = seen.minimum, seen.maximum
+    if spec.fixed_range and low is not None and spec.minimum is not None and low < spec.minimum:
+        return f"begins at {spec.minimum:g}, and the sample holds {low:g}"
+    if spec.fixed_range and high is not None and spec.maximum is not None and high > spec.maximum:
+        return f"ends at {spec.maximum:g}, and the sample holds {high:g}"
+    if seen.missing and not spec.missing:
+        return "has no missing values, and the sample has some"
+    if spec.categories is not None and seen.categories is not None:
+        strange = [item for item in seen.categories if item not in spec.categories]
+        if strange and spec.categories != seen.categories and spec.dtype != "category":
+            return f"does not list {strange[0]!r}, which the sample holds"
+    numbers = ("float", "int", "uint")
+    if spec.dtype.startswith(numbers) != seen.dtype.startswith(numbers) and "bool" not in (
+        spec.dtype,
+        seen.dtype,
+    ):
+        return f"is {spec.dtype}, and the sample's column is {seen.dtype}"
+    return ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from validator.artifact.read import CONTRACT_FILE, TamperedArtifactError
+from validator.serving.errors import OptionError
 
+OnRange = Literal["refuse", "flag", "ignore"]
 Kind = Literal["float", "integer", "bool", "string", "category"]
 _CLASSIFIERS = ("binary", "multiclass")
 _TASKS = (*_CLASSIFIERS, "multilabel", "regression", "ranking", "outlier", "unknown")
@@ -17,7 +19,8 @@ _TASKS = (*_CLASSIFIERS, "multilabel", "regression", "ranking", "outlier", "unkn
 @dataclass(frozen=True, kw_only=True)
 class Feature:
     """One input. `categories` are the values that were seen, None for no such list; `missing` whether NaN, None and
-    nulls are allowed; `infinite` whether infinities are.
+    nulls are allowed; `infinite` whether infinities are. `fixed_range` says that minimum and maximum were
+    promised, rather than seen in the sample.
     """
 
     name: str
@@ -26,6 +29,13 @@ class Feature:
     categories: tuple[Any, ...] | None = None
     missing: bool = False
     infinite: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    fixed_range: bool = False
+
+    @property
+    def has_limits(self) -> bool:
+        return self.minimum is not None or self.maximum is not None
 
     @cached_property
     def index(self) -> Mapping[Any, int] | None:
@@ -51,6 +61,23 @@ class ServedContract:
     output_minimum: float | None
     output_maximum: float | None
     probabilities_sum_to_one: bool = True
+    flags_range: bool = False
+
+    def holding(self, on_range: OnRange | None) -> ServedContract:
+        """The same contract with only those ranges in it that callers are held to.
+
+        Without `on_range` these are the ranges that were fixed; "ignore" drops all, "refuse" and "flag" keep all.
+        """
+        if on_range is not None and on_range not in ("refuse", "flag", "ignore"):
+            raise OptionError(f"on_range is {on_range!r}", hint="give 'refuse', 'flag' or 'ignore'")
+        kept = tuple(
+            feature
+            if feature.kind in ("float", "integer")
+            and (feature.fixed_range if on_range is None else on_range != "ignore")
+            else replace(feature, minimum=None, maximum=None)
+            for feature in self.features
+        )
+        return replace(self, features=kept, flags_range=on_range == "flag")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,6 +151,9 @@ def _feature(item: Any, *, missing: bool, infinite: bool) -> Feature:
         categories=None if listed is None else _scalars(listed),
         missing=missing and _boolean(item, "missing"),
         infinite=infinite,
+        minimum=_number(item, "minimum"),
+        maximum=_number(item, "maximum"),
+        fixed_range="fixed_range" in item and _boolean(item, "fixed_range"),
     )
 
 

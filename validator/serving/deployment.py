@@ -11,7 +11,7 @@ import numpy as np
 
 from validator.artifact.read import StoredArtifact
 from validator.serving.answers import AnswerCheck
-from validator.serving.contract import ServedContract, parse_contract
+from validator.serving.contract import OnRange, ServedContract, parse_contract
 from validator.serving.errors import DeploymentError, FailedArtifactError, OptionError
 from validator.serving.fast import make_fast_row
 from validator.serving.guard import Answered, Guard
@@ -42,8 +42,8 @@ class Deployment:
 
     Any number of threads may call one deployment, and coroutines too: a single row takes microseconds, and ONNX
     Runtime releases the interpreter's lock while it computes, so large batches go well with `asyncio.to_thread`.
-    Values outside the range that the sample showed are no breach; nothing is learned or stored from calls but
-    their latency.
+    Values outside the range that the sample merely showed are no breach, unless `on_range` says so. Nothing is
+    learned or stored from calls but their latency.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Deployment:
         *,
         on_invalid: OnInvalid = "raise",
         extra: Extra = "refuse",
+        on_range: OnRange | None = None,
         override: str | None = None,
         verify_key: str | Path | None = None,
         threads: int = 1,
@@ -87,16 +88,44 @@ class Deployment:
     ) -> Deployment:
         """Verify an artifact folder and make it ready. One row is run: a model that cannot answer does not load.
 
-        `on_invalid` is "raise", "flag", or a fallback: a mapping of outputs for one row, or a function of
-        the row's number and its problems that gives one. `extra="ignore"` leaves out columns that the contract
-        does not know. `override` is the reason for loading what would be refused (failed, changed or never judged);
-        `metadata()` shows it. With `verify_key`, a public key, there must be a signature by it beside the folder, and
-        no override helps. `threads` are those within one operator; more than one may change the last bits of an
-        answer with the size of the batch. `session_options` (an `onnxruntime.SessionOptions`) replaces our own.
-        `on_call` is told of every call; what it raises is counted and warned of, not passed on.
+        Parameters
+        ----------
+        artifact : str or Path
+            The folder of one version.
+        on_invalid : "raise", "flag", mapping or function
+            What becomes of rows that break the contract: an error, an answer that is marked as not `valid`, or a
+            fallback (outputs for one row; or a function of the row's number and its problems that gives them).
+        extra : "refuse" or "ignore"
+            What becomes of columns that the contract does not know.
+        on_range : "refuse", "flag", "ignore" or None
+            What becomes of numbers outside a feature's range: an OutOfRangeError, an answer that is marked as not
+            `valid`, or nothing. None refuses where `[contract]` fixed the range, and ignores what the sample merely
+            showed.
+        override : str
+            The reason for loading what would be refused (failed, changed or never judged); `metadata()` shows it.
+        verify_key : str or Path
+            A public key: there must be a signature by it beside the folder, and no override helps.
+        threads : int
+            Threads within one operator. More than one may change the last bits of an answer with the batch's size.
+        session_options : onnxruntime.SessionOptions
+            In place of our own.
+        providers : sequence of str
+            ONNX Runtime's execution providers.
+        on_call : function of a CallRecord
+            Told of every call; what it raises is counted and warned of, not passed on.
 
-        Raises ArtifactNotFoundError (a FileNotFoundError), and TamperedArtifactError (of which SignatureError is
-        one), UnjudgedArtifactError or FailedArtifactError (each a ValueError), which name the file.
+        Returns
+        -------
+        Deployment
+
+        Raises
+        ------
+        ArtifactNotFoundError
+            There is no such folder or file (also a FileNotFoundError).
+        TamperedArtifactError, UnjudgedArtifactError, FailedArtifactError
+            The artifact was changed, was never judged, or failed (each also a ValueError). They name the file.
+        OptionError
+            An option that cannot be.
         """
         stored, overridden = open_artifact(artifact, override)
         if verify_key is not None:
@@ -106,6 +135,7 @@ class Deployment:
             overridden,
             on_invalid=on_invalid,
             extra=extra,
+            on_range=on_range,
             threads=threads,
             session_options=session_options,
             providers=providers,
@@ -120,6 +150,7 @@ class Deployment:
         *,
         on_invalid: OnInvalid = "raise",
         extra: Extra = "refuse",
+        on_range: OnRange | None = None,
         threads: int = 1,
         session_options: Any = None,
         providers: Sequence[str] = ("CPUExecutionProvider",),
@@ -132,7 +163,7 @@ class Deployment:
                 f"{stored.path} has no {lacking}: there is nothing to serve",
                 hint="validate the model; a run that passes writes it",
             )
-        contract = parse_contract(stored.contract)
+        contract = parse_contract(stored.contract).holding(on_range)
         session = open_session(stored.onnx, threads=threads, options=session_options, providers=providers)
         identity = describe(stored, overridden, session, threads=threads if session_options is None else None)
         model = OnnxModel(session, contract)
@@ -146,6 +177,7 @@ class Deployment:
         contract: Mapping[str, Any],
         on_invalid: OnInvalid = "raise",
         extra: Extra = "refuse",
+        on_range: OnRange | None = None,
         threads: int = 1,
         on_call: Callable[[CallRecord], None] | None = None,
     ) -> Deployment:
@@ -153,7 +185,7 @@ class Deployment:
 
         `contract` is the object that `contract.json` will hold. Its metadata says that nothing was verified.
         """
-        served = parse_contract(contract)
+        served = parse_contract(contract).holding(on_range)
         session = open_session(onnx, threads=threads, options=None, providers=("CPUExecutionProvider",))
         identity = {"version": "unjudged", "verdict": None, "contract": dict(contract)}
         model = OnnxModel(session, served)

@@ -72,6 +72,10 @@ class NumberRangeError(ContractError):
     """A number that the model's input type cannot hold: it would become another number, or infinity."""
 
 
+class OutOfRangeError(ContractError):
+    """A number outside the range that the contract promises."""
+
+
 class UnseenCategoryError(ContractError):
     """A category that the contract does not list."""
 

@@ -54,6 +54,15 @@ class FastRow:
         getter = itemgetter(*names)
         self._get = getter if len(names) > 1 else lambda row: (getter(row),)
         self._plain = [_PLAIN[feature.kind] for feature in contract.features]
+        self._ranges = [
+            (
+                i,
+                -np.inf if one.minimum is None else one.minimum,
+                np.inf if one.maximum is None else one.maximum,
+            )
+            for i, one in enumerate(contract.features)
+            if one.has_limits
+        ]
         self._signatures: dict[tuple[type, ...], tuple[bool, bool]] = {}
         self._nullable = [feature.missing for feature in contract.features]
         self._some_nullable = any(self._nullable)
@@ -98,6 +107,9 @@ class FastRow:
             values = tuple([value.item() if type(value) in _NUMPY else value for value in values])
         if whole and not (min(values) >= -EXACT_IN_DOUBLE and max(values) <= EXACT_IN_DOUBLE):
             return None
+        for i, low, high in self._ranges:
+            if not low <= values[i] <= high:  # or missing: the thorough way knows
+                return None
         try:
             total = fsum(values)
         except (OverflowError, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from validator.serving.answers import AnswerCheck
 from validator.serving.breach import Breach, bad_rows, error_of
 from validator.serving.contract import ServedContract
-from validator.serving.errors import EmptyBatchError
+from validator.serving.errors import EmptyBatchError, OutOfRangeError
 from validator.serving.intake import Columns
 from validator.serving.names import check_names
 from validator.serving.policy import Policy
@@ -49,7 +49,8 @@ class Guard:
         self._check = check
         self._policy = policy
         self._names = contract.names
-        self._all_float = all(feature.kind == "float" for feature in contract.features)
+        self._all_float = all(one.kind == "float" and not one.has_limits for one in contract.features)
+        self._flags_range = contract.flags_range
 
     def answer(
         self,
@@ -65,18 +66,21 @@ class Guard:
         total = columns.n_rows if n_rows is None else n_rows
         positions = np.arange(total) if kept is None else kept
         breaches = [*known, *self._check_whole(columns, total)]
+        notes: list[Breach] = []
         outputs: dict[str, NDArray[Any]] = {}
         good = ~bad_rows(breaches, total)
         if not breaches or (good.any() and not self._policy.raises):
             encoded, found = self._model.encode(dict(columns.items))
-            breaches += [breach.spread(positions, total) for breach in found] if known else found
+            found = [breach.spread(positions, total) for breach in found] if known else found
+            notes = [one for one in found if self._flags_range and one.kind is OutOfRangeError]
+            breaches += [one for one in found if one not in notes]
             good = ~bad_rows(breaches, total)
             if good.any() and not (breaches and self._policy.raises):
                 feed = self._model.feed(encoded, good[positions] if breaches else None)
                 outputs, found = self._check.check(self._model.run(feed), int(np.count_nonzero(good)))
                 outputs, good, spread = _drop_bad(outputs, good, found)
                 breaches += spread
-        return self._settle(outputs, good, breaches)
+        return _noted(self._settle(outputs, good, breaches), notes)
 
     def answer_matrix(self, array: NDArray[Any]) -> Answered | None:
         """The answers for a plain array [N, F] that fits the model's input as it stands: it is not copied.
@@ -113,6 +117,19 @@ class Guard:
         composed = self._policy.compose(outputs, good, breaches)
         problems = tuple(breach.problem(len(good)) for breach in breaches)
         return Answered(outputs=composed, valid=good, problems=problems, outcome=self._policy.outcome)
+
+
+def _noted(answered: Answered, notes: Sequence[Breach]) -> Answered:
+    """The same answers, with rows marked that were answered although something about them is odd."""
+    if not notes:
+        return answered
+    n_rows = len(answered.valid)
+    return replace(
+        answered,
+        valid=answered.valid & ~bad_rows(notes, n_rows),
+        problems=(*answered.problems, *(note.problem(n_rows) for note in notes)),
+        outcome="flagged" if answered.outcome == "ok" else answered.outcome,
+    )
 
 
 def _drop_bad(

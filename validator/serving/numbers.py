@@ -20,6 +20,7 @@ from validator.serving.errors import (
     InfiniteValueError,
     MissingValueError,
     NumberRangeError,
+    OutOfRangeError,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def encode_numbers(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype
     else:
         array, breaches = _from_objects(feature, list(values))
     breaches += _check_values(feature, array)
+    if feature.has_limits:
+        breaches += _check_range(feature, array)
     cast, lost = _cast(array, dtype)
     if lost.any():
         row = int(np.argmax(lost))
@@ -66,6 +69,8 @@ def encode_numbers(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype
 
 def _is_plain(feature: Feature, value: Any) -> bool:
     """A number that fits whatever the input's type: the way of single rows needs no machinery for columns."""
+    if feature.has_limits:
+        return False
     if type(value) is float:
         return feature.kind == "float" and -_PLAIN < value < _PLAIN
     return type(value) is int and feature.kind != "bool" and -_PLAIN < value < _PLAIN
@@ -158,6 +163,20 @@ def _check_values(feature: Feature, array: NDArray[Any]) -> list[Breach]:
             message = f"holds {shown(value)} where bool belongs"
             breaches.append(_breach(feature, FeatureTypeError, message, wrong, "give true or false"))
     return breaches
+
+
+def _check_range(feature: Feature, array: NDArray[Any]) -> list[Breach]:
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    outside = (array < low) | (array > high)  # what is missing is neither
+    if array.dtype.kind == "f":
+        outside &= np.isfinite(array)  # an infinity is a breach of its own
+    if not outside.any():
+        return []
+    value = array[int(np.argmax(outside))].item()
+    span = f"{'-∞' if low == -np.inf else f'{low:g}'} to {'∞' if high == np.inf else f'{high:g}'}"
+    hint = "find out where the value comes from, or load the deployment with on_range='flag' or 'ignore'"
+    return [_breach(feature, OutOfRangeError, f"holds {shown(value)}, outside of {span}", outside, hint)]
 
 
 def _check_not_finite(feature: Feature, array: NDArray[Any]) -> list[Breach]:

@@ -28,13 +28,19 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
+FeatureType = Literal[
+    *("float64", "float32", "bool", "string", "category"),
+    *("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"),
+]
+
+
 class FeatureSettings(_Table):
     """One feature of a fixed contract."""
 
     name: str = Field(description="column name")
-    dtype: str = Field("float64", description="float64, float32, int64, bool, string or category")
-    minimum: float | None = Field(None, description="smallest value seen in training")
-    maximum: float | None = Field(None, description="largest value seen in training")
+    dtype: FeatureType = Field("float64", description="float64, float32, int64, bool, string or category")
+    minimum: float | None = Field(None, description="smallest value that is served; smaller ones are refused")
+    maximum: float | None = Field(None, description="largest value that is served; larger ones are refused")
     missing: bool = Field(False, description="whether missing values are a declared input")
     categories: tuple[Scalar, ...] | None = Field(None, description="the values a category may take")
 

@@ -107,7 +107,9 @@ def serve() -> Callable[..., Deployment]:
     def make(
         onnx: bytes | None = None, specs: Sequence[FeatureSpec] | None = None, **changes: Any
     ) -> Deployment:
-        options = {key: changes.pop(key) for key in ("on_invalid", "extra", "on_call") if key in changes}
+        options = {
+            key: changes.pop(key) for key in ("on_invalid", "extra", "on_call", "on_range") if key in changes
+        }
         contract = contract_of(specs or features(*NAMES), **changes)
         document = json.loads(contract.model_dump_json()) | {"schema_version": 1}
         return Deployment.for_validation(onnx=onnx or logistic_graph(), contract=document, **options)

@@ -260,5 +260,6 @@ def infer_contract(
         classes=facts.classes or (),
         n_outputs=n_outputs or facts.n_outputs or 1,
         sums_to_one=facts.sums_to_one,
-        fixed=settings.contract.model_dump(exclude_defaults=True),
+        fixed=settings.contract.model_dump(exclude_unset=True),
+        known_categories=data.categories,
     )

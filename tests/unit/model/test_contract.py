@@ -1,0 +1,96 @@
+"""What the user fixes is what is served, or it is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from validator.errors import PreflightError, SampleError, SettingsError
+from validator.model.contract import make_contract
+from validator.results import Contract, FeatureSpec
+from validator.settings.table import ContractSettings
+
+SEEN = (
+    FeatureSpec(name="age", dtype="float64", minimum=18.0, maximum=80.0),
+    FeatureSpec(name="spend", dtype="float64", minimum=0.0, maximum=9.5, missing=True),
+    FeatureSpec(name="visits", dtype="int64", minimum=0.0, maximum=40.0),
+    FeatureSpec(name="region", dtype="category", categories=("north", "south")),
+)
+KNOWN = {"region": ("north", "south", "west")}
+
+
+def fixed(feature: dict[str, Any] | None = None, **contract: Any) -> Contract:
+    """The contract that `[contract]` makes of what was seen, set as a file sets it."""
+    document = contract | ({"features": [feature]} if feature else {})
+    settings = ContractSettings.model_validate(document)
+    return make_contract(
+        SEEN,
+        task="binary",
+        classes=(0, 1),
+        n_outputs=1,
+        fixed=settings.model_dump(exclude_unset=True),
+        known_categories=KNOWN,
+    )
+
+
+def test_what_is_set_is_set_though_it_is_the_default():
+    visits = fixed({"name": "visits", "dtype": "float64"}).features[2]
+    assert visits.dtype == "float64"
+    assert fixed(allow_infinite=False).source == "fixed"
+    with pytest.raises(SampleError, match="'spend' has no missing values, and the sample has some"):
+        fixed({"name": "spend", "missing": False})
+
+
+def test_a_range_is_a_promise_only_where_it_was_fixed():
+    seen, held = (
+        fixed(task="binary").features[0],
+        fixed({"name": "age", "minimum": 0.0, "maximum": 120.0}).features[0],
+    )
+    assert not seen.fixed_range
+    assert (held.minimum, held.maximum, held.fixed_range) == (0.0, 120.0, True)
+    half = fixed({"name": "age", "minimum": 0.0}).features[0]
+    assert (half.minimum, half.maximum) == (0.0, None)
+    assert fixed({"name": "age", "missing": True}).features[0].missing
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ({"name": "age", "maximum": 30.0}, r"'age' ends at 30, and the sample holds 80"),
+        ({"name": "age", "minimum": 20.0}, r"'age' begins at 20, and the sample holds 18"),
+        ({"name": "age", "dtype": "string"}, r"'age' is string, and the sample's column is float64"),
+        ({"name": "agee"}, r"names a feature 'agee', which the model does not have"),
+        (
+            {"name": "region", "categories": ["north", "eest"]},
+            r"category 'eest', which the model never saw",
+        ),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(feature, message):
+    with pytest.raises(PreflightError, match=message):
+        fixed(feature)
+
+
+@pytest.mark.parametrize("classes", [[1, 0], ["deny", "approve"], [0, 1, 2], [False, True], [0.0, 1.0]])
+def test_classes_are_those_of_the_model_in_its_order(classes):
+    with pytest.raises(SettingsError, match="in the order of its probabilities"):
+        fixed(classes=classes)
+    assert fixed(classes=[0, 1]).classes == (0, 1)
+
+
+def test_a_model_that_only_counts_its_classes_takes_no_other_names():
+    options: dict[str, Any] = {"task": "binary", "classes": (), "n_outputs": 1}
+    assert make_contract(SEEN, **options, fixed={"classes": (0, 1)}).classes == (0, 1)
+    with pytest.raises(SettingsError, match="only counts them"):
+        make_contract(SEEN, **options, fixed={"classes": (1, 0)})
+
+
+def test_a_classifier_has_no_range_of_predictions():
+    with pytest.raises(SettingsError, match="limits the outputs of a classifier"):
+        fixed(output_maximum=0.5)
+
+
+def test_an_unknown_type_is_no_setting():
+    with pytest.raises(ValueError, match="dtype"):
+        ContractSettings.model_validate({"features": [{"name": "age", "dtype": "int"}]})
