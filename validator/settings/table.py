@@ -29,9 +29,9 @@ class _Table(BaseModel):
 
 
 FeatureType = Literal[
-    *("float64", "float32", "bool", "string", "category"),
-    *("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"),
-]
+    "float64", "float32", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8",
+    "bool", "string", "category",
+]  # fmt: skip
 
 
 class FeatureSettings(_Table):
