@@ -216,6 +216,18 @@ SPECS: tuple[CheckSpec, ...] = (
     ),
     _spec("quality.base", "Quality not worse than the base version's", ONCE, "keep the base version"),
     _spec(
+        "quality.chance",
+        "Better than a constant prediction",
+        ONCE,
+        "give more rows with true answers, better features, or a target that can be foretold",
+    ),
+    _spec(
+        "profile.drift",
+        "Data as in the champion's profile",
+        ONCE,
+        "make sure that the data was meant to change",
+    ),
+    _spec(
         "latency.tracking",
         "Every call is timed",
         WRAPPER,

@@ -12,7 +12,16 @@ from validator.results import CheckResult, RuntimeName, VerdictName
 
 _BLOCKING = ("fail", "error", "skip")
 _NAMED = 5
-_DISTANCES = {"load": 0, "convert": 2, "parity": 3, "errors": 5, "latency": 6, "quality": 7, "version": 8}
+_DISTANCES = {
+    "load": 0,
+    "convert": 2,
+    "parity": 3,
+    "errors": 5,
+    "latency": 6,
+    "quality": 7,
+    "profile": 8,
+    "version": 9,
+}
 
 
 class WaiverLike(Protocol):

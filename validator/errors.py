@@ -16,6 +16,8 @@ class Exit(IntEnum):
     """bad usage, unreadable configuration or data, or a mistake of ours"""
     UNPUBLISHED = 3
     """the gate passed, but the result had to be published and was not"""
+    INSUFFICIENT = 4
+    """the data at hand cannot tell"""
 
 
 class PreflightError(Exception):

@@ -17,6 +17,7 @@ from validator.checks.errors.scenarios import SCENARIOS
 ROOT = Path(__file__).parents[2]
 INPUT = "tests/integration/test_bad_input.py"
 BROKEN = "tests/integration/test_broken_models.py"
+PROFILE = "tests/integration/test_profile.py"
 FAILING = "tests/integration/test_checks_fail.py"
 SMOKE = "tests/unit/checks/test_smoke.py"
 ERRORS = "tests/unit/checks/test_errors.py"
@@ -63,6 +64,8 @@ WHERE = {
     "latency.tracking": (SERVICE, "test_each_broken_promise_fails_its_own_check"),
     "quality.limits": (FAILING, "test_quality_below_its_limit_fails_that_check_alone"),
     "quality.base": ("tests/integration/test_baseline.py", None),
+    "quality.chance": (PROFILE, "test_a_model_that_is_no_better_than_chance_fails_where_that_is_asked_for"),
+    "profile.drift": (PROFILE, "test_data_unlike_the_champions_profile_fails_where_that_is_asked_for"),
     "errors.wrong_answer": ("tests/integration/test_wrapper.py", None),
     "version.metadata": (SERVICE, "test_each_broken_promise_fails_its_own_check"),
     "version.recorded": (CONCLUSION, "test_a_file_that_changed_meanwhile_fails_its_record_alone"),

@@ -23,14 +23,17 @@ from typing import Any
 
 from validator.errors import ArtifactError
 
-MANIFEST_SCHEMA = 1
+#: Since 2 an artifact may hold a profile.
+MANIFEST_SCHEMA = 2
+_READABLE = (1, MANIFEST_SCHEMA)
 CONTRACT_SCHEMA = 1
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 CONTRACT_FILE = "contract.json"
 REPORT_FILE = "report.md"
+PROFILE_FILE = "profile.json"
 SUMS_FILE = "SHA256SUMS"
-KNOWN_FILES = frozenset({MODEL_FILE, MANIFEST_FILE, CONTRACT_FILE, REPORT_FILE, SUMS_FILE})
+KNOWN_FILES = frozenset({MODEL_FILE, MANIFEST_FILE, CONTRACT_FILE, PROFILE_FILE, REPORT_FILE, SUMS_FILE})
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]{0,99})\n")
 _TEXT_LIMIT = 64 * 2**20
 _RESTORE = "restore the folder from where it was built, or validate the model again"
@@ -251,9 +254,9 @@ def _parse_sums(content: bytes) -> dict[str, str]:
 def _verify_manifest(manifest: dict[str, Any], files: dict[str, bytes]) -> None:
     """The manifest has the form we know, and is about the model beside it."""
     schema = manifest.get("schema_version")
-    if schema != MANIFEST_SCHEMA:
+    if type(schema) is not int or schema not in _READABLE:
         raise TamperedArtifactError(
-            f"{MANIFEST_FILE} has schema_version {schema!r}; this release reads {MANIFEST_SCHEMA}",
+            f"{MANIFEST_FILE} has schema_version {schema!r}; this release reads {MANIFEST_SCHEMA} and earlier ones",
             hint="use the release of model-preflight that wrote it, or a later one",
             file=MANIFEST_FILE,
         )

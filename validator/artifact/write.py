@@ -17,6 +17,7 @@ from validator.artifact.read import (
     CONTRACT_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
+    PROFILE_FILE,
     REPORT_FILE,
     SUMS_FILE,
     render_sums,
@@ -39,6 +40,7 @@ def write_artifact(
     result: GateResult,
     onnx: bytes | None,
     report_md: str,
+    profile: bytes | None = None,
     owner: tuple[int, int] | None = None,
 ) -> Artifact:
     """Write `artifact/<model name>/<version>/` below `directory` and return its path and digests.
@@ -51,7 +53,7 @@ def write_artifact(
     the model, or when a folder on the way is a symbolic link or cannot be written.
     """
     _check_complete(result, onnx)
-    files = artifact_files(result, onnx, report_md)
+    files = artifact_files(result, onnx, report_md, profile)
     try:
         made, parent = _make_parents(directory, ("artifact", safe_name(result.model.name)))
         target = parent / result.version
@@ -88,7 +90,9 @@ def _check_complete(result: GateResult, onnx: bytes | None) -> None:
         )
 
 
-def artifact_files(result: GateResult, onnx: bytes | None, report_md: str) -> dict[str, bytes]:
+def artifact_files(
+    result: GateResult, onnx: bytes | None, report_md: str, profile: bytes | None = None
+) -> dict[str, bytes]:
     """The artifact's files by name, checksums last. Raises ArtifactError when the version is malformed."""
     files = {
         MANIFEST_FILE: canonical_json(manifest_document(result, onnx=onnx)),
@@ -96,6 +100,8 @@ def artifact_files(result: GateResult, onnx: bytes | None, report_md: str) -> di
     }
     if onnx is not None:
         files[MODEL_FILE] = onnx
+    if profile is not None:
+        files[PROFILE_FILE] = profile
     if result.contract is not None:
         files[CONTRACT_FILE] = canonical_json(contract_document(result.contract))
     return files | {SUMS_FILE: _sums(files)}

@@ -24,6 +24,7 @@ class Base:
     origin: str = ""
     version: str = ""
     contract: Contract | None = None
+    profile: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

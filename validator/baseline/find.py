@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from validator.artifact.read import MANIFEST_FILE, SUMS_FILE, StoredArtifact, read_artifact
+from validator.artifact.read import MANIFEST_FILE, PROFILE_FILE, SUMS_FILE, StoredArtifact, read_artifact
 from validator.baseline.base import Base, NoBase
 from validator.baseline.git_objects import NewFileError, NotInGitError, Snapshot, pull_request_base, read_at
 from validator.errors import ArtifactError, ModelError, PreflightError, UsageError
@@ -131,6 +131,7 @@ def _of_artifact(stored: StoredArtifact, name: str) -> Base:
         origin="" if manifest["verdict"] == "pass" else "which did not pass the gate itself",
         version=str(manifest["version"]),
         contract=contract,
+        profile=stored.files.get(PROFILE_FILE),
     )
 
 

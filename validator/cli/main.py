@@ -17,6 +17,7 @@ _EPILOG = """exit codes:
   1  the gate failed; the checklist says which item
   2  it could not judge: bad usage, unreadable configuration or data
   3  only publishing failed, and publishing was required
+  4  insufficient: the data cannot tell (drift)
 """
 _COMMANDS = {
     "validate": "judge a model: the whole gate",
@@ -24,10 +25,11 @@ _COMMANDS = {
     "convert": "convert to ONNX exactly, and prove it",
     "init": "write a commented preflight.toml with the contract that was inferred",
     "publish": "post an earlier run's result to GitHub",
+    "drift": "compare data with what the model was judged on",
     "serve": "serve a judged artifact over HTTP, with metrics",
 }
 #: These take arguments of their own, rather than from the table of settings.
-_OWN_ARGUMENTS = ("serve",)
+_OWN_ARGUMENTS = ("drift", "serve")
 
 #: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
 SECRETS = (

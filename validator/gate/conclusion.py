@@ -18,6 +18,7 @@ from validator.checks.check import CheckOutcome, failed, passed, result, seen
 from validator.errors import PreflightError, UsageError
 from validator.gate.result_builder import ResultBuilder
 from validator.model.file import identify
+from validator.profile import Profile, profile_json
 from validator.results import Environment, GateResult, RunIndex
 from validator.settings.table import Settings
 
@@ -105,7 +106,7 @@ def _assembled(
     )
 
 
-def write(out: Path, found: GateResult, onnx: bytes | None) -> GateResult:
+def write(out: Path, found: GateResult, onnx: bytes | None, profile: Profile | None = None) -> GateResult:
     """Write artifact, reports and, last, `result.json`, each whole or not at all.
 
     Returns the result with its artifact; a result whose artifact cannot be written fails.
@@ -115,7 +116,14 @@ def write(out: Path, found: GateResult, onnx: bytes | None) -> GateResult:
     owner = _owner(out)
     stable = render_markdown([found], volatile=False)
     try:
-        artifact = write_artifact(out, result=found, onnx=onnx, report_md=stable, owner=owner)
+        artifact = write_artifact(
+            out,
+            result=found,
+            onnx=onnx,
+            report_md=stable,
+            profile=None if profile is None else profile_json(profile),
+            owner=owner,
+        )
         found = found.model_copy(
             update={"artifact": artifact.model_copy(update={"path": _shown(artifact.path)})}
         )

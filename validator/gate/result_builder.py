@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from validator.checks.check import CheckFailedError, CheckOutcome, result
 from validator.errors import WorkerError
+from validator.profile import Profile
 from validator.results import (
     Change,
     CheckResult,
@@ -60,6 +61,7 @@ class ResultBuilder:
     isolation: tuple[Layer, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     onnx: bytes | None = None
+    profile: Profile | None = None
 
     def add(self, *results: CheckResult) -> None:
         self.checks.extend(results)

@@ -27,6 +27,7 @@ from validator.checks.load.safety import Inspected, inspect, judge_file
 from validator.checks.load.versions import compare_versions
 from validator.checks.parity.proof import Judge, measure_only, prove
 from validator.checks.parity.suite import on_made_rows, on_sample, set_beside
+from validator.checks.profile.stage import profile_data
 from validator.checks.quality.measuring import Measuring, judge_quality
 from validator.checks.sample_pass import read_through
 from validator.checks.wrapper.find import wrapper_of
@@ -38,6 +39,7 @@ from validator.gate.session import open_context
 from validator.gate.trial import Runtimes, Shipped, deploy, put_to_trial
 from validator.model.file import identify
 from validator.results import Contract, GateResult, Task
+from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.worker_pool import WorkerPool
 from validator.settings.table import Settings
 
@@ -77,7 +79,7 @@ def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
         run.isolation = context.pool.isolation
     with stage("write"):
         result = conclusion.conclude(run, settings, world.environ, world.now())
-        return conclusion.write(settings.out, result, run.onnx)
+        return conclusion.write(settings.out, result, run.onnx, run.profile)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,7 @@ class Gate:
             converted = self._convert(native, data)
             judge = self._prove(native, converted, data)
             subject = self._compare(native, converted, judge, data, subject, base)
+            self._profile(converted.runtime, data, subject.contract, base)
             shipped = deploy(context, run, converted.runtime, converted.onnx, data.rows)
         # Without an ONNX file the native model is tried all the same: its own faults are worth knowing.
         runtimes: Runtimes = {"native": native.runtime, **shipped.runtimes}
@@ -169,6 +172,7 @@ class Gate:
         run.parity = alone.PARITY
         run.add(*alone.judge_parity())
         subject = self._read_alone(model, data, base)
+        self._profile(model.runtime, data, subject.contract, base)
         shipped = deploy(context, run, model.runtime, context.data, data.rows)
         put_to_trial(context, run, {**shipped.runtimes}, shipped.artifact, subject, data, base)
 
@@ -254,6 +258,16 @@ class Gate:
             subject = self._subject(model, data, first.n_predictions)
         self._judge_quality(observed)
         return subject
+
+    def _profile(
+        self, runtime: WorkerRuntime, data: Data, contract: Contract, base: BaseVersion | NoVersion
+    ) -> None:
+        """What the data looks like, for the artifact; and whether that and the model's quality are as they should."""
+        run = self.run
+        with run.stage("profile"), needed("profile.drift"):
+            found = profile_data(self.context, runtime, data, contract, base)
+        run.profile = found.profile
+        run.add(*found.checks)
 
     def _judge_quality(self, observed: Observed) -> None:
         run = self.run

@@ -5,9 +5,10 @@ One definition of bins serves the pull request, the command `drift`, the server'
 alone. `making` and `windows`, which make a profile, need scipy too and are imported where they are used.
 """
 
+from validator.artifact.read import PROFILE_FILE
 from validator.profile.columns import CategoryColumn, Column, Floor, NumericColumn
 from validator.profile.counting import Counts
-from validator.profile.document import PROFILE_FILE, Profile, parse_profile, profile_document
+from validator.profile.document import Profile, parse_profile, profile_json
 
 __all__ = [
     "PROFILE_FILE",
@@ -18,5 +19,5 @@ __all__ = [
     "NumericColumn",
     "Profile",
     "parse_profile",
-    "profile_document",
+    "profile_json",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ NUMERIC_SPECIAL = ("missing", "zero", "below", "above")
 CATEGORY_SPECIAL = ("missing", "unseen")
 #: From here on whole passes of comparisons over a block are faster than a search for each value.
 _MANY = 2_048
-_BLOCK = 16_384
+_BLOCK = 65_536
 #: Types with fewer digits than the float64 that values are compared in.
 _NARROW = ("float16", "float32")
 
@@ -37,7 +37,8 @@ class Floor:
 
     `windows` K of `rows` rows each; `between` is τ², the variance of their standardised bin shares above the
     noise of counting, summed over bins; `directions` nu, the directions in which they vary; `quantile` the
-    factor F₁₋alpha/F(nu, K-1) for alpha = 1 % shared by all columns of the profile.
+    factor F₁₋alpha/F(nu, K-1) for alpha = 1 % shared by all columns of the profile. `special` is the correlation of
+    two rows of one window in having a special value, by its name, where the reference has any.
     """
 
     windows: int
@@ -45,6 +46,7 @@ class Floor:
     between: float
     directions: float
     quantile: float
+    special: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,19 +116,19 @@ class NumericColumn:
             return self._count_few(values)
         return self._count_many(values)
 
-    def bin_of(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        """The bin of each of N values as int64 [N], -1 where it is missing."""
-        found = np.searchsorted(np.array([self._after(edge) for edge in self.edges]), values, side="left")
-        return np.where(values == values, found, -1).astype(np.int64)
+    def cells_of(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """The cell of each of N values as int64 [N]."""
+        cells = np.searchsorted(self._cut_array, values, side="left").astype(np.int64)
+        cells[values != values] = len(self.cuts) + 1
+        return cells
 
     def slots(self, cells: Sequence[int] | NDArray[Any]) -> dict[str, int]:
         """Counts of each bin and special value, by name, from counts of cells."""
-        found = self._membership @ np.asarray(cells, dtype=np.int64)
-        return dict(zip((*self.bins, *self.specials), found.tolist(), strict=True))
+        return _named_slots(self, cells)
 
     @cached_property
-    def _membership(self) -> NDArray[np.int64]:
-        """[slots, cells]: which cells make up which slot. A cell is known by the cut it ends with."""
+    def membership(self) -> NDArray[np.int64]:
+        """[bins + specials, cells] of 0 and 1: which cells make up which slot."""
         ends = [*self.cuts, math.inf]
         edges = [self._after(edge) for edge in self.edges]
         table = np.zeros((len(edges) + 1 + 4, len(ends) + 1), dtype=np.int64)
@@ -142,9 +144,7 @@ class NumericColumn:
         return table
 
     def _count_few(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        cells = np.searchsorted(self._cut_array, values, side="left")
-        cells[values != values] = len(self.cuts) + 1
-        return np.bincount(cells, minlength=self.n_cells).astype(np.int64)
+        return np.bincount(self.cells_of(values), minlength=self.n_cells).astype(np.int64)
 
     def _count_many(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """By comparing whole blocks with each cut: three times as fast as a search for each value."""
@@ -243,31 +243,54 @@ class CategoryColumn:
             value = text
         return self.cells.get(value, len(self.top) + 1)
 
-    def count(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        """Count an array [N] of categories (text, numbers, truth values, None): counts [n_cells]."""
+    def count(self, values: NDArray[Any] | Encoded) -> NDArray[np.int64]:
+        """Count N categories (text, numbers, truth values, None; or their codes): counts [n_cells]."""
+        if isinstance(values, Encoded):
+            return self.count_codes(values.categories, values.codes)
         counts = np.zeros(self.n_cells, dtype=np.int64)
         distinct, times = _distinct(values)
         for value, n in zip(distinct, times, strict=True):
             counts[self.cell(value)] += n
         return counts
 
-    def bin_of(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        """The bin of each of N values as int64 [N], -1 where it is missing."""
-        last = len(self.top)
-        cells = np.fromiter(
-            (self.cell(value) for value in values.tolist()), dtype=np.int64, count=len(values)
-        )
-        return np.where(cells == last + 2, -1, np.minimum(cells, last))
+    def count_codes(self, categories: Sequence[Any], codes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Count N codes into a list of categories, -1 for missing: counts [n_cells]."""
+        times = np.bincount(codes + 1, minlength=len(categories) + 1)
+        counts = np.zeros(self.n_cells, dtype=np.int64)
+        for value, n in zip((None, *categories), times.tolist(), strict=True):
+            counts[self.cell(value)] += n
+        return counts
+
+    def cells_of(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """The cell of each of N values as int64 [N]."""
+        return np.fromiter(map(self.cell, values.tolist()), dtype=np.int64, count=len(values))
 
     def slots(self, cells: Sequence[int] | NDArray[Any]) -> dict[str, int]:
         """Counts of each bin and special value, by name, from counts of cells."""
-        plain = [int(one) for one in cells]
-        *top, other, unseen, missing = plain
-        values = (*top, other + unseen, missing, unseen)
-        return dict(zip((*self.bins, *self.specials), values, strict=True))
+        return _named_slots(self, cells)
+
+    @cached_property
+    def membership(self) -> NDArray[np.int64]:
+        """[bins + specials, cells] of 0 and 1: which cells make up which slot."""
+        bins = len(self.top) + 1
+        table = np.zeros((bins + 2, self.n_cells), dtype=np.int64)
+        table[:bins, :bins] = np.eye(bins, dtype=np.int64)
+        table[bins - 1, bins] = table[bins + 1, bins] = table[bins, -1] = 1
+        return table
 
 
 Column = NumericColumn | CategoryColumn
+
+
+def bins_of_cells(column: Column) -> NDArray[np.int64]:
+    """The bin of each cell [n_cells], -1 for that of missing values."""
+    table = column.membership[: len(column.bins)]
+    return np.where(table.any(0), table.argmax(0), -1)
+
+
+def _named_slots(column: Column, cells: Sequence[int] | NDArray[Any]) -> dict[str, int]:
+    counts = column.membership @ np.asarray(cells, dtype=np.int64)
+    return dict(zip((*column.bins, *column.specials), counts.tolist(), strict=True))
 
 
 def category_text(value: object) -> str | None:
@@ -279,6 +302,28 @@ def category_text(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     return str(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A column of N categories as codes [N] into a list of them, -1 for missing."""
+
+    categories: tuple[Any, ...]
+    codes: NDArray[np.integer[Any]]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, which: Any) -> Encoded:
+        return Encoded(self.categories, self.codes[which])
+
+    def decoded(self) -> NDArray[Any]:
+        """The categories themselves [N], None for missing."""
+        lookup = np.empty(len(self.categories) + 1, dtype=object)
+        lookup[:-1] = self.categories
+        lookup[-1] = None
+        found: NDArray[Any] = lookup[self.codes]
+        return found
 
 
 def _distinct(values: NDArray[Any]) -> tuple[list[Any], list[int]]:

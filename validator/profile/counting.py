@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from validator.profile.columns import CategoryColumn, Column, NumericColumn
+from validator.profile.columns import CategoryColumn, Column, Encoded, NumericColumn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,10 +82,10 @@ class Counts:
         for cells, place in zip(self._numeric_cells, places, strict=True):
             cells[place] += 1
 
-    def add(self, values: Mapping[str, NDArray[Any]]) -> None:
+    def add(self, values: Mapping[str, NDArray[Any] | Encoded]) -> None:
         """Count a batch: an array [N] for each column by name (others are ignored).
 
-        Numbers are of any number type with NaN for missing, categories text, numbers or None.
+        Numbers are of any number type with NaN for missing, categories text, numbers or None, or their codes.
         Raises KeyError for a column that is not there, ValueError for arrays of different lengths.
         """
         arrays = [values[column.name] for column in self.columns]
@@ -94,11 +94,14 @@ class Counts:
             raise ValueError(f"columns differ in length: {sorted(lengths)}")
         n = lengths.pop() if lengths else 0
         if n <= _FEW:
-            for row in zip(*(array.tolist() for array in arrays), strict=True):
+            plain = (array.decoded() if isinstance(array, Encoded) else array for array in arrays)
+            for row in zip(*(array.tolist() for array in plain), strict=True):
                 self.add_row(row)
             return
         for column, cells, array in zip(self.columns, self.cells, arrays, strict=True):
-            for i, count in enumerate(column.count(array).tolist()):
+            if isinstance(column, NumericColumn) and isinstance(array, Encoded):
+                array = array.decoded().astype(np.float64)  # noqa: PLW2901
+            for i, count in enumerate(column.count(array).tolist()):  # type: ignore[arg-type]
                 cells[i] += count
         self.rows += n
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from validator.artifact.read import TamperedArtifactError, parse_object
+from validator.artifact.read import PROFILE_FILE, TamperedArtifactError, parse_object
 from validator.profile.columns import (
     CATEGORY_SPECIAL,
     NUMERIC_SPECIAL,
@@ -19,7 +19,6 @@ from validator.profile.columns import (
     NumericColumn,
 )
 
-PROFILE_FILE = "profile.json"
 PROFILE_SCHEMA = 1
 _MAX_COLUMNS = 10_000
 _MAX_BINS = 21
@@ -217,19 +216,22 @@ def _category(item: Mapping[str, Any]) -> CategoryColumn:
 
 
 def _floor(item: Mapping[str, Any]) -> Floor:
-    found = Floor(
-        windows=_whole(item["windows"]),
-        **{key: _real(item[key]) for key in ("rows", "between", "directions", "quantile")},
+    rows, between, directions, quantile = (
+        _real(item[key]) for key in ("rows", "between", "directions", "quantile")
     )
-    if (
-        found.windows < 2
-        or found.rows <= 0
-        or found.between < 0
-        or found.directions < 1
-        or found.quantile <= 0
-    ):
+    special = {_text(key): _real(value) for key, value in dict(item["special"]).items()}
+    windows = _whole(item["windows"])
+    possible = windows >= 2 and rows > 0 and between >= 0 and directions >= 1 and quantile > 0
+    if not possible or len(special) > len(NUMERIC_SPECIAL) or any(not 0 <= x <= 1 for x in special.values()):
         raise ValueError("a floor holds an impossible number")
-    return found
+    return Floor(
+        windows=windows,
+        rows=rows,
+        between=between,
+        directions=directions,
+        quantile=quantile,
+        special=special,
+    )
 
 
 def _dumps(value: Any) -> str:

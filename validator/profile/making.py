@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from validator.profile.columns import CategoryColumn, Column, NumericColumn, category_text
+from validator.profile.columns import CategoryColumn, Column, NumericColumn, bins_of_cells, category_text
 from validator.profile.document import Profile, Quality
+from validator.profile.thinning import Part, Thinned, joined
 from validator.profile.windows import LEVELS, floors_of, grouped, lag_correlation
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ RARE = 5
 _TOP = 20
 _NAMED = 1_000
 _NAME_LENGTH = 200
-_MOST_ROWS = 100_000
+_MOST_ROWS, _LEAST_ROWS = 100_000, 4_000
 _MOST_VALUES = 4_000_000
 _LAG_ROWS = 20_000
 _QUANTILES = np.arange(11) / 10
@@ -36,48 +38,58 @@ class ProfileMaker:
 
     def __init__(self) -> None:
         self._rows = 0
-        self._keep = 1.0
-        self._kept: list[_Part] = []
-        self._n_kept = 0
-        self._heads: list[_Part] = []
-        self._ranges: dict[str, tuple[float, float]] = {}
-        self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._kept: Thinned | None = None
+        self._heads: list[Part] = []
+        self._ranges: dict[int, tuple[float, float]] = {}
+        self._names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
-    def add(self, features: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> None:
+    def add(
+        self,
+        features: Mapping[str, NDArray[Any]],
+        answer: Callable[[NDArray[np.int64]], Mapping[str, NDArray[Any]]] | None = None,
+    ) -> None:
         """The next batch of rows.
 
         Parameters
         ----------
         features
             An array [N] for each feature: numbers with NaN for missing, or `object` with text, numbers and None.
-        outputs
-            An array [N] for each output, named as `output_columns` names them.
+        answer
+            Gives the model's answers to some rows of the batch, by their places [M] in it: an array [M] for each
+            output, named as `output_columns` names them. It is asked for the rows that may be kept, and no others.
 
         Raises
         ------
         ValueError
             When a batch holds other columns than the first one, or columns of different lengths.
         """
-        names = (tuple(features), tuple(outputs))
-        if self._names is None:
-            self._names = names
-        if names != self._names:
-            raise ValueError("a batch holds other columns than the one before")
-        arrays = [*features.values(), *outputs.values()]
+        arrays = list(features.values())
         lengths = {len(array) for array in arrays}
         if len(lengths) > 1:
             raise ValueError(f"columns differ in length: {sorted(lengths)}")
         n = lengths.pop() if lengths else 0
-        part = _Part(np.arange(self._rows, self._rows + n), arrays)
+        if not n:
+            return
+        if self._kept is None:
+            most = _MOST_VALUES // max(1, len(arrays))
+            self._kept = Thinned(max(_LEAST_ROWS, min(_MOST_ROWS, most)))
+        chosen = self._kept.choice(n)
+        head = np.arange(min(n, max(0, _LAG_ROWS - self._rows)))
+        asked = np.union1d(chosen, head)
+        outputs = dict(answer(asked)) if answer is not None else {}
+        names = (tuple(features), tuple(outputs))
+        if not self._rows:
+            self._names = names
+        if names != self._names:
+            raise ValueError("a batch holds other columns than the one before")
         for place, array in enumerate(arrays):
             self._widen(place, array)
-        if self._rows < _LAG_ROWS:
-            self._heads.append(part.take(slice(0, _LAG_ROWS - self._rows)))
+        both = [*(array[asked] for array in arrays), *outputs.values()]
+        part = Part(asked, both)
+        if len(head):
+            self._heads.append(part.take(slice(0, len(head))))
+        self._kept.add_chosen(n, part.take(np.searchsorted(asked, chosen)))
         self._rows += n
-        kept = part.thinned(self._keep)
-        self._kept.append(kept)
-        self._n_kept += len(kept)
-        self._thin()
 
     def finish(
         self,
@@ -89,20 +101,20 @@ class ProfileMaker:
         quality: Sequence[Quality] = (),
     ) -> Profile:
         """The profile of everything added. Raises ValueError when that is no row."""
-        if self._names is None or not self._n_kept:
+        if self._kept is None or not len(self._kept):
             raise ValueError("there is no row to make a profile from")
         n_columns = sum(map(len, self._names))
-        order = np.concatenate([part.rows for part in self._kept])
+        kept = self._kept.joined()
+        blocks = (kept.rows * LEVELS[-1]) // self._rows
         found: list[Column] = []
         for place, name in enumerate((*self._names[0], *self._names[1])):
-            values = _joined([part.arrays[place] for part in self._kept])
-            head = _joined([part.arrays[place] for part in self._heads])
-            blocks = (order * LEVELS[-1]) // self._rows
-            found.append(_column(name, values, head, blocks, self._ranges.get(str(place)), n_columns))
+            head = joined([part.arrays[place] for part in self._heads])
+            span = self._ranges.get(place) or _range(kept.arrays[place])
+            found.append(_column(name, kept.arrays[place], head, blocks, span, n_columns))
         ordered = any(_correlated(column) for column in found)
         n_features = len(self._names[0])
         return Profile(
-            rows=self._n_kept,
+            rows=len(kept),
             source_rows=self._rows,
             source=source,
             source_sha256=source_sha256,
@@ -115,56 +127,18 @@ class ProfileMaker:
         )
 
     def _widen(self, place: int, array: NDArray[Any]) -> None:
-        if array.dtype.kind not in "fiub" or not len(array):
-            return
-        finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
-        if len(finite):
-            low, high = float(finite.min()), float(finite.max())
-            old = self._ranges.get(str(place), (low, high))
-            self._ranges[str(place)] = (min(low, old[0]), max(high, old[1]))
-
-    def _thin(self) -> None:
-        width = max(1, len(self._kept[-1].arrays))
-        most = max(4_000, min(_MOST_ROWS, _MOST_VALUES // width))
-        while self._n_kept > most:
-            self._keep /= 2
-            self._kept = [part.thinned(self._keep) for part in self._kept]
-            self._n_kept = sum(map(len, self._kept))
+        span = _range(array)
+        if span is not None:
+            old = self._ranges.get(place, span)
+            self._ranges[place] = (min(span[0], old[0]), max(span[1], old[1]))
 
 
-class _Part:
-    """Some rows: their numbers [N] and their values by column."""
-
-    def __init__(self, rows: NDArray[np.int64], arrays: list[NDArray[Any]]) -> None:
-        self.rows = rows
-        self.arrays = arrays
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, which: Any) -> _Part:
-        return _Part(self.rows[which], [np.array(array[which]) for array in self.arrays])
-
-    def thinned(self, keep: float) -> _Part:
-        """Those rows whose hash lies in the first part of all hashes: a smaller part is within a larger one."""
-        return self if keep == 1.0 else self.take(_uniform(self.rows) < keep)
-
-
-def _uniform(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A number in [0, 1) for each row number (splitmix64)."""
-    with np.errstate(over="ignore"):
-        x = (rows.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))) / 2.0**64
-
-
-def _joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-    """One array of them all; text wins over numbers, since a column holds one or the other."""
-    arrays = [array for array in arrays if len(array)] or arrays[:1]
-    if any(array.dtype.kind not in "fiub" for array in arrays):
-        arrays = [array.astype(object) for array in arrays]
-    return np.concatenate(arrays)
+def _range(array: NDArray[Any]) -> tuple[float, float] | None:
+    """The finite range of numbers; None where there are none."""
+    if array.dtype.kind not in "fiub":
+        return None
+    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    return (float(finite.min()), float(finite.max())) if len(finite) else None
 
 
 def _column(
@@ -176,23 +150,21 @@ def _column(
     n_columns: int,
 ) -> Column:
     plain = _numeric(name, values, span) if values.dtype.kind in "fiub" else _category(name, values)
-    bins = plain.bin_of(values)
-    present = bins >= 0
-    width = len(plain.bins)
-    flat = np.bincount(blocks[present] * width + bins[present], minlength=LEVELS[-1] * width)
-    fine = flat.reshape(LEVELS[-1], width)
-    common = {
-        "blocks": tuple(map(tuple, grouped(fine, LEVELS[0]).tolist())),
-        "floors": floors_of(fine, n_columns),
-        "lag": lag_correlation(plain.bin_of(head)),
-        "lag_rows": len(head),
-    }
-    return _with(plain, common)
+    flat = blocks * plain.n_cells + plain.cells_of(values)
+    counted = np.bincount(flat, minlength=LEVELS[-1] * plain.n_cells).reshape(LEVELS[-1], -1)
+    bins = grouped(counted, LEVELS[0]) @ plain.membership[: len(plain.bins)].T
+    return _with(
+        plain,
+        {
+            "blocks": tuple(map(tuple, bins.tolist())),
+            "floors": floors_of(counted, plain, n_columns),
+            "lag": lag_correlation(bins_of_cells(plain)[plain.cells_of(head)]),
+            "lag_rows": len(head),
+        },
+    )
 
 
 def _with(column: Column, more: dict[str, Any]) -> Column:
-    from dataclasses import replace
-
     return replace(column, **more)
 
 

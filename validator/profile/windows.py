@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from validator.profile.columns import Floor
+from validator.profile.columns import Column, Floor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,22 +26,44 @@ _TRACY_WIDOM_99 = 2.0234
 _DIGITS = 6
 
 
-def floors_of(blocks: NDArray[np.int64], n_columns: int) -> tuple[Floor, ...]:
+def floors_of(blocks: NDArray[np.int64], column: Column, n_columns: int) -> tuple[Floor, ...]:
     """The floors of a column at each length of window that its rows allow; none for fewer than 400 rows.
 
     Parameters
     ----------
     blocks
-        Counts [400, bins] of equal parts of the reference, in its order. Parts may be empty.
+        Counts [400, cells] of equal parts of the reference, in its order. Parts may be empty.
     n_columns
         How many columns share the probability of a false alarm.
     """
-    if blocks.sum() < ENOUGH_ROWS or blocks.shape[1] < 2:
-        return ()
     rows = int(blocks.sum())
-    levels = [k for k in LEVELS if k == LEVELS[0] or rows / k >= _ROWS_A_WINDOW]
-    found = (floor_of(grouped(blocks, k), n_columns) for k in levels)
-    return tuple(floor for floor in found if floor is not None)
+    slots = blocks @ column.membership.T
+    bins = slots[:, : len(column.bins)]
+    if rows < ENOUGH_ROWS:
+        return ()
+    found = []
+    for k in (k for k in LEVELS if k == LEVELS[0] or rows / k >= _ROWS_A_WINDOW):
+        floor = floor_of(grouped(bins, k), n_columns)
+        if floor is not None:
+            special = _clustering(
+                grouped(slots[:, len(column.bins) :], k), grouped(blocks, k).sum(1), column.specials
+            )
+            found.append(replace(floor, special=special))
+    return tuple(found)
+
+
+def _clustering(counts: NDArray[np.int64], rows: NDArray[np.int64], names: Sequence[str]) -> dict[str, float]:
+    """How alike rows of one window are in having each special value: 0 by chance, 1 all or none of a window."""
+    held = rows > 0
+    counts, rows = counts[held], rows[held]
+    n_w = 1 / float(np.mean(1 / rows))
+    found = {}
+    for name, special in zip(names, counts.T, strict=True):
+        share = special.sum() / rows.sum()
+        if 0 < share < 1:
+            above = float(np.var(special / rows, ddof=1)) - share * (1 - share) / n_w
+            found[name] = _rounded(min(1.0, max(0.0, above / (share * (1 - share)))))
+    return found
 
 
 def grouped(blocks: NDArray[np.int64], windows: int) -> NDArray[np.int64]:
@@ -58,7 +82,7 @@ def floor_of(windows: NDArray[np.int64], n_columns: int) -> Floor | None:
     """
     held = windows[windows.sum(1) > 0]
     bins = int((held.sum(0) > 0).sum())
-    if len(held) < LEVELS[0] // 2 or bins < 2:
+    if len(held) < LEVELS[0] // 2:
         return None
     k, rows = len(held), held.sum(1, keepdims=True)
     n_w = 1 / float(np.mean(1 / rows))
@@ -66,8 +90,9 @@ def floor_of(windows: NDArray[np.int64], n_columns: int) -> Floor | None:
     y = (held[:, held.sum(0) > 0] / rows - share) / np.sqrt(share)
     eigenvalues = np.linalg.eigvalsh(y.T @ y / (k - 1))
     between = max(float(eigenvalues.sum()) - (bins - 1) / n_w, 0.0)
-    large = eigenvalues[eigenvalues > _noise(bins - 1, k, n_w)]
-    directions = max(1.0, float(large.sum() ** 2 / (large**2).sum())) if len(large) else float(bins - 1)
+    large = eigenvalues[eigenvalues > _noise(max(1, bins - 1), k, n_w)]
+    directions = float(large.sum() ** 2 / (large**2).sum()) if len(large) else float(bins - 1)
+    directions = max(1.0, directions)
     return Floor(
         windows=k,
         rows=_rounded(n_w),
@@ -79,9 +104,9 @@ def floor_of(windows: NDArray[np.int64], n_columns: int) -> Floor | None:
 
 def f_quantile(alpha: float, directions: float, windows: int) -> float:
     """F₁₋alpha(nu, K-1), the quantile by which the floor exceeds what is expected."""
-    from scipy import stats
+    from scipy import special
 
-    return float(stats.f.ppf(1 - alpha, directions, windows - 1))
+    return float(special.fdtri(directions, windows - 1, 1 - alpha))
 
 
 def _noise(dimensions: int, windows: int, rows: float) -> float:

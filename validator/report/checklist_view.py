@@ -17,6 +17,7 @@ CATEGORY_TITLES: dict[Category, str] = {
     "errors": "Error scenarios",
     "latency": "Latency",
     "quality": "Quality",
+    "profile": "Profile",
     "version": "Version",
 }
 RUNTIME_TITLES: dict[RuntimeName, str] = {

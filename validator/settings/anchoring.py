@@ -32,7 +32,7 @@ def anchored(values: dict[str, Any], base: Path, folder: Path) -> dict[str, Any]
 def _anchored_files(values: Mapping[str, Any], base: Path, moved: Callable[[str], str]) -> dict[str, Any]:
     """The paths that the run and each of several models may name."""
     found: dict[str, Any] = {}
-    for name in ("data", "onnx", "model"):
+    for name in ("data", "reference", "onnx", "model"):
         if isinstance(values.get(name), str):
             found[name] = moved(values[name])
     if isinstance(values.get("baseline"), str) and (base / values["baseline"]).exists():

@@ -76,6 +76,7 @@ class ModelEntry(_Table):
 
     model: str
     data: str | None = None
+    reference: str | None = None
     name: str | None = None
     target: str | None = None
     contract: ContractSettings | None = None
@@ -105,6 +106,12 @@ class Settings(_Table):
     model: Items = _field((), "Model", "the model file, or several paths or globs", metavar="MODEL")
     data: str | None = _field(
         None, "Model", "the data sample: Parquet, CSV, Arrow/Feather or NPZ", metavar="SAMPLE"
+    )
+    reference: str | None = _field(
+        None,
+        "Model",
+        "the training data, for the profile that later data is compared with; the sample by default",
+        metavar="DATA",
     )
     target: str | None = _field(
         None, "Model", "the sample's column that holds the true answer", metavar="COLUMN"
@@ -178,6 +185,16 @@ class Settings(_Table):
         "Comparison",
         "metric limits such as auc=0.6 (at least) or rmse=2.5 (at most); of a slice as auc[region=north]=0.6",
         metavar="METRIC=LIMIT",
+    )
+    quality_chance: Literal["warn", "fail"] = _field(
+        "warn",
+        "Comparison",
+        "whether a model that is not surely better than a constant prediction is warned of or fails",
+    )
+    profile_drift: Literal["warn", "fail"] = _field(
+        "warn",
+        "Comparison",
+        "whether data that differs from the profile of the base version is warned of or fails",
     )
     max_quality_loss: Limits = _field(
         dict[str, float](),

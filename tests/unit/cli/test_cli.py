@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": ["m", "--output", "o"],
     "init": ["m"],
     "publish": [],
+    "drift": ["data"],
     "serve": ["folder"],
 }
 #: In place of the command: does the kernel still show a secret to those who read this process's variables?

@@ -12,7 +12,7 @@ from validator.artifact.read import TamperedArtifactError
 from validator.profile import CategoryColumn, Counts, NumericColumn, Profile, parse_profile
 from validator.profile.document import profile_json
 from validator.profile.making import ProfileMaker, output_columns
-from validator.profile.windows import ENOUGH_ROWS, _noise, floor_of, floors_of, lag_correlation
+from validator.profile.windows import ENOUGH_ROWS, _noise, floor_of, lag_correlation
 
 
 def rows_of(n: int, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -33,7 +33,7 @@ def made(n: int, *, batch: int = 500, seed: int = 0) -> Profile:
         part = slice(start, start + batch)
         maker.add(
             {name: array[part] for name, array in features.items()},
-            {name: array[part] for name, array in outputs.items()},
+            lambda rows, start=start: {name: array[start + rows] for name, array in outputs.items()},
         )
     return maker.finish(source="sample", source_sha256="ab" * 32, slo_ms=50.0)
 
@@ -85,7 +85,7 @@ def test_new_rows_show_as_many_unnamed_categories_as_the_reference_foresees() ->
     weights /= weights.sum()
     draw = lambda n: random.choice([f"k{i}" for i in range(2_000)], n, p=weights).astype(object)  # noqa: E731
     maker = ProfileMaker()
-    maker.add({"k": draw(5_000)}, {})
+    maker.add({"k": draw(5_000)})
     column = maker.finish(source="sample", source_sha256="").features[0]
     counts = Counts((column,))
     counts.add({"k": draw(20_000)})
@@ -119,7 +119,7 @@ def test_new_rows_show_as_many_unnamed_categories_as_the_reference_foresees() ->
 )
 def test_odd_columns_have_a_profile_that_reads_back(values: Any) -> None:
     maker = ProfileMaker()
-    maker.add({"x": values}, {})
+    maker.add({"x": values})
     profile = maker.finish(source="reference", source_sha256="")
     assert parse_profile(profile_json(profile)) == profile
     column = profile.features[0]
@@ -133,7 +133,7 @@ def test_a_large_reference_is_thinned_evenly_and_its_range_is_whole() -> None:
     maker = ProfileMaker()
     for start in range(0, n, 8_192):
         rows = np.arange(start, min(start + 8_192, n))
-        maker.add({"t": rows.astype(float), "hour": rows % 24}, {})
+        maker.add({"t": rows.astype(float), "hour": rows % 24})
     profile = maker.finish(source="reference", source_sha256="")
     t, hour = profile.features
     assert isinstance(t, NumericColumn)
@@ -146,12 +146,28 @@ def test_a_large_reference_is_thinned_evenly_and_its_range_is_whole() -> None:
     assert profile.ordered
 
 
+def test_answers_are_asked_for_the_rows_that_are_kept_alone() -> None:
+    asked = 0
+
+    def answer(rows: Any) -> dict[str, Any]:
+        nonlocal asked
+        asked += len(rows)
+        return {"score": rows.astype(float)}
+
+    maker = ProfileMaker()
+    for _ in range(50):
+        maker.add({"x": np.arange(8_192.0)}, answer)
+    profile = maker.finish(source="reference", source_sha256="")
+    assert profile.outputs[0].rows == profile.rows <= 100_000
+    assert asked < 250_000
+
+
 def test_order_is_seen_where_there_is_one() -> None:
     random = np.random.default_rng(1)
     walk = np.cumsum(random.normal(size=2_000))
     for values, ordered in ((walk, True), (random.permutation(walk), False)):
         maker = ProfileMaker()
-        maker.add({"x": values}, {})
+        maker.add({"x": values})
         assert maker.finish(source="reference", source_sha256="").ordered is ordered
 
 
@@ -160,12 +176,29 @@ def test_no_rows_make_no_profile() -> None:
         ProfileMaker().finish(source="sample", source_sha256="")
 
 
-def test_floors_need_enough_rows_and_more_than_one_bin() -> None:
-    even = np.ones((400, 2), dtype=np.int64)
-    assert [floor.windows for floor in floors_of(even, 1)] == [40, 80]
-    assert [floor.windows for floor in floors_of(even * 5, 1)] == [40, 80, 200, 400]
-    assert floors_of(even[: ENOUGH_ROWS // 2 - 1], 1) == ()
-    assert floors_of(np.ones((400, 1), dtype=np.int64) * 9, 1) == ()
+def windows_of(values: Any) -> list[int]:
+    maker = ProfileMaker()
+    maker.add({"x": values})
+    return [floor.windows for floor in maker.finish(source="sample", source_sha256="").features[0].floors]
+
+
+def test_windows_need_rows() -> None:
+    assert windows_of(np.arange(ENOUGH_ROWS - 1.0)) == []
+    assert windows_of(np.arange(ENOUGH_ROWS * 1.0)) == [40]
+    assert windows_of(np.arange(900.0)) == [40, 80]
+    assert windows_of(np.arange(4_000.0)) == [40, 80, 200, 400]
+    assert windows_of(np.zeros(500)) == [40]
+
+
+def test_special_values_that_come_in_bursts_are_told_from_scattered_ones() -> None:
+    random = np.random.default_rng(7)
+    days = np.repeat(random.random(400) < 0.1, 25)
+    for missing, low, high in ((days, 0.4, 1.0), (random.permutation(days), 0.0, 0.02)):
+        maker = ProfileMaker()
+        maker.add({"x": np.where(missing, np.nan, random.normal(size=10_000))})
+        floors = maker.finish(source="sample", source_sha256="").features[0].floors
+        assert low <= floors[-1].special["missing"] <= high
+        assert set(floors[0].special) == {"missing"}
 
 
 def test_windows_that_differ_are_told_from_those_that_only_count() -> None:
@@ -232,6 +265,7 @@ def tampered(change: Any) -> bytes:
         lambda d: d["features"][0]["blocks"].append([1]),
         lambda d: d["features"][0]["floors"][0].update(between=-1),
         lambda d: d["features"][0]["floors"][0].update(windows=0),
+        lambda d: d["features"][0]["floors"][0].update(special={"zero": 2}),
         lambda d: d["features"][-1].update(top=["a"] * 30),
         lambda d: d["features"][-1].update(top=[1, 2, 3]),
         lambda d: d["outputs"][0].update(name=None),

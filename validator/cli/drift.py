@@ -1,0 +1,209 @@
+"""`drift`: whether data still looks as it did when the model was judged. `drift count` counts a part of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from validator import __version__
+from validator.errors import Exit, SampleError, UsageError
+
+if TYPE_CHECKING:
+    from validator.drift.document import DriftReport
+
+_REPORTS = ("drift.json", "drift.md", "drift.html")
+EPILOG = """exit codes:
+  0  no drift, or nothing but warnings
+  1  drift
+  2  unusable: bad usage, unreadable data or artifact
+  4  insufficient: these rows or this reference cannot tell (see --insufficient)
+
+`model-preflight drift count DATA --artifact A -o counts.json` writes the counts of a part of the data;
+`drift` takes any number of such files in the place of data, and adds them.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="[count] DATA",
+        help="Parquet, CSV or Arrow file, a folder of them, or files that `drift count` wrote",
+    )
+    parser.add_argument("--artifact", metavar="DIR", help="the artifact of the model that the data is for")
+    parser.add_argument(
+        "--against", metavar="DATA", help="compare with this data instead of the artifact's own profile"
+    )
+    parser.add_argument(
+        "--window", metavar="LENGTH", help="judge parts too: 1000 (rows), or 7d, 24h with --time"
+    )
+    parser.add_argument("--time", metavar="COLUMN", help="the column that holds the time of a row")
+    parser.add_argument(
+        "--group", metavar="COLUMN", help="rows of one group (a customer, a machine) are alike: count groups"
+    )
+    parser.add_argument(
+        "--independent",
+        action="store_true",
+        default=None,
+        help="you vouch that rows are independent: the reference's own ups and downs are not looked at",
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="the column that holds the true answer")
+    parser.add_argument(
+        "--labels", metavar="DATA", help="data with true answers that came later; needs --target and --id"
+    )
+    parser.add_argument("--id", metavar="COLUMN", help="the column that joins rows with their labels")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for drift.json, drift.md and drift.html (default: drift)"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="with count: the file to write")
+    parser.add_argument(
+        "--insufficient",
+        choices=("warn", "fail"),
+        help="end with 0 or 1 instead of 4 where it cannot be told",
+    )
+    parser.add_argument(
+        "--override", metavar="REASON", help="judge for an artifact that failed the gate, and say why"
+    )
+    parser.add_argument(
+        "--json", dest="json_output", action="store_true", default=None, help="print drift.json"
+    )
+    parser.add_argument("--quiet", action="store_true", default=None, help="print nothing but the verdict")
+
+
+def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:  # noqa: ARG001 - every command takes it
+    """Count, compare, write, and end with the verdict's code."""
+    sources = list(flags["sources"])
+    if sources[0] == "count" and not Path("count").exists():
+        return _count(sources[1:], flags)
+    out = Path(flags.get("out") or "drift")
+    _prepare(out)
+    report = _compared(sources, flags)
+    _write(out, report)
+    _show(report, flags, out)
+    return exit_code(report, flags.get("insufficient"))
+
+
+def exit_code(report: DriftReport, insufficient: str | None) -> int:
+    """What the command ends with."""
+    if report.status == "fail":
+        return Exit.FAILED
+    if report.status == "insufficient":
+        return {"warn": Exit.PASSED, "fail": Exit.FAILED}.get(insufficient or "", Exit.INSUFFICIENT)
+    return Exit.PASSED
+
+
+def _compared(sources: list[str], flags: dict[str, Any]) -> DriftReport:
+    from validator.drift.command import Options, compare_counts, compare_data
+
+    options = Options(
+        tool_version=__version__,
+        artifact=_artifact(flags),
+        against=flags.get("against"),
+        window=flags.get("window"),
+        time=flags.get("time"),
+        group=flags.get("group"),
+        independent=bool(flags.get("independent")),
+        target=flags.get("target"),
+        labels=flags.get("labels"),
+        id=flags.get("id"),
+        override=flags.get("override"),
+    )
+    counted = [source for source in sources if source.endswith(".json")]
+    if counted and len(counted) == len(sources):
+        return compare_counts(counted, options)
+    if len(sources) > 1:
+        raise UsageError(
+            f"{len(sources)} sources were given, and not all of them are counts",
+            hint="give one file or folder of data, or only files that `drift count` wrote",
+        )
+    return compare_data(sources[0], options)
+
+
+def _count(sources: list[str], flags: dict[str, Any]) -> int:
+    from validator.drift.command import Options, count_data
+
+    if len(sources) != 1 or not flags.get("output"):
+        raise UsageError(
+            "`drift count` takes one file or folder and writes one file",
+            hint="model-preflight drift count DATA --artifact DIR -o counts.json",
+        )
+    options = Options(
+        tool_version=__version__,
+        artifact=_artifact(flags),
+        group=flags.get("group"),
+        override=flags.get("override"),
+    )
+    tally = count_data(sources[0], options)
+    _write_file(Path(flags["output"]), tally.to_json())
+    if not flags.get("quiet"):
+        print(f"{tally.rows:,} rows counted into {flags['output']}")
+    return Exit.PASSED
+
+
+def _artifact(flags: dict[str, Any]) -> str:
+    if not flags.get("artifact"):
+        raise UsageError(
+            "no artifact was given", hint="give --artifact and the folder that `validate` wrote for the model"
+        )
+    return str(flags["artifact"])
+
+
+def _prepare(out: Path) -> None:
+    """Make the folder and remove what an earlier run left there: what lies there at the end is this run's."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in _REPORTS:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the output folder {out} cannot be written to: {error.strerror}",
+            hint="choose another folder with --out",
+        ) from error
+
+
+def _write(out: Path, report: DriftReport) -> None:
+    from validator.drift.markdown import render_markdown
+    from validator.drift.page import render_html
+
+    files = {
+        "drift.md": render_markdown(report).encode(),
+        "drift.html": render_html(report).encode(),
+        "drift.json": (report.model_dump_json(indent=2) + "\n").encode(),
+    }
+    for name, content in files.items():
+        _write_file(out / name, content)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    """A whole file or none."""
+    staged = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        staged.write_bytes(content)
+        staged.replace(path)
+    except OSError as error:
+        raise SampleError(f"{path} cannot be written: {error.strerror}", hint="is the disk full?") from error
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _show(report: DriftReport, flags: dict[str, Any], out: Path) -> None:
+    from validator.drift import wording
+    from validator.drift.terminal import render_terminal
+
+    if flags.get("json_output"):
+        print(report.model_dump_json(indent=2))
+        return
+    if flags.get("quiet"):
+        print(f"{wording.VERDICTS[report.status]}: {wording.headline(report)}")
+        return
+    width = max(60, min(shutil.get_terminal_size((80, 24)).columns, 120))
+    print(render_terminal(report, width=width, unicode="utf" in (sys.stdout.encoding or "").lower()), end="")
+    print(f"\nReport: {out / 'drift.html'}")
