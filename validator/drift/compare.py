@@ -217,7 +217,9 @@ def _label(key: int, scan: Scan, window: Window | None) -> str:
     if window is None or not window.seconds:
         length = 0 if window is None else window.length
         return f"rows {key * length + 1:,}-{(key + 1) * length:,}"
-    return datetime.fromtimestamp(scan.start + key * window.length, UTC).strftime("%Y-%m-%d %H:%M")
+    moment = datetime.fromtimestamp(scan.start + key * window.length, UTC)
+    whole_days = scan.start % 86_400 == 0 and window.length % 86_400 == 0
+    return moment.strftime("%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M")
 
 
 def _count_answers(

@@ -134,5 +134,7 @@ def _shown(column: ColumnReport) -> str:
 
 
 def _excess(column: ColumnReport) -> float:
+    if column.status == "insufficient" and _shown(column) == "insufficient":
+        return column.contribution or 0.0
     special = max((one.low for one in column.special if one.status != "ok"), default=0.0)
     return max(special, (column.psi or 0.0) - (column.floor or 0.0))

@@ -45,20 +45,20 @@ def histogram(before: Sequence[float], now: Sequence[float], *, title: str) -> M
 
 def bars(items: Sequence[tuple[str, float]], *, title: str) -> Markup:
     """Horizontal bars of shares between 0 and 1, with their names, as SVG."""
-    row, width = 24, 640
+    row, width = 22, 420
     parts = []
     for i, (name, share) in enumerate(items):
         y = i * row
         parts.append(
             Markup(
-                '<text x="0" y="{}">{}</text><rect class="bar" x="200" y="{}" width="{}" height="14"/>'
+                '<text x="0" y="{}">{}</text><rect class="bar" x="140" y="{}" width="{}" height="13"/>'
                 '<text x="{}" y="{}">{}</text>'
             ).format(
                 y + 15,
-                clean(name, limit=30),
+                clean(name, limit=22),
                 y + 4,
-                _n(380 * share),
-                _n(206 + 380 * share),
+                _n(235 * share),
+                _n(146 + 235 * share),
                 y + 15,
                 f"{100 * share:.0f} %",
             )
@@ -68,14 +68,11 @@ def bars(items: Sequence[tuple[str, float]], *, title: str) -> Markup:
 
 def timeline(items: Sequence[tuple[str, str, float | None]], *, title: str) -> Markup:
     """One bar a window: its label, its verdict as colour and its largest PSI as height, as SVG."""
-    width, height, base = 640, 130, 108
+    width, height, base = 420, 130, 108
     top = max(0.25, *(psi or 0.0 for _, _, psi in items))
     step = width / max(1, len(items))
     parts = [
-        Markup('<line class="axis" x1="0" x2="640" y1="{0}" y2="{0}"/>').format(base),
-        Markup('<line class="axis" stroke-dasharray="4 4" x1="0" x2="640" y1="{0}" y2="{0}"/>').format(
-            _n(base - 100 * 0.2 / top)
-        ),
+        Markup('<line class="axis" x1="0" x2="{1}" y1="{0}" y2="{0}"/>').format(base, width),
     ]
     for i, (label, status, psi) in enumerate(items):
         tall = max(3.0, 100 * (psi or 0.0) / top)
@@ -92,10 +89,12 @@ def timeline(items: Sequence[tuple[str, str, float | None]], *, title: str) -> M
                 "not judged" if psi is None else f"largest PSI {psi:.2f}",
             )
         )
+    limit = _n(base - 100 * 0.2 / top)
+    parts.append(Markup('<line class="limit" x1="0" x2="{1}" y1="{0}" y2="{0}"/>').format(limit, width))
     if items:
         parts.append(
-            Markup('<text x="0" y="124">{}</text><text x="640" y="124" text-anchor="end">{}</text>').format(
-                items[0][0], items[-1][0]
+            Markup('<text x="0" y="124">{}</text><text x="{}" y="124" text-anchor="end">{}</text>').format(
+                items[0][0], width, items[-1][0]
             )
         )
     return _svg(parts, width, height, title)

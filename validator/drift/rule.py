@@ -287,10 +287,16 @@ def _judge_special(
 
 
 def _designs(floor: Floor | None, name: str, bins: int, n: int, m: int, design: float) -> tuple[float, float]:
-    """How many rows count as one in the data and in the reference, whose windows average their differences."""
+    """How many rows count as one in the data and in the reference, whose windows average their differences.
+
+    Leaving the range goes along with the column's ups and downs; values that are missing, zero or unseen go along
+    with their own, and where the reference has none at all, each row of them is news.
+    """
     if floor is None:
         return design, design
-    spread = max(floor.between / max(1, bins - 1), floor.special.get(name, 0.0))
+    spread = floor.special.get(name, 0.0)
+    if name in ("below", "above"):
+        spread = max(spread, floor.between / max(1, bins - 1))
     return max(design, 1 + spread * n), max(design, 1 + spread * m / floor.windows)
 
 

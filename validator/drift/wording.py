@@ -45,7 +45,7 @@ def needed(report: DriftReport) -> str:
         if never == len(known):
             return "no number of rows suffices with this reference"
         most = max(one for one in known if one is not None)
-        return f"{most:,} suffice for {len(known) - never} columns, no number for the other {never}"
+        return f"{most:,} suffice for {_count(len(known) - never, 'column')}, no number for the other {never}"
     return f"{max((one for one in known if one is not None), default=1):,} suffice"
 
 
