@@ -60,6 +60,10 @@ def native(pool: WorkerPool) -> Callable[[Any], WorkerRuntime]:
     return load
 
 
+#: What comes of it depends on the machine; tests/unit/checks/latency has the rules, by a virtual clock.
+experiment = pytest.mark.long
+
+
 def a_subject(first: np.ndarray | None = None) -> Subject:
     values = np.random.default_rng(0).normal(size=(ROWS, 2))
     if first is not None:
@@ -100,6 +104,7 @@ def _burn() -> None:
         pass
 
 
+@experiment
 def test_a_quick_model_passes_and_says_all_its_figures(models, native):
     runtime = native(models.Model())
     runtime.first_call(a_subject().rows)
@@ -119,6 +124,7 @@ def test_a_model_that_is_always_slow_is_out_of_line_everywhere(kind, models, nat
     assert min(figures.p50_ms, figures.mean_ms) > 2
 
 
+@experiment
 @pytest.mark.parametrize("kind", ["Sleeps", "Spins"])
 def test_a_model_slow_at_every_fiftieth_call_is_out_of_line_in_its_p99_alone(kind, models, native, busy_core):
     status, message, figures = judge(native(getattr(models, kind)(4.0, every=50)), a_subject(), 2.0)
@@ -126,12 +132,14 @@ def test_a_model_slow_at_every_fiftieth_call_is_out_of_line_in_its_p99_alone(kin
     assert figures.p95_ms < 2 < figures.p99_ms
 
 
+@experiment
 def test_a_model_slow_at_every_five_hundredth_call_keeps_the_limit_of_its_p99(models, native, busy_core):
     status, _, figures = judge(native(models.Sleeps(4.0, every=500)), a_subject(), 2.0)
     assert status == "pass"
     assert figures.p99_ms < 2 < 4 <= figures.max_ms
 
 
+@experiment
 def test_an_onnx_model_slow_at_every_fiftieth_row_is_out_of_line_in_its_p99_alone(pool):
     first = np.where(np.arange(ROWS) % 50 == 7, 400.0, 0.0)
     runtime = WorkerRuntime.load("onnx", pool.start("onnx", role="serving"), [slow_graph()])
@@ -188,6 +196,7 @@ def test_a_worker_cannot_make_a_slow_model_fast(kind, models, native):
     assert figures.p99_ms >= 60 or "claims less time" in message
 
 
+@experiment
 def test_a_true_slow_down_of_a_fifth_is_seen_and_a_model_against_itself_passes(models, native, busy_core):
     def against(times: int) -> str:
         @contextmanager
@@ -209,6 +218,7 @@ def test_a_true_slow_down_of_a_fifth_is_seen_and_a_model_against_itself_passes(m
     assert [against(5), against(6)] == ["pass", "fail"]
 
 
+@experiment
 def test_time_that_other_processes_took_is_no_fault_of_the_model(models, native):
     """Two that never rest share the worker's one core: it waits as long as it works, and is as fast as alone."""
     runtime = native(models.Spins(0.2))

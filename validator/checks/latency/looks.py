@@ -2,14 +2,12 @@
 
 One look sees one pair of processes. Two processes of one model differ by a few per cent, for where their memory lies,
 and what else happens on the machine during a look can shift all of it; neither shows in that look's own interval. So
-only a look that is far from the limit, on the good side, counts alone. Otherwise looks are taken until those that say
-one thing lead by two over those that say the other: no look erases another, it takes two more to outvote one. Where
-one look in 50 is wrong, about one verdict in 2,500 is.
+no look counts alone: looks are taken until those that say one thing lead by two over those that say the other. No
+look erases another, it takes two more to outvote one. Where one look in 50 is wrong, about one verdict in 2,500 is.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
@@ -22,7 +20,7 @@ _VOTES = {"within": 1, "inconclusive": 0, "over": -1}
 
 
 def look_until_settled(first: Ratio, look: Callable[[], Ratio | None], least: float) -> Ratio:
-    """The ratio that the looks show together: its interval contains `least` unless they agree.
+    """The ratio that the looks show together: its interval contains `least` unless one side leads.
 
     Parameters
     ----------
@@ -49,8 +47,6 @@ def look_until_settled(first: Ratio, look: Callable[[], Ratio | None], least: fl
 
 
 def _is_settled(looks: Sequence[Ratio], least: float) -> bool:
-    if len(looks) == 1:
-        return looks[0].low >= math.sqrt(least)  # less than half of the slow-down that is allowed
     return abs(_lead(looks, least)) >= _LEAD
 
 

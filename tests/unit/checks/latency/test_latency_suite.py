@@ -161,11 +161,12 @@ def revived(looks, microseconds):
 @pytest.mark.parametrize(
     ("first", "others", "status", "looks"),
     [
-        (100, [], "pass", 0),
+        (100, [100], "pass", 1),
+        (100, [120, 120, 120], "fail", 3),
         (130, [100, 100, 100], "pass", 3),  # one process may be slower, for where its memory lies
         (120, [100, 120, 120], "fail", 3),  # one look does not erase another
         (120, [120], "fail", 1),
-        (107, [107], "pass", 1),  # within, but too near for one look
+        (107, [107], "pass", 1),
         (107, [120, 120, 120], "fail", 3),
         (120, [100, 120, 100, 120], "warn", 4),
         (120, [None], "fail", 1),

@@ -36,7 +36,7 @@ def together(*looks: tuple[float, float, float]) -> tuple[str, int]:
 @pytest.mark.parametrize(
     ("looks", "says", "taken"),
     [
-        ((WITHIN, OVER), "within", 1),
+        ((WITHIN, WITHIN, OVER), "within", 2),
         ((NEAR, NEAR, OVER), "within", 2),
         ((NEAR, OVER, OVER, OVER), "over", 4),
         ((OVER, OVER, WITHIN), "over", 2),
