@@ -78,6 +78,17 @@ class Context:
         wrapped = self.wrapper.packages if self.wrapper and job == "wrapper" else {}
         return {**wrapped, **own_packages(self.settings.allow)}
 
+    def missing_isolation(self, worker: Worker, *, runs_code: bool) -> str:
+        """The layers that a worker lacks where the run insists on all of them; empty where it may go on.
+
+        It always does with `isolation = require`, and with `auto` in CI where the file's own code may run.
+        """
+        wanted = self.settings.isolation
+        insists = wanted == "require" or (wanted == "auto" and self.in_ci and runs_code)
+        if worker.contained or not insists:
+            return ""
+        return ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
+
     def load_options(self) -> dict[str, Any]:
         """How the native model's workers open the file."""
         return {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from validator import onnx_runtime
 from validator.serving.breach import Breach
 from validator.serving.contract import ServedContract
 from validator.serving.errors import FailedArtifactError, InferenceError, OptionError
@@ -19,43 +19,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OUTPUTS = ("label", "probabilities", "prediction", "score")
-_DTYPES: dict[str, np.dtype[Any]] = {
-    "tensor(float)": np.dtype(np.float32),
-    "tensor(double)": np.dtype(np.float64),
-    "tensor(int64)": np.dtype(np.int64),
-    "tensor(int32)": np.dtype(np.int32),
-    "tensor(bool)": np.dtype(np.bool_),
-    "tensor(string)": np.dtype(object),
-}
-#: What other converters call the outputs.
-_RENAMED = {
-    "output_label": "label",
-    "output_probability": "probabilities",
-    "variable": "prediction",
-    "scores": "score",
-}
 
 
 def open_session(onnx: bytes, *, threads: int, options: Any, providers: Sequence[str]) -> Any:
     """An `onnxruntime.InferenceSession`, quiet, without telemetry. Raises FailedArtifactError when it is refused.
 
-    `options` are the caller's own SessionOptions, None for ours: `threads` within an operator and one operator at
-    a time. One thread keeps the order of sums, and with it every bit of the answer, the same for every batch.
+    `options` and `threads` are those of `onnx_runtime.open_session`.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()
     _check_options(threads, providers, onnxruntime.get_available_providers())
-    if options is None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(onnx, options, providers=list(providers))
-    except Exception as error:  # the runtime's exceptions have no common base but this
+        return onnx_runtime.open_session(onnx, threads=threads, options=options, providers=providers)
+    except onnx_runtime.SessionError as error:
         raise FailedArtifactError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load model.onnx: {str(error)[:500]}",
             hint="install the version of onnxruntime that the manifest names, or validate the model again",
@@ -102,7 +78,9 @@ class OnnxModel:
         inputs = session.get_inputs()
         self.is_matrix = len(inputs) == 1 and _takes_matrix(inputs[0], contract)
         self.inputs = {item.name: Input(name=item.name, dtype=_dtype(item)) for item in inputs}
-        names = [(item.name, _RENAMED.get(item.name, item.name)) for item in session.get_outputs()]
+        names = [
+            (item.name, onnx_runtime.RENAMED.get(item.name, item.name)) for item in session.get_outputs()
+        ]
         self.outputs = {ours: theirs for theirs, ours in names if ours in OUTPUTS}
         if not self.outputs:
             raise _unfit(f"its outputs are {', '.join(theirs for theirs, _ in names[:5])}")
@@ -166,9 +144,9 @@ def _takes_matrix(item: Any, contract: ServedContract) -> bool:
 
 
 def _dtype(item: Any) -> np.dtype[Any]:
-    if item.type not in _DTYPES:
+    if item.type not in onnx_runtime.DTYPES:
         raise _unfit(f"its input {item.name} is a {item.type}")
-    return _DTYPES[item.type]
+    return np.dtype(onnx_runtime.DTYPES[item.type])
 
 
 def _unfit(what: str) -> FailedArtifactError:

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, List, Optional, Union
 
+from validator import onnx_runtime
 from validator.errors import ModelError
 from validator.outputs import NAMES, Outputs
 from validator.table import Column, Table
-
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(bool)": "bool",
-    "tensor(string)": "object",
-}
-_RENAMED = {
-    "output_label": "label",
-    "output_probability": "probabilities",
-    "variable": "prediction",
-    "scores": "score",
-}
 
 
 class InputError(ValueError):
@@ -33,19 +18,11 @@ class InputError(ValueError):
 
 def open_session(source: Union[bytes, str], threads: int) -> Any:
     """A quiet session from the file's bytes or its path. Raises ModelError when ONNX Runtime refuses it."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
+        return onnx_runtime.open_session(source, threads=threads)
+    except onnx_runtime.SessionError as error:
         raise ModelError(
-            f"ONNX Runtime cannot load the model: {str(error)[:1000]}",
+            f"ONNX Runtime cannot load the model: {error}",
             hint="was it written for a newer opset, or with custom operators?",
         ) from error
 
@@ -56,7 +33,7 @@ class OnnxModel:
     def __init__(self, data: bytes, threads: int = 1) -> None:
         self.session = open_session(data, threads)
         self.signature = [(item.name, item.type, item.shape) for item in self.session.get_inputs()]
-        self.outputs = [_RENAMED.get(item.name, item.name) for item in self.session.get_outputs()]
+        self.outputs = [onnx_runtime.RENAMED.get(item.name, item.name) for item in self.session.get_outputs()]
         self._output_names = [item.name for item in self.session.get_outputs()]
         self._numeric_name = self._find_numeric()
 
@@ -68,7 +45,7 @@ class OnnxModel:
     @property
     def input_dtype(self) -> str:
         """The number type that inputs round to: the narrowest float among them, else the first input's own."""
-        kinds = [_DTYPES.get(str(kind), str(kind)) for _, kind, _ in self.signature]
+        kinds = [onnx_runtime.DTYPES.get(str(kind), str(kind)) for _, kind, _ in self.signature]
         return next((kind for kind in ("float32", "float64") if kind in kinds), kinds[0])
 
     @property
@@ -116,7 +93,7 @@ def _tensor(column: Column, kind: str) -> Any:
     """One column as an [N, 1] tensor of the input's type. Raises InputError for text where a number belongs."""
     import numpy as np
 
-    dtype = _DTYPES.get(kind, "object")
+    dtype = onnx_runtime.DTYPES.get(kind, "object")
     values = column.decoded()
     if dtype == "object":
         text: List[Any] = ["" if value is None else str(value) for value in values.tolist()]

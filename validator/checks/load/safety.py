@@ -23,7 +23,6 @@ from validator.model.safety import SafetyReport
 from validator.results import CheckResult, Evidence
 from validator.runtimes import replies
 from validator.sandbox.worker_pool import Worker
-from validator.settings.table import Settings
 
 _SHOWN = 10
 
@@ -84,8 +83,8 @@ def scan(context: Context, data: bytes, format: str) -> None:
 
 def _judge(report: SafetyReport, context: Context, worker: Worker) -> CheckOutcome:
     settings = context.settings
-    if not worker.contained and _insists(settings, context):
-        missing = ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
+    missing = context.missing_isolation(worker, runs_code=context.file.is_pickle)
+    if missing:
         return failed(
             f"this machine lacks layers of isolation ({missing}), and the model may not be loaded without them",
             hint="run on Linux 6.7 or later, or set isolation = reduced if the model's author is trusted",
@@ -109,12 +108,6 @@ def _judge(report: SafetyReport, context: Context, worker: Worker) -> CheckOutco
     return passed(
         f"{names} names asked for, all of them allowed" if names else "holds no code", *_versions(report)
     )
-
-
-def _insists(settings: Settings, context: Context) -> bool:
-    if settings.isolation == "require":
-        return True
-    return settings.isolation == "auto" and context.in_ci and context.file.is_pickle
 
 
 def _versions(report: SafetyReport) -> list[Evidence]:

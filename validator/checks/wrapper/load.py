@@ -44,8 +44,8 @@ class Wrapped:
         """Raises ModelError where isolation is asked for and incomplete: the wrapper is anybody's code."""
         told = {"task": self.task, "classes": list(self.classes)}
         worker = self.context.start(_NAME, options={**self.wrapper.options, **told})
-        if not worker.contained and _insists_on_isolation(self.context):
-            missing = ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
+        missing = self.context.missing_isolation(worker, runs_code=True)
+        if missing:
             raise ModelError(
                 f"this machine lacks layers of isolation ({missing}), and the wrapper may not run without them",
                 hint="run on Linux 6.7 or later, or set isolation = reduced if the wrapper's author is trusted",
@@ -98,11 +98,6 @@ def load_broken_wrapped(wrapped: Wrapped, how: str, model: bytes | None, row: Ta
 
 def _tells(metadata: dict[str, str], digest: str) -> bool:
     return any(digest[:8] in text for text in metadata.values())
-
-
-def _insists_on_isolation(context: Context) -> bool:
-    isolation = context.settings.isolation
-    return isolation == "require" or (isolation == "auto" and context.in_ci)
 
 
 def _file_name(context: Context) -> str:

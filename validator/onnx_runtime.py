@@ -1,0 +1,56 @@
+"""ONNX Runtime as every process of ours opens it: one quiet session, and the names and types of its signature."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+#: ONNX Runtime's types of inputs as numpy's.
+DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+}
+#: What other converters call the outputs.
+RENAMED = {
+    "output_label": "label",
+    "output_probability": "probabilities",
+    "variable": "prediction",
+    "scores": "score",
+}
+
+
+class SessionError(Exception):
+    """ONNX Runtime refused a model; the text is what it said."""
+
+
+def open_session(
+    source: bytes | str,
+    *,
+    threads: int,
+    options: Any = None,
+    providers: Sequence[Any] = ("CPUExecutionProvider",),
+) -> Any:
+    """An `onnxruntime.InferenceSession` of a file's bytes or path, without telemetry. Raises SessionError.
+
+    `options` are the caller's own SessionOptions, None for ours: `threads` within an operator and one operator at
+    a time. One thread keeps the order of sums, and with it every bit of the answer, the same for every batch.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    if options is None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=list(providers))
+    except Exception as error:  # the runtime's exceptions have no common base but this
+        raise SessionError(str(error)[:1000]) from error
