@@ -1,7 +1,9 @@
 """Showing a verdict on a commit: read, write, and look again until what is shown is what must stand.
 
-Between reading and writing another run may have written. So each run looks again after its own write, as it does with
-comments, and mends what is shown, whoever wrote it: the last writer always sees what the others wrote.
+Between reading and writing another run may have written. So each run looks again after its own write, as it
+does with comments, and mends what is shown, whoever wrote it: the last writer always sees what the others
+wrote. A verdict that must not be shown is recorded all the same, in the mark of an entry that shows the one
+that stands: it may count later, and green is not shown for a moment where red stands.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Shown:
 
 
 def show(board: Board, mine: Entry, is_open: Callable[[int], bool]) -> Shown:
-    """Add `mine` where it must be shown, and see to it that what must stand is what is shown last.
+    """Record `mine`, and see to it that the verdict that must stand is the one shown last.
 
     Raises RefusedError or UnreachableError. A green verdict is not written where the present ones cannot be read; a
     red one is tried all the same, since red is the safe side.
@@ -60,11 +62,14 @@ def show(board: Board, mine: Entry, is_open: Callable[[int], bool]) -> Shown:
             return Shown(entry=written[-1], ours=True)
         present += [one for one in written if all(other is None or other.id != one.id for other in present)]
         present.sort(key=lambda one: one.id if one is not None else -1)
-        wanted = _wanted(present, mine, is_open)
-        if _is_shown(present, wanted):
+        known = [one for one in present if one is not None]
+        recorded = any(one.mark == mine.mark for one in known)
+        last = present[-1] if present else None
+        wanted = _wanted(known if recorded else [*known, _newest(mine, known)], mine, is_open)
+        if recorded and last is not None and _shows(last, wanted):
             ours = wanted.mark == mine.mark
-            return Shown(entry=wanted, ours=ours, reason="" if ours else _why(wanted, mine))
-        written.append(board.write(wanted))
+            return Shown(entry=last, ours=ours, reason="" if ours else _why(wanted, mine))
+        written.append(board.write(wanted if recorded else replace(wanted, mark=mine.mark)))
         board.pause(SETTLE_SECONDS)
     raise UnreachableError(
         "could not settle what the commit shows: other runs kept changing it",
@@ -72,29 +77,55 @@ def show(board: Board, mine: Entry, is_open: Callable[[int], bool]) -> Shown:
     )
 
 
-def _wanted(present: list[Entry | None], mine: Entry, is_open: Callable[[int], bool]) -> Entry:
-    """What must stand, ours counted in; its pull request is named where several have this head commit."""
-    known = [one for one in present if one is not None]
-    own = max((one.id for one in known), default=0) + 1
-    if all(one.mark != mine.mark or one.state != mine.state for one in known):
-        known.append(replace(mine, id=own))
+def _newest(mine: Entry, known: list[Entry]) -> Entry:
+    return replace(mine, id=max((one.id for one in known), default=0) + 1)
+
+
+def _wanted(known: list[Entry], mine: Entry, is_open: Callable[[int], bool]) -> Entry:
+    """The entry to show; its pull request is named where several have this head commit."""
     found = standing(known, is_open) or mine
-    pulls = {one.mark.pull for one in known} - {0}
-    name = f"#{found.mark.pull}: "
-    if len(pulls) < 2 or not found.mark.pull or found.description.startswith(name):
-        return found
-    return replace(found, description=one_line(name + found.description, MAX_DESCRIPTION_CHARS))
+    told = [one for one in known if one.mark == found.mark and one.shown == one.state and _is_own(one)]
+    description, url = (
+        (told[0].description, told[0].url) if told else (_in_short(found), _page_of(found, mine))
+    )
+    if len({one.mark.pull for one in known} - {0}) > 1 and found.mark.pull:
+        description = one_line(
+            f"{_named(found)}{description.removeprefix(_named(found))}", MAX_DESCRIPTION_CHARS
+        )
+    return replace(found, shown=found.state, description=description, url=url)
 
 
-def _is_shown(present: list[Entry | None], wanted: Entry) -> bool:
-    """Whether the newest entry says it. Of two equal verdicts on one pull request either will do."""
-    last = present[-1] if present else None
-    if last is None or last.state != wanted.state:
-        return False
-    if last.mark == wanted.mark:
-        return last.description == wanted.description
-    was_shown = any(one is not None and one.mark == wanted.mark for one in present)
-    return last.mark.pull == wanted.mark.pull and was_shown
+def _shows(last: Entry, wanted: Entry) -> bool:
+    """Whether the newest entry shows it: state, page of the run, and the pull request where that is named."""
+    named = wanted.description.startswith(_named(wanted))
+    return (
+        last.shown == wanted.state
+        and last.url == wanted.url
+        and (not named or last.description.startswith(_named(wanted)))
+    )
+
+
+def _named(entry: Entry) -> str:
+    return f"#{entry.mark.pull}: "
+
+
+def _run_of(entry: Entry) -> str:
+    return f"/actions/runs/{entry.mark.run_id}/attempts/{entry.mark.run_attempt}"
+
+
+def _is_own(entry: Entry) -> bool:
+    """Whether the entry shows its own verdict rather than one that stood in its place."""
+    return entry.url.endswith(_run_of(entry))
+
+
+def _in_short(found: Entry) -> str:
+    """What is left to say of a verdict that was recorded and never shown."""
+    words = {"success": "pass", "failure": "fail", "error": "could not judge", "pending": "not judged yet"}
+    return f"{words[found.state]}: see run {found.mark.run_id}"
+
+
+def _page_of(found: Entry, mine: Entry) -> str:
+    return mine.url.removesuffix(_run_of(mine)) + _run_of(found)
 
 
 def _why(stands: Entry, mine: Entry) -> str:

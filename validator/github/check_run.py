@@ -11,7 +11,7 @@ from validator.github.api import GitHubApi
 from validator.github.board import MAX_DESCRIPTION_CHARS, Shown, show
 from validator.github.refusals import READ_CHECK, WRITE_CHECK, UnreachableError
 from validator.github.replies import CheckRun, CheckRuns
-from validator.github.standing import Entry, State, parse_link, state_of
+from validator.github.standing import Entry, State, link_for, parse_link, state_of
 from validator.github.status import open_pulls
 from validator.github.wording import Annotation, one_line
 
@@ -41,7 +41,7 @@ class CheckReport:
 def publish_check_run(
     api: GitHubApi, *, repository: str, head_sha: str, name: str, mine: Entry, report: CheckReport
 ) -> Shown:
-    """Make a finished check run, unless another verdict must stand; `mine.url` links to the run and carries the mark.
+    """Make a finished check run, whose conclusion is that of the verdict that must stand.
 
     The result's `entry.url` is the check run's page. Raises RefusedError or UnreachableError.
     """
@@ -69,9 +69,16 @@ class CheckBoard:
 
     def write(self, entry: Entry) -> Entry:
         ours = entry.mark == self._mine.mark
+        stands = (
+            "" if entry.url == self._mine.url else f"The verdict of [another run]({entry.url}) stands.\n\n"
+        )
         listed = [_shown(a) for a in self._report.annotations if a.path][:MAX_ANNOTATIONS] if ours else []
-        summary = self._report.summary if ours else f"The verdict of [this run]({entry.url}) stands."
-        output = {"title": entry.description or "Model Preflight", "summary": summary}
+        room = MAX_SUMMARY_BYTES - len(stands.encode())
+        report = self._report.summary if ours and len(self._report.summary.encode()) <= room else ""
+        output = {
+            "title": entry.description or "Model Preflight",
+            "summary": stands + report or "See the run.",
+        }
         run = self._create(entry, {**output, "annotations": listed[:ANNOTATIONS_A_REQUEST]})
         for start in range(ANNOTATIONS_A_REQUEST, len(listed), ANNOTATIONS_A_REQUEST):
             chunk = listed[start : start + ANNOTATIONS_A_REQUEST]
@@ -92,9 +99,9 @@ class CheckBoard:
             "name": self._name,
             "head_sha": self._head_sha,
             "external_id": external_id,
-            "details_url": entry.url,
+            "details_url": link_for(entry.url, entry.mark),
             "status": "completed",
-            "conclusion": _CONCLUSIONS[entry.state],
+            "conclusion": _CONCLUSIONS[entry.shown],
             "output": output,
         }
         return self._api.create(self._runs, body, CheckRun, need=WRITE_CHECK, landed=landed)
@@ -124,17 +131,13 @@ class CheckBoard:
 
 
 def _entry_of(run: CheckRun) -> Entry | None:
-    mark = parse_link(run.details_url)
-    if mark is None:
+    found = parse_link(run.details_url)
+    if found is None:
         return None
+    url, mark = found
     title = run.output.title if run.output is not None else ""
-    return Entry(
-        id=run.id,
-        state=state_of(run.conclusion or ""),
-        mark=mark,
-        description=title or "",
-        url=run.details_url or "",
-    )
+    shown = state_of(run.conclusion or "")
+    return Entry(id=run.id, mark=mark, shown=shown, description=title or "", url=url)
 
 
 def _shown(annotation: Annotation) -> dict[str, Any]:

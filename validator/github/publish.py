@@ -28,7 +28,7 @@ from validator.github.publication import (
     open_api,
 )
 from validator.github.pulls import find_pulls
-from validator.github.standing import Entry, Mark, job_key, link_for, seat_key
+from validator.github.standing import Entry, Mark, job_key, seat_key
 from validator.github.status import context_for, set_status
 from validator.github.wording import Annotation, annotations_of, lines_of, one_line, outputs
 from validator.report.escape import log_line, markdown_prose
@@ -199,6 +199,7 @@ class _Publishing:
         """The verdict as the commit is to show it."""
         target, environ = self._target, self._around.environ
         mark = Mark(
+            state=outcome.state,
             run_id=target.run_id,
             run_attempt=target.run_attempt,
             kind=outcome.kind,
@@ -208,9 +209,7 @@ class _Publishing:
             time=target.started or self._began,
             publisher=target.publisher,
         )
-        return Entry(
-            id=0, state=outcome.state, mark=mark, description=outcome.line, url=link_for(target.run_url, mark)
-        )
+        return Entry(id=0, mark=mark, shown=outcome.state, description=outcome.line, url=target.run_url)
 
     def _comment(self, outcome: Outcome) -> Step:
         target = self._target

@@ -25,25 +25,25 @@ _KINDS: dict[str, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
 _BADNESS: dict[State, int] = {"success": 0, "pending": 1, "error": 2, "failure": 3}
 #: Clocks of two machines may differ by this much before one run counts as later than another.
 CLOCK_SKEW_SECONDS = 120
-_RUN = re.compile(
-    r"/actions/runs/(?P<run>[0-9]{1,18})/attempts/(?P<attempt>[0-9]{1,9})#preflight-(?P<tail>\S+)$"
-)
-_TAIL = re.compile(
-    r"(?P<kind>[vunx])-(?P<job>[0-9a-f]{8})-(?P<seat>[0-9a-f]{8})-(?P<time>[0-9]{1,12})-(?P<pull>[0-9]{1,18})"
-    r"-(?P<publisher>[0-9]{1,18})-(?P<again>[0-9]{1,9})"
+_SIGNS: dict[State, str] = {"success": "s", "failure": "f", "error": "e", "pending": "p"}
+_STATES: dict[str, State] = {sign: state for state, sign in _SIGNS.items()}
+_MARK = re.compile(
+    r"#preflight-(?P<kind>[vunx])(?P<state>[sfep])-(?P<run>[0-9]{1,18})-(?P<attempt>[0-9]{1,9})-(?P<pull>[0-9]{1,18})"
+    r"-(?P<job>[0-9a-f]{8})-(?P<seat>[0-9a-f]{8})-(?P<time>[0-9]{1,12})-(?P<publisher>[0-9]{1,18})-(?P<again>[0-9]{1,9})$"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """Where an entry comes from.
+    """A verdict and where it comes from: `state` is what the run found, whatever is shown on the commit.
 
-    `pull` is the pull request that was judged, 0 for a push and the like. `job` tells the jobs of one run apart
-    and is the same when a job is run again; `seat` is the machine. `time` are the seconds since 1970 at which
-    the run began or reported, 0 where that is not known. `publisher` is the id and attempt of the run that
-    published another's result.
+    `pull` is the pull request that was judged, 0 for a push and the like. `job` tells the jobs of one run apart and
+    is the same when a job is run again; `seat` is the machine. `time` are the seconds since 1970 at which the run
+    began or reported, 0 where that is not known. `publisher` is the id and attempt of the run that published
+    another's result.
     """
 
+    state: State
     run_id: int
     run_attempt: int
     kind: Kind = "verdict"
@@ -54,9 +54,12 @@ class Mark:
     publisher: tuple[int, int] = (0, 0)
 
     @property
-    def tail(self) -> str:
+    def text(self) -> str:
         publisher, again = self.publisher
-        return f"{_LETTERS[self.kind]}-{self.job}-{self.seat}-{self.time}-{self.pull}-{publisher}-{again}"
+        return (
+            f"{_LETTERS[self.kind]}{_SIGNS[self.state]}-{self.run_id}-{self.run_attempt}-{self.pull}"
+            f"-{self.job}-{self.seat}-{self.time}-{publisher}-{again}"
+        )
 
     @property
     def try_of_job(self) -> tuple[int, int, int]:
@@ -66,13 +69,21 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One status or check run that carries a mark; `id` grows with time."""
+    """One status or check run that carries a mark; `id` grows with time.
+
+    `shown` is the state that it shows: that of another verdict, which stands, where it only records its own. `url` is
+    the page of the run whose verdict is shown, without the mark.
+    """
 
     id: int
-    state: State
     mark: Mark
+    shown: State
     description: str = ""
     url: str = ""
+
+    @property
+    def state(self) -> State:
+        return self.mark.state
 
 
 def state_of(text: str) -> State:
@@ -81,27 +92,28 @@ def state_of(text: str) -> State:
     return known.get(text, "error")
 
 
-def link_for(run_url: str, mark: Mark) -> str:
-    """The run's page; the fragment, which browsers ignore, is the mark."""
-    return f"{run_url}#preflight-{mark.tail}"
+def link_for(url: str, mark: Mark) -> str:
+    """A run's page; the fragment, which browsers ignore, is the mark."""
+    return f"{url}#preflight-{mark.text}"
 
 
-def parse_link(url: str | None) -> Mark | None:
-    """The mark in a link that `link_for` made, or None."""
-    found = _RUN.search(url or "")
-    tail = _TAIL.fullmatch(found["tail"]) if found else None
-    if found is None or tail is None:
+def parse_link(link: str | None) -> tuple[str, Mark] | None:
+    """The page and the mark in a link that `link_for` made, or None."""
+    found = _MARK.search(link or "")
+    if found is None or link is None:
         return None
-    return Mark(
+    mark = Mark(
+        state=_STATES[found["state"]],
         run_id=int(found["run"]),
         run_attempt=int(found["attempt"]),
-        kind=_KINDS[tail["kind"]],
-        job=tail["job"],
-        seat=tail["seat"],
-        time=int(tail["time"]),
-        pull=int(tail["pull"]),
-        publisher=(int(tail["publisher"]), int(tail["again"])),
+        kind=_KINDS[found["kind"]],
+        job=found["job"],
+        seat=found["seat"],
+        time=int(found["time"]),
+        pull=int(found["pull"]),
+        publisher=(int(found["publisher"]), int(found["again"])),
     )
+    return link[: found.start()], mark
 
 
 def job_key(environ: Mapping[str, str], arguments: str = "") -> str:
@@ -162,7 +174,9 @@ def _of_runs(entries: Sequence[Entry]) -> Entry:
     ordered = sorted(entries, key=lambda one: one.mark.run_id)
     runs = [_of_run(list(group)) for _, group in groupby(ordered, key=lambda one: one.mark.run_id)]
     verdict = _newest([one for one in runs if one.mark.kind != "unchanged"])
-    return verdict if verdict is not None and verdict.state != "success" else runs[-1]
+    if verdict is None or (verdict.state == "success" and runs[-1].mark.kind == "unchanged"):
+        return runs[-1]
+    return verdict
 
 
 def _newest(runs: Sequence[Entry]) -> Entry | None:
@@ -183,11 +197,19 @@ def _of_run(entries: Sequence[Entry]) -> Entry:
 
 
 def _of_job(entries: Sequence[Entry]) -> Entry:
-    """The job's newest try; the worst of it, where the same try reported twice."""
-    last = max(one.mark.try_of_job for one in entries)
+    """The job's newest try, unless that judged nothing after a red one."""
+    verdict = _last_try([one for one in entries if one.mark.kind != "unchanged"])
+    if verdict is not None and verdict.state != "success":
+        return verdict
+    return _last_try(entries) or entries[0]
+
+
+def _last_try(entries: Sequence[Entry]) -> Entry | None:
+    """The newest try; the worst of it, where the same try reported twice."""
+    last = max((one.mark.try_of_job for one in entries), default=None)
     tries = [one for one in entries if one.mark.try_of_job == last]
     said = [one for one in tries if not (one.mark.kind == "void" and _is_made_good(one, tries))]
-    return _worst(said) or tries[0]
+    return _worst(said or tries)
 
 
 def _is_made_good(void: Entry, tries: Sequence[Entry]) -> bool:

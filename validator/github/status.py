@@ -10,7 +10,7 @@ from validator.errors import PublishError
 from validator.github.board import MAX_DESCRIPTION_CHARS, Shown, show
 from validator.github.refusals import READ_PULLS, READ_STATUSES, WRITE_STATUS
 from validator.github.replies import CommitStatus, Pull
-from validator.github.standing import Entry, parse_link, state_of
+from validator.github.standing import Entry, link_for, parse_link, state_of
 from validator.github.wording import one_line
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ class StatusBoard:
     def write(self, entry: Entry) -> Entry:
         wanted = CommitStatus(
             id=0,
-            state=entry.state,
+            state=entry.shown,
             context=self._context,
             description=entry.description,
-            target_url=entry.url,
+            target_url=link_for(entry.url, entry.mark),
         )
 
         def landed() -> CommitStatus | None:
@@ -103,16 +103,12 @@ class StatusBoard:
 
 
 def _entry_of(status: CommitStatus) -> Entry | None:
-    mark = parse_link(status.target_url)
-    if mark is None:
+    found = parse_link(status.target_url)
+    if found is None:
         return None
-    return Entry(
-        id=status.id,
-        state=state_of(status.state),
-        mark=mark,
-        description=status.description or "",
-        url=status.target_url or "",
-    )
+    url, mark = found
+    shown = state_of(status.state)
+    return Entry(id=status.id, mark=mark, shown=shown, description=status.description or "", url=url)
 
 
 def _value(status: CommitStatus) -> tuple[str, str | None, str | None]:
