@@ -87,7 +87,9 @@ class Context:
         insists = wanted == "require" or (wanted == "auto" and self.in_ci and runs_code)
         if worker.contained or not insists:
             return ""
-        return ", ".join(layer.name for layer in worker.isolation if layer.state != "applied")
+        return (
+            ", ".join(layer.name for layer in worker.isolation if layer.state != "applied") or "all of them"
+        )
 
     def load_options(self) -> dict[str, Any]:
         """How the native model's workers open the file."""
