@@ -5,12 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from validator.model.safety.policy import Policy
+from validator.model.safety.program import Program
 from validator.model.safety.report import Finding, Import, Limits
 from validator.model.safety.symbols import Map, Obj, Ref
 from validator.model.safety.versions import recorded_version
 
 _MOST_NAMES = 10_000
-_BOOSTERS = ("lightgbm.basic.Booster", "xgboost.core.Booster")
+# The attributes in which a library keeps its model's own format.
+_SERIALISED = {
+    "lightgbm.basic.Booster": ("handle", "_handle"),
+    "xgboost.core.Booster": ("handle",),
+    "catboost.core.CatBoost": ("__model",),
+    "catboost.core.CatBoostClassifier": ("__model",),
+    "catboost.core.CatBoostRegressor": ("__model",),
+    "catboost.core.CatBoostRanker": ("__model",),
+}
+
+
+class State:
+    """The attributes that an object was given, and where."""
+
+    __slots__ = ("attributes", "offset", "path", "place")
+
+    def __init__(self, path: str, attributes: Map, place: str, offset: int) -> None:
+        self.path = path
+        self.attributes = attributes
+        self.place = place
+        self.offset = offset
 
 
 class Log:
@@ -23,7 +44,10 @@ class Log:
         self.versions: dict[str, str] = {}
         self.notes: list[str] = []
         self.place = ""
+        self.program = Program()
+        self.inline_arrays = 0
         self.embedded: list[tuple[str, str, Any]] = []
+        self.states: list[State] = []
         self._limits = limits
         self._uses: dict[tuple[str, str], set[str]] = {}
         self._refs: dict[tuple[str, str], Ref] = {}
@@ -58,13 +82,16 @@ class Log:
         at = ref.offset if offset is None else offset
         self.add(ref.path, use, at, why, self.policy.hint(ref), ref.opcode)
 
-    def state(self, target: Obj, state: Map) -> None:
-        """An object got its attributes: note the library version that some of them record."""
+    def state(self, target: Obj, state: Map, offset: int) -> None:
+        """An object got its attributes: keep them for `values`, and what a library's own parser will read of them."""
+        self.states.append(State(target.path, state, self.place, offset))
         found = recorded_version(target, state)
         if found:
             self.versions.setdefault(*found)
-        if target.path in _BOOSTERS and len(self.embedded) < _MOST_NAMES:
-            self.embedded.append((target.path, self.place, state.get("handle") or state.get("_handle")))
+        for key in _SERIALISED.get(target.path, ()):
+            content = state.get(key)
+            if content is not None:
+                self.embedded.append((target.path, self.place, content))
 
     def finish(self) -> None:
         """Refuse the globals that were asked for, are not permitted, and were never used: importing runs code too."""

@@ -18,6 +18,7 @@ WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 
 def follow(machine: Any, shape: Any, dtype: DType, *, aligned: bool) -> Any:
     """The symbol of the array that starts at the machine's position; the machine goes on behind it."""
+    machine.log.inline_arrays += 1
     if machine.frame_end:
         raise RefusedError("announces an array inside a frame, where joblib never puts one")
     if dtype.kind == "O":
@@ -43,7 +44,10 @@ def _follow_objects(machine: Any, shape: Any) -> Any:
         raise MalformedError("arrays of objects are nested too deep", "deep nesting")
     outer = machine.log.place
     machine.log.place = f"array of objects at byte {machine.position:,}"
-    inner = type(machine)(machine.data, machine.position, machine.policy, machine.log, machine.limits, level)
+    inner = type(machine)(
+        machine.data, machine.position, machine.policy, machine.log, machine.limits, level,
+        lenient=machine.lenient, inline=machine.inline,
+    )  # fmt: skip
     result = inner.run()
     machine.position = inner.position
     machine.log.place = outer

@@ -1,7 +1,8 @@
 """A pickle machine whose objects are symbols: it follows every instruction and imports, calls and builds nothing.
 
 It has the stack, marks and memo of the real one (pickle.py, PEP 307, 3154, 574), and refuses whatever no pickler
-writes, so that nothing can be read here in one way and by the interpreter in another.
+writes, so that nothing can be read here in one way and by the interpreter in another. What it understood it writes
+into a `Program`: the loader carries that out, and never looks at the file.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Any
 
 from validator.model.safety import inline, opcodes, rules, steps
 from validator.model.safety.findings import Log
-from validator.model.safety.opcodes import NAMES, MalformedError
+from validator.model.safety.opcodes import NAMES, BrokenError, MalformedError
 from validator.model.safety.policy import ANY, Policy
+from validator.model.safety.program import CALL, STATE
 from validator.model.safety.report import Limits
 from validator.model.safety.symbols import Map, Obj, Ref, preview, refs_in
 
@@ -21,17 +23,27 @@ _RESAVE = "Save the model again with a current pickle or joblib."
 
 
 class Machine:
-    """Follows one pickle stream in `data` from `position` to its STOP."""
+    """Follows one pickle stream in `data` from `position` to its STOP.
+
+    `lenient` follows whatever the interpreter's unpickler would follow, however it is spelled, to see what such a
+    reading does; without it, what no pickler writes is refused. `inline` takes joblib's arrays out of the stream as
+    joblib does; a plain unpickler goes on with their bytes as instructions.
+    """
 
     def __init__(
-        self, data: bytes, position: int, policy: Policy, log: Log, limits: Limits, level: int = 0
-    ) -> None:
+        self, data: bytes, position: int, policy: Policy, log: Log, limits: Limits, level: int = 0,
+        *, lenient: bool = False, inline: bool = True,
+    ) -> None:  # fmt: skip
         self.data = data
         self.position = position
         self.policy = policy
         self.log = log
         self.limits = limits
         self.level = level
+        self.lenient = lenient
+        self.inline = inline
+        self.steps = steps.LENIENT if lenient else steps.STEPS
+        self.program = log.program
         self.start = position
         self.protocol = 0
         self.stack: list[Any] = []
@@ -47,11 +59,11 @@ class Machine:
         while True:
             self.offset = self.position
             if self.position >= len(data):
-                raise MalformedError("the stream ends before its STOP")
+                raise BrokenError("the stream ends before its STOP")
             code = data[self.position]
-            step = steps.STEPS.get(code)
+            step = self.steps.get(code)
             if step is None:
-                raise MalformedError(f"byte {code:#04x} is no pickle instruction")
+                raise BrokenError(f"byte {code:#04x} is no pickle instruction")
             self.opcode = NAMES[code]
             start, end = opcodes.argument(data, self.position + 1, code)
             self.position = opcodes.after(end, code)
@@ -70,31 +82,44 @@ class Machine:
 
     def pop(self) -> Any:
         if not self.stack:
-            raise MalformedError("an instruction takes a value from an empty stack")
+            raise BrokenError("an instruction takes a value from an empty stack")
         return self.stack.pop()
 
     def top(self) -> Any:
         if not self.stack:
-            raise MalformedError("an instruction looks at an empty stack")
+            raise BrokenError("an instruction looks at an empty stack")
         return self.stack[-1]
 
     def pop_mark(self) -> list[Any]:
         if not self.marks:
-            raise MalformedError("an instruction looks for a mark that is not there")
+            raise BrokenError("an instruction looks for a mark that is not there")
         items = self.stack
         self.stack = self.marks.pop()
         return items
 
     def check_values(self, items: list[Any]) -> None:
         """Refuse each global among the items that may not stand as a plain value."""
+        before: Any = None
         for item in items:
             for ref in refs_in(item):
                 self.log.use(ref, "value")
-                if not ref.uses & {"value", ANY}:
+                named = "array" in ref.uses and type(before) is str and before == "subclass"
+                if not named and not ref.uses & {"value", ANY}:
                     self.log.refuse_ref(ref, "value", "is put into the model as a value")
+            before = item
 
     def call(self, target: Any, arguments: tuple[Any, ...], use: str, keywords: Map | None = None) -> Any:
         """What calling (or constructing) `target` would give, after checking that it may be called so."""
+        made = self._called(target, arguments, use, keywords)
+        if type(made) is Obj:
+            for part in arguments:
+                self.program.settle(part)
+            self.program.add(CALL, made, target, arguments, keywords, use)
+        return made
+
+    def _called(self, target: Any, arguments: tuple[Any, ...], use: str, keywords: Map | None) -> Any:
+        if self.lenient and type(target) not in (Ref, Obj):
+            raise BrokenError("something that cannot be called is called")
         if type(target) is not Ref:
             self.refuse(
                 f"{preview(target)}",
@@ -117,10 +142,17 @@ class Machine:
         """What stands on the stack after BUILD; a joblib array wrapper gives way to its array."""
         if type(target) is Obj and target.build:
             try:
-                return rules.build(self, target, state)
+                made = rules.build(self, target, state)
+                if made is target:
+                    self.program.settle(state)
+                    self.program.add(STATE, target, state)
+                target.full = True
+                return made
             except rules.RefusedError as error:
                 self.refuse(target.path, "build", error.reason, error.hint)
                 return target
+        if self.lenient and type(target) not in (Obj, Ref):
+            return target  # it has no attributes: the interpreter raises, or does nothing
         name = target.path if type(target) in (Obj, Ref) else preview(target)
         if type(target) is Ref:
             self.log.use(target, "build")
@@ -146,6 +178,8 @@ class Machine:
 
     def _finish(self) -> Any:
         result = self.pop()
+        if self.lenient:
+            return result
         if self.stack or self.marks:
             raise MalformedError("values are left on the stack at the end: something was run and hidden")
         if self.frame_end:

@@ -7,6 +7,7 @@ underscores in numbers, escapes in names) is refused instead of guessed at, so t
 from __future__ import annotations
 
 import codecs
+import pickle
 import pickletools
 import re
 import struct
@@ -16,9 +17,12 @@ from typing import Any
 from validator.model.safety.symbols import Bag, Map, Raw
 
 LONG_VALUE = 4_096
+_SPELLING = "unusual spelling"
 _MOST_DIGITS = 4_300
-_NUMBER = re.compile(rb"-?[0-9]{1,4300}\Z")
-_FLOAT = re.compile(rb"(-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?|-?inf|nan)\Z")
+_NUMBER = re.compile(rb"(0|-?[1-9][0-9]{0,4299})\Z")
+_FLOAT = re.compile(rb"(-?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|-?inf|nan)\Z")
+_ESCAPED = re.compile("[\\\\\0\n\r\x1a]")
+_ESCAPED_ONCE = re.compile(r"[\\\n]")
 _COUNTS = {
     pickletools.TAKEN_FROM_ARGUMENT1: (1, "<B"),
     pickletools.TAKEN_FROM_ARGUMENT4: (4, "<i"),
@@ -34,6 +38,10 @@ class MalformedError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.name = name
+
+
+class BrokenError(MalformedError):
+    """The bytes end here for every reader: the interpreter's own unpickler raises at this place, too."""
 
 
 def _sizes() -> dict[int, int]:
@@ -57,13 +65,13 @@ def argument(data: bytes, position: int, code: int) -> tuple[int, int]:
     else:
         width, layout = _COUNTS[size]
         if position + width > len(data):
-            raise MalformedError("the stream ends inside an instruction")
+            raise BrokenError("the stream ends inside an instruction")
         (count,) = struct.unpack_from(layout, data, position)
         start, end = position + width, position + width + count
         if count < 0:
-            raise MalformedError("an instruction has a negative length")
+            raise BrokenError("an instruction has a negative length")
     if end > len(data):
-        raise MalformedError(
+        raise BrokenError(
             f"an instruction claims {end - start:,} bytes, {len(data) - position:,} are left"
         )
     return start, end
@@ -71,9 +79,14 @@ def argument(data: bytes, position: int, code: int) -> tuple[int, int]:
 
 def _line(data: bytes, position: int) -> int:
     end = data.find(b"\n", position)
-    if end < 0:
-        raise MalformedError("a line of a text instruction does not end")
-    return end
+    if end >= 0:
+        return end
+    # The interpreter takes the rest of the file for the line, and imports what a GLOBAL at the very end names.
+    try:
+        data[position:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BrokenError("a line of a text instruction does not end") from error
+    raise MalformedError("a line of a text instruction does not end")
 
 
 def after(end: int, code: int) -> int:
@@ -84,7 +97,7 @@ def after(end: int, code: int) -> int:
 def text_number(data: bytes, start: int, end: int) -> int:
     """An integer written in decimal digits."""
     if end - start > _MOST_DIGITS or not _NUMBER.match(data[start:end]):
-        raise MalformedError("a number is not written in plain decimal digits")
+        raise MalformedError("a number is not written in plain decimal digits", _SPELLING)
     return int(data[start:end])
 
 
@@ -95,6 +108,15 @@ def global_names(data: bytes, start: int, end: int) -> tuple[str, str]:
         module, name = (part.decode("ascii") for part in parts)
     except (UnicodeDecodeError, ValueError) as error:
         raise MalformedError("the name of a global is not ASCII") from error
+    return module, name
+
+
+def any_names(data: bytes, start: int, end: int) -> tuple[str, str]:
+    """Module and name of a text GLOBAL as the interpreter reads them."""
+    try:
+        module, _, name = data[start:end].decode("utf-8").partition("\n")
+    except UnicodeDecodeError as error:
+        raise BrokenError("the name of a global is no text") from error
     return module, name
 
 
@@ -110,7 +132,7 @@ def _long(data: bytes, start: int, end: int) -> int:
 
 def _float(data: bytes, start: int, end: int) -> float:
     if not _FLOAT.match(data[start:end]):
-        raise MalformedError("a number is not written as a pickler writes it")
+        raise MalformedError("a number is not written as a pickler writes it", _SPELLING)
     return float(data[start:end])
 
 
@@ -120,14 +142,34 @@ def _text(data: bytes, start: int, end: int) -> Any:
             return Raw(data, start, end, "str")
         return data[start:end].decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
-        raise MalformedError("a text is not UTF-8") from error
+        raise BrokenError("a text is not UTF-8") from error
 
 
 def _text_line(data: bytes, start: int, end: int) -> str:
+    text = unescaped(data, start, end)
+    if data[start:end] not in (_escaped(text, _ESCAPED), _escaped(text, _ESCAPED_ONCE)):
+        raise MalformedError("a text is not escaped as a pickler escapes it", _SPELLING)
+    return text
+
+
+def _escaped(text: str, needed: re.Pattern[str]) -> bytes:
+    """As `Pickler.save_str` writes a text in protocol 0, now and before Python 3.8."""
+    return needed.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode("raw-unicode-escape")
+
+
+def unescaped(data: bytes, start: int, end: int) -> str:
+    """A text line, whatever escapes it uses."""
     try:
         return data[start:end].decode("raw-unicode-escape")
     except UnicodeDecodeError as error:
-        raise MalformedError("a text is not escaped as a pickler escapes it") from error
+        raise BrokenError("a text is not escaped as a pickler escapes it") from error
+
+
+def _binary_long(data: bytes, start: int, end: int) -> int:
+    number = int.from_bytes(data[start:end], "little", signed=True)
+    if pickle.encode_long(number) != data[start:end]:
+        raise MalformedError("a number has more bytes than it needs", _SPELLING)
+    return number
 
 
 def _bytes(data: bytes, start: int, end: int) -> Any:
@@ -138,18 +180,25 @@ def _old_text(data: bytes, start: int, end: int) -> str:
     try:
         return data[start:end].decode("ascii")
     except UnicodeDecodeError as error:
-        raise MalformedError("a Python 2 string is not ASCII") from error
+        raise BrokenError("a Python 2 string is not ASCII") from error
 
 
 def _quoted(data: bytes, start: int, end: int) -> str:
+    decoded = unquoted(data, start, end)
+    if repr(decoded)[1:].encode() != data[start:end]:
+        raise MalformedError("a Python 2 string is not escaped as a pickler escapes it", _SPELLING)
+    return _old_text(decoded, 0, len(decoded))
+
+
+def unquoted(data: bytes, start: int, end: int) -> bytes:
+    """A Python 2 string in quotes, whatever escapes it uses."""
     quoted = data[start:end]
     if len(quoted) < 2 or quoted[:1] != quoted[-1:] or quoted[:1] not in (b"'", b'"'):
-        raise MalformedError("a Python 2 string is not quoted")
+        raise BrokenError("a Python 2 string is not quoted")
     try:
-        decoded, _length = codecs.escape_decode(quoted[1:-1])
+        return codecs.escape_decode(quoted[1:-1])[0]
     except ValueError as error:
-        raise MalformedError("a Python 2 string is not escaped as a pickler escapes it") from error
-    return _old_text(decoded, 0, len(decoded))
+        raise BrokenError("a Python 2 string is not escaped as a pickler escapes it") from error
 
 
 CONSTANTS: dict[str, Callable[[bytes, int, int], Any]] = {
@@ -159,8 +208,8 @@ CONSTANTS: dict[str, Callable[[bytes, int, int], Any]] = {
     "BININT": lambda data, start, _end: struct.unpack_from("<i", data, start)[0],
     "BININT1": lambda data, start, _end: data[start],
     "BININT2": lambda data, start, _end: struct.unpack_from("<H", data, start)[0],
-    "LONG1": lambda data, start, end: int.from_bytes(data[start:end], "little", signed=True),
-    "LONG4": lambda data, start, end: int.from_bytes(data[start:end], "little", signed=True),
+    "LONG1": _binary_long,
+    "LONG4": _binary_long,
     "BINFLOAT": lambda data, start, _end: struct.unpack_from(">d", data, start)[0],
     "INT": _int,
     "LONG": _long,
@@ -179,5 +228,5 @@ CONSTANTS: dict[str, Callable[[bytes, int, int], Any]] = {
     "EMPTY_LIST": lambda _data, _start, _end: [],
     "EMPTY_TUPLE": lambda _data, _start, _end: (),
     "EMPTY_DICT": lambda _data, _start, _end: Map([]),
-    "EMPTY_SET": lambda _data, _start, _end: Bag(),
+    "EMPTY_SET": lambda _data, _start, _end: Bag("set", []),
 }

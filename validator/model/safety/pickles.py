@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from validator.libraries.catboost.document import check_cbm
 from validator.libraries.lightgbm.check import check_text
 from validator.libraries.xgboost.check import check_serialised
 from validator.model.formats import HEAD_BYTES, compression_of, is_pickle
+from validator.model.safety import values
 from validator.model.safety.compression import CompressionError, inflate
 from validator.model.safety.findings import Log
 from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import MalformedError
 from validator.model.safety.policy import Policy, versions_of
+from validator.model.safety.program import Program
+from validator.model.safety.readings import other_readings
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
 from validator.model.safety.symbols import Raw, class_of
 
 _MOST_STREAMS = 20
 _BROKEN_HINT = "The file is damaged or was made to mislead: save the model again with pickle or joblib."
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a pickle says: the report, and the program by which it is loaded if the report is clean."""
+
+    report: SafetyReport
+    program: Program
 
 
 def scan_pickle(
@@ -27,23 +40,36 @@ def scan_pickle(
 
     Bounded by `limits` in instructions, nesting and inflated size. Raises SettingsError for an unusable `allow`.
     """
+    return read_pickle(data, allow=allow, limits=limits, format_name=format_name).report
+
+
+def read_pickle(
+    data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAULT_LIMITS, format_name: str = "pickle"
+) -> Reading:
+    """As `scan_pickle`, with what the loader needs."""
     policy = Policy(allow)
     compression = compression_of(data[:HEAD_BYTES])
     try:
         stream = inflate(data, compression, limits)
     except CompressionError as error:
-        return refused(format_name, error.name, error.reason, error.hint, compression=compression)
+        return Reading(
+            refused(format_name, error.name, error.reason, error.hint, compression=compression), Program()
+        )
     except MemoryError:
-        return refused(
-            format_name, "memory", "inflating it takes more memory than there is", "Save it uncompressed.",
-            compression=compression,
-        )  # fmt: skip
+        reason = "inflating it takes more memory than there is"
+        return Reading(
+            refused(format_name, "memory", reason, "Save it uncompressed.", compression=compression), Program()
+        )
     log = Log(policy, limits)
     result = _scan_streams(stream, policy, log, limits)
+    log.program.result = result
     _check_embedded(log, limits)
+    values.check(log)
     log.finish()
+    if not log.findings:
+        log.findings += other_readings(data, stream, policy, limits, inline_arrays=log.inline_arrays)
     _note_versions(log)
-    return SafetyReport(
+    report = SafetyReport(
         format=format_name,
         verdict=UNSAFE if log.findings else SAFE,
         findings=tuple(log.findings),
@@ -55,9 +81,11 @@ def scan_pickle(
         notes=tuple(log.notes),
         facts=(("instructions", str(log.opcodes)),),
     )
+    return Reading(report, log.program)
 
 
 def _scan_streams(data: bytes, policy: Policy, log: Log, limits: Limits) -> Any:
+    """The model in the first stream; whatever follows it is refused, and looked at for the report's sake."""
     result, position = None, 0
     for number in range(_MOST_STREAMS):
         machine = Machine(data, position, policy, log, limits)
@@ -90,11 +118,15 @@ def _check_embedded(log: Log, limits: Limits) -> None:
     for path, place, content in log.embedded:
         raw = content.content() if isinstance(content, Raw) else content
         raw = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
-        if raw is None:
+        if not isinstance(raw, bytes):
+            log.place = place
+            log.add(path, "build", 0, "holds a model that is neither text nor bytes", _BROKEN_HINT)
             continue
         try:
             if path.startswith("lightgbm"):
                 check_text(raw, nodes=limits.nodes)
+            elif path.startswith("catboost"):
+                check_cbm(raw, nodes=limits.nodes)
             else:
                 check_serialised(raw, nodes=limits.nodes)
         except (ValueError, OverflowError, AttributeError) as error:

@@ -91,7 +91,7 @@ class Policy:
 
     def permit(self, ref: Ref) -> None:
         """Set the uses and the rule that the global has; none where it is not on the list."""
-        entry = table().get((ref.module, ref.name))
+        entry = table().get((ref.module, ref.name)) or table().get((_since_022(ref.module), ref.name))
         if entry is not None:
             ref.uses, ref.rule = entry.uses, entry.rule
         elif self.vouched(ref.module, ref.name):
@@ -106,6 +106,8 @@ class Policy:
     def hint(self, ref: Ref) -> str:
         """What somebody can do whose honest model asks for this name."""
         root = ref.module.partition(".")[0]
+        if is_old_sklearn(ref.module):
+            return old_sklearn(ref.module)
         if ref.module == "__main__":
             return (
                 "It was defined in a notebook or script: move it into a module that is installed where the model "
@@ -118,6 +120,38 @@ class Policy:
         if root in _OWN_ROOTS or root in _standard_library():
             return "No honest model needs this. Find out who made the file; do not load it elsewhere."
         return f'If this is your own code, vouch for it in the settings: allow = ["{ref.module}.{ref.name}"].'
+
+
+# Where scikit-learn 0.22 put the modules whose name it did not merely prefix with an underscore.
+_MOVED = {
+    "sklearn.ensemble.gradient_boosting": "sklearn.ensemble._gb",
+    "sklearn.tree.tree": "sklearn.tree._classes",
+    "sklearn.feature_extraction.hashing": "sklearn.feature_extraction._hash",
+    "sklearn.decomposition.online_lda": "sklearn.decomposition._lda",
+    "sklearn.cluster.hierarchical": "sklearn.cluster._agglomerative",
+    "sklearn.cluster.k_means_": "sklearn.cluster._kmeans",
+}
+
+
+def _since_022(module: str) -> str:
+    """The place that a module of scikit-learn 0.21 has had since: `sklearn.ensemble.forest` is `…._forest`."""
+    package, _, last = module.rpartition(".")
+    if not package.startswith("sklearn.") or last.startswith("_"):
+        return module
+    return _MOVED.get(module, f"{package}._{last.rstrip('_')}")
+
+
+def is_old_sklearn(module: str) -> bool:
+    """Whether scikit-learn moved this module: since 0.22 all that models come from begin with an underscore."""
+    return module.startswith("sklearn.") and "._" not in module and module.count(".") > 1
+
+
+def old_sklearn(module: str) -> str:
+    """What to do about a name that today's scikit-learn has elsewhere or not at all."""
+    return (
+        f"{module} is of scikit-learn 0.21 or older. Give `python` and `requirements` of that time, so that the "
+        "model is judged with the versions it was saved with, or train it anew with a current one."
+    )
 
 
 def versions_of(module: str, name: str) -> tuple[str, str, str]:

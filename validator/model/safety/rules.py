@@ -6,11 +6,13 @@ that the library's own `__reduce__` writes: a permitted name is permitted for th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from validator.model.safety import rules_numpy, rules_pandas
 from validator.model.safety.demands import RefusedError
+from validator.model.safety.program import ITEMS
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, class_of
 
 __all__ = ["RefusedError", "build", "call"]
@@ -21,6 +23,7 @@ DICT_LIKE = frozenset({
 })  # fmt: skip
 TUPLE_STATE = frozenset({"pandas.core.internals.managers.SingleBlockManager"})
 Rule = Callable[[Any, Ref, "tuple[Any, ...]"], Any]
+_DECIMAL = re.compile(r"-?(\d{1,1000}(\.\d{1,1000})?(E[+-]?\d{1,4})?|Infinity|s?NaN\d{0,20})\Z")
 _VERSION_KEYS = {"_sklearn_version": "scikit-learn"}
 
 
@@ -97,10 +100,16 @@ def _encode(_machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
 
 def _bytes(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     if not arguments:
-        return b""
+        return b"" if ref.name == "bytes" else Raw(b"", 0, 0, "bytearray")
     content = arguments[0]
+    if ref.name == "bytearray" and len(arguments) == 1 and type(content) in (bytes, Raw):
+        _need(type(content) is bytes or content.kind != "str", "is called with other than bytes")
+        whole = content if type(content) is bytes else content.content()
+        return Raw(whole, 0, len(whole), "bytearray")
     if ref.name == "bytearray" and len(arguments) == 2 and type(content) is str:
-        return _encode(machine, ref, arguments)
+        encoded = _encode(machine, ref, arguments)
+        whole = encoded if type(encoded) is bytes else encoded.content()
+        return Raw(whole, 0, len(whole), "bytearray")
     is_bytes = type(content) is bytes or (type(content) is Raw and content.kind != "str")
     _need(len(arguments) == 1 and is_bytes, "is called with other than bytes")
     return content
@@ -116,13 +125,18 @@ def _numbers(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
 
 def _collection(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     _plain(machine, arguments)
+    if ref.name in ("set", "frozenset"):
+        given = arguments[0] if len(arguments) == 1 else [] if not arguments else None
+        _need(type(given) is list or isinstance(given, tuple), "is called with other than a list")
+        made = Bag(ref.name, list(given))
+        if ref.name == "set":
+            machine.program.add(ITEMS, made, tuple(given), "set")
+        return made
     _need(
         len(arguments) <= 2
         and all(isinstance(item, (list, tuple, Map, int, type(None))) for item in arguments),
         "is called with other than a list",
     )
-    if ref.name in ("set", "frozenset"):
-        return Bag()
     return Obj(ref.path, "state", "list" if ref.name == "deque" else "dict")
 
 
@@ -142,6 +156,20 @@ def _record(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     """A class that takes plain values and does nothing with them but keep them."""
     _plain(machine, arguments)
     return Obj(ref.path, "state")
+
+
+def _moment(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    """A date, time, duration or interval: short texts, numbers, or others of the kind."""
+    for item in arguments:
+        plain = item is None or type(item) in (int, float, bool, str, bytes)
+        _need(plain or (type(item) is Obj and item.detail is _moment), "is called with other than numbers")
+    return Obj(ref.path, "", "", _moment)
+
+
+def _decimal(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
+    text = arguments[0] if len(arguments) == 1 else None
+    _need(type(text) is str and _DECIMAL.match(text) is not None, "is called with other than a number's digits")
+    return Obj(ref.path)
 
 
 def _native(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
@@ -215,18 +243,24 @@ def _build_state(machine: Any, target: Obj, state: Any) -> Any:
         maps = [state]
     for part in maps:
         for key, value in part.pairs():
-            if type(key) is not str:
-                continue
+            _need(type(key) is str, "gets an attribute whose name is no plain text")
             if key.startswith("__") and key.endswith("__"):
                 raise RefusedError(f"gets an attribute {key}, which changes how Python treats it")
             if key in _VERSION_KEYS and type(value) is str:
                 machine.log.versions.setdefault(_VERSION_KEYS[key], value[:50])
-        machine.log.state(target, part)
+        names = part.flat[::2]
+        _need(len(set(names)) == len(names), "gets an attribute twice")
+        _need(not {"handle", "_handle"} <= set(names), "holds two models, of which one would be used")
+        machine.log.state(target, part, machine.offset)
     target.build = ""
     return target
 
 
 def _build_any_value(machine: Any, target: Obj, state: Any) -> Any:
+    if type(state) is Map:
+        names = state.flat[::2]
+        plain = all(type(name) is str for name in names)
+        _need(plain and len(set(names)) == len(names), "gets an attribute twice, or one without a plain name")
     machine.check_values([state])
     target.build = ""
     return target
@@ -243,6 +277,9 @@ def _build_partial(machine: Any, target: Obj, state: Any) -> Any:
     _need(type(function) is Ref, "wraps something that is no known function")
     _need(isinstance(arguments, tuple) and type(keywords) is Map, "is given arguments that are no tuple")
     _need(extra is None or (type(extra) is Map and not extra.flat), "is given further attributes")
+    names = keywords.flat[::2]
+    plain = all(type(name) is str for name in names)
+    _need(plain and len(set(names)) == len(names), "is given arguments without a plain name, or twice")
     machine.check_values([function, arguments])
     target.build = ""
     return target
@@ -251,7 +288,7 @@ def _build_partial(machine: Any, target: Obj, state: Any) -> Any:
 _RULES: dict[str, Rule] = {
     "reconstructor": _reconstructor, "encode": _encode, "bytes": _bytes, "numbers": _numbers,
     "collection": _collection, "defaultdict": _defaultdict, "partial": _partial, "record": _record,
-    "native": _native, "newobj": _new_obj, "pyx": _pyx_unpickle, "index": _index, "rng": _rng,
+    "moment": _moment, "decimal": _decimal, "native": _native, "newobj": _new_obj, "pyx": _pyx_unpickle, "index": _index, "rng": _rng,
     **rules_numpy.RULES, **rules_pandas.RULES,
 }  # fmt: skip
 _BUILDS: dict[str, Callable[[Any, Obj, Any], Any]] = {

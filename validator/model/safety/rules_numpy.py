@@ -10,10 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from validator.model.safety.demands import RefusedError, count_of, length_of, need
+from validator.model.safety.program import INLINE
 from validator.model.safety.rules_dtype import DType, build_dtype, dtype_of, make_dtype
 from validator.model.safety.symbols import Map, Obj, Ref
 
 _NO_BUILD = ""
+_WRAPPER_KEYS = frozenset({
+    "subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes",
+})  # fmt: skip
 _ARRAY_CLASSES = {
     "numpy.ndarray", "numpy.matrix", "numpy.matrixlib.defmatrix.matrix", "numpy.memmap", "numpy.core.memmap.memmap",
     "numpy._core.memmap.memmap", "numpy.recarray", "numpy.rec.recarray",
@@ -119,7 +123,16 @@ def _build_inline_array(machine: Any, target: Obj, state: Any) -> Any:
     # Here, for the two modules need each other; `machine` has imported it by then.
     from validator.model.safety import inline
 
+    if not machine.inline:
+        target.build = _NO_BUILD
+        return target
     need(type(state) is Map, "is an array wrapper with a state that joblib does not write")
+    keys = state.flat[::2]
+    need(
+        all(type(key) is str and key in _WRAPPER_KEYS for key in keys) and len(set(keys)) == len(keys),
+        "is an array wrapper with a state that joblib does not write",
+    )
+    need(machine.level == 0, "wraps an array inside an array of objects, where joblib writes a plain pickle")
     kind = state.get("subclass")
     need(type(kind) is Ref and kind.path in _ARRAY_CLASSES, "wraps something that is no array")
     shape, order = state.get("shape"), state.get("order")
@@ -128,7 +141,10 @@ def _build_inline_array(machine: Any, target: Obj, state: Any) -> Any:
     alignment = state.get("numpy_array_alignment_bytes")
     need(alignment is None or type(alignment) is int, "wraps an array of unknown alignment")
     target.build = _NO_BUILD
-    return inline.follow(machine, shape, dtype, aligned=alignment is not None)
+    made = inline.follow(machine, shape, dtype, aligned=alignment is not None)
+    if dtype.kind != "O":
+        machine.program.add(INLINE, made, state)
+    return made
 
 
 RULES: dict[str, Callable[[Any, Ref, tuple[Any, ...]], Any]] = {

@@ -50,16 +50,18 @@ class Raw:
 class Obj:
     """An instance that a call made: its class path, how a BUILD may fill it, and which items it takes.
 
-    `build` names a rule of `rules.py` (empty: no BUILD at all); `items` is `list`, `dict`, or empty.
+    `build` names a rule of `rules.py` (empty: no BUILD at all); `items` is `list`, `dict`, or empty. `detail` is what
+    a rule wants to know of it later; `full` says that its state was set, after which nothing may be added.
     """
 
-    __slots__ = ("build", "detail", "items", "path")
+    __slots__ = ("build", "detail", "full", "items", "path")
 
     def __init__(self, path: str, build: str = "", items: str = "", detail: Any = None) -> None:
         self.path = path
         self.build = build
         self.items = items
         self.detail = detail
+        self.full = False
 
 
 class Map:
@@ -83,9 +85,13 @@ class Map:
 
 
 class Bag:
-    """A set or frozenset."""
+    """A set or frozenset, and what is in it."""
 
-    __slots__ = ()
+    __slots__ = ("items", "kind")
+
+    def __init__(self, kind: str, items: list[Any]) -> None:
+        self.kind = kind
+        self.items = items
 
 
 class Nest(tuple[Any, ...]):
@@ -133,7 +139,7 @@ def class_of(value: Any) -> str:
     if isinstance(value, Map):
         return "builtins.dict"
     if isinstance(value, Bag):
-        return "builtins.set"
+        return f"builtins.{value.kind}"
     if isinstance(value, tuple):
         return "builtins.tuple"
     return f"builtins.{type(value).__name__}"

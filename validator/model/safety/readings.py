@@ -1,0 +1,74 @@
+"""The other ways in which a file's bytes can be opened: by `pickle.load`, by `joblib.load`, as a zip archive.
+
+A file that is harmless in its own format may be a program to whoever opens it in another way: joblib's arrays lie
+between a pickle's instructions, the magic of a CatBoost file is itself an instruction. So each reading is followed as
+the interpreter would follow it, up to the place where the interpreter must give up; what it would run until then is
+held to the same allowlist.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from contextlib import suppress
+from dataclasses import replace
+
+from validator.model.safety.findings import Log
+from validator.model.safety.machine import Machine
+from validator.model.safety.opcodes import BrokenError, MalformedError
+from validator.model.safety.policy import Policy
+from validator.model.safety.report import Finding, Limits
+
+_HINT = "Honest files have one reading. Find out who made this one; do not open it elsewhere."
+
+
+def other_readings(
+    data: bytes, stream: bytes, policy: Policy, limits: Limits, *, inline_arrays: int
+) -> list[Finding]:
+    """What a clean pickle (`stream`, inflated from `data`) does where it is opened in another way than joblib's."""
+    found: list[Finding] = []
+    if inline_arrays:
+        found += _follow(stream, policy, limits, inline=False)
+    if stream is not data:
+        found += _follow(data, policy, limits, inline=False)
+    return found or _zip(data)
+
+
+def foreign_readings(data: bytes, policy: Policy, limits: Limits, *, is_zip: bool = False) -> list[Finding]:
+    """What a file of another format does where it is opened as a pickle, or as an archive."""
+    found = _follow(data, policy, limits, inline=False) or _follow(data, policy, limits, inline=True)
+    return found if found or is_zip else _zip(data)
+
+
+def _follow(data: bytes, policy: Policy, limits: Limits, *, inline: bool) -> list[Finding]:
+    """What `pickle.load` (with `inline`, `joblib.load`) would do that is not permitted."""
+    name = "joblib.load" if inline else "pickle.load"
+    log = Log(policy, limits)
+    machine = Machine(data, 0, policy, log, limits, lenient=True, inline=inline)
+    try:
+        with suppress(BrokenError):  # here the interpreter raises: nothing behind it is reached
+            machine.run()
+    except (MalformedError, RecursionError, MemoryError) as error:
+        reason = error.reason if isinstance(error, MalformedError) else f"it ended in {error!r}"
+        log.add("second reading", "format", machine.offset, reason, _HINT, machine.opcode)
+    log.finish()
+    return [
+        replace(
+            finding, reason=f"{finding.reason}, when the file is opened with {name}"[:1000], hint=_HINT,
+            place=f"read by {name}",
+        )
+        for finding in log.findings
+    ]  # fmt: skip
+
+
+def _zip(data: bytes) -> list[Finding]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, struct.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError):
+        return []
+    if not names:
+        return []
+    reason = f"is a zip archive of {len(names):,} members as well"
+    return [Finding("second reading", "format", 0, reason, _HINT, "", "read as a zip archive")]

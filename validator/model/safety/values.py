@@ -1,0 +1,94 @@
+"""Attributes that name what is called later: a method, a function, a file.
+
+Permitted classes do with some of their attributes more than keep them: `getattr(estimator, self.stack_method_)(X)`
+calls whatever method is named. Each such attribute is held to what its class can honestly hold. The list follows from
+every `getattr` with a computed name, every callable parameter and every path that scikit-learn 0.24 to 1.9 use after
+fitting.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from validator.model.safety.findings import Log, State
+from validator.model.safety.symbols import Map, Obj, Ref, preview
+
+_RESPONSES = frozenset({
+    "auto", "predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples", "transform",
+    "passthrough", "drop",
+})  # fmt: skip
+# Attributes whose text, or texts in a list, are the name of a method.
+_METHOD_NAMES = frozenset({
+    "stack_method", "stack_method_", "chain_method", "chain_method_", "response_method", "_response_method",
+    "method_", "prediction_method",
+})  # fmt: skip
+_WORDS = {
+    # sklearn.preprocessing: getattr(scipy.stats, output_distribution)
+    "output_distribution": re.compile(r"(uniform|normal)\Z"),
+    # sklearn.feature_selection: attrgetter(importance_getter)
+    "importance_getter": re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*\Z"),
+}
+_TEXT_WORDS = {
+    # CountVectorizer opens what it is given as the name of a file, or reads it, unless this is `content`.
+    "input": re.compile(r"content\Z"),
+    "encoding": re.compile(r"[A-Za-z0-9_\-]{1,40}\Z"),
+    "decode_error": re.compile(r"(strict|ignore|replace)\Z"),
+    "strip_accents": re.compile(r"(ascii|unicode)\Z"),
+    "analyzer": re.compile(r"(word|char|char_wb)\Z"),
+}
+# What estimators, boosters, kernels and scorers answer to: an attribute of that name stands in the method's place.
+METHODS = frozenset("""
+    fit predict transform inverse_transform fit_transform fit_predict partial_fit score score_samples predict_proba
+    predict_log_proba decision_function predict_joint_log_proba apply decision_path staged_predict
+    staged_predict_proba staged_decision_function staged_score kneighbors kneighbors_graph radius_neighbors
+    radius_neighbors_graph get_params set_params get_feature_names_out get_feature_names get_support get_metadata_routing
+    set_output sample perplexity build_analyzer build_preprocessor build_tokenizer decode densify sparsify diag
+    is_stationary get_booster get_xgb_params load_model save_model load_raw_model save_raw feature_name num_feature
+    num_trees num_model_per_iteration model_to_string model_from_string dump_model predict_type inplace_predict
+    get_dump eval eval_set attr attributes set_attr get_param set_param calc_leaf_indexes calc_feature_statistics
+    virtual_ensembles_predict get_all_params get_param is_fitted copy shrink_model get_n_leaf_nodes
+""".split())
+_HINT = "Save the model again as its library fitted it; if it still holds this, find out who made the file."
+
+
+def check(log: Log) -> None:
+    """Refuse the states in which an attribute names something that its class does not honestly name."""
+    for state in log.states:
+        log.place = state.place
+        for key, value in state.attributes.pairs():
+            reason = _reason(state, key, value)
+            if reason:
+                log.add(f"{state.path}.{key}", "value", state.offset, reason, _HINT, "BUILD")
+
+
+def _reason(state: State, key: Any, value: Any) -> str:
+    """Why the attribute is refused, or nothing."""
+    if type(key) is not str:
+        return ""
+    if key in METHODS and _is_callable(value):
+        return f"stands in the place of a method: {preview(value)}"
+    if key in _METHOD_NAMES:
+        return "" if _names(value) else f"names what is called later: {preview(value)}"
+    pattern = _WORDS.get(key)
+    if pattern is None and state.path.startswith("sklearn.feature_extraction.text."):
+        pattern = _TEXT_WORDS.get(key)
+    if pattern is None or value is None or _is_callable(value):
+        return ""
+    good = type(value) is str and pattern.match(value)
+    return "" if good else f"has a value that its class cannot work with: {preview(value)}"
+
+
+def _names(value: Any) -> bool:
+    """Whether these are names of the methods by which estimators answer, or of none."""
+    if value is None or (type(value) is str and value in _RESPONSES):
+        return True
+    if type(value) is Map:
+        return all(_names(item) for item in value.flat[1::2])
+    return type(value) in (list, tuple) and all(item is None or type(item) is str for item in value) and all(
+        item is None or item in _RESPONSES for item in value
+    )
+
+
+def _is_callable(value: Any) -> bool:
+    return type(value) is Ref or (type(value) is Obj and not value.path.startswith("numpy."))
