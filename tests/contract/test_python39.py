@@ -83,5 +83,5 @@ def test_a_module_that_runs_where_a_model_was_trained_keeps_to_python_39(name):
 
 def test_the_jobs_the_converter_and_the_loader_are_among_them():
     assert set(_STARTS) <= set(_reachable())
-    wanted = {"pipelines.fallback", "trees.writer", "model.safety.unpickler", "libraries.export", "table"}
+    wanted = {"pipelines.fallback", "trees.writer", "model.safety.loader", "libraries.export", "table"}
     assert wanted <= set(_reachable())

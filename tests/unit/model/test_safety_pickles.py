@@ -227,12 +227,6 @@ def test_unusable_patterns_are_refused(pattern: str) -> None:
     assert refused.value.hint
 
 
-def test_trust_loads_what_the_scan_refuses(own_package) -> None:
-    data = pickle.dumps(own_package.Scale())
-    assert isinstance(load(data, trust=True), own_package.Scale)
-    assert isinstance(load(dump([own_package.Scale(), np.arange(2)]), trust=True)[0], own_package.Scale)
-
-
 def test_name_that_is_not_installed_is_a_model_error() -> None:
     data = pickle.dumps(RandomForestClassifier(2).fit(X, Y))
     older = data.replace(b"_forest\x94", b"_fores\x94")

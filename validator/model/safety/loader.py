@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from validator.errors import ModelError, UnsafeModelError
 from validator.extras import OF_MODELS, install_line
 from validator.model.safety.pickles import read_pickle
-from validator.model.safety.policy import ANY, Policy, old_sklearn
+from validator.model.safety.policy import ANY, TABLES, Policy, old_sklearn
 from validator.model.safety.program import CALL, INLINE, ITEMS, STATE, Program
 from validator.model.safety.report import DEFAULT_LIMITS, Limits, SafetyReport
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref
@@ -192,6 +192,7 @@ class _Maker:
     def _state(self, target: Obj, state: Any) -> None:
         """As `pickle._Unpickler.load_build`."""
         found, given = self._value(target), self._value(state)
+        _refuse_shadows(target, found, given)
         setter = getattr(found, "__setstate__", None)
         if setter is not None:
             setter(given)
@@ -226,6 +227,19 @@ class _Maker:
         copied = made.astype(dtype.newbyteorder("="), order="F" if by_column else "C", copy=True)
         is_matrix = self._value(state.get("subclass")) is np.matrix
         self._made[id(target)] = copied.view(np.matrix) if is_matrix else copied
+
+
+def _refuse_shadows(target: Obj, found: Any, given: Any) -> None:
+    """A function among the attributes must not take the place of a method of a library's class."""
+    if target.path.partition(".")[0] not in TABLES:
+        return
+    parts = given if isinstance(given, tuple) and len(given) == 2 else (given,)
+    for key, value in (pair for part in parts if isinstance(part, dict) for pair in part.items()):
+        if callable(value) and callable(inspect.getattr_static(type(found), key, None)):
+            raise UnsafeModelError(
+                f"{target.path} gets an attribute {key!r} that stands in the place of its method",
+                hint="Find out who made the file; do not load it elsewhere.",
+            )
 
 
 def _text_or_bytes(raw: Raw) -> Any:

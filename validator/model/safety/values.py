@@ -49,6 +49,8 @@ METHODS = frozenset("""
     get_dump eval eval_set attr attributes set_attr get_param set_param calc_leaf_indexes calc_feature_statistics
     virtual_ensembles_predict get_all_params get_param is_fitted copy shrink_model get_n_leaf_nodes
 """.split())
+# These keep, for each method, an object that says which metadata it wants.
+_NAMED_AFTER_METHODS = "sklearn.utils._metadata_requests."
 _HINT = "Save the model again as its library fitted it; if it still holds this, find out who made the file."
 
 
@@ -66,7 +68,7 @@ def _reason(state: State, key: Any, value: Any) -> str:
     """Why the attribute is refused, or nothing."""
     if type(key) is not str:
         return ""
-    if key in METHODS and _is_callable(value):
+    if key in METHODS and _is_callable(value) and not state.path.startswith(_NAMED_AFTER_METHODS):
         return f"stands in the place of a method: {preview(value)}"
     if key in _METHOD_NAMES:
         return "" if _names(value) else f"names what is called later: {preview(value)}"
