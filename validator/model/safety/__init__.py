@@ -1,10 +1,10 @@
 """What loading a model file would do, told without loading it; and loading it with nothing else permitted."""
 
 from validator.model.safety.facts import ModelFacts, framework_of, gather
+from validator.model.safety.loader import load, refuse_unsafe
 from validator.model.safety.pickles import scan_pickle
 from validator.model.safety.report import Finding, Import, Limits, SafetyReport
 from validator.model.safety.scan import scan
-from validator.model.safety.loader import load, refuse_unsafe
 
 __all__ = [
     "Finding",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from validator.errors import ModelError, UnsafeModelError
 from validator.extras import OF_MODELS, install_line
 from validator.model.safety.pickles import read_pickle
-from validator.model.safety.policy import ANY, TABLES, Policy, old_sklearn
+from validator.model.safety.policy import ANY, TABLES, Policy, is_old_sklearn, old_sklearn
 from validator.model.safety.program import CALL, INLINE, ITEMS, STATE, Program
 from validator.model.safety.report import DEFAULT_LIMITS, Limits, SafetyReport
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref
@@ -92,7 +92,9 @@ def _install(module: str) -> str:
             return f"{install_line(module)} brings the library; `inspect` shows the version the model was saved with."
     if is_old_sklearn(module):
         return old_sklearn(module)
-    return "Install the versions that the model was saved with (`inspect` shows them), or give `requirements`."
+    return (
+        "Install the versions that the model was saved with (`inspect` shows them), or give `requirements`."
+    )
 
 
 def _renamed(module: str) -> str:
@@ -215,7 +217,8 @@ class _Maker:
         dtype = self._value(state.get("dtype"))
         if dtype.hasobject or dtype.itemsize != known.itemsize:
             raise UnsafeModelError(
-                f"an array's type {dtype} is not the one that was scanned", hint="The file was made to mislead."
+                f"an array's type {dtype} is not the one that was scanned",
+                hint="The file was made to mislead.",
             )
         count = len(raw) // dtype.itemsize if dtype.itemsize else 0
         flat: NDArray[Any] = np.empty(0, dtype)
@@ -247,4 +250,3 @@ def _text_or_bytes(raw: Raw) -> Any:
     if raw.kind == "str":
         return content.decode("utf-8", "surrogatepass")
     return bytearray(content) if raw.kind == "bytearray" else content
-

@@ -143,14 +143,14 @@ class Machine:
         if type(target) is Obj and target.build:
             try:
                 made = rules.build(self, target, state)
-                if made is target:
-                    self.program.settle(state)
-                    self.program.add(STATE, target, state)
-                target.full = True
-                return made
             except rules.RefusedError as error:
                 self.refuse(target.path, "build", error.reason, error.hint)
                 return target
+            if made is target:
+                self.program.settle(state)
+                self.program.add(STATE, target, state)
+            target.full = True
+            return made
         if self.lenient and type(target) not in (Obj, Ref):
             return target  # it has no attributes: the interpreter raises, or does nothing
         name = target.path if type(target) in (Obj, Ref) else preview(target)

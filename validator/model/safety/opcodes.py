@@ -11,6 +11,7 @@ import pickle
 import pickletools
 import re
 import struct
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -71,9 +72,7 @@ def argument(data: bytes, position: int, code: int) -> tuple[int, int]:
         if count < 0:
             raise BrokenError("an instruction has a negative length")
     if end > len(data):
-        raise BrokenError(
-            f"an instruction claims {end - start:,} bytes, {len(data) - position:,} are left"
-        )
+        raise BrokenError(f"an instruction claims {end - start:,} bytes, {len(data) - position:,} are left")
     return start, end
 
 
@@ -196,7 +195,9 @@ def unquoted(data: bytes, start: int, end: int) -> bytes:
     if len(quoted) < 2 or quoted[:1] != quoted[-1:] or quoted[:1] not in (b"'", b'"'):
         raise BrokenError("a Python 2 string is not quoted")
     try:
-        return codecs.escape_decode(quoted[1:-1])[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return codecs.escape_decode(quoted[1:-1])[0]
     except ValueError as error:
         raise BrokenError("a Python 2 string is not escaped as a pickler escapes it") from error
 

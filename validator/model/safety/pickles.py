@@ -17,7 +17,7 @@ from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import MalformedError
 from validator.model.safety.policy import Policy, versions_of
 from validator.model.safety.program import Program
-from validator.model.safety.readings import other_readings
+from validator.model.safety.readings import follow, other_readings
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
 from validator.model.safety.symbols import Raw, class_of
 
@@ -58,7 +58,8 @@ def read_pickle(
     except MemoryError:
         reason = "inflating it takes more memory than there is"
         return Reading(
-            refused(format_name, "memory", reason, "Save it uncompressed.", compression=compression), Program()
+            refused(format_name, "memory", reason, "Save it uncompressed.", compression=compression),
+            Program(),
         )
     log = Log(policy, limits)
     result = _scan_streams(stream, policy, log, limits)
@@ -68,6 +69,9 @@ def read_pickle(
     log.finish()
     if not log.findings:
         log.findings += other_readings(data, stream, policy, limits, inline_arrays=log.inline_arrays)
+    elif all(finding.use == "format" for finding in log.findings):
+        # Where the scan gave up, the interpreter may go on: name what it would run.
+        log.findings += follow(stream, policy, limits, inline=False)
     _note_versions(log)
     report = SafetyReport(
         format=format_name,

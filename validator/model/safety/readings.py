@@ -29,19 +29,19 @@ def other_readings(
     """What a clean pickle (`stream`, inflated from `data`) does where it is opened in another way than joblib's."""
     found: list[Finding] = []
     if inline_arrays:
-        found += _follow(stream, policy, limits, inline=False)
+        found += follow(stream, policy, limits, inline=False)
     if stream is not data:
-        found += _follow(data, policy, limits, inline=False)
+        found += follow(data, policy, limits, inline=False)
     return found or _zip(data)
 
 
 def foreign_readings(data: bytes, policy: Policy, limits: Limits, *, is_zip: bool = False) -> list[Finding]:
     """What a file of another format does where it is opened as a pickle, or as an archive."""
-    found = _follow(data, policy, limits, inline=False) or _follow(data, policy, limits, inline=True)
+    found = follow(data, policy, limits, inline=False) or follow(data, policy, limits, inline=True)
     return found if found or is_zip else _zip(data)
 
 
-def _follow(data: bytes, policy: Policy, limits: Limits, *, inline: bool) -> list[Finding]:
+def follow(data: bytes, policy: Policy, limits: Limits, *, inline: bool) -> list[Finding]:
     """What `pickle.load` (with `inline`, `joblib.load`) would do that is not permitted."""
     name = "joblib.load" if inline else "pickle.load"
     log = Log(policy, limits)
@@ -66,7 +66,15 @@ def _zip(data: bytes) -> list[Finding]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, struct.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError):
+    except (
+        zipfile.BadZipFile,
+        struct.error,
+        EOFError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        NotImplementedError,
+    ):
         return []
     if not names:
         return []

@@ -168,7 +168,9 @@ def _moment(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
 
 def _decimal(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     text = arguments[0] if len(arguments) == 1 else None
-    _need(type(text) is str and _DECIMAL.match(text) is not None, "is called with other than a number's digits")
+    _need(
+        type(text) is str and _DECIMAL.match(text) is not None, "is called with other than a number's digits"
+    )
     return Obj(ref.path)
 
 
@@ -288,7 +290,8 @@ def _build_partial(machine: Any, target: Obj, state: Any) -> Any:
 _RULES: dict[str, Rule] = {
     "reconstructor": _reconstructor, "encode": _encode, "bytes": _bytes, "numbers": _numbers,
     "collection": _collection, "defaultdict": _defaultdict, "partial": _partial, "record": _record,
-    "moment": _moment, "decimal": _decimal, "native": _native, "newobj": _new_obj, "pyx": _pyx_unpickle, "index": _index, "rng": _rng,
+    "moment": _moment, "decimal": _decimal, "native": _native, "newobj": _new_obj,
+    "pyx": _pyx_unpickle, "index": _index, "rng": _rng,
     **rules_numpy.RULES, **rules_pandas.RULES,
 }  # fmt: skip
 _BUILDS: dict[str, Callable[[Any, Obj, Any], Any]] = {

@@ -38,17 +38,20 @@ _TEXT_WORDS = {
     "analyzer": re.compile(r"(word|char|char_wb)\Z"),
 }
 # What estimators, boosters, kernels and scorers answer to: an attribute of that name stands in the method's place.
-METHODS = frozenset("""
-    fit predict transform inverse_transform fit_transform fit_predict partial_fit score score_samples predict_proba
-    predict_log_proba decision_function predict_joint_log_proba apply decision_path staged_predict
-    staged_predict_proba staged_decision_function staged_score kneighbors kneighbors_graph radius_neighbors
-    radius_neighbors_graph get_params set_params get_feature_names_out get_feature_names get_support get_metadata_routing
-    set_output sample perplexity build_analyzer build_preprocessor build_tokenizer decode densify sparsify diag
-    is_stationary get_booster get_xgb_params load_model save_model load_raw_model save_raw feature_name num_feature
-    num_trees num_model_per_iteration model_to_string model_from_string dump_model predict_type inplace_predict
-    get_dump eval eval_set attr attributes set_attr get_param set_param calc_leaf_indexes calc_feature_statistics
-    virtual_ensembles_predict get_all_params get_param is_fitted copy shrink_model get_n_leaf_nodes
-""".split())
+METHODS = frozenset({
+    "apply", "attr", "attributes", "build_analyzer", "build_preprocessor", "build_tokenizer",
+    "calc_feature_statistics", "calc_leaf_indexes", "copy", "decision_function", "decision_path", "decode",
+    "densify", "diag", "dump_model", "eval", "eval_set", "feature_name", "fit", "fit_predict", "fit_transform",
+    "get_all_params", "get_booster", "get_dump", "get_feature_names", "get_feature_names_out",
+    "get_metadata_routing", "get_n_leaf_nodes", "get_param", "get_params", "get_support", "get_xgb_params",
+    "inplace_predict", "inverse_transform", "is_fitted", "is_stationary", "kneighbors", "kneighbors_graph",
+    "load_model", "load_raw_model", "model_from_string", "model_to_string", "num_feature",
+    "num_model_per_iteration", "num_trees", "partial_fit", "perplexity", "predict", "predict_joint_log_proba",
+    "predict_log_proba", "predict_proba", "predict_type", "radius_neighbors", "radius_neighbors_graph",
+    "sample", "save_model", "save_raw", "score", "score_samples", "set_attr", "set_output", "set_param",
+    "set_params", "shrink_model", "sparsify", "staged_decision_function", "staged_predict",
+    "staged_predict_proba", "staged_score", "transform", "virtual_ensembles_predict",
+})  # fmt: skip
 # These keep, for each method, an object that says which metadata it wants.
 _NAMED_AFTER_METHODS = "sklearn.utils._metadata_requests."
 _HINT = "Save the model again as its library fitted it; if it still holds this, find out who made the file."
@@ -87,8 +90,10 @@ def _names(value: Any) -> bool:
         return True
     if type(value) is Map:
         return all(_names(item) for item in value.flat[1::2])
-    return type(value) in (list, tuple) and all(item is None or type(item) is str for item in value) and all(
-        item is None or item in _RESPONSES for item in value
+    return (
+        type(value) in (list, tuple)
+        and all(item is None or type(item) is str for item in value)
+        and all(item is None or item in _RESPONSES for item in value)
     )
 
 
