@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from validator.errors import ModelError, UnsafeModelError
@@ -138,7 +138,7 @@ class _Maker:
 
     def run(self, program: Program) -> Any:
         """The object that the program makes."""
-        steps = {CALL: self._call, INLINE: self._inline, ITEMS: self._items, STATE: self._state}
+        steps: dict[str, Callable[..., None]] = {CALL: self._call, INLINE: self._inline, ITEMS: self._items, STATE: self._state}
         for kind, target, *rest in program.steps:
             steps[kind](target, *rest)
         return self._value(program.result)

@@ -126,8 +126,9 @@ def _numbers(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
 def _collection(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     _plain(machine, arguments)
     if ref.name in ("set", "frozenset"):
-        given = arguments[0] if len(arguments) == 1 else [] if not arguments else None
-        _need(type(given) is list or isinstance(given, tuple), "is called with other than a list")
+        given = arguments[0] if len(arguments) == 1 else ()
+        if len(arguments) > 1 or not isinstance(given, (list, tuple)):
+            raise RefusedError("is called with other than a list")
         made = Bag(ref.name, list(given))
         if ref.name == "set":
             machine.program.add(ITEMS, made, tuple(given), "set")
