@@ -138,7 +138,9 @@ class _Maker:
 
     def run(self, program: Program) -> Any:
         """The object that the program makes."""
-        steps: dict[str, Callable[..., None]] = {CALL: self._call, INLINE: self._inline, ITEMS: self._items, STATE: self._state}
+        steps: dict[str, Callable[..., None]] = {
+            CALL: self._call, INLINE: self._inline, ITEMS: self._items, STATE: self._state,
+        }  # fmt: skip
         for kind, target, *rest in program.steps:
             steps[kind](target, *rest)
         return self._value(program.result)
