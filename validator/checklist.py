@@ -10,6 +10,10 @@ from typing import Protocol
 from validator.catalog import BY_ID, expected
 from validator.results import CheckResult, RuntimeName, VerdictName
 
+#: What no waiver covers: without these there is nothing of which a verdict could speak.
+UNWAIVABLE = frozenset({"load.safety", "version.artifact", "version.recorded", "version.waivers"})
+#: The longest that a waiver may last, from the day of the run.
+WAIVER_DAYS = 90
 _BLOCKING = ("fail", "error", "skip")
 _NAMED = 5
 _DISTANCES = {
@@ -55,10 +59,19 @@ def decide(
     runtimes: tuple[RuntimeName, ...],
     waivers: Iterable[WaiverLike],
     today: dt.date,
+    waiver_days: int = WAIVER_DAYS,
 ) -> Verdict:
-    """Pass only if every required check passed or warned, or failed under a waiver that still holds."""
-    complete = (*results, *_absent(results, runtimes), *_expired(waivers, today), *_misplaced(waivers))
-    checks = tuple(_waived(check, waivers, today) for check in complete)
+    """Pass only if every required check passed or warned, or failed under a waiver that holds.
+
+    A waiver that lasts longer than `waiver_days` from today, or covers what no waiver may, covers nothing and blocks.
+    """
+    given = tuple(waivers)
+    wrong = {
+        number: why for number, waiver in enumerate(given) if (why := _why_wrong(waiver, today, waiver_days))
+    }
+    held = [waiver for number, waiver in enumerate(given) if number not in wrong]
+    notes = (*_expired(given, today), *(_note("version.waivers", "fail", *why) for why in wrong.values()))
+    checks = tuple(_waived(check, held, today) for check in (*results, *_absent(results, runtimes), *notes))
     blocking = [check for check in checks if blocks(check)]
     if blocking:
         return Verdict(verdict="fail", reason=_reason(blocking), checks=checks)
@@ -111,18 +124,19 @@ def _expired(waivers: Iterable[WaiverLike], today: dt.date) -> list[CheckResult]
     ]
 
 
-def _misplaced(waivers: Iterable[WaiverLike]) -> list[CheckResult]:
-    """A waiver of a check that does not exist is a mistake that would hide: it blocks."""
-    return [
-        _note(
-            "version.waivers",
-            "fail",
-            f"the waiver names {waiver.check!r}, which is no check",
-            "use an id as the report shows it",
+def _why_wrong(waiver: WaiverLike, today: dt.date, days: int) -> tuple[str, str] | None:
+    """What is wrong with a waiver and what to do, or nothing. Such a mistake would hide: it blocks."""
+    if waiver.check not in BY_ID:
+        return f"the waiver names {waiver.check!r}, which is no check", "use an id as the report shows it"
+    if waiver.check in UNWAIVABLE:
+        return f"the waiver covers {waiver.check}, which no waiver may cover", "mend what that check found"
+    latest = today + dt.timedelta(days=days)
+    if waiver.expires > latest:
+        return (
+            f"the waiver of {waiver.check} lasts until {waiver.expires}, longer than the {days} days allowed",
+            f"set `expires` to {latest} or earlier; only the workflow can allow more, by `waiver-days`",
         )
-        for waiver in waivers
-        if waiver.check not in BY_ID
-    ]
+    return None
 
 
 def _note(id: str, status: str, message: str, hint: str) -> CheckResult:

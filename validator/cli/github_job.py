@@ -12,12 +12,20 @@ from validator.errors import UsageError
 from validator.github.event import Target, load_target
 from validator.model.file import refuse_outside
 from validator.report.escape import log_line
+from validator.settings.checkout import refuse_links, why_outside
 from validator.settings.table import Settings
 
 if TYPE_CHECKING:
     from validator.cli.scope import Scope
     from validator.github.outcome import Outcome
     from validator.github.publication import PublishContext, PublishReport
+
+
+def _refuse_git(path: str, workspace: Path) -> None:
+    """Git's own folder lies in the workspace, and may hold the job's token."""
+    inside = Path(path).resolve()
+    if inside.is_relative_to(workspace.resolve()) and why_outside(path, workspace):
+        raise UsageError(f"{path} {why_outside(path, workspace)}", hint="name a file of the checkout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,12 @@ class GitHubJob:
                 why, hint="judge it on pull_request and publish from workflow_run: see docs/github.md"
             )
 
+    def refuse_links(self, out: Path) -> None:
+        """Raises UsageError for an output folder that a link in the checkout puts elsewhere."""
+        workspace = self.environ.get("GITHUB_WORKSPACE")
+        if self.target is not None and workspace:
+            refuse_links(out, Path(workspace))
+
     def refuse_outside(self, models: Sequence[Settings]) -> None:
         """Raises UsageError for a file from outside of the checkout: a link in a pull request must not lead there."""
         workspace = self.environ.get("GITHUB_WORKSPACE")
@@ -55,9 +69,12 @@ class GitHubJob:
             return
         roots = [root for root in (workspace, self.environ.get("RUNNER_TEMP")) if root]
         for one in models:
-            for path in (one.model[0], one.data, one.onnx):
+            refuse_links(one.out, Path(workspace))
+            files = [item for item in one.requirements if Path(item).exists()]
+            for path in (one.model[0], one.data, one.onnx, *files):
                 if path:
                     refuse_outside(path, roots)
+                    _refuse_git(path, Path(workspace))
 
     def scope(self, models: Sequence[Settings]) -> Scope:
         """What is to be judged; all models where nobody can say what changed."""

@@ -17,7 +17,7 @@ def targets(settings: Settings) -> list[Settings]:
     Raises UsageError when no model is named, a glob finds nothing, or two models share a name.
     """
     found = (
-        [_for_path(settings, path) for path in _paths(settings.model, settings.out)] if settings.model else []
+        [for_path(settings, path) for path in _paths(settings.model, settings.out)] if settings.model else []
     )
     found = found or [_for_entry(settings, entry) for entry in settings.models]
     if not found:
@@ -64,12 +64,12 @@ def _lies_in(path: Path, out: Path) -> bool:
     return path.resolve().is_relative_to(folder) and not Path.cwd().is_relative_to(folder)
 
 
-def _for_path(settings: Settings, path: str) -> Settings:
+def for_path(settings: Settings, path: str) -> Settings:
     """A path that `[[models]]` knows takes the settings given there."""
     for entry in settings.models:
         if Path(entry.model) == Path(path):
             return _for_entry(settings, entry)
-    several = len(settings.model) > 1 or bool(_GLOB_SIGNS & set(settings.model[0]))
+    several = len(settings.model) > 1 or any(_GLOB_SIGNS & set(one) for one in settings.model)
     return settings.model_copy(update={"model": (path,), "name": None if several else settings.name})
 
 

@@ -71,28 +71,33 @@ class _Judging:
 
 def _judged(job: GitHubJob) -> _Judging:
     """Judge what is to be judged, and write the index last. An error before that leaves all models unjudged."""
+    from validator.cli.gate_changes import changes, hold_to_policy
     from validator.cli.run_index import ModelOutcome, index_of
     from validator.cli.targets import targets
     from validator.gate.conclusion import forget_earlier, write_index, write_overview
 
     settings, scope = job.settings, None
     models: list[Settings] = []
+    loosened: dict[str, tuple[str, ...]] = {}
     error: PreflightError | None = None
     try:
         job.refuse_to_load()
     except PreflightError as refused:
         return _Judging(error=refused)
     try:
+        job.refuse_links(settings.out)
         forget_earlier(settings.out)
         models = targets(settings)
         job.refuse_outside(models)
+        models = hold_to_policy(settings, models, job.environ)
+        loosened = changes(models, job.arguments, job.environ, Path.cwd())
         scope = job.scope(models)
     except PreflightError as early:
         error = early
     if scope is None:
         outcomes = tuple(ModelOutcome(settings=one, error=error) for one in models)
     else:
-        outcomes = _judge(models, scope, job)
+        outcomes = _judge(models, scope, job, loosened)
         error = next((one.error for one in outcomes if one.error is not None), None)
     found = [one.result for one in outcomes if one.result is not None]
     try:
@@ -104,7 +109,9 @@ def _judged(job: GitHubJob) -> _Judging:
     return _Judging(outcomes=outcomes, error=error)
 
 
-def _judge(models: Sequence[Settings], scope: Scope, job: GitHubJob) -> tuple[ModelOutcome, ...]:
+def _judge(
+    models: Sequence[Settings], scope: Scope, job: GitHubJob, loosened: Mapping[str, tuple[str, ...]]
+) -> tuple[ModelOutcome, ...]:
     """Every model's outcome. Libraries are imported once for all."""
     from validator.cli.console import named, progress
     from validator.cli.run_index import ModelOutcome
@@ -126,7 +133,13 @@ def _judge(models: Sequence[Settings], scope: Scope, job: GitHubJob) -> tuple[Mo
                 outcomes.append(none)
                 continue
             told = named(show, settings_name(one)) if len(models) > 1 else show
-            world = RunContext(environ=job.environ, now=lambda: datetime.now(UTC), progress=told, pool=pool)
+            world = RunContext(
+                environ=job.environ,
+                now=lambda: datetime.now(UTC),
+                progress=told,
+                pool=pool,
+                loosened=loosened.get(one.model[0], ()),
+            )
             try:
                 outcomes.append(replace(none, result=judge(one, one.model[0], world)))
             except PreflightError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -110,12 +111,24 @@ def _read_file(path: Path) -> tuple[list[str], str]:
 
 
 def _text(path: Path) -> str:
+    _refuse_leaving(path)
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"{path} is larger than a mebibyte", hint="give a requirements file")
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}", hint="give a requirements file") from error
+
+
+def _refuse_leaving(path: Path) -> None:
+    """A link below the working directory must not lead out of it: a message could show what lies there."""
+    here = Path.cwd().resolve()
+    named, real = Path(os.path.abspath(path)), path.resolve()  # noqa: PTH100 - the link itself is looked for
+    below = named.is_relative_to(here) or named.is_relative_to(Path.cwd())
+    if below and (not real.is_relative_to(here) or ".git" in real.relative_to(here).parts):
+        raise UsageError(
+            f"{path} is a link that leads out of this folder", hint="name the requirements file itself"
+        )
 
 
 def _joined(text: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ from validator.settings.table import Settings
 
 #: How far clocks of honest machines may be apart, time zones mistaken for UTC included.
 _AHEAD = timedelta(days=1)
+_MOST_LOOSENED = 50
 RESULT_NAME = "result.json"
 INDEX_NAME = "index.json"
 REPORT_NAMES = ("report.md", "report.html", "junit.xml")
@@ -40,7 +41,10 @@ def conclude(
     version = make_version(moment=moment, model_sha256=builder.model.sha256)
     builder.add(result("version.recorded", "", _judge_record(builder, version, moment, now)))
     builder.add(result("version.artifact", "", passed("written with its checksums")))
-    verdict = decide(builder.checks, runtimes=builder.runtimes, waivers=settings.waivers, today=now.date())
+    verdict = decide(
+        builder.checks, runtimes=builder.runtimes, waivers=settings.waivers, today=now.date(),
+        waiver_days=settings.waiver_days,
+    )  # fmt: skip
     return _assembled(builder, verdict, version, moment.iso, commit.sha if commit else "", settings)
 
 
@@ -93,6 +97,7 @@ def _assembled(
         quality=builder.quality,
         change=builder.change,
         checks=verdict.checks,
+        loosened=builder.loosened[:_MOST_LOOSENED],
         environment=Environment(
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",

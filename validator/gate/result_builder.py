@@ -62,6 +62,7 @@ class ResultBuilder:
     packages: Mapping[str, str] = field(default_factory=dict)
     onnx: bytes | None = None
     profile: Profile | None = None
+    loosened: tuple[str, ...] = ()
 
     def add(self, *results: CheckResult) -> None:
         self.checks.extend(results)

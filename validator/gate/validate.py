@@ -48,13 +48,15 @@ from validator.settings.table import Settings
 class RunContext:
     """What the gate needs of the world: variables, a clock that gives times with a zone, and where progress goes.
 
-    With a `pool` several models are judged with libraries imported once; without, each imports its own.
+    With a `pool` several models are judged with libraries imported once; without, each imports its own. `loosened`
+    says what the configuration allows that the base branch's, or the defaults, do not.
     """
 
     environ: Mapping[str, str]
     now: Callable[[], datetime]
     progress: Progress
     pool: WorkerPool | None = None
+    loosened: tuple[str, ...] = ()
 
 
 def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
@@ -70,7 +72,7 @@ def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
     stage = Stages(progress=world.progress)
     opened = open_context(settings, model, file, world.environ, stage, wrapper=wrapper, shared=world.pool)
     with opened as context:
-        run = ResultBuilder(model=context.model, stage=stage)
+        run = ResultBuilder(model=context.model, stage=stage, loosened=world.loosened)
         try:
             with run.recording():
                 Gate(context=context, run=run, found=found).judge()
@@ -137,6 +139,7 @@ class Gate:
         run.model = native.model
         data = fit_sample(context.settings, sample, native.facts)
         run.add(data.check)
+        run.loosened += data.small
         subject = self._subject(native, data)
         native.runtime.first_call(data.rows)
         base = self._open_base(data, native, subject.contract)
@@ -164,6 +167,7 @@ class Gate:
         run.model = model.model
         data = fit_sample(context.settings, sample, model.facts)
         run.add(data.check)
+        run.loosened += data.small
         subject = self._subject(model, data)
         run.onnx, run.conversion = context.data, alone.conversion_of(context, model)
         run.add(*alone.judge_conversion(run.conversion))

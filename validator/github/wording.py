@@ -63,6 +63,14 @@ def headline(results: Sequence[GateResult]) -> str:
     bad = [r for r in results if verdict_of([r]) == "fail"]
     if not results:
         return "nothing was judged"
+    loosened = list(dict.fromkeys(line for r in results for line in r.loosened))
+    if loosened:
+        plain = [r.model_copy(update={"loosened": ()}) for r in results]
+        told = one_line(
+            "; ".join(loosened[:3]) + (f"; {len(loosened) - 3} more" if len(loosened) > 3 else ""), 90
+        )
+        verdict, _, rest = headline(plain).partition(": ")
+        return f"{verdict}, judged less strictly ({told}): {rest}"
     if bad:
         named = "; ".join(f"{_name(r)}: {_why(r)}" for r in bad[:3])
         count = f"{len(bad)} of {len(results)} models: " if len(results) > 1 else ""

@@ -123,6 +123,14 @@ def model_view(result: GateResult, *, volatile: bool = True) -> ModelView:
 
 
 def _reason(result: GateResult, *, blocking: int, volatile: bool) -> str:
+    """One sentence; what was loosened stands before it, for it says what the verdict is worth."""
+    said = _verdict_reason(result, blocking=blocking, volatile=volatile)
+    if not result.loosened:
+        return said
+    return f"Judged less strictly: {'; '.join(result.loosened)}. {said}"
+
+
+def _verdict_reason(result: GateResult, *, blocking: int, volatile: bool) -> str:
     total = figures.count(len(result.checks), "check")
     if result.verdict == "pass" and blocking:
         return f"The result claims to pass, yet {blocking} of its {total} forbid it."

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from validator.errors import SettingsError
 from validator.settings.anchoring import anchored
+from validator.settings.checkout import checkout_of, refuse_outside
 from validator.settings.table import (
     CONFIG_NAME,
     NOT_FROM_FILE,
@@ -124,11 +125,17 @@ def _present_table(path: Path, values: dict[str, Any], notice: Notice) -> dict[s
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{path} cannot be read: {error}", hint="check the path and its permissions"
         ) from error
+    return _parsed(text, path)
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(
             f"{path} is no valid TOML: {error}", hint="mend the line that is named"
@@ -187,14 +194,36 @@ def resolve(
     path = _config_path(given, folder)
     file_values: dict[str, Any] = {}
     if path is not None:
+        checkout = checkout_of(environ, folder)
+        if checkout is not None:
+            refuse_outside({}, path, folder, checkout)
         file_values = from_file(path, notice)
         _refuse_code(file_values, path, environ)
         file_values = anchored(file_values, path.parent, folder)
+        if checkout is not None:
+            refuse_outside(file_values, path, folder, checkout)
         sources = {name: f"{path.name}: {name}" for name in file_values} | sources
     try:
         return Settings.model_validate({**file_values, **given})
     except ValidationError as error:
         raise _explained(error, sources) from error
+
+
+def config_path(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Path | None:
+    """The configuration file that `resolve` would read, if there is one."""
+    return _config_path({**from_environ(environ)[0], **flags}, folder)
+
+
+def resolve_text(
+    text: str, path: Path, flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path
+) -> Settings:
+    """As `resolve`, with `text` as the content of the configuration file at `path`. Raises SettingsError."""
+    given = {**from_environ(environ)[0], **_by_present_names(flags, {})}
+    values = _present_table(path, _known_keys(path, _parsed(text, path), strict=False), _unheard)
+    try:
+        return Settings.model_validate({**anchored(values, path.parent, folder), **given})
+    except ValidationError as error:
+        raise _explained(error, {name: f"{path.name}: {name}" for name in values}) from error
 
 
 def salvage(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
@@ -206,7 +235,7 @@ def salvage(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) 
     known = {key: value for key, value in environ.items() if key in names or not key.startswith(ENV_PREFIX)}
     values = {**_as_given(known)[0], **flags}
     found: dict[str, Any] = {}
-    for name, value in ({**_salvaged_file(values, folder), **values}).items():
+    for name, value in ({**_salvaged_file(values, environ, folder), **values}).items():
         if name not in RENAMED and (group_of(name) == "GitHub" or name == "out"):
             with suppress(ValidationError):
                 Settings.model_validate({name: value})
@@ -214,12 +243,17 @@ def salvage(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) 
     return Settings.model_validate(found)
 
 
-def _salvaged_file(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _salvaged_file(given: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """A file's values, none where one of its paths is what is wrong."""
     try:
         path = _config_path(given, folder)
-        return {} if path is None else _known_keys(path, _table(path), strict=False)
+        values = {} if path is None else _known_keys(path, _table(path), strict=False)
+        checkout = checkout_of(environ, folder)
+        if path is not None and checkout is not None:
+            refuse_outside({"out": values.get("out")}, path, folder, checkout)
     except SettingsError:
         return {}
+    return values
 
 
 def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> None:

@@ -17,7 +17,9 @@ from validator.settings.values import Items, Limits, Requirements, Sizes
 
 CONFIG_NAME = "preflight.toml"
 #: Settings that a checked-out file must not decide: whoever opens the pull request can edit that file.
-NOT_FROM_FILE = frozenset({"config", "github_token", "environment_cache"})
+NOT_FROM_FILE = frozenset({
+    "config", "github_token", "environment_cache", "status_context", "instance_key", "policy", "waiver_days",
+})  # fmt: skip
 #: Earlier names of settings, which still work in every place, and what each is called now.
 RENAMED = {"deployment": "wrapper", "deployment_methods": "wrapper_methods"}
 #: Earlier names of runtimes, which waivers may still hold.
@@ -163,7 +165,7 @@ class Settings(_Table):
         0.10, "Latency", "how much slower than the base version a row may be, as a fraction", gt=0
     )
     batch_sizes: Sizes = _field((1, 100, 10_000), "Latency", "rows in the measured batches")
-    latency_budget_s: float = _field(6.0, "Latency", "longest time spent measuring latency", gt=0)
+    latency_budget_s: float = _field(6.0, "Latency", "longest time spent measuring latency", gt=0, le=86_400)
     latency_confidence: float = _field(
         0.95, "Latency", "how sure a latency verdict must be, as a fraction", ge=0.5, lt=1
     )
@@ -227,8 +229,12 @@ class Settings(_Table):
         "Safety",
         "where the kernel lacks a layer of isolation: refuse pickles in CI (auto), always refuse, or go on",
     )
-    worker_memory_mb: int = _field(8_192, "Safety", "address space that one worker may use", ge=512)
-    worker_timeout_s: float = _field(300.0, "Safety", "longest time that one step in a worker may take", gt=0)
+    worker_memory_mb: int = _field(
+        8_192, "Safety", "address space that one worker may use", ge=512, le=1 << 24
+    )
+    worker_timeout_s: float = _field(
+        300.0, "Safety", "longest time that one step in a worker may take", gt=0, le=86_400
+    )
 
     python: str | None = _field(
         None,
@@ -255,6 +261,15 @@ class Settings(_Table):
     )
 
     waivers: tuple[Waiver, ...] = _field((), "Policy", "failures accepted for a time", file_only=True)
+    min_rows: int = _field(0, "Policy", "fewest rows that the sample may have", ge=0, le=10_000)
+    waiver_days: int = _field(90, "Policy", "longest time from today that a waiver may last", ge=0, le=3_650)
+    policy: str | None = _field(
+        None,
+        "Policy",
+        "bounds that no configuration file can pass: a TOML file, or its lines; on a pull request a file of the "
+        "checkout is read as the base branch has it",
+        metavar="FILE",
+    )
 
     github_token: str | None = _field(
         None, "GitHub", "token for the comment and status", repr=False, metavar="TOKEN"

@@ -159,12 +159,13 @@ def test_every_setting_is_described():
 
 def test_what_telling_needs_is_saved_from_settings_that_are_wrong(tmp_path):
     """A required status must say that the settings are wrong: under the name that is required, and with the token."""
-    write(tmp_path, 'status_context = "gate"\nmax_latency = 5\nout = 7\ntask = "x"\n')
+    write(tmp_path, 'max_latency = 5\nout = 7\ntask = "x"\n')
     environ = {
         "GITHUB_ACTIONS": "true",
         "INPUT_GITHUB-TOKEN": "t",
         "INPUT_COMMENT": "perhaps",
         "INPUT_INSTANCE-KEY": "a",
+        "INPUT_STATUS-CONTEXT": "gate",
         "PREFLIGHT_TYPO": "1",
         "PREFLIGHT_OUT": "elsewhere",
     }

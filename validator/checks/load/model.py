@@ -13,7 +13,7 @@ from validator.checks.context import Context
 from validator.checks.load.versions import Versions
 from validator.checks.preload import JUDGING, MEASURING, TOOLS
 from validator.checks.sample_pass import Batch
-from validator.errors import ModelError, PreflightError, SettingsError, UsageError
+from validator.errors import ModelError, PreflightError, SampleError, SettingsError, UsageError
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, category_names, recorded_categories
 from validator.results import CheckResult, Contract, ModelInfo, Task
@@ -32,6 +32,7 @@ _TASK_HINT = (
 )
 #: Rows that the smoke, error and latency suites work on: the first of the sample.
 _SUBJECT_ROWS = 10_000
+_FEW_ROWS = 100
 
 
 #: Names and dtypes of the input columns, in the model's order.
@@ -63,7 +64,7 @@ class Data:
     """The sample, its columns that are features, the first rows of those, and the check `load.sample`.
 
     `categories` are the values that the model recorded for its category columns; `observer` collects what has been
-    seen of the features so far.
+    seen of the features so far; `small` says why the sample can judge little.
     """
 
     sample: Sample
@@ -72,6 +73,7 @@ class Data:
     rows: Table
     observer: contracts.Observer
     check: CheckResult
+    small: tuple[str, ...] = ()
 
     @property
     def columns(self) -> Columns:
@@ -211,7 +213,9 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts) -> Data:
         ignored=(*settings.ignore, *(name for name in apart if name not in (known or ()))),
         where=sample.path,
     )
-    rows, _ = split(sample.head(_SUBJECT_ROWS), features, None)
+    head = sample.head(_SUBJECT_ROWS)
+    small = _judge_size(settings, head)
+    rows, _ = split(head, features, None)
     categories = recorded_categories(facts.categories, facts.category_columns or (), rows)
     rows = as_categories(rows, categories)
     contracts.check_types(
@@ -229,7 +233,23 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts) -> Data:
         rows=rows,
         observer=observer,
         check=result("load.sample", "", _judge_order(sample, features, known, len(rows))),
+        small=small,
     )
+
+
+def _judge_size(settings: Settings, head: Table) -> tuple[str, ...]:
+    """Why the sample can judge little, for the top of the report. Raises SampleError below `min_rows`."""
+    rows = len(head)
+    if rows < settings.min_rows:
+        raise SampleError(
+            f"the sample has {rows} rows, fewer than the {settings.min_rows} that `min_rows` demands",
+            hint="give a larger sample",
+        )
+    found = [f"the sample has {rows} rows only"] if rows < _FEW_ROWS else []
+    if settings.target is not None and rows < _SUBJECT_ROWS and settings.target in head.names:
+        values = {str(value) for value in head.column(settings.target).decoded()}
+        found += [f"the sample's {settings.target!r} has one value only"] if len(values) == 1 else []
+    return tuple(found)
 
 
 def _judge_order(
