@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +15,11 @@ from typing import BinaryIO, Union
 
 from validator.errors import ModelError, UsageError
 from validator.libraries.known import LIBRARIES
-from validator.model import formats
+from validator.model import formats, mlflow_folder
 
 _BLOCK = 1 << 20
 _MOST_FILES = 10_000
 _MLMODEL_BYTES = 1 << 20
-# The flavours whose model file can be loaded here, in order of preference, and the keys that name the file.
-_FLAVOURS = ("onnx", *(library.name for library in LIBRARIES))
-_FILE_KEYS = ("pickled_model", "data", "model_path")
 _OWN = ", ".join(form.shown for library in LIBRARIES for form in library.formats)
 _SUPPORTED = f"a pickle or joblib file, {_OWN}, ONNX, skops, or an MLflow folder"
 
@@ -35,7 +31,8 @@ class ModelFile:
     """A model file that was opened, hashed and recognised.
 
     `sha256` of an MLflow folder is that of its listing: one line `<sha256>  <relative path>` a file, sorted;
-    `payload` is then the model file inside it that is to be loaded. `compression` is empty but for joblib.
+    `payload` is then the model file inside it that is to be loaded, and `unjudged` what else of the folder MLflow
+    would run. `compression` is empty but for joblib.
     """
 
     path: Path
@@ -44,6 +41,7 @@ class ModelFile:
     sha256: str
     compression: str = ""
     payload: ModelFile | None = None
+    unjudged: tuple[str, ...] = ()
 
     @property
     def loadable(self) -> ModelFile:
@@ -188,8 +186,11 @@ def _identify_folder(folder: Path) -> ModelFile:
             hint="Give the path of one model file, or of a folder that MLflow wrote.",
         )
     with open_regular(description) as stream:
-        text = stream.read(_MLMODEL_BYTES).decode("utf-8", "replace")
-    name = _mlflow_data(folder, text)
+        content = stream.read(_MLMODEL_BYTES + 1)
+    if len(content) > _MLMODEL_BYTES:
+        raise ModelError(f"the MLmodel in {folder} is larger than a mebibyte", hint="Log the model again.")
+    described = mlflow_folder.describe(folder, content)
+    name = described.payload
     payload_path = folder / name
     refuse_outside(payload_path, [folder])
     if stat.S_ISDIR(_mode(payload_path)):
@@ -199,7 +200,7 @@ def _identify_folder(folder: Path) -> ModelFile:
         )
     payload = identify(payload_path)
     size, digest = _hash_folder(folder)
-    return ModelFile(folder, "mlflow", size, digest, "", payload)
+    return ModelFile(folder, "mlflow", size, digest, "", payload, described.unjudged)
 
 
 def _hash_folder(folder: Path) -> tuple[int, str]:
@@ -219,32 +220,3 @@ def _hash_folder(folder: Path) -> tuple[int, str]:
                 )
     listing = "".join(sorted(lines, key=lambda line: line[66:])).encode("utf-8", "surrogateescape")
     return total, hashlib.sha256(listing).hexdigest()
-
-
-def _mlflow_data(folder: Path, text: str) -> str:
-    """The model file that `MLmodel` names: its `flavors` are two levels of plain YAML mappings.
-
-    Source: the MLflow Model format (mlflow.org, "MLflow Models", Storage Format).
-    """
-    flavours: dict[str, dict[str, str]] = {}
-    flavour, inside = "", False
-    for line in text.splitlines():
-        found = re.match(r"( *)([A-Za-z_][\w.-]*):\s*(.*?)\s*$", line)
-        if not found:
-            continue
-        depth, key, value = len(found[1]), found[2], found[3].strip("'\"")
-        if depth == 0:
-            inside = key == "flavors"
-        elif inside and depth == 2:
-            flavour = key
-        elif inside and depth == 4 and value and flavour:
-            flavours.setdefault(flavour, {})[key] = value
-    for name in _FLAVOURS:
-        for key in _FILE_KEYS:
-            if key in flavours.get(name, {}):
-                return str(flavours[name][key])
-    seen = ", ".join(sorted(flavours)) or "none"
-    raise ModelError(
-        f"the MLflow model in {folder} has no flavour that can be judged (it has: {seen})",
-        hint=f"Log it with the flavour {', '.join(_FLAVOURS)}: a custom Python function cannot be converted.",
-    )

@@ -89,6 +89,9 @@ def _judge(report: SafetyReport, context: Context, worker: Worker) -> CheckOutco
             f"this machine lacks layers of isolation ({missing}), and the model may not be loaded without them",
             hint="run on Linux 6.7 or later, or set isolation = reduced if the model's author is trusted",
         )
+    outside = _unjudged(context)
+    if outside is not None:
+        return outside
     evidence = [seen(finding.name[:200], str(finding)[:1000]) for finding in report.findings[:_SHOWN]]
     if not report.ok and settings.trust_pickle is None:
         first = report.findings[0]
@@ -110,5 +113,29 @@ def _judge(report: SafetyReport, context: Context, worker: Worker) -> CheckOutco
     )
 
 
+<<<<<<< HEAD
+=======
+def _unjudged(context: Context) -> CheckOutcome | None:
+    """What an MLflow folder's users run beside the file that is judged, unless the folder is a wrapper here."""
+    found = context.file.unjudged
+    if not found:
+        return None
+    evidence = [seen("MLmodel", text) for text in found]
+    if context.wrapper is not None and context.wrapper.target.startswith("mlflow:"):
+        return None
+    return failed(
+        f"the MLflow folder has its users run what is not judged here: {'; '.join(found)}",
+        *evidence,
+        hint="log the model without it, give the model file alone, or have the folder judged with wrapper = mlflow:",
+    )
+
+
+def _insists(settings: Settings, context: Context) -> bool:
+    if settings.isolation == "require":
+        return True
+    return settings.isolation == "auto" and context.in_ci and context.file.is_pickle
+
+
+>>>>>>> 70f8468 (List what an MLflow folder runs beside its model, and pass none of it unjudged)
 def _versions(report: SafetyReport) -> list[Evidence]:
     return [seen(f"saved with {name}", version) for name, version in report.versions[:_SHOWN]]

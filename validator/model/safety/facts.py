@@ -61,7 +61,10 @@ def gather(file: ModelFile, report: SafetyReport) -> ModelFacts:
         refused_imports=tuple(entry.name for entry in report.imports if not entry.allowed),
         findings=tuple(map(str, report.findings)),
         hints=tuple(dict.fromkeys(finding.hint for finding in report.findings)),
-        notes=report.notes,
+        notes=(
+            *report.notes,
+            *(f"MLflow's users run it, it is not judged: {text}" for text in file.unjudged),
+        ),
         details=report.facts,
     )
 
