@@ -113,8 +113,6 @@ def _judge(report: SafetyReport, context: Context, worker: Worker) -> CheckOutco
     )
 
 
-<<<<<<< HEAD
-=======
 def _unjudged(context: Context) -> CheckOutcome | None:
     """What an MLflow folder's users run beside the file that is judged, unless the folder is a wrapper here."""
     found = context.file.unjudged
@@ -130,12 +128,5 @@ def _unjudged(context: Context) -> CheckOutcome | None:
     )
 
 
-def _insists(settings: Settings, context: Context) -> bool:
-    if settings.isolation == "require":
-        return True
-    return settings.isolation == "auto" and context.in_ci and context.file.is_pickle
-
-
->>>>>>> 70f8468 (List what an MLflow folder runs beside its model, and pass none of it unjudged)
 def _versions(report: SafetyReport) -> list[Evidence]:
     return [seen(f"saved with {name}", version) for name, version in report.versions[:_SHOWN]]
