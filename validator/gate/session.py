@@ -11,6 +11,7 @@ from validator.checks.context import Context
 from validator.checks.load.environment import choose_python
 from validator.checks.preload import RUNNING, SCANNING, SERVING, TOOLS
 from validator.checks.wrapper.find import Wrapper
+from validator.errors import UsageError
 from validator.gate.result_builder import Stages
 from validator.model.file import ModelFile, read_verified
 from validator.results import ModelInfo
@@ -23,6 +24,17 @@ _MIB = 2**20
 def limits_of(settings: Settings) -> WorkerLimits:
     """What a worker may use under these settings."""
     return WorkerLimits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
+
+
+def _refuse_bytes(*texts: str) -> None:
+    """Raise UsageError for a path or name with bytes that are no UTF-8, which Python keeps as lone surrogates."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"{text!a:.300} holds bytes that are no text", hint="rename it: reports and artifacts are UTF-8"
+            ) from error
 
 
 @contextmanager
@@ -41,6 +53,7 @@ def open_context(
     `path` is as the user gave it. From a `shared` pool every worker is gone too, but the libraries stay imported for
     the next model. Raises UsageError where there is no environment to load the model in.
     """
+    _refuse_bytes(path, settings.name or "")
     opened = shared.lease(limits_of(settings)) if shared else WorkerPool(limits=limits_of(settings))
     with stage("environment") if settings.requirements else nullcontext():
         python = choose_python(settings, file, environ)

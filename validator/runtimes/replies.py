@@ -14,6 +14,9 @@ _HINT = "the model interferes with its worker; do not ship it"
 _TOO_LONG = (
     "save the model with shorter names; if it has none so long, it interferes with its worker: do not ship it"
 )
+_NO_TEXT = (
+    "give the columns and classes names that UTF-8 can write (no lone surrogates), and save the model again"
+)
 _Name = Annotated[str, Field(max_length=1_000)]
 _Figures = Annotated[dict[_Name, float], Field(max_length=200)]
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -150,6 +153,10 @@ def read(kind: type[_T], told: Any, worker: str) -> _T:
             raise WorkerError(
                 f"{place} is a text of more than {first['ctx']['max_length']:,} characters"[:1_000],
                 hint=_TOO_LONG,
+            ) from error
+        if first["type"] == "string_unicode":
+            raise WorkerError(
+                f"{place} is no text: it holds half of a character"[:1_000], hint=_NO_TEXT
             ) from error
         raise WorkerError(
             f"the {worker} worker sent a malformed answer: {place}: {first['msg']}"[:1_000], hint=_HINT

@@ -62,7 +62,7 @@ def argument(data: bytes, position: int, code: int) -> tuple[int, int]:
     elif size == pickletools.UP_TO_NEWLINE:
         start, end = position, _line(data, position)
         if NAMES[code] in _TWO_LINES:
-            end = _line(data, end + 1)
+            end = _line(data, end + 1, imports=True)
     else:
         width, layout = _COUNTS[size]
         if position + width > len(data):
@@ -76,16 +76,16 @@ def argument(data: bytes, position: int, code: int) -> tuple[int, int]:
     return start, end
 
 
-def _line(data: bytes, position: int) -> int:
+def _line(data: bytes, position: int, *, imports: bool = False) -> int:
     end = data.find(b"\n", position)
     if end >= 0:
         return end
     # The interpreter takes the rest of the file for the line, and imports what a GLOBAL at the very end names.
     try:
-        data[position:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BrokenError("a line of a text instruction does not end") from error
-    raise MalformedError("a line of a text instruction does not end")
+        is_text = len(data[position:].decode("utf-8")) > 1
+    except UnicodeDecodeError:
+        is_text = False
+    raise (MalformedError if imports and is_text else BrokenError)("a line of a text instruction does not end")
 
 
 def after(end: int, code: int) -> int:

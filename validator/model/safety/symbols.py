@@ -51,10 +51,11 @@ class Obj:
     """An instance that a call made: its class path, how a BUILD may fill it, and which items it takes.
 
     `build` names a rule of `rules.py` (empty: no BUILD at all); `items` is `list`, `dict`, or empty. `detail` is what
-    a rule wants to know of it later; `full` says that its state was set, after which nothing may be added.
+    a rule wants to know of it later; `full` says that its state was set, after which nothing may be added; `again` is
+    the rule of a second BUILD, which an unpickler carries out though no pickler writes it.
     """
 
-    __slots__ = ("build", "detail", "full", "items", "path")
+    __slots__ = ("again", "build", "detail", "full", "items", "path")
 
     def __init__(self, path: str, build: str = "", items: str = "", detail: Any = None) -> None:
         self.path = path
@@ -62,6 +63,7 @@ class Obj:
         self.items = items
         self.detail = detail
         self.full = False
+        self.again = build
 
 
 class Map:

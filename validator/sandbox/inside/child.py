@@ -6,11 +6,13 @@ import gc
 import importlib
 import os
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from validator.sandbox import wire
 from validator.sandbox.inside.own_code import adopt
+from validator.sandbox.inside.watch import Watch
 
+_TRIED = "the sandbox refused it; find out who made the model, and do not load it elsewhere"
 #: Job name -> module; its class of that name (`native`: `NativeJob`) has a public method for each operation.
 JOBS = {
     name: f"validator.worker.jobs.{name}"
@@ -40,8 +42,9 @@ def run(channel: int, order: Dict[str, Any], zygote: int) -> None:
             _find_packages()
         adopt(order["packages"])
         job = getattr(module, f"{order['job'].capitalize()}Job")(**order["options"])
+        watch = Watch(order["policy"]["scratch"]) if order["job"] == "native" else None
         wire.send(channel, {"ready": True, "lockdown": report})
-        _serve(channel, job)
+        _serve(channel, job, watch)
     except (wire.Closed, wire.Timeout):
         return
     except BaseException as error:  # SystemExit from a model, say: the supervisor hears of it before the end
@@ -49,10 +52,16 @@ def run(channel: int, order: Dict[str, Any], zygote: int) -> None:
         raise
 
 
-def _serve(channel: int, job: Any) -> None:
+def _serve(channel: int, job: Any, watch: Optional[Watch]) -> None:
     while True:
         request, arrays = wire.receive(channel)
         meta, answer = _answer(job, request, arrays)
+        tried = watch.take() if watch else []
+        # Loading may look for caches; whoever answers rows has no reason to touch anything.
+        if tried and not str(request.get("op")).startswith("load"):
+            message = f"while it answered, the model tried to {'; '.join(tried)}"
+            meta = {"error": {"type": "Tampering", "bases": [], "message": message, "hint": _TRIED}}
+            answer = []
         wire.send(channel, meta, answer)
         del request, arrays, answer
         gc.collect(0)
