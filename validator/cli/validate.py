@@ -40,7 +40,7 @@ def run(flags: Flags, environ: Environ) -> int:
         raise
     log = sys.stderr if settings.json_output else sys.stdout
     job = GitHubJob.of(settings, environ, log, given)
-    judging = _judged(job)
+    judging = _judged(job, given)
     found = [one.result for one in judging.outcomes if one.result is not None]
     if found:
         _show(found, settings, several=judging.several)
@@ -69,7 +69,7 @@ class _Judging:
         return len(self.outcomes) > 1
 
 
-def _judged(job: GitHubJob) -> _Judging:
+def _judged(job: GitHubJob, flags: Flags) -> _Judging:
     """Judge what is to be judged, and write the index last. An error before that leaves all models unjudged."""
     from validator.cli.gate_changes import changes, hold_to_policy
     from validator.cli.run_index import ModelOutcome, index_of
@@ -90,7 +90,7 @@ def _judged(job: GitHubJob) -> _Judging:
         models = targets(settings)
         job.refuse_outside(models)
         models = hold_to_policy(settings, models, job.environ)
-        loosened = changes(models, job.arguments, job.environ, Path.cwd())
+        loosened = changes(models, flags, job.environ, Path.cwd())
         scope = job.scope(models)
     except PreflightError as early:
         error = early

@@ -16,7 +16,7 @@ from validator.model.safety.opcodes import NAMES, BrokenError, MalformedError
 from validator.model.safety.policy import ANY, Policy
 from validator.model.safety.program import CALL, STATE
 from validator.model.safety.report import Limits
-from validator.model.safety.symbols import Map, Obj, Ref, preview, refs_in
+from validator.model.safety.symbols import Map, Obj, Ref, may_be_called, preview, refs_in
 
 ARRAY_WRAPPER = inline.WRAPPER
 _RESAVE = "Save the model again with a current pickle or joblib."
@@ -118,7 +118,7 @@ class Machine:
         return made
 
     def _called(self, target: Any, arguments: tuple[Any, ...], use: str, keywords: Map | None) -> Any:
-        if self.lenient and type(target) not in (Ref, Obj):
+        if self.lenient and not may_be_called(target):
             raise BrokenError("something that cannot be called is called")
         if type(target) is not Ref:
             self.refuse(

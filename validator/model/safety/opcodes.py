@@ -85,7 +85,9 @@ def _line(data: bytes, position: int, *, imports: bool = False) -> int:
         is_text = len(data[position:].decode("utf-8")) > 1
     except UnicodeDecodeError:
         is_text = False
-    raise (MalformedError if imports and is_text else BrokenError)("a line of a text instruction does not end")
+    raise (MalformedError if imports and is_text else BrokenError)(
+        "a line of a text instruction does not end"
+    )
 
 
 def after(end: int, code: int) -> int:

@@ -10,7 +10,7 @@ from validator.model.safety.inline import WRAPPER
 from validator.model.safety.opcodes import CONSTANTS, NAMES, BrokenError, MalformedError
 from validator.model.safety.policy import ANY
 from validator.model.safety.program import ITEMS
-from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, make_tuple, preview
+from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, make_tuple, may_be_called, preview
 
 if TYPE_CHECKING:
     from validator.model.safety.machine import Machine
@@ -89,7 +89,7 @@ def _arguments(machine: Machine, target: Any, arguments: Any) -> tuple[Any, ...]
     """The arguments of a call. The interpreter's unpickler in Python takes a list as well as a tuple."""
     if isinstance(arguments, tuple):
         return arguments
-    if machine.lenient and type(target) not in (Ref, Obj):
+    if machine.lenient and not may_be_called(target):
         raise BrokenError("something that cannot be called is called")
     if machine.lenient and type(arguments) is list:
         return tuple(arguments)
@@ -104,8 +104,9 @@ def _newobj(machine: Machine, _start: int, _end: int) -> None:
 def _newobj_ex(machine: Machine, _start: int, _end: int) -> None:
     keywords, arguments, target = machine.pop(), machine.pop(), machine.pop()
     if not isinstance(arguments, tuple) or type(keywords) is not Map:
-        if machine.lenient and type(target) not in (Ref, Obj):
-            raise BrokenError("something that cannot be called is called")
+        is_mapping = type(keywords) is Map or (type(keywords) is Obj and keywords.items == "dict")
+        if machine.lenient and (type(target) is not Ref or not is_mapping):
+            raise BrokenError("something that is no class is constructed, or with other than keywords")
         raise MalformedError("the arguments of a call are no tuple and dictionary")
     machine.stack.append(machine.call(target, arguments, "construct", keywords))
 
@@ -242,7 +243,9 @@ def _frozenset(machine: Machine, _start: int, _end: int) -> None:
 
 def _remember(machine: Machine, index: int) -> None:
     # A pickler numbers its entries in turn; the real memo is an array as long as the highest number.
-    if not 0 <= index <= machine.log.opcodes + 256:
+    if index < 0:
+        raise BrokenError("the memo has no entries below 0")
+    if not machine.lenient and index > machine.log.opcodes + 256:
         raise MalformedError(f"the memo is asked to hold entry {index:,}", "memo bomb")
     if index in machine.memo and not machine.lenient:
         raise MalformedError(f"memo entry {index:,} is written twice", "memo")

@@ -132,6 +132,16 @@ def refs_in(value: Any) -> tuple[Ref, ...]:
     return value.refs if kind is Nest else ()
 
 
+_NEVER_CALLED = (
+    "numpy.", "joblib.", "builtins.", "collections.", "datetime.", "decimal.", "pandas.", "scipy.sparse.",
+)  # fmt: skip
+
+
+def may_be_called(value: Any) -> bool:
+    """Whether the real object may be a class, a function, or an instance that can be called."""
+    return type(value) is Ref or (type(value) is Obj and not value.path.startswith(_NEVER_CALLED))
+
+
 def class_of(value: Any) -> str:
     """The path of the class that the real object would have, as far as it is known."""
     if isinstance(value, Obj):
