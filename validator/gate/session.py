@@ -33,7 +33,8 @@ def _refuse_bytes(*texts: str) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise UsageError(
-                f"{text!a:.300} holds bytes that are no text", hint="rename it: reports and artifacts are UTF-8"
+                f"{text!a:.300} holds bytes that are no text",
+                hint="rename it: reports and artifacts are UTF-8",
             ) from error
 
 
