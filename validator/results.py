@@ -333,7 +333,7 @@ class GateResult(Value):
     checks: Annotated[tuple[CheckResult, ...], Field(fail_fast=True, max_length=5_000)]
     artifact: Artifact | None = None
     #: What judged this model less strictly than the base branch's configuration or the defaults, a phrase each.
-    loosened: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    loosened: Annotated[tuple[Text, ...], Field(max_length=100, fail_fast=True)] = ()
     environment: Environment
     timings: dict[str, float] = {}
 
