@@ -1,0 +1,111 @@
+"""Attributes that name what is called later are held to what their class can hold; honest ones stay honest."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+
+import numpy as np
+import pytest
+import scipy.special
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import LogisticRegression
+from sklearn.multioutput import ClassifierChain
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
+
+from validator.errors import UnsafeModelError
+from validator.model.safety import load, scan_pickle
+
+X = np.random.default_rng(0).normal(size=(60, 3))
+Y = (X[:, 0] > 0).astype(int)
+
+
+def with_attributes(model: object, **attributes: object) -> object:
+    vars(model).update(attributes)
+    return model
+
+
+def stacking(**attributes: object) -> object:
+    return with_attributes(StackingClassifier([("l", LogisticRegression())], cv=2).fit(X, Y), **attributes)
+
+
+HOSTILE = {
+    "a method of an array": stacking(stack_method_=["tofile"], estimators_=[np.array([b"x"])]),
+    "a method in an array of names": stacking(stack_method_=np.array(["dump"], dtype=object)),
+    "the chain's": with_attributes(ClassifierChain(LogisticRegression()).fit(X, np.c_[Y, 1 - Y]),
+                                   chain_method_="tofile"),
+    "a distribution": with_attributes(QuantileTransformer(n_quantiles=5).fit(X), output_distribution="__builtins__"),
+    "a way to an attribute": SelectFromModel(LogisticRegression(), importance_getter="__class__.__init__"),
+    "a file to read": CountVectorizer(input="filename"),
+    "a memmap": FunctionTransformer(np.memmap, kw_args={"mode": "w+", "shape": (1,)}),
+    "a memmap in a partial": FunctionTransformer(functools.partial(np.memmap, "x", mode="w+")),
+    "an array of raw memory": FunctionTransformer(np.ndarray),
+    "a function instead of a method": with_attributes(LogisticRegression().fit(X, Y), predict=np.mean),
+    "a partial instead of a method": with_attributes(
+        LogisticRegression().fit(X, Y), decision_function=functools.partial(np.where, True, np.array(["x"]))
+    ),
+    "a file loader": FunctionTransformer(np.load),
+    "a file writer": FunctionTransformer(np.savetxt),
+}  # fmt: skip
+
+HONEST = {
+    "stacking": stacking(),
+    "chain": ClassifierChain(LogisticRegression()).fit(X, np.c_[Y, 1 - Y]),
+    "quantiles": QuantileTransformer(n_quantiles=5, output_distribution="normal").fit(X),
+    "importances": SelectFromModel(RandomForestClassifier(2), importance_getter="feature_importances_").fit(
+        X, Y
+    ),
+    "nested importances": SelectFromModel(
+        make_pipeline(LogisticRegression()), importance_getter="named_steps.logisticregression.coef_"
+    ),
+    "texts": CountVectorizer(encoding="latin-1", decode_error="replace", strip_accents="unicode"),
+    "expit": FunctionTransformer(scipy.special.expit),
+    "log1p of scipy": FunctionTransformer(scipy.special.log1p, scipy.special.expm1),
+    "log1p of numpy": FunctionTransformer(np.log1p, np.expm1),
+    "clip": FunctionTransformer(np.clip, kw_args={"a_min": 0, "a_max": 1}),
+    "partial": FunctionTransformer(functools.partial(np.clip, a_min=0, a_max=1)),
+    "calibration": CalibratedClassifierCV(LogisticRegression(), cv=2).fit(X, Y),
+}
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_is_refused(kind: str, protocol: int) -> None:
+    content = pickle.dumps(HOSTILE[kind], protocol)
+    report = scan_pickle(content)
+    assert not report.ok, kind
+    with pytest.raises(UnsafeModelError):
+        load(content)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+@pytest.mark.parametrize("kind", HONEST)
+def test_is_loaded(kind: str, protocol: int) -> None:
+    content = pickle.dumps(HONEST[kind], protocol)
+    assert scan_pickle(content).findings == ()
+    assert type(load(content)) is type(HONEST[kind])
+
+
+def test_the_attribute_is_named() -> None:
+    (finding,) = scan_pickle(pickle.dumps(HOSTILE["a method of an array"])).findings
+    assert finding.name == "sklearn.ensemble._stacking.StackingClassifier.stack_method_"
+
+
+@pytest.mark.parametrize("module", ["forest", "gradient_boosting", "weight_boosting"])
+def test_models_of_scikit_learn_0_21_are_told_what_they_need(module: str) -> None:
+    from validator.errors import ModelError
+
+    kind = {"forest": "RandomForestClassifier", "gradient_boosting": "GradientBoostingClassifier",
+            "weight_boosting": "AdaBoostClassifier"}[module]  # fmt: skip
+    content = f"\x80\x02csklearn.ensemble.{module}\n{kind}\n)\x81.".encode("latin-1")
+    assert scan_pickle(content).ok
+    with pytest.raises(ModelError, match="not installed here") as refused:
+        load(content)
+    assert "scikit-learn 0.21 or older" in refused.value.hint
+    gone = scan_pickle(b"\x80\x02csklearn.preprocessing.imputation\nImputer\n)\x81.").findings
+    assert "0.21" in gone[0].hint
+    assert "who made" not in gone[0].hint
