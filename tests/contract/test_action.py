@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from validator.cli.drift_job import INPUTS
 from validator.cli.reference import renewed
 from validator.github.publication import PublishSettings
 from validator.github.wording import outputs
@@ -26,7 +27,7 @@ def test_every_setting_is_an_input_in_the_same_words(action):
     assert renewed(text) == text, "run: python -m validator.cli.reference action.yml"
     settings = {flag_of(n) for n in Settings.model_fields if not is_file_only(n)} - {"quiet", "json"}
     earlier = {flag_of(old): flag_of(new) for old, new in RENAMED.items()}
-    assert set(action["inputs"]) == settings | {"command", *earlier}
+    assert set(action["inputs"]) == settings | {"command", *earlier, *INPUTS}
     for old, new in earlier.items():
         assert f"called {new} now" in action["inputs"][old]["deprecationMessage"]
     for name in settings - {"github-token"}:

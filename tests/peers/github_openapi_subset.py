@@ -16,6 +16,7 @@ R = "/repos/{owner}/{repo}"
 PATHS = ["/", "/rate_limit", "/user", "/app", R] + [
     R + p
     for p in [
+        "/issues",
         "/issues/{issue_number}",
         "/issues/{issue_number}/comments",
         "/issues/comments",

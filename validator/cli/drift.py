@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument(
         "sources",
-        nargs="+",
+        nargs="*",
         metavar="[count] DATA",
         help="Parquet, CSV or Arrow file, a folder of them, or files that `drift count` wrote",
     )
@@ -78,9 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", default=None, help="print nothing but the verdict")
 
 
-def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:  # noqa: ARG001 - every command takes it
-    """Count, compare, write, and end with the verdict's code."""
+def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
+    """Count, compare, write, tell GitHub, and end with the verdict's code."""
+    from validator.cli.drift_job import from_inputs, tell
+
+    flags = from_inputs(flags, environ)
     sources = list(flags["sources"])
+    if not sources:
+        raise UsageError("no data was given", hint="model-preflight drift DATA --artifact DIR")
     if sources[0] == "count" and not Path("count").exists():
         return _count(sources[1:], flags)
     out = Path(flags.get("out") or "drift")
@@ -88,6 +93,7 @@ def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:  # noqa: ARG0
     report = _compared(sources, flags)
     _write(out, report)
     _show(report, flags, out)
+    tell(report, flags, out, environ, sys.stderr)
     return exit_code(report, flags.get("insufficient"))
 
 

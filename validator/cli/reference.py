@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from validator.catalog import SPECS
+from validator.cli.drift_job import INPUTS
 from validator.settings.table import RENAMED, Settings, flag_of, is_file_only, json_schema
 
 #: What the console shows: no matter of an action.
@@ -59,6 +60,8 @@ def action_inputs() -> str:
         lines += [f"  {flag_of(name)}:", f"    description: {text}"]
         if name == "github_token":
             lines.append("    default: ${{ github.token }}")
+    for name, text in INPUTS.items():
+        lines += [f"  {name}:", f"    description: {json.dumps(text, ensure_ascii=False)}"]
     for old, new in RENAMED.items():
         lines += [
             f"  {flag_of(old)}:",
