@@ -362,7 +362,9 @@ class GitHub:
     def reset(self):
         with self.lock:
             self.calls, self.faults, self.last_id, self.remaining = [], [], 1000, 5000
-            self.store = {k: {} for k in ("comment", "check", "status", "deployment", "deployment_status")}
+            self.store = {
+                k: {} for k in ("comment", "check", "status", "deployment", "deployment_status", "issue")
+            }
             self.annotations = {}
             self.s = copy.deepcopy(SEED)
             self.seed(self.start_seed)
@@ -408,6 +410,9 @@ class GitHub:
 
     def statuses(self, commit=None):
         return [s for s in self.store["status"].values() if commit in (None, s["url"].rsplit("/", 1)[1])]
+
+    def issues(self):
+        return list(self.store["issue"].values())
 
     def deployments(self):
         return list(self.store["deployment"].values())
@@ -601,6 +606,67 @@ class GitHub:
             raise Refused(404, "Not Found") from None
 
     # --- issues and pull requests ------------------------------------------------------------------------------------
+    def new_issue(self, title, body, login):
+        taken = [p["number"] for p in self.s["pulls"]] + list(self.store["issue"])
+        n, now = max(taken, default=0) + 1, self.now()
+        issue = self.example(
+            "issue",
+            id=self.id(),
+            node_id=f"I_{n}",
+            number=n,
+            title=title,
+            body=body,
+            state="open",
+            state_reason=None,
+            locked=False,
+            active_lock_reason=None,
+            user=self.user(login),
+            labels=[],
+            assignee=None,
+            assignees=[],
+            milestone=None,
+            comments=0,
+            closed_at=None,
+            created_at=now,
+            updated_at=now,
+            url=self.api(f"/issues/{n}"),
+            html_url=self.html(f"/issues/{n}"),
+        )
+        for key in ("pull_request", "closed_by"):
+            issue.pop(key, None)
+        self.store["issue"][n] = issue
+        return issue
+
+    def issue_rules(self, body):
+        if "title" in body and not str(body["title"]).strip():
+            raise invalid("Issue", "title", "missing_field")
+        if len(body.get("body") or "") > 65536:
+            raise invalid("Issue", "body", message="body is too long (maximum is 65536 characters)")
+
+    @plays("POST", "/issues")
+    def post_issue(self, call):
+        self.issue_rules(call["body"])
+        issue = self.new_issue(str(call["body"]["title"]), call["body"].get("body"), call["login"])
+        call["reply_headers"]["Location"] = issue["url"]
+        return 201, issue
+
+    @plays("GET", "/issues")
+    def list_issues(self, call):
+        state = call["query"].get("state", "open")
+        found = [issue for issue in self.issues() if state in ("all", issue["state"])]
+        found.sort(
+            key=lambda issue: issue["number"], reverse=call["query"].get("direction", "desc") == "desc"
+        )
+        return 200, self.page(call, found)
+
+    @plays("PATCH", "/issues/{issue_number}")
+    def patch_issue(self, call, issue_number):
+        issue, body = self.get("issue", issue_number), call["body"]
+        self.issue_rules(body)
+        issue.update({key: body[key] for key in ("title", "body", "state", "state_reason") if key in body})
+        issue.update(updated_at=self.now(), closed_at=self.now() if issue["state"] == "closed" else None)
+        return 200, issue
+
     def new_comment(self, number, body, login):
         n, now = self.id(), self.now()
         comment = self.example(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from validator.github.event import Target
     from validator.github.issue import Wanted
 
-#: Inputs of the action that `drift` alone reads. `data`, `target`, `group`, `out` and the token it shares with others.
+#: Inputs of the action that `drift` alone reads; `data`, `target`, `group`, `out` and the token it shares.
 INPUTS = {
     "artifact": "with command drift: the artifact of the model that the data is for",
     "against": "with command drift: compare with this data instead of the artifact's own profile",
