@@ -17,7 +17,7 @@ settings.load_profile("steady")
 #: Reasons for which a test may be skipped in CI, and why that leaves no hole. Elsewhere any reason will do.
 MAY_SKIP = {
     r"no Docker engine answers|no docker command": "CI's container job runs these, and forbids every skip",
-    r"pyspark is not installed|Spark needs Java": "an example's own dependency, of 400 MB; run by hand when the example changes",
+    r"pyspark is not installed|Spark needs Java": "what an example alone needs, 400 MB: run by hand when it changes",
     r"only root|root may not|another user": "CI runs as a plain user; the image's tests run as root and as others",
     r"mlflow is (not )?installed": "of two tests one runs; mlflow itself is too heavy to install",
     r"Python 3\S* is not on this machine": "models of older Pythons need one beside ours",
