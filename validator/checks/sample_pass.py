@@ -6,11 +6,14 @@ The runtimes work on the next batch while observers look at the answers to one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, Protocol
 
+from validator.errors import WorkerError
 from validator.outputs import Outputs
+from validator.sandbox.worker_pool import Raised
 from validator.table import Table
 
 
@@ -38,11 +41,8 @@ class Candidate(Protocol):
     def post(self, rows: Table) -> None:
         """Ask for rows without waiting."""
 
-    def answer(self) -> tuple[Outputs, Outputs]:
-        """Native and ONNX answers to what was asked for."""
-
-    def drop(self) -> None:
-        """Collect what was asked for and not answered yet, whatever it is."""
+    def answer(self, rows: int) -> tuple[Outputs, Outputs]:
+        """Native and ONNX answers to the rows that were asked for. Leaves none behind, even if it raises."""
 
 
 class Base(Protocol):
@@ -73,21 +73,26 @@ def read_through(
     `asking` are observers that ask the candidate's runtimes for something of their own: they come first, while
     those are free. Raises what reading, a runtime or an observer raises; no runtime is left with an answer then.
     """
+    waiting: Batch | None = None
     try:
-        for done, ahead in pairwise(chain((None,), batches, (None,))):
-            answers = None if done is None else _collect(candidate, base)
+        for batch in chain(batches, (None,)):
+            done, waiting = waiting, None
+            answers = None if done is None else _collect(candidate, base, len(done.rows))
             _show(asking, done, answers)
-            if ahead is not None:
-                candidate.post(ahead.rows)
+            if batch is not None:
+                candidate.post(batch.rows)
+                waiting = batch
                 if base is not None:
-                    base.post(ahead)
+                    base.post(batch)
             _show(observers, done, answers)
     finally:
-        candidate.drop()
+        if waiting is not None:  # reading or an observer broke off
+            with suppress(Raised, WorkerError):
+                candidate.answer(len(waiting.rows))
 
 
-def _collect(candidate: Candidate, base: Base | None) -> Answers:
-    native, onnx = candidate.answer()
+def _collect(candidate: Candidate, base: Base | None, rows: int) -> Answers:
+    native, onnx = candidate.answer(rows)
     return Answers(native=native, onnx=onnx, base=None if base is None else base.answer(native, onnx))
 
 

@@ -9,27 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from validator.checks.check import CheckFailedError, Subject
-from validator.checks.context import Context
-from validator.checks.convert import Converted, OnnxFile, convert, open_onnx
-from validator.checks.load.model import (
-    Columns,
-    Data,
-    Native,
-    fit_sample,
-    infer_contract,
-    load_native,
-    open_sample,
-)
-from validator.checks.load.safety import inspect
-from validator.checks.load.versions import compare_versions
-from validator.checks.parity.proof import Judge, measure_only, prove
-from validator.checks.parity.suite import on_made_rows, on_sample, set_beside
+from validator.checks.check import CheckFailedError
+from validator.checks.convert import Converted
+from validator.checks.load.model import Columns, Data, Native
 from validator.checks.preload import JUDGING, TOOLS
 from validator.cli.console import progress as show_progress
 from validator.errors import ConversionError, Exit, UsageError
-from validator.gate.result_builder import NOT_COMPARED, Progress, Stages
+from validator.gate.result_builder import Progress, ResultBuilder, Stages
 from validator.gate.session import open_context
+from validator.gate.validate import Gate
 from validator.model.file import identify
 from validator.report.escape import log_line
 from validator.results import CheckResult, Conversion, Parity
@@ -93,82 +81,51 @@ def convert_file(
         raise UsageError(f"{output} is a folder", hint="give --output the ONNX file's name")
     path, stage = settings.model[0], Stages(progress=progress)
     with open_context(settings, path, identify(path), environ, stage) as context:
-        native, data = _loaded(context, stage)
+        run = ResultBuilder(model=context.model, stage=stage)
+        gate = Gate(context=context, run=run)
+        native, data = _loaded(gate)
         columns = data.columns if data else _own_columns(native)
-        file, converted = _converted(context, native, columns, stage, guessed=data is None)
-        judge = _proved(context, native, converted, columns, stage)
-        checks, parity = [*file.checks, judge.check], _proof_alone(judge)
+        converted = _converted(gate, native, columns, guessed=data is None)
+        judge = gate.prove(native, converted, [name for name, _ in columns])
+        if judge.proof is not None and judge.proof.proved:
+            run.parity = Parity(level="proved", bound=judge.proof.bound, splits=judge.proof.splits)
         if data is not None:
-            compared, parity = _compared(context, native, converted, judge, data, stage)
-            checks += compared
+            subject = gate.subject(native, data)
+            base = gate.open_base(data, native, subject.contract)
+            gate.compare(native, converted, judge, data, subject, base)
     outcome = ConvertedFile(
         output=str(output),
-        conversion=converted.conversion,
-        parity=parity,
-        problems=tuple(check for check in checks if check.status in ("fail", "error")),
+        conversion=run.conversion,
+        parity=run.parity,
+        problems=tuple(
+            check
+            for check in run.checks
+            if check.category in ("convert", "parity") and check.status in ("fail", "error")
+        ),
     )
     if outcome.ok:
         _write(output, converted.onnx)
     return outcome
 
 
-def _loaded(context: Context, stage: Stages) -> tuple[Native, Data | None]:
+def _loaded(gate: Gate) -> tuple[Native, Data | None]:
     """The native model, and the sample where there is one: without, no native runtime is needed."""
-    with stage("scan"):
-        inspected = inspect(context)
-    given = bool(context.settings.data)
-    if not given:
-        context.pool.zygote(TOOLS).preload(JUDGING)
-    with stage("load native"):
-        native = load_native(context, compare_versions(context, inspected), asked=given)
-    if not given:
-        return native, None
-    with stage("sample"):
-        sample = open_sample(context)
-    return native, fit_sample(context.settings, sample, native.facts)
+    inspected = gate.scan()
+    if not gate.context.settings.data:
+        gate.context.pool.zygote(TOOLS).preload(JUDGING)
+        return gate.load(inspected, asked=False), None
+    native = gate.load(inspected)
+    return native, gate.fit(gate.open_sample(), native)[0]
 
 
-def _converted(
-    context: Context, native: Native, columns: Columns, stage: Stages, *, guessed: bool
-) -> tuple[OnnxFile, Converted]:
+def _converted(gate: Gate, native: Native, columns: Columns, *, guessed: bool) -> Converted:
     """Raises ConversionError, with a hint of its own, where the columns' types were only guessed."""
     try:
-        with stage("convert"):
-            file = convert(context, native, columns)
-        with stage("load ONNX"):
-            return file, open_onnx(context, file)
+        return gate.convert(native, columns)
     except CheckFailedError as error:
         if not guessed:
             raise
         raise ConversionError(error.message, hint=_GUESSED) from error
-
-
-def _proved(context: Context, native: Native, converted: Converted, columns: Columns, stage: Stages) -> Judge:
-    if not converted.is_provable:
-        return measure_only(context)
-    with stage("prove"):
-        return prove(context, native, converted, [name for name, _ in columns])
-
-
-def _proof_alone(judge: Judge) -> Parity:
-    """What is known without rows."""
-    if judge.proof is not None and judge.proof.proved:
-        return Parity(level="proved", bound=judge.proof.bound, splits=judge.proof.splits)
-    return NOT_COMPARED
-
-
-def _compared(
-    context: Context, native: Native, converted: Converted, judge: Judge, data: Data, stage: Stages
-) -> tuple[list[CheckResult], Parity]:
-    """On the sample's rows, and on rows made of them."""
-    settings = context.settings
-    sides = set_beside(context, native, converted, judge, data)
-    with stage("sample parity"):
-        sample = on_sample(context, sides, data)
-    contract = infer_contract(settings, native.facts, data, task=native.model.task, n_outputs=sides.n_outputs)
-    with stage("boundary parity"):
-        made = on_made_rows(context, sides, Subject(contract=contract, rows=data.rows), sample)
-    return [sample.check, *made.checks], made.parity
 
 
 def _own_columns(native: Native) -> Columns:

@@ -8,15 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from validator.checks.load.model import fit_sample, infer_contract, load_native, open_sample
-from validator.checks.load.safety import inspect
-from validator.checks.load.versions import compare_versions
 from validator.cli.console import progress as show_progress
 from validator.cli.targets import settings_name
 from validator.errors import Exit, UsageError
 from validator.gate.conclusion import write_file
-from validator.gate.result_builder import Progress, Stages
+from validator.gate.result_builder import Progress, ResultBuilder, Stages
 from validator.gate.session import open_context
+from validator.gate.validate import Gate
 from validator.model.file import identify
 from validator.results import Contract, FeatureSpec, Scalar
 from validator.sandbox.worker_pool import interruptible
@@ -44,17 +42,12 @@ def write_initial(
         )
     model, stage = settings.model[0], Stages(progress=progress)
     with open_context(settings, model, identify(model), environ, stage) as context:
-        with stage("scan"):
-            inspected = inspect(context)
-        with stage("sample"):
-            sample = open_sample(context)
-        with stage("load native"):
-            native = load_native(context, compare_versions(context, inspected))
-        data = fit_sample(settings, sample, native.facts)
-        contract = infer_contract(settings, native.facts, data, task=native.model.task)
+        gate = Gate(context=context, run=ResultBuilder(model=context.model, stage=stage))
+        inspected, sample = gate.scan(), gate.open_sample()
+        data, subject = gate.fit(sample, gate.load(inspected))
         for _ in data.batches(settings):
             pass  # reading them is what shows their ranges
-        contract = contract.model_copy(update={"features": data.observer.features})
+        contract = subject.contract.model_copy(update={"features": data.observer.features})
     text = render(
         model=_beside(settings.model[0], path),
         data=_beside(str(settings.data), path),

@@ -6,19 +6,17 @@ parity cannot be told, and that is not hidden: `parity.sample` warns of it, and 
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from importlib import metadata
 
 from validator.checks.check import not_applicable, passed, result, seen, warned
 from validator.checks.context import Context
 from validator.checks.load.model import Native, agreed_task, load_onnx, onnx_facts
-from validator.errors import UsageError, WorkerError
+from validator.errors import UsageError
 from validator.model.safety import SafetyReport
 from validator.outputs import Outputs
 from validator.results import CheckResult, Conversion, ModelInfo, Parity, Task
 from validator.runtimes.runtime import WorkerRuntime
-from validator.sandbox.worker_pool import Raised
 from validator.settings.table import Settings
 from validator.table import Table
 
@@ -28,28 +26,18 @@ _INCOMPARABLE = ("proof", "boundary", "leaves", "missing", "categories", "labels
 PARITY = Parity(level="none", reason=_REASON)
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Alone:
     """ONNX Runtime where a pair of runtimes is asked: it stands for both."""
 
     runtime: WorkerRuntime
-    _asked: int | None = None
 
     def post(self, rows: Table) -> None:
         self.runtime.post(rows)
-        self._asked = len(rows)
 
-    def answer(self) -> tuple[Outputs, Outputs]:
-        if self._asked is None:
-            raise RuntimeError("nothing was asked for")
-        rows, self._asked = self._asked, None
+    def answer(self, rows: int) -> tuple[Outputs, Outputs]:
         answer = self.runtime.answer(rows)
         return answer, answer
-
-    def drop(self) -> None:
-        if self._asked is not None:
-            with contextlib.suppress(Raised, WorkerError):
-                self.answer()
 
 
 def refuse_second_file(settings: Settings) -> None:

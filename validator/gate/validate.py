@@ -5,7 +5,7 @@ The packages below `validator.checks` return what they found or raise; only here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,15 @@ from validator.checks.change.baseline_runner import BaselineRunner
 from validator.checks.check import Subject, needed
 from validator.checks.context import Context
 from validator.checks.convert import Converted, convert, open_onnx
-from validator.checks.load.model import Data, Native, fit_sample, infer_contract, load_native, open_sample
+from validator.checks.load.model import (
+    Columns,
+    Data,
+    Native,
+    fit_sample,
+    infer_contract,
+    load_native,
+    open_sample,
+)
 from validator.checks.load.safety import Inspected, inspect, judge_file
 from validator.checks.load.versions import compare_versions
 from validator.checks.parity.proof import Judge, measure_only, prove
@@ -40,8 +48,12 @@ from validator.gate.trial import Runtimes, Shipped, deploy, put_to_trial
 from validator.model.file import identify
 from validator.results import Contract, GateResult, Task
 from validator.runtimes.runtime import WorkerRuntime
+from validator.runtimes.sample import Sample
 from validator.sandbox.worker_pool import WorkerPool
 from validator.settings.table import Settings
+
+
+_NO_BASE = NoBase(reason="no base version to compare with")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,16 +122,14 @@ class Gate:
 
     context: Context
     run: ResultBuilder
-    found: Base | NoBase
+    found: Base | NoBase = _NO_BASE
 
     def judge(self) -> None:
         context, run = self.context, self.run
         if context.wrapper is not None:
             run.runtimes = (*run.runtimes, "wrapper")
         run.add(judge_file(context.file))
-        with run.stage("scan"):
-            inspected = inspect(context)
-        run.add(inspected.check)
+        inspected = self.scan()
         if context.format == "onnx":
             self._judge_alone(inspected)
         else:
@@ -128,26 +138,17 @@ class Gate:
     def _judge_native(self, inspected: Inspected) -> None:
         """A library's model: loaded, converted, compared with its ONNX file; then all that loads is tried."""
         context, run = self.context, self.run
-        with run.stage("sample"):
-            sample = open_sample(context)
-        with run.stage("load native"):
-            versions = compare_versions(context, inspected)
-            run.packages = versions.packages
-            run.add(versions.importable())
-            native = load_native(context, versions)
-        run.add(native.check)
-        run.model = native.model
-        data = fit_sample(context.settings, sample, native.facts)
-        run.add(data.check)
-        run.loosened += data.small
-        subject = self._subject(native, data)
+        sample = self.open_sample()
+        native = self.load(inspected)
+        data, subject = self.fit(sample, native)
         native.runtime.first_call(data.rows)
-        base = self._open_base(data, native, subject.contract)
+        base = self.open_base(data, native, subject.contract)
         shipped = Shipped()
         with run.recording():
-            converted = self._convert(native, data)
-            judge = self._prove(native, converted, data)
-            subject = self._compare(native, converted, judge, data, subject, base)
+            converted = self.convert(native, data.columns)
+            converted.runtime.first_call(data.rows)
+            judge = self.prove(native, converted, data.features)
+            subject = self.compare(native, converted, judge, data, subject, base)
             self._profile(converted.runtime, data, subject.contract, base)
             shipped = deploy(context, run, converted.runtime, converted.onnx, data.rows)
         # Without an ONNX file the native model is tried all the same: its own faults are worth knowing.
@@ -159,20 +160,16 @@ class Gate:
         context, run = self.context, self.run
         alone.refuse_second_file(context.settings)
         run.runtimes = tuple(name for name in run.runtimes if name != "native")
-        with run.stage("sample"):
-            sample = open_sample(context)
+        sample = self.open_sample()
         with run.stage("load ONNX"):
             model = alone.load(context)
         run.add(model.check, alone.judge_versions(inspected.report))
         run.model = model.model
-        data = fit_sample(context.settings, sample, model.facts)
-        run.add(data.check)
-        run.loosened += data.small
-        subject = self._subject(model, data)
+        data, subject = self.fit(sample, model)
         run.onnx, run.conversion = context.data, alone.conversion_of(context, model)
         run.add(*alone.judge_conversion(run.conversion))
         model.runtime.first_call(data.rows)
-        base = self._open_base(data, model, subject.contract)
+        base = self.open_base(data, model, subject.contract)
         run.parity = alone.PARITY
         run.add(*alone.judge_parity())
         subject = self._read_alone(model, data, base)
@@ -180,7 +177,36 @@ class Gate:
         shipped = deploy(context, run, model.runtime, context.data, data.rows)
         put_to_trial(context, run, {**shipped.runtimes}, shipped.artifact, subject, data, base)
 
-    def _subject(self, model: Native, data: Data, n_outputs: int | None = None) -> Subject:
+    def scan(self) -> Inspected:
+        with self.run.stage("scan"):
+            inspected = inspect(self.context)
+        self.run.add(inspected.check)
+        return inspected
+
+    def open_sample(self) -> Sample:
+        with self.run.stage("sample"):
+            return open_sample(self.context)
+
+    def load(self, inspected: Inspected, *, asked: bool = True) -> Native:
+        """The native model; without a runtime of its own where it will not be `asked`."""
+        run = self.run
+        with run.stage("load native"):
+            versions = compare_versions(self.context, inspected)
+            run.packages = versions.packages
+            run.add(versions.importable())
+            native = load_native(self.context, versions, asked=asked)
+        run.add(native.check)
+        run.model = native.model
+        return native
+
+    def fit(self, sample: Sample, model: Native) -> tuple[Data, Subject]:
+        """The sample as the model takes it, and the contract that its first rows show."""
+        data = fit_sample(self.context.settings, sample, model.facts)
+        self.run.add(data.check)
+        self.run.loosened += data.small
+        return data, self.subject(model, data)
+
+    def subject(self, model: Native, data: Data, n_outputs: int | None = None) -> Subject:
         """The model's contract as far as the sample has been read, with its first rows."""
         contract = infer_contract(
             self.context.settings, model.facts, data, task=self.run.model.task, n_outputs=n_outputs
@@ -188,7 +214,7 @@ class Gate:
         self.run.contract = contract
         return Subject(contract=contract, rows=data.rows)
 
-    def _open_base(self, data: Data, native: Native, contract: Contract) -> BaseVersion | NoVersion:
+    def open_base(self, data: Data, native: Native, contract: Contract) -> BaseVersion | NoVersion:
         """The version that the model would replace, loaded as carefully; or why there is none."""
         found = self.found
         base: BaseVersion | NoVersion
@@ -202,29 +228,28 @@ class Gate:
         self.run.change = base.change
         return base
 
-    def _convert(self, native: Native, data: Data) -> Converted:
+    def convert(self, native: Native, columns: Columns) -> Converted:
         run = self.run
         with run.stage("convert"):
-            file = convert(self.context, native, data.columns)
+            file = convert(self.context, native, columns)
         run.onnx, run.conversion = file.data, file.conversion
         run.add(*file.checks)
         with run.stage("load ONNX"):
             converted = open_onnx(self.context, file)
         run.conversion = converted.conversion
         run.add(converted.check)
-        converted.runtime.first_call(data.rows)
         return converted
 
-    def _prove(self, native: Native, converted: Converted, data: Data) -> Judge:
+    def prove(self, native: Native, converted: Converted, names: Sequence[str]) -> Judge:
         if converted.is_provable:
             with self.run.stage("prove"):
-                judge = prove(self.context, native, converted, data.features)
+                judge = prove(self.context, native, converted, names)
         else:
             judge = measure_only(self.context)
         self.run.add(judge.check)
         return judge
 
-    def _compare(
+    def compare(
         self,
         native: Native,
         converted: Converted,
@@ -240,7 +265,7 @@ class Gate:
         with run.stage("sample parity"):
             sample = on_sample(context, sides, data, [observed.measuring], observed.runner)
         run.add(sample.check)
-        subject = self._subject(native, data, sides.n_outputs)
+        subject = self.subject(native, data, sides.n_outputs)
         with run.stage("boundary parity"):
             made = on_made_rows(context, sides, subject, sample)
         run.add(*made.checks)
@@ -254,12 +279,12 @@ class Gate:
         with run.stage("sample"), needed("smoke.batch", "onnx"):
             first = model.runtime.predict(data.rows.take(slice(0, 1)))
             run.model = alone.learn_task(context.settings, model.model, first)
-            contract = self._subject(model, data).contract
+            contract = self.subject(model, data).contract
             observed = Observed.begin(context, run.model.task, contract, base)
             asked = alone.Alone(runtime=model.runtime)
             batches = data.batches(context.settings)
             read_through(batches, asked, [observed.measuring], base=observed.runner)
-            subject = self._subject(model, data, first.n_predictions)
+            subject = self.subject(model, data, first.n_predictions)
         self._judge_quality(observed)
         return subject
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,15 +31,13 @@ _SMALLEST = 8
 UNSEEN = "preflight: never seen"
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RuntimePair:
     """Both runtimes of one model, and how far apart they may be."""
 
     native: WorkerRuntime
     onnx: WorkerRuntime
     tolerance: float
-    _asked: int | None = None
-    """rows that were asked for and not answered yet"""
 
     def post(self, rows: Table) -> None:
         """Ask both, which work at the same time."""
@@ -50,13 +47,9 @@ class RuntimePair:
         except WorkerError:
             self.native.answer(len(rows))
             raise
-        self._asked = len(rows)
 
-    def answer(self) -> tuple[Outputs, Outputs]:
+    def answer(self, rows: int) -> tuple[Outputs, Outputs]:
         """What was asked for last. Where both fail, native's error counts, and neither is left with an answer."""
-        if self._asked is None:
-            raise RuntimeError("nothing was asked for")
-        rows, self._asked = self._asked, None
         onnx_error: Raised | None = None
         try:
             onnx = self.onnx.answer(rows)
@@ -67,12 +60,6 @@ class RuntimePair:
         if onnx_error is not None:
             raise onnx_error
         return native, onnx
-
-    def drop(self) -> None:
-        """Collect the answers that nobody wants any more."""
-        if self._asked is not None:
-            with contextlib.suppress(Raised, WorkerError):
-                self.answer()
 
     def compare(self, tables: Iterable[Table]) -> OutputDifferences:
         """Both runtimes' answers to all tables, side by side."""
