@@ -52,7 +52,6 @@ from validator.runtimes.sample import Sample
 from validator.sandbox.worker_pool import WorkerPool
 from validator.settings.table import Settings
 
-
 _NO_BASE = NoBase(reason="no base version to compare with")
 
 
