@@ -107,7 +107,7 @@ class Deciding:
             while waiting:
                 way = list(self._way(waiting.pop()))
                 files.update(way)
-                if way[-1] in done:
+                if not way or way[-1] in done:
                     continue
                 done.add(way[-1])
                 for inside, is_link in self._below(way[-1]):
@@ -145,7 +145,10 @@ class Deciding:
             target = step.readlink()
             place = Path("/") if target.is_absolute() else place
             waiting.extend(reversed(target.parts[1:] if target.is_absolute() else target.parts))
-        yield self.checkout.name_of(place)
+        if self.checkout.holds(place) or os.path.lexists(
+            place
+        ):  # what is nowhere, and outside, decides nothing
+            yield self.checkout.name_of(place)
 
     def _below(self, name: str) -> Iterator[tuple[str, bool]]:
         """Files and links at or below a name, and whether each is a link; nothing where there is nothing."""
