@@ -1,0 +1,1 @@
+"""Gradual rollout with rollback: traffic moves to a candidate only as far as measurements allow."""
