@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test test-long lint bench zoo examples docs coverage requirements clean
+.PHONY: demo test drill test-long lint bench zoo examples docs coverage requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/model-preflight validate examples/trading/model.pkl
@@ -12,8 +12,11 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
+drill: $(VENV)/.ready
+	$(BIN)/python -m pytest -m drill tests/rollout
+
 test-long: $(VENV)/.ready
-	$(BIN)/python -m pytest -n $(WORKERS) --timeout 3600 --hypothesis-profile explore
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not drill" --timeout 3600 --hypothesis-profile explore
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

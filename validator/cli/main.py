@@ -27,9 +27,10 @@ _COMMANDS = {
     "publish": "post an earlier run's result to GitHub",
     "drift": "compare data with what the model was judged on",
     "serve": "serve a judged artifact over HTTP, with metrics",
+    "rollout": "move traffic to a candidate as far as measurements allow, or back",
 }
 #: These take arguments of their own, rather than from the table of settings.
-_OWN_ARGUMENTS = ("drift", "serve")
+_OWN_ARGUMENTS = ("drift", "serve", "rollout")
 
 #: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
 SECRETS = (

@@ -1,0 +1,279 @@
+"""The windows of a stage, from raw samples of both servers and of the proxy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from validator.rollout.judge import Counts, Window
+from validator.rollout.prometheus import SourceError
+from validator.rollout.samples import SILENT_SCRAPES, Scrapes, Series, counted, scrapes
+from validator.rollout.state import SlotName
+
+#: Asked for beyond the stage's start, so that each counter has a sample before it.
+_BEFORE_S = 300.0
+#: What a server counts as failed.
+_FAILED = frozenset({"error", "invalid_output", "shed"})
+
+
+class Source(Protocol):
+    """Where counts come from."""
+
+    def now(self) -> float:
+        """Its clock."""
+
+    def samples(self, metric: str, labels: Mapping[str, str], *, seconds: float, at: float) -> list[Series]:
+        """Raw samples of the `seconds` before `at`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """How an arm is found: the version in the servers' labels, the slot in the proxy's."""
+
+    version: str
+    slot: SlotName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A stage's windows so far.
+
+    The ages are those of the newest scrape of each arm, infinite where there is none; `interval_s` is the usual time
+    between scrapes. `trouble` says why nothing can be concluded at this moment, such as a third version.
+    """
+
+    windows: tuple[Window, ...]
+    candidate_age_s: float
+    champion_age_s: float
+    interval_s: float
+    trouble: str = ""
+
+    def is_fresh(self, age_s: float) -> bool:
+        """Whether an arm was scraped within three intervals."""
+        return age_s <= 3 * self.interval_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """Which counts, of which versions."""
+
+    model: str
+    candidate: Arm
+    champion: Arm
+    slo_s: float
+    window_s: float
+    proxy: bool
+    shadow: bool = False
+
+
+def measure(source: Source, what: Measuring, started: float, now: float, *, alone: bool = False) -> Measured:
+    """The windows from `started` to `now`, the last one incomplete. `alone`: no champion beside it, as in the bake.
+
+    Raises
+    ------
+    SourceError
+        If the source cannot be asked, or the servers lack a bucket at the limit.
+    """
+    seconds = max(now - started, 0) + _BEFORE_S + 2 * what.window_s
+    ask = _asking(source, {"model": what.model}, seconds=seconds, at=now)
+    requests = ask("preflight_requests_total")
+    arms = {arm.version: [one for one in requests if one.labels.get("version") == arm.version]
+            for arm in (what.candidate, what.champion)}  # fmt: skip
+    seen = scrapes(requests)
+    ages = {version: _age(series, now) for version, series in arms.items()}
+    interval = min((one.interval for one in seen.values()), default=15.0)
+    trouble = _versions(requests, what, now - 3 * interval)
+    edges, complete = _edges(started, now, what.window_s, interval)
+    windows: tuple[Window, ...] = ()
+    if len(edges) > 1:
+        counts = _metrics(ask, source, what, arms, edges, seconds, now)
+        judged = {} if what.shadow else {"candidate": scrapes(arms[what.candidate.version])}
+        if not alone:
+            judged["champion"] = scrapes(arms[what.champion.version])
+        voids = [_void(judged, start, end) for start, end in itertools.pairwise(edges)]
+        windows = tuple(
+            Window(
+                start=edges[i],
+                end=edges[i + 1],
+                counts={name: values[i] for name, values in counts.items()},
+                void=voids[i] if i < complete else "",
+                complete=i < complete,
+            )
+            for i in range(len(edges) - 1)
+        )
+    return Measured(
+        windows=windows,
+        candidate_age_s=ages[what.candidate.version],
+        champion_age_s=ages[what.champion.version],
+        interval_s=interval,
+        trouble=trouble,
+    )
+
+
+def _asking(
+    source: Source, labels: Mapping[str, str], *, seconds: float, at: float
+) -> Callable[[str], list[Series]]:
+    return lambda metric: source.samples(metric, labels, seconds=seconds, at=at)
+
+
+def _edges(started: float, now: float, window: float, interval: float) -> tuple[list[float], int]:
+    """The windows' edges, and how many windows are complete: a window is, once a later scrape can have come."""
+    whole = max(0, math.floor((now - SILENT_SCRAPES * interval - started) / window))
+    edges = [started + i * window for i in range(whole + 1)]
+    return ([*edges, now] if now > edges[-1] else edges), whole
+
+
+def _age(series: Sequence[Series], now: float) -> float:
+    newest = max((one.samples[-1][0] for one in series if one.samples), default=-math.inf)
+    return now - newest
+
+
+def _versions(requests: Sequence[Series], what: Measuring, since: float) -> str:
+    """Why the versions that are scraped are not the two that are compared; empty if they are."""
+    if what.candidate.version == what.champion.version:
+        return "candidate and champion have the same version: their counts cannot be told apart"
+    expected = {what.candidate.version, what.champion.version}
+    recent = {one.labels.get("version", "") for one in requests if one.samples and one.samples[-1][0] > since}
+    if strange := sorted(recent - expected):
+        return f"version {strange[0]} of the model is served too, which is neither candidate nor champion"
+    return ""
+
+
+def _void(judged: Mapping[str, Mapping[tuple[str, str], Scrapes]], start: float, end: float) -> str:
+    """Why a window compares nothing. An instance may come or go: one must have been there throughout."""
+    for name, instances in judged.items():
+        if all(one.silent(start, end) for one in instances.values()):
+            return f"the {name} was not scraped throughout"
+    return ""
+
+
+def _metrics(
+    ask: Callable[[str], list[Series]],
+    source: Source,
+    what: Measuring,
+    arms: Mapping[str, Sequence[Series]],
+    edges: Sequence[float],
+    seconds: float,
+    now: float,
+) -> dict[str, list[Counts]]:
+    if what.shadow:
+        return {"invalid_output": _shadow(ask, what, arms, edges)}
+    buckets = ask("preflight_request_seconds_bucket")
+    proxied = _Proxied(source, seconds, now) if what.proxy else None
+    error, slow, refused = [], [], []
+    for arm in (what.candidate, what.champion):
+        own = arms[arm.version]
+        requests = counted(own, edges)
+        failed = counted_among(own, edges, _FAILED)
+        events, asked = failed, requests
+        if proxied is not None:
+            told, seen = proxied.counts(arm.slot, edges)
+            if sum(told) > sum(failed):
+                events, asked = told, seen
+        error.append((events, asked))
+        slow.append(_slow(buckets, arm, what.slo_s, edges))
+        refused.append((counted_among(own, edges, frozenset({"refused"})), requests))
+    return {"error": _joined(*error), "slow": _joined(*slow), "refused": _joined(*refused)}
+
+
+def counted_among(series: Iterable[Series], edges: Sequence[float], outcomes: frozenset[str]) -> list[int]:
+    """What was counted of some outcomes. The instance's other series say when it was first scraped."""
+    series = list(series)
+    quiet = [
+        Series(labels=one.labels, samples=[(at, 0.0) for at, _ in one.samples])
+        for one in series
+        if one.labels.get("outcome") not in outcomes
+    ]
+    return counted([one for one in series if one.labels.get("outcome") in outcomes] + quiet, edges)
+
+
+def _slow(
+    buckets: Sequence[Series], arm: Arm, slo_s: float, edges: Sequence[float]
+) -> tuple[list[int], list[int]]:
+    own = [one for one in buckets if one.labels.get("version") == arm.version]
+    within = [one for one in own if _is_bound(one, slo_s)]
+    every = [one for one in own if _is_bound(one, math.inf)]
+    if own and not within:
+        raise SourceError(
+            f"version {arm.version} has no bucket at {slo_s * 1000:g} ms: what is slow cannot be counted exactly",
+            hint="start the server with --slo-ms as in rollout.toml's slo_ms",
+        )
+    total, quick = counted(every, edges), counted(within, edges)
+    # A scrape is one moment, but a restart between two can leave the bucket ahead of the count.
+    return [max(0, a - q) for a, q in zip(total, quick, strict=True)], total
+
+
+def _is_bound(series: Series, bound: float) -> bool:
+    try:
+        value = float(series.labels.get("le", "nan"))
+    except ValueError:
+        return False
+    return value == bound or math.isclose(value, bound, rel_tol=1e-9)
+
+
+def _shadow(
+    ask: Callable[[str], list[Series]],
+    what: Measuring,
+    arms: Mapping[str, Sequence[Series]],
+    edges: Sequence[float],
+) -> list[Counts]:
+    """The candidate's answers to copies of the champion's requests. What was dropped compares nothing."""
+    series = [
+        Series(labels={**one.labels, "outcome": one.labels.get("result", "")}, samples=one.samples)
+        for one in ask("preflight_shadow_total")
+        if one.labels.get("against") == what.candidate.version
+    ]
+    own = arms[what.champion.version]
+    answered = frozenset({"same", "close", "different", "error"})
+    return _joined(
+        (counted_among(series, edges, frozenset({"error"})), counted_among(series, edges, answered)),
+        (counted_among(own, edges, _FAILED), counted(own, edges)),
+    )
+
+
+def _joined(candidate: tuple[list[int], list[int]], champion: tuple[list[int], list[int]]) -> list[Counts]:
+    return [
+        Counts(
+            candidate_events=min(a, n),
+            candidate_requests=n,
+            champion_events=min(c, d),
+            champion_requests=d,
+        )
+        for a, n, c, d in zip(*candidate, *champion, strict=True)
+    ]
+
+
+class _Proxied:
+    """What HAProxy counted for a slot: a crashed server cannot count its own failures.
+
+    Failed are answers of 5xx, answers that broke off or never came, and requests that were passed on to the other
+    slot. Asked are all answers with those.
+    """
+
+    def __init__(self, source: Source, seconds: float, now: float) -> None:
+        self._source, self._seconds, self._now = source, seconds, now
+
+    def counts(self, slot: SlotName, edges: Sequence[float]) -> tuple[list[int], list[int]]:
+        """Failed and asked, in each window."""
+        codes = self._of("haproxy_server_http_responses_total", slot)
+        if not codes:
+            raise SourceError(
+                "the proxy's own counts are not scraped: what a dead server failed to answer would be missed",
+                hint="let Prometheus scrape haproxy.metrics_bind of rollout.toml",
+            )
+        broken = self._of("haproxy_server_response_errors_total", slot)
+        passed = self._of("haproxy_server_redispatch_warnings_total", slot)
+        lost = [a + b for a, b in zip(counted(broken, edges), counted(passed, edges), strict=True)]
+        failed = counted([one for one in codes if one.labels.get("code") == "5xx"], edges)
+        answered = counted(codes, edges)
+        return (
+            [a + b for a, b in zip(failed, lost, strict=True)],
+            [a + b for a, b in zip(answered, lost, strict=True)],
+        )
+
+    def _of(self, metric: str, slot: SlotName) -> list[Series]:
+        labels = {"proxy": "model", "server": slot}
+        return self._source.samples(metric, labels, seconds=self._seconds, at=self._now)

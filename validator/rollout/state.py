@@ -1,0 +1,234 @@
+"""`rollout.json`: what the rollout believes, written before anything is moved."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from validator.errors import PreflightError
+
+SCHEMA_VERSION = 1
+STATE_FILE = "rollout.json"
+SlotName = Literal["blue", "green"]
+StateName = Literal[
+    "planned",
+    "shadow",
+    "guard",
+    "confirm",
+    "full",
+    "promoted",
+    "rolling_back",
+    "rolled_back",
+    "aborted",
+    "held",
+]
+#: States in which nothing is left to be done.
+ENDED: frozenset[StateName] = frozenset({"promoted", "rolled_back", "aborted"})
+_LARGEST = 16 * 2**20
+
+
+class StateError(PreflightError):
+    """`rollout.json` cannot be read or written, or is in use."""
+
+
+class InUseError(StateError):
+    """Another process works on this rollout at this moment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedVersion:
+    """One arm: the slot it is served from, and what is served there."""
+
+    slot: SlotName
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of the history. `at` in seconds since 1970."""
+
+    at: float
+    before: str
+    after: str
+    why: str
+    by: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """A move that was decided and is not confirmed yet."""
+
+    state: StateName
+    share: int
+    why: str
+    planned_requests: int = 1
+    evidence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """The file's content.
+
+    Parameters
+    ----------
+    share : int
+        The candidate's percent of the traffic.
+    stage_started : float or None
+        When the stage's counts begin, by Prometheus' clock; None until Prometheus could be asked.
+    planned_requests : int
+        Of the stage, fixed when it begins: to plan anew in its middle would spend the error rate twice.
+    strikes : int
+        Checks in a row at which the candidate was not ready; below zero while it may still become ready.
+    spent_s : float
+        Time used, on a clock that nobody sets.
+    seq : int
+        Raised by one with each writing.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    schema_version: int
+    id: str
+    model: str
+    champion: ServedVersion
+    candidate: ServedVersion
+    state: StateName
+    share: int
+    stage_started: float | None
+    planned_requests: int
+    deadline_s: float
+    spent_s: float
+    seen: tuple[str, float]
+    strikes: int
+    seq: int
+    held_for: Literal["", "champion", "deadline", "engine"]
+    resume: StateName | None
+    intent: Intent | None
+    last_step: float
+    reason: str
+    history: tuple[Event, ...]
+
+    @property
+    def stage(self) -> str:
+        """State and share as one word: guard-5, full."""
+        return f"{self.state}-{self.share}" if self.state in ("guard", "confirm") else self.state
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state in ENDED
+
+
+_FORMAT: TypeAdapter[Rollout] = TypeAdapter(Rollout)
+
+
+def read_state(directory: Path) -> Rollout | None:
+    """The rollout in this folder, or None.
+
+    Raises
+    ------
+    StateError
+        If the file is there but cannot be read or understood: nothing is moved on a guess.
+    """
+    path = directory / STATE_FILE
+    hint = "restore the file, or, with the champion serving, move it away and start anew"
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise StateError(f"{path} is too large to be a rollout's state", hint=hint)
+        state = _FORMAT.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"cannot read {path}: {error.strerror}", hint=hint) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StateError(f"{path} is damaged: {where}: {first['msg']}", hint=hint) from error
+    if state.schema_version != SCHEMA_VERSION:
+        raise StateError(
+            f"{path} has schema {state.schema_version}; this release reads {SCHEMA_VERSION}",
+            hint="use the release of Model Preflight that wrote it",
+        )
+    return state
+
+
+def write_state(directory: Path, state: Rollout) -> Rollout:
+    """Write it whole or not at all, and on the disk before this returns; gives back what was written."""
+    after = replace(state, seq=state.seq + 1)
+    write_whole(directory / STATE_FILE, _FORMAT.dump_json(after, indent=1) + b"\n")
+    return after
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file by a complete new one: a reader sees the old or the new, also after a crash.
+
+    Raises
+    ------
+    StateError
+        If it could not be written: the old one is still there.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise StateError(
+            f"cannot write {path}: {error.strerror}; nothing was moved",
+            hint="free the disk, or correct the folder's owner; the rollout goes on from where it was",
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(directory: Path, name: str = "step") -> Iterator[None]:
+    """Hold the folder's lock of that name. The kernel lets go of it when the process dies.
+
+    Raises
+    ------
+    InUseError
+        If another process holds it.
+    """
+    path = directory / f".{name}.lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StateError(
+            f"cannot open {path}: {error.strerror}", hint="correct the folder's owner, or free the disk"
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InUseError(
+                f"another process holds {path}",
+                hint="one `rollout run` at a time: see `rollout status` for what it does",
+            ) from error
+        yield
+    finally:
+        os.close(handle)
