@@ -1,20 +1,28 @@
 # The tag says what it is, the digest (of the list of platforms) which one; Dependabot moves both.
-FROM python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285 AS base
+FROM python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285 AS plain
+
+FROM plain AS base
 # lightgbm and xgboost link to it; scikit-learn brings its own.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
 
-# --- Libraries: everything that changes only with requirements/runtime.txt ---
-FROM base AS libraries
 # TF-IDF in ONNX lower-cases by the en_US.UTF-8 locale, which the slim image lacks: made here, copied as two megabytes.
+FROM plain AS locale
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends binutils locales \
+    && apt-get install -y --no-install-recommends locales \
     && rm -rf /var/lib/apt/lists/* \
     && mkdir -p /usr/lib/locale \
     && localedef --no-archive --inputfile en_US --charmap UTF-8 /usr/lib/locale/en_US.utf8
+
+# --- Libraries: everything that changes only with requirements/runtime.txt ---
+FROM base AS libraries
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
 COPY requirements/runtime.txt /build/
 RUN python3 -m venv --without-pip /opt/preflight \
     && pip --python /opt/preflight/bin/python3 install --no-cache-dir --no-compile --disable-pip-version-check \
@@ -52,9 +60,52 @@ RUN touch /build/before \
     && sh /build/added.sh /build/before /build/added /opt/preflight \
     && sh /build/added.sh /build/before /build/added /usr/local/lib
 
+# --- Serving: a second, small image: docker build --target serve ---
+FROM base AS serving-libraries
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
+COPY requirements/serve.txt /build/
+RUN python3 -m venv --without-pip /opt/preflight \
+    && pip --python /opt/preflight/bin/python3 install --no-cache-dir --no-compile --disable-pip-version-check \
+        --only-binary :all: --require-hashes -r /build/serve.txt
+COPY container/slim.sh container/slim_serving.sh container/compile_imported.py /build/
+COPY --from=package /build/wheel /build/wheel
+RUN sh /build/slim.sh /opt/preflight/lib/python3.13/site-packages \
+    && sh /build/slim_serving.sh /opt/preflight/lib/python3.13/site-packages \
+    && pip --python /opt/preflight/bin/python3 install --no-cache-dir --no-compile --disable-pip-version-check \
+        --no-deps --no-index /build/wheel/*.whl \
+    && /opt/preflight/bin/python3 -I /build/compile_imported.py \
+        'validator.serving.*' uvloop pyarrow.parquet validator.cli.main validator.artifact.read
+
+FROM plain AS serve
+COPY --from=locale /usr/lib/locale/en_US.utf8 /usr/lib/locale/en_US.utf8
+COPY --from=serving-libraries /opt/preflight /opt/preflight
+ENV LANG=en_US.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1
+ARG VERSION=0.1.0
+ARG REVISION=""
+ARG SOURCE=""
+LABEL org.opencontainers.image.title="Model Preflight, serving" \
+      org.opencontainers.image.description="Serves a judged model over HTTP, with metrics." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.13-slim-trixie"
+USER 65532:65532
+WORKDIR /
+EXPOSE 8080
+# A container's own network: a proxy or the orchestrator decides who reaches it. A later --host wins.
+ENTRYPOINT ["/opt/preflight/bin/python3", "-I", "-B", "-m", "validator.serving", "--host", "0.0.0.0"]
+CMD ["--help"]
+
 # --- The image ---
 FROM base AS image
-COPY --from=libraries /usr/lib/locale/en_US.utf8 /usr/lib/locale/en_US.utf8
+COPY --from=locale /usr/lib/locale/en_US.utf8 /usr/lib/locale/en_US.utf8
 COPY --from=libraries /opt/preflight /opt/preflight
 COPY --from=libraries /build/added /
 COPY --from=assembled /build/added /
