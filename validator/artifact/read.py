@@ -23,17 +23,20 @@ from typing import Any
 
 from validator.errors import ArtifactError
 
-#: Since 2 an artifact may hold a profile.
+#: Since 2 an artifact may hold a profile and golden requests.
 MANIFEST_SCHEMA = 2
 _READABLE = (1, MANIFEST_SCHEMA)
 CONTRACT_SCHEMA = 1
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 CONTRACT_FILE = "contract.json"
+GOLDEN_FILE = "golden.json"
 REPORT_FILE = "report.md"
 PROFILE_FILE = "profile.json"
 SUMS_FILE = "SHA256SUMS"
-KNOWN_FILES = frozenset({MODEL_FILE, MANIFEST_FILE, CONTRACT_FILE, PROFILE_FILE, REPORT_FILE, SUMS_FILE})
+KNOWN_FILES = frozenset(
+    {MODEL_FILE, MANIFEST_FILE, CONTRACT_FILE, PROFILE_FILE, GOLDEN_FILE, REPORT_FILE, SUMS_FILE}
+)
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]{0,99})\n")
 _TEXT_LIMIT = 64 * 2**20
 _RESTORE = "restore the folder from where it was built, or validate the model again"

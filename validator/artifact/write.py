@@ -15,6 +15,7 @@ from pathlib import Path
 from validator.artifact.manifest import canonical_json, contract_document, manifest_document
 from validator.artifact.read import (
     CONTRACT_FILE,
+    GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
     PROFILE_FILE,
@@ -41,6 +42,7 @@ def write_artifact(
     onnx: bytes | None,
     report_md: str,
     profile: bytes | None = None,
+    golden: bytes | None = None,
     owner: tuple[int, int] | None = None,
 ) -> Artifact:
     """Write `artifact/<model name>/<version>/` below `directory` and return its path and digests.
@@ -53,7 +55,7 @@ def write_artifact(
     the model, or when a folder on the way is a symbolic link or cannot be written.
     """
     _check_complete(result, onnx)
-    files = artifact_files(result, onnx, report_md, profile)
+    files = artifact_files(result, onnx, report_md, profile, golden)
     try:
         made, parent = _make_parents(directory, ("artifact", safe_name(result.model.name)))
         target = parent / result.version
@@ -91,7 +93,11 @@ def _check_complete(result: GateResult, onnx: bytes | None) -> None:
 
 
 def artifact_files(
-    result: GateResult, onnx: bytes | None, report_md: str, profile: bytes | None = None
+    result: GateResult,
+    onnx: bytes | None,
+    report_md: str,
+    profile: bytes | None = None,
+    golden: bytes | None = None,
 ) -> dict[str, bytes]:
     """The artifact's files by name, checksums last. Raises ArtifactError when the version is malformed."""
     files = {
@@ -102,6 +108,8 @@ def artifact_files(
         files[MODEL_FILE] = onnx
     if profile is not None:
         files[PROFILE_FILE] = profile
+    if golden is not None:
+        files[GOLDEN_FILE] = golden
     if result.contract is not None:
         files[CONTRACT_FILE] = canonical_json(contract_document(result.contract))
     return files | {SUMS_FILE: _sums(files)}

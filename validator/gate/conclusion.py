@@ -111,7 +111,13 @@ def _assembled(
     )
 
 
-def write(out: Path, found: GateResult, onnx: bytes | None, profile: Profile | None = None) -> GateResult:
+def write(
+    out: Path,
+    found: GateResult,
+    onnx: bytes | None,
+    profile: Profile | None = None,
+    golden: bytes | None = None,
+) -> GateResult:
     """Write artifact, reports and, last, `result.json`, each whole or not at all.
 
     Returns the result with its artifact; a result whose artifact cannot be written fails.
@@ -127,6 +133,7 @@ def write(out: Path, found: GateResult, onnx: bytes | None, profile: Profile | N
             onnx=onnx,
             report_md=stable,
             profile=None if profile is None else profile_json(profile),
+            golden=golden,
             owner=owner,
         )
         found = found.model_copy(

@@ -63,6 +63,7 @@ class ResultBuilder:
     onnx: bytes | None = None
     profile: Profile | None = None
     loosened: tuple[str, ...] = ()
+    golden: bytes | None = None
 
     def add(self, *results: CheckResult) -> None:
         self.checks.extend(results)

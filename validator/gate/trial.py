@@ -19,6 +19,7 @@ from validator.checks.smoke import suite as smoke
 from validator.checks.wrapper import service
 from validator.checks.wrapper.load import Wrapped, load_wrapper
 from validator.gate.conclusion import provisional
+from validator.gate.golden import golden_requests
 from validator.gate.result_builder import ResultBuilder
 from validator.results import CheckResult, Latency, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
@@ -49,6 +50,9 @@ def deploy(context: Context, run: ResultBuilder, runtime: WorkerRuntime, onnx: b
     with run.stage("load deployment"), needed("smoke.single", "deployment"):
         deployment = _deployment_runtime(context, files)
     deployment.first_call(rows)
+    if run.contract is not None:
+        with run.stage("golden requests"):
+            run.golden = golden_requests(deployment, rows, run.contract)
     return Shipped(runtimes={"onnx": runtime, "deployment": deployment}, artifact=files)
 
 

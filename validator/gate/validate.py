@@ -92,7 +92,7 @@ def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
         run.isolation = context.pool.isolation
     with stage("write"):
         result = conclusion.conclude(run, settings, world.environ, world.now())
-        return conclusion.write(settings.out, result, run.onnx, run.profile)
+        return conclusion.write(settings.out, result, run.onnx, run.profile, run.golden)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from validator.artifact.read import SUMS_FILE, StoredArtifact
+from validator.artifact.read import GOLDEN_FILE, SUMS_FILE, StoredArtifact
 from validator.errors import UsageError
 from validator.profile import PROFILE_FILE, Profile, parse_profile
 from validator.serving.deployment import Deployment
@@ -18,7 +18,6 @@ from validator.serving.errors import FailedArtifactError
 from validator.serving.identity import hold_to_key, open_artifact
 from validator.serving.metrics.server import Served
 from validator.serving.server.example import example_row
-from validator.serving.server.warmup import GOLDEN_FILE
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 _DEFAULT_SLO_MS = 50.0

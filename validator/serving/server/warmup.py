@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from validator.artifact.read import TamperedArtifactError, parse_object
+from validator.artifact.read import GOLDEN_FILE, TamperedArtifactError, parse_object
 from validator.serving.deployment import Deployment
 from validator.serving.errors import DeploymentError, FailedArtifactError
 from validator.serving.server.predictor import OUTPUTS
 
-GOLDEN_FILE = "golden.json"
 #: Another processor may round the last bits otherwise; a wrong model is further off than this.
 TOLERANCE = 1e-5
 _TURNS = 20
