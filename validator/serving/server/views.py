@@ -82,6 +82,7 @@ class Views:
             *(Route(f"/{name}", self.script) for name in SCRIPTS),
             Route("/page.css", self.style),
             Route("/docs", self.docs),
+            Route("/favicon.ico", self.no_icon),
             Route("/openapi.json", self.description),
             Route("/about", self.about),
             Route("/recent", self.recent),
@@ -174,6 +175,10 @@ class Views:
 
     async def style(self, _request: Request) -> Response:
         return Response(STYLE, media_type="text/css", headers=_HEADERS)
+
+    async def no_icon(self, _request: Request) -> Response:
+        """Browsers ask for one: without a picture, and without an error in their log."""
+        return Response(status_code=204)
 
     async def description(self, request: Request) -> Response:
         self._check_token(request)
