@@ -3,12 +3,10 @@
 set -eu
 cd "$1"
 
-# Of Arrow, the prediction log writes Parquet: no datasets, queries, compiled expressions, ORC or remote file systems.
-rm -f pyarrow/libarrow_dataset* pyarrow/libarrow_substrait* pyarrow/libgandiva* pyarrow/libarrow_acero* \
-    pyarrow/_dataset* pyarrow/_substrait* pyarrow/_acero* pyarrow/gandiva* pyarrow/_orc* pyarrow/_cuda*
+# Of Arrow, the prediction log writes Parquet: no compiled expressions, no ORC.
+rm -f pyarrow/libgandiva* pyarrow/gandiva* pyarrow/_orc* pyarrow/_cuda*
 
 # Tools of the runtime that need libraries which are not here.
-rm -rf onnxruntime/datasets onnxruntime/backend sympy mpmath
+rm -rf onnxruntime/datasets onnxruntime/backend
 
-find . -type f -name '*.pyi' -delete
 find . -type d -empty -delete
