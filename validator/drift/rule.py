@@ -280,7 +280,8 @@ def _judge_special(
         # A series stays beyond its range for longer than in a bin within it: simulated, at most twice as long.
         n_range = n_design * min(2.0, n_design) if name in ("below", "above") else n_design
         exact = exact_low(now / n_range, n / n_range, alpha)
-        certain = now / n >= _NEARLY_ALL or (not unordered and exact > before / m + SPECIAL_MARGIN)
+        single = n_design == 1.0 or exact > before / m + SPECIAL_MARGIN
+        certain = now / n >= _NEARLY_ALL or (single and not unordered)
         status: Literal["fail", "warn", "ok"] = "fail" if certain else "warn"
         if low <= SPECIAL_MARGIN:
             status = "ok"
