@@ -63,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", help="folder for drift.json, drift.md and drift.html (default: drift)"
     )
+    parser.add_argument(
+        "--prometheus", metavar="URL", help="in the place of data: what servers of the model counted"
+    )
+    parser.add_argument("--model", metavar="NAME", help="its name in the metrics; the artifact's by default")
+    parser.add_argument("--last", metavar="TIME", help="with --prometheus: how far back (default: 24h)")
     parser.add_argument("-o", "--output", metavar="FILE", help="with count: the file to write")
     parser.add_argument(
         "--insufficient",
@@ -84,9 +89,9 @@ def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
 
     flags = from_inputs(flags, environ)
     sources = list(flags["sources"])
-    if not sources:
+    if not sources and not flags.get("prometheus"):
         raise UsageError("no data was given", hint="model-preflight drift DATA --artifact DIR")
-    if sources[0] == "count" and not Path("count").exists():
+    if sources and sources[0] == "count" and not Path("count").exists():
         return _count(sources[1:], flags)
     out = Path(flags.get("out") or "drift")
     _prepare(out)
@@ -107,7 +112,7 @@ def exit_code(report: DriftReport, insufficient: str | None) -> int:
 
 
 def _compared(sources: list[str], flags: dict[str, Any]) -> DriftReport:
-    from validator.drift.command import Options, compare_counts, compare_data
+    from validator.drift.command import Options, compare_counts, compare_data, compare_served
 
     options = Options(
         tool_version=__version__,
@@ -121,7 +126,14 @@ def _compared(sources: list[str], flags: dict[str, Any]) -> DriftReport:
         labels=flags.get("labels"),
         id=flags.get("id"),
         override=flags.get("override"),
+        prometheus=flags.get("prometheus"),
+        model=flags.get("model"),
+        last=flags.get("last") or "24h",
     )
+    if options.prometheus is not None:
+        if sources:
+            raise UsageError("both data and --prometheus were given", hint="give one of them")
+        return compare_served(options)
     counted = [source for source in sources if source.endswith(".json")]
     if counted and len(counted) == len(sources):
         return compare_counts(counted, options)

@@ -37,7 +37,7 @@ def from_inputs(flags: dict[str, Any], environ: Mapping[str, str]) -> dict[str, 
 
     Raises UsageError where the action names no data.
     """
-    if environ.get("GITHUB_ACTIONS") != "true" or flags.get("sources"):
+    if environ.get("GITHUB_ACTIONS") != "true" or flags.get("sources") or flags.get("prometheus"):
         return flags
     given = {name: environ.get(f"INPUT_{name.upper()}", "").strip() for name in (*INPUTS, *_SHARED)}
     data = given.pop("data").split()

@@ -18,6 +18,7 @@ from validator.drift.compare import Found, Question, ask_model, report
 from validator.drift.document import DriftReport
 from validator.drift.reading import Data, open_data
 from validator.drift.scan import Columns, Scan, Window, scan
+from validator.drift.scraped import Server, read_counts
 from validator.drift.tally import Tally
 from validator.errors import ArtifactError, SampleError, UsageError
 from validator.profile import NumericColumn, Profile, parse_profile
@@ -45,6 +46,9 @@ class Options:
     labels: str | None = None
     id: str | None = None
     override: str | None = None
+    prometheus: str | None = None
+    model: str | None = None
+    last: str = "24h"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +103,24 @@ def compare_counts(paths: Sequence[str], options: Options) -> DriftReport:
     found = Found(whole=total, windows={}, answered=total.outputs.rows)
     question = _question(f"{len(paths)} counted parts", model, options)
     return report(replace(question, group="groups" if total.grouped else None), found)
+
+
+def compare_served(options: Options) -> DriftReport:
+    """Compare what servers counted, as Prometheus keeps it, with the artifact's profile."""
+    _refuse(options, "against", "window", "time", "group", "target", "labels", "id")
+    model = load_model(options)
+    server = Server(
+        url=str(options.prometheus),
+        model=options.model or model.name,
+        version=model.version,
+        last=options.last,
+    )
+    features, outputs = read_counts(server, model.profile)
+    profile = replace(model.profile, features=features.columns, outputs=outputs.columns)
+    tally = Tally(profile)
+    tally.features, tally.outputs = features, outputs
+    found = Found(whole=tally, windows={}, answered=outputs.rows)
+    return report(_question(f"the last {server.last} as {server.url} has them", model, options), found)
 
 
 def count_data(path: str, options: Options) -> Tally:

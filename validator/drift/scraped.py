@@ -1,0 +1,115 @@
+"""Counts that servers export, read from Prometheus: the rows of a time, of any number of replicas."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from validator.errors import SampleError, UsageError
+from validator.profile import Column, Counts, Profile
+from validator.serving.metrics.bins import shown_name
+
+_LAST = re.compile(r"\d{1,5}[smhdw]")
+_MOST_BYTES = 2**25
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A Prometheus server, and which model of which version is asked for, over how long."""
+
+    url: str
+    model: str
+    version: str
+    last: str
+
+
+def read_counts(server: Server, profile: Profile, transport: Any = None) -> tuple[Counts, Counts]:
+    """Counts of features and of outputs in the profile's bins.
+
+    Each series' increase over the time, resets of replicas handled by Prometheus, is rounded to whole rows.
+    Raises UsageError for an address or time that is none, SampleError where Prometheus cannot be asked or knows
+    nothing of the model.
+    """
+    if urlsplit(server.url).scheme not in ("http", "https") or not urlsplit(server.url).netloc:
+        raise UsageError(f"{server.url!r} is no address", hint="give --prometheus http://host:9090")
+    if not _LAST.fullmatch(server.last):
+        raise UsageError(f"{server.last!r} is no time", hint="give for instance --last 24h or --last 7d")
+    found = []
+    for metric, label, columns in (
+        ("preflight_feature_bin_total", "feature", profile.features),
+        ("preflight_output_bin_total", "output", profile.outputs),
+    ):
+        query = (
+            f"sum by ({label}, bin) (increase({metric}"
+            f"{{model={json.dumps(server.model)},version={json.dumps(server.version)}}}[{server.last}]))"
+        )
+        found.append(_counts(columns, _asked(server.url, query, transport), label))
+    if not found[0].rows:
+        raise SampleError(
+            f"Prometheus knows no row of {server.model} {server.version} in the last {server.last}",
+            hint="is the model's name right, was it served then, and is the server scraped?",
+        )
+    return found[0], found[1]
+
+
+def _counts(columns: tuple[Column, ...], series: list[tuple[Mapping[str, str], float]], label: str) -> Counts:
+    """Counts whose slots are what the series say. A bin's special values lie in its first cell that has them."""
+    values = {(labels.get(label, ""), labels.get("bin", "")): value for labels, value in series}
+    shown = tuple(column for column in columns if (shown_name(column.name), "missing") in values)
+    counts = Counts(shown)
+    for i, column in enumerate(shown):
+        name = shown_name(column.name)
+        slots = {
+            slot: max(0, round(values.get((name, slot), 0.0))) for slot in (*column.bins, *column.specials)
+        }
+        counts.cells[i][:] = cells_of_slots(column, slots)
+        counts.rows = max(counts.rows, sum(slots[one] for one in column.bins) + slots["missing"])
+    return counts
+
+
+def cells_of_slots(column: Column, slots: Mapping[str, int]) -> list[int]:
+    """Counts of cells [n_cells] that give these slots again, as nearly as rounded numbers can."""
+    table = column.membership
+    bins, names = len(column.bins), (*column.bins, *column.specials)
+    cells = [0] * column.n_cells
+    left = dict(slots)
+    order = sorted(range(column.n_cells), key=lambda cell: -int(table[bins:, cell].sum()))
+    for cell in order:
+        member = [names[i] for i in range(len(names)) if table[i, cell]]
+        if member:
+            cells[cell] = min(left[name] for name in member)
+            for name in member:
+                left[name] -= cells[cell]
+    return cells
+
+
+def _asked(url: str, query: str, transport: Any) -> list[tuple[Mapping[str, str], float]]:
+    import httpx
+
+    address = url.rstrip("/") + "/api/v1/query"
+    try:
+        with (
+            httpx.Client(transport=transport, timeout=_SECONDS) as client,
+            client.stream("POST", address, data={"query": query}) as response,
+        ):
+            content = bytearray()
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) > _MOST_BYTES:
+                    raise SampleError("Prometheus' answer is absurdly large", hint="ask for one model")
+        document = json.loads(bytes(content))
+        if document["status"] != "success":
+            raise SampleError(
+                f"Prometheus refused the query: {str(document.get('error'))[:300]}", hint="check --prometheus"
+            )
+        return [(dict(one["metric"]), float(one["value"][1])) for one in document["data"]["result"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise SampleError(
+            f"Prometheus at {url} gave no sensible answer: {type(error).__name__}: {str(error)[:200]}",
+            hint="check the address, and that it is Prometheus' own",
+        ) from error
