@@ -1,0 +1,204 @@
+"""Every workflow in the documentation, played step by step as GitHub's runner would, against the API's stand-in."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.integration.command import ROOT, TRADING, Ran, run
+from tests.integration.conftest import Job
+from tests.integration.github_history import commit, git
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OURS = re.compile(r"model-preflight/model-preflight@v\d+")
+
+
+def documented() -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Whole workflows in the pages, with the name of their page."""
+    for page in PAGES:
+        for text in re.findall(r"```ya?ml\n(.*?)```", page.read_text(), re.DOTALL):
+            found = yaml.safe_load(text)
+            if isinstance(found, dict) and "jobs" in found:
+                yield page.name, found
+
+
+WORKFLOWS = [(f"{page}: {one['name']}", one) for page, one in documented() if "name" in one]
+
+
+def evaluated(expression: str, github: dict[str, Any]) -> Any:
+    """A GitHub expression of the few forms that the documentation uses; any other is an error of the test."""
+    text = expression.strip()
+
+    def value(match: re.Match[str]) -> str:
+        node: Any = {"github": github}
+        for key in match[0].split("."):
+            node = node.get(key) if isinstance(node, dict) else None
+        return repr(node)
+
+    text = re.sub(r"\bgithub(\.\w+)+", value, text).replace("&&", " and ").replace("||", " or ")
+    text = text.replace("always()", "True")
+    names = {"contains": lambda many, one: one in many, "fromJSON": json.loads}
+    return eval(text, {"__builtins__": {}}, names)
+
+
+def filled(text: Any, github: dict[str, Any]) -> str:
+    return re.sub(r"\$\{\{(.*?)\}\}", lambda match: str(evaluated(match[1], github)), str(text))
+
+
+@dataclass
+class Runner:
+    """Plays the jobs of a workflow. `artifacts` are what earlier runs have uploaded, by run and name."""
+
+    peer: Any
+    make_job: Callable[..., Job]
+    folder: Path
+    artifacts: dict[tuple[str, str], Path] = field(default_factory=dict)
+    count: int = 0
+
+    def play(self, workflow: dict[Any, Any], kind: str, event: dict[str, Any], run_id: int) -> list[Ran]:
+        triggers = workflow[True]  # YAML reads the key `on` so
+        assert kind in ([triggers] if isinstance(triggers, str) else triggers)
+        github = {"event": event, "token": "t0ken", "ref": "refs/pull/1/merge"}
+        ran: list[Ran] = []
+        for job in workflow["jobs"].values():
+            if evaluated(job.get("if", "True"), github):
+                self.count += 1
+                ran += self._job(job, kind, event, github, run_id)
+        return ran
+
+    def _job(
+        self, job: dict[str, Any], kind: str, event: dict[str, Any], github: dict[str, Any], run_id: int
+    ) -> list[Ran]:
+        workspace = self.folder / f"workspace{self.count}"
+        workspace.mkdir()
+        ran: list[Ran] = []
+        for step in job["steps"]:
+            given = {name: filled(value, github) for name, value in step.get("with", {}).items()}
+            name = step["uses"].partition("@")[0]
+            if ran and ran[-1].code and step.get("if") != "always()":
+                break
+            if name == "actions/checkout":
+                wanted = self._commit(kind, event)
+                git(self.folder, "clone", "-q", str(self.folder / "repository"), str(workspace / ".c"))
+                git(workspace / ".c", "checkout", "-q", "--detach", wanted)
+                for path in list((workspace / ".c").iterdir()):
+                    shutil.move(path, workspace / path.name)
+                (workspace / ".c").rmdir()
+            elif name == "actions/upload-artifact":
+                self.artifacts[str(run_id), given["name"]] = workspace / given["path"]
+            elif name == "actions/download-artifact":
+                found = self.artifacts.get((given["run-id"], given["name"]))
+                if found is not None:
+                    shutil.copytree(found, workspace / given["path"])
+            else:
+                assert OURS.fullmatch(step["uses"]), step["uses"]
+                ran.append(self._ours(given, kind, event, run_id, workspace))
+        return ran
+
+    def _commit(self, kind: str, event: dict[str, Any]) -> str:
+        if kind == "merge_group":
+            return str(event["merge_group"]["head_sha"])
+        git(self.folder / "repository", "checkout", "-q", "--detach", "main")
+        git(self.folder / "repository", "merge", "-q", "--no-ff", "-m", "merged", "feature")
+        return git(self.folder / "repository", "rev-parse", "HEAD")
+
+    def _ours(
+        self, given: dict[str, str], kind: str, event: dict[str, Any], run_id: int, workspace: Path
+    ) -> Ran:
+        declared = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+        assert set(given) <= set(declared)
+        inputs = {f"INPUT_{name.upper()}": value for name, value in given.items()}
+        token = {} if inputs.get("INPUT_GITHUB-TOKEN") else {"INPUT_GITHUB-TOKEN": "t0ken"}
+        job = self.make_job(event, name=kind, run_id=run_id, workspace=workspace)
+        quick = {"PREFLIGHT_LATENCY_BUDGET_S": "0.3", "PREFLIGHT_BASELINE": "none"}
+        return run(cwd=workspace, **{**job.environ, **inputs, **token, **quick, "CI": "true"})
+
+
+@pytest.fixture
+def runner(peer: Any, make_job: Callable[..., Job], tmp_path: Path) -> Runner:
+    """A repository whose pull request, of a fork, changes the model that the documentation's workflows judge."""
+    place = tmp_path / "repository"
+    (place / "models").mkdir(parents=True)
+    git(place, "init", "-q", "-b", "main")
+    sample = pd.read_parquet(TRADING / "sample.parquet").rename(columns={"direction": "label"})
+    sample.to_parquet(place / "models/sample.parquet")
+    base = commit(place, "base")
+    git(place, "checkout", "-q", "-b", "feature")
+    shutil.copy(TRADING / "model.pkl", place / "models/model.pkl")
+    head = commit(place, "a model")
+    pull = {**peer.s["pulls"][0], "fork": True}
+    peer.seed({"git": str(place), "refs": {"main": base, "feature": head}, "pulls": [pull]})
+    return Runner(peer, make_job, tmp_path)
+
+
+def by_name(part: str, *, of: str = "github.md") -> dict[Any, Any]:
+    return next(one for name, one in WORKFLOWS if part in name and of in name)
+
+
+def recipe() -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """The two workflows for forks: the first judges, the second publishes."""
+    first = [one for name, one in WORKFLOWS if "status" in str(one["jobs"]) and "upload-artifact" in str(one)]
+    return first[0], by_name("Publish")
+
+
+def test_the_documentation_has_workflows_of_known_events():
+    assert len(WORKFLOWS) >= 3
+    for name, one in WORKFLOWS:
+        triggers = one[True]
+        kinds = {triggers} if isinstance(triggers, str) else set(triggers)
+        assert kinds <= {"pull_request", "merge_group", "workflow_run", "push"}, name
+
+
+@pytest.mark.parametrize("kind", ["pull_request", "merge_group"])
+def test_a_required_status_arrives_for_forks_and_in_a_queue(runner: Runner, kind: str):
+    first, second = recipe()
+    head = runner.peer.s["refs"]["feature"]
+    if kind == "pull_request":
+        event = runner.peer.event("pull-request-synchronize")
+    else:
+        event = {"merge_group": {"head_sha": head, "base_sha": runner.peer.s["refs"]["main"]}}
+    (judged,) = runner.play(first, kind, event, 5)
+    assert judged.code == 0, judged.out + judged.err
+    assert runner.peer.statuses() == []
+    fork = kind == "pull_request"
+    triggered = {
+        "id": 5,
+        "run_attempt": 1,
+        "event": kind,
+        "head_sha": head,
+        "head_branch": "feature" if fork else "gh-readonly-queue/main/pr-1",
+        "head_repository": {"full_name": "octocat/models" if fork else runner.peer.repo},
+        "conclusion": "failure" if judged.code else "success",
+        "name": first["name"],
+    }
+    assert second[True]["workflow_run"]["workflows"] == [first["name"]]
+    (published,) = runner.play(second, "workflow_run", {"workflow_run": triggered}, 6)
+    status = runner.peer.statuses(head)[-1]
+    assert status["context"] == "model-preflight"
+    assert (published.code, status["state"]) == ((0, "success") if not judged.code else (1, "failure"))
+    assert len(runner.peer.comments(1)) == (1 if fork else 0)
+
+
+def test_a_run_that_uploads_nothing_blocks(runner: Runner):
+    _, second = recipe()
+    head = runner.peer.s["refs"]["feature"]
+    triggered = {
+        "id": 5, "run_attempt": 1, "event": "pull_request", "head_sha": head, "head_branch": "feature",
+        "head_repository": {"full_name": "octocat/models"}, "conclusion": "failure",
+    }  # fmt: skip
+    (published,) = runner.play(second, "workflow_run", {"workflow_run": triggered}, 6)
+    assert published.code == 2
+    assert runner.peer.statuses(head)[-1]["state"] == "error"
+    assert (
+        runner.play(second, "workflow_run", {"workflow_run": {**triggered, "conclusion": "cancelled"}}, 7)
+        == []
+    )
