@@ -228,6 +228,24 @@ SPECS: tuple[CheckSpec, ...] = (
         "make sure that the data was meant to change",
     ),
     _spec(
+        "wrapper.agrees",
+        "Answers as its model does",
+        WRAPPER,
+        "feed the columns in the model's order, and take the right class's column",
+    ),
+    _spec(
+        "wrapper.sizes",
+        "Batches of every size answered alike",
+        WRAPPER,
+        "answer the last, shorter part of a batch too, and keep the rows in their order",
+    ),
+    _spec(
+        "wrapper.inputs",
+        "The caller's objects stay as they are",
+        WRAPPER,
+        "copy what is to be changed, and return what no later call overwrites",
+    ),
+    _spec(
         "latency.tracking",
         "Every call is timed",
         WRAPPER,

@@ -20,6 +20,7 @@ _DISTANCES = {
     "load": 0,
     "convert": 2,
     "parity": 3,
+    "wrapper": 5,
     "errors": 5,
     "latency": 6,
     "quality": 7,

@@ -23,7 +23,9 @@ INDEX_SCHEMA: Literal[1] = 1
 Status = Literal["pass", "fail", "warn", "skip", "error"]
 VerdictName = Literal["pass", "fail"]
 RuntimeName = Literal["", "native", "onnx", "deployment", "wrapper"]
-Category = Literal["load", "convert", "parity", "smoke", "errors", "latency", "quality", "profile", "version"]
+Category = Literal[
+    "load", "convert", "parity", "smoke", "errors", "latency", "quality", "profile", "wrapper", "version"
+]
 Task = Literal["binary", "multiclass", "multilabel", "regression", "ranking", "outlier", "unknown"]
 ParityLevel = Literal["proved", "measured", "none"]
 Method = Literal["exact", "skl2onnx", "none"]

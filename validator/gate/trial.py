@@ -16,7 +16,7 @@ from validator.checks.errors import suite as errors
 from validator.checks.errors.broken_files import load_broken
 from validator.checks.load.model import Data, native_runtime, onnx_runtime
 from validator.checks.smoke import suite as smoke
-from validator.checks.wrapper import service
+from validator.checks.wrapper import answers, service
 from validator.checks.wrapper.load import Wrapped, load_wrapper
 from validator.gate.conclusion import provisional
 from validator.gate.golden import golden_requests
@@ -141,7 +141,13 @@ class Trial:
     def promises(self) -> list[CheckResult]:
         """What the user's wrapper owes beyond answers."""
         hashes = (self.context.file.sha256, self.context.file.loadable.sha256)
-        return service.run(self.runtimes["wrapper"], self.subject, hashes=hashes)
+        wrapper = self.runtimes["wrapper"]
+        reference = self.runtimes.get("native") or self.runtimes["deployment"]
+        differs = self.context.settings.wrapper_differs
+        return [
+            *answers.run(wrapper, reference, self.subject, differs=differs),
+            *service.run(wrapper, self.subject, hashes=hashes),
+        ]
 
     def latency(self, base: latency.Base | str) -> tuple[list[CheckResult], Latency]:
         """All runtimes side by side, and the base version among them, or why it is not."""

@@ -18,6 +18,7 @@ CATEGORY_TITLES: dict[Category, str] = {
     "latency": "Latency",
     "quality": "Quality",
     "profile": "Profile",
+    "wrapper": "Your wrapper",
     "version": "Version",
 }
 RUNTIME_TITLES: dict[RuntimeName, str] = {

@@ -130,6 +130,26 @@ class SabotageTrial(WorkerReply):
     message: _Name = ""
     unmoved: bool = False
     sound: bool = False
+    stated: bool = False
+
+
+class ReuseTrial(WorkerReply):
+    """What became of the object that the method for `method` was given twice.
+
+    `kept`: it is as it was; `again`: it was answered alike; `apart`: the first answer outlives further calls.
+    """
+
+    method: _Name
+    given: _Name
+    kept: bool
+    again: bool
+    apart: bool
+
+
+class Reuse(WorkerReply):
+    """One trial a method."""
+
+    trials: Annotated[tuple[ReuseTrial, ...], Field(max_length=10)] = ()
 
 
 class Sabotage(WorkerReply):

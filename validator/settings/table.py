@@ -259,6 +259,11 @@ class Settings(_Table):
         "Environment",
         "names of your wrapper's methods, a dash for none: load, predict, single, batch, latency, metadata",
     )
+    wrapper_differs: Literal["fail", "warn"] = _field(
+        "fail",
+        "Environment",
+        "what it means when your wrapper answers what is no function of the model's answer",
+    )
 
     waivers: tuple[Waiver, ...] = _field((), "Policy", "failures accepted for a time", file_only=True)
     min_rows: int = _field(0, "Policy", "fewest rows that the sample may have", ge=0, le=10_000)

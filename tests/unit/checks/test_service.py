@@ -58,7 +58,9 @@ def test_a_wrapper_that_keeps_its_promises_passes(subject):
     assert [check.status for check in found.values()] == ["pass"] * 3
     short = judged(subject, tell={"metadata": {"version": f"v_20260102T030405Z_{SHA[:8]}"}})
     assert short["version.metadata"].status == "pass"
-    fallback = judged(subject, sabotage={"models": ["X"], "trials": [trial(error=None, sound=True)]})
+    fallback = judged(
+        subject, sabotage={"models": ["X"], "trials": [trial(error=None, sound=True, stated=True)]}
+    )
     assert "a fallback" in fallback["errors.wrong_answer"].message
 
 
@@ -75,6 +77,12 @@ BROKEN: list[tuple[str, str, Any, str]] = [
         "sabotage",
         {"models": ["X"], "trials": [trial(error=None, unmoved=True, sound=True)]},
         "cannot be seen",
+    ),
+    (
+        "errors.wrong_answer",
+        "sabotage",
+        {"models": ["X"], "trials": [trial(error=None, sound=True)]},
+        "replaced by something made up where it is NaN (predict)",
     ),
     ("latency.tracking", "track", {"tracked": False, "growth": {}}, "no latency tracking"),
     (

@@ -192,6 +192,8 @@ def _worst(endings: Sequence[Ending]) -> Ending:
 def _named(error: Raised, runtime: WorkerRuntime, mentions: Sequence[str]) -> Ending:
     first_line = error.message.strip().splitlines()[0] if error.message.strip() else "(no message)"
     text = f"{error.kind}: {first_line[:300]}"
+    if error.kind == "AnswerError":  # raised by whoever reads the wrapper's answers, not by the wrapper
+        return "unnamed", f"no error is raised: {first_line[:300]}"
     if error.kind in _STUMBLES:
         return "crash", text
     if not runtime.methods:

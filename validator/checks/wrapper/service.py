@@ -28,6 +28,7 @@ _ROWS = 3
 _SHOWN = 12
 #: A flavour of MLflow's has no place to check answers in; its own Python model has.
 _FLAVOUR = "serve the model through the shipped Deployment, or log a PythonModel that checks what it answers"
+_SAY = "raise an error, mark the answer as not `valid`, or say in answer or metadata that it is a `fallback`"
 _COUNTS = ("count", "calls", "n", "samples", "requests")
 _TIMES = re.compile(r"mean|avg|average|p\d\d|median|max|quantile|percentile")
 _MOMENT = re.compile(r"\d{4}-?[01]\d-?[0-3]\d")
@@ -62,13 +63,30 @@ def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> CheckOutcome:
     told = _asked(runtime, replies.Sabotage, "sabotage", subject)
     trials = [trial for trial in told.trials if _applies(trial, subject)]
     names = runtime.methods
-    passed_on = [trial for trial in trials if trial.error is None and not trial.unmoved and not trial.sound]
+    passed_on = [
+        trial
+        for trial in trials
+        if trial.error is None and not (trial.unmoved or trial.sound or trial.stated)
+    ]
     if passed_on:
         methods = ", ".join(dict.fromkeys(names.get(trial.method, trial.method) for trial in passed_on))
         nonsense = " and ".join(dict.fromkeys(trial.what for trial in passed_on))
         message = f"no output validation: what the model answers is passed on even where it is {nonsense} ({methods})"
         evidence = seen("models made to answer nonsense", ", ".join(told.models)[:1_000])
         return warned(message, evidence, hint=_FLAVOUR) if _is_mlflow(runtime) else failed(message, evidence)
+    made_up = [one for one in trials if one.error is None and not one.unmoved and not one.stated]
+    if made_up:
+        methods = ", ".join(dict.fromkeys(names.get(one.method, one.method) for one in made_up))
+        nonsense = " and ".join(dict.fromkeys(one.what for one in made_up))
+        message = (
+            f"what the model answers is replaced by something made up where it is {nonsense} ({methods})"
+        )
+        evidence = seen("models made to answer nonsense", ", ".join(told.models)[:1_000])
+        return (
+            warned(message, evidence, hint=_FLAVOUR)
+            if _is_mlflow(runtime)
+            else failed(message, evidence, hint=_SAY)
+        )
     unmoved = [trial for trial in trials if trial.error is None and trial.unmoved]
     if unmoved or not trials:
         return failed(

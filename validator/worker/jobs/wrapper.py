@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from validator.table import Table
 from validator.worker.sabotage import SPOILT, models_in, sabotaged
 from validator.worker.serving import Answer, ServingJob
 from validator.worker.wrapper import Methods, absent, find, present, start
-from validator.worker.wrapper_answers import Reader
+from validator.worker.wrapper_answers import AnswerError, Reader
 
 #: Role of the method, the bound method, and what it is given.
 Given = Tuple[str, Any, Any]
@@ -56,8 +57,11 @@ class WrapperModel:
         return method(argument)
 
     def predict(self, given: Given) -> Outputs:
+        return self.read(given, self.call(given))
+
+    def read(self, given: Given, answer: Any) -> Outputs:
+        """What the method's answer holds. Raises AnswerError for what is no answer."""
         role, _, argument = given
-        answer = self.call(given)
         if role != "single":
             return self._reader.read(answer)
         rows = answer if isinstance(argument, list) else [answer]
@@ -150,6 +154,12 @@ class WrapperJob(ServingJob):
                     trials.append({"method": method, "what": what, **_trial(model, method, rows, clean)})
         return {"models": sorted({type(held).__name__ for held in models})[:20], "trials": trials}, []
 
+    def reuse(self, arrays: wire.Arrays, table: Any) -> Answer:
+        """Each method with one object twice: is it changed, answered alike, and does the first answer stay?"""
+        model = self._wrapped
+        rows = unpack_table(table, arrays)
+        return {"trials": [_reused(model, method, rows) for method in model.methods]}, []
+
     def _found(self) -> Any:
         if self._mlflow[0]:
             from validator.worker.pyfunc import Pyfunc
@@ -159,11 +169,84 @@ class WrapperJob(ServingJob):
 
 
 def _trial(model: WrapperModel, method: str, rows: Table, clean: Outputs) -> Dict[str, Any]:
+    given = model.inputs_by(method, rows)
     try:
-        answer = model.predict(model.inputs_by(method, rows))
+        raw = model.call(given)
     except Exception as error:  # the wrapper may refuse with whatever it likes
         return {"error": describe_error(error)["type"], "message": str(error)[:300]}
-    return {"error": None, "unmoved": same(answer, clean), "sound": _is_sound(answer)}
+    try:
+        answer = model.read(given, raw)
+    except AnswerError as error:  # not the wrapper's error, but ours: it answered something
+        return {"error": None, "message": str(error)[:300], "stated": _states(raw)}
+    stated = _states(raw) or _states(_asked(model.wrapper, model.names.metadata))
+    return {"error": None, "unmoved": same(answer, clean), "sound": _is_sound(answer), "stated": stated}
+
+
+#: By these a wrapper says that an answer is not its model's.
+_STATING = frozenset({"fallback", "is_fallback", "flagged", "is_flagged", "on_invalid"})
+
+
+def _states(answer: Any) -> bool:
+    """Whether an answer, or a wrapper's metadata, says of itself that it is a fallback or not valid."""
+    if isinstance(answer, (list, tuple)):
+        return any(_states(item) for item in answer)
+    held = answer if isinstance(answer, dict) else getattr(answer, "__dict__", None) or _slots(answer)
+    if not isinstance(held, dict):
+        return False
+    valid = held.get("valid", held.get("is_valid", True))
+    return not _all(valid) or any(_some(held[name]) for name in _STATING & held.keys())
+
+
+def _slots(value: Any) -> Dict[str, Any]:
+    return {name: getattr(value, name, None) for name in getattr(type(value), "__slots__", ())}
+
+
+def _all(value: Any) -> bool:
+    import numpy as np
+
+    return bool(np.all(np.asarray(value, dtype=object).astype(bool)))
+
+
+def _some(value: Any) -> bool:
+    import numpy as np
+
+    return value is not None and bool(np.any(np.asarray(value, dtype=object).astype(bool)))
+
+
+def _reused(model: WrapperModel, method: str, rows: Table) -> Dict[str, Any]:
+    given = model.inputs_by(method, rows)
+    before = copy.deepcopy(given[2])
+    raw = model.call(given)
+    first = _apart(model.read(given, raw))
+    kept = _alike(before, given[2])
+    again = same(first, _apart(model.read(given, model.call(given)))) if kept else True
+    model.call(model.inputs_by(method, rows.turned(1)))
+    return {
+        "method": method,
+        "given": type(given[2]).__name__,
+        "kept": kept,
+        "again": again,
+        "apart": same(first, model.read(given, raw)),
+    }
+
+
+def _apart(outputs: Outputs) -> Outputs:
+    """A copy that shares no memory with what was answered."""
+    return Outputs(**{name: array.copy() for name, array in outputs.present.items()})
+
+
+def _alike(before: Any, after: Any) -> bool:
+    """Whether a table, mapping or list of mappings is as it was, in its names, order, types and values."""
+    if hasattr(before, "equals") and hasattr(before, "columns"):
+        same_types = list(before.columns) == list(after.columns) and list(before.dtypes) == list(after.dtypes)
+        return same_types and bool(before.equals(after)) and bool(before.index.equals(after.index))
+    if isinstance(before, dict):
+        return list(before) == list(after) and all(_alike(before[name], after[name]) for name in before)
+    if isinstance(before, list):
+        return len(before) == len(after) and all(_alike(a, b) for a, b in zip(before, after))
+    if hasattr(before, "tolist"):
+        return _alike(before.tolist(), after.tolist()) and type(before) is type(after)
+    return type(before) is type(after) and (before == after or (before != before and after != after))
 
 
 def _is_sound(answer: Outputs) -> bool:

@@ -1,0 +1,141 @@
+"""A wrapper held to its model: the same answers, batches of every size, objects that stay the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from validator.checks.check import CheckOutcome, Subject, failed, passed, run_check, seen, warned
+from validator.checks.wrapper.agreement import Agreement, agreement
+from validator.outputs import Outputs
+from validator.results import CheckResult, Scalar
+from validator.runtimes import replies
+from validator.runtimes.runtime import WorkerRuntime
+from validator.sandbox.packing import pack_table
+from validator.table import Table
+
+#: Rows of the sample that are answered by both.
+_ROWS = 2_000
+#: Around the sizes at which people cut batches, and a prime above them, which no size of chunks divides.
+SIZES = (1, 2, 3, 7, 999, 1_000, 1_001, 1_024, 4_095, 4_099)
+_REUSED = 5
+
+#: What an answer means that is no function of the model's.
+Differs = Literal["fail", "warn"]
+
+
+def run(
+    runtime: WorkerRuntime, reference: WorkerRuntime, subject: Subject, *, differs: Differs
+) -> list[CheckResult]:
+    """Checks `wrapper.agrees`, `wrapper.sizes` and `wrapper.inputs`; `reference` answers as the model does."""
+    rows = subject.head(_ROWS)
+    classes = subject.contract.classes
+    return [
+        run_check(
+            "wrapper.agrees", runtime.name, lambda: _agrees(runtime, reference, rows, classes, differs)
+        ),
+        run_check("wrapper.sizes", runtime.name, lambda: _sizes(runtime, rows)),
+        run_check("wrapper.inputs", runtime.name, lambda: _inputs(runtime, rows)),
+    ]
+
+
+def _agrees(
+    runtime: WorkerRuntime, reference: WorkerRuntime, rows: Table, classes: Sequence[Scalar], differs: Differs
+) -> CheckOutcome:
+    own = reference.predict(rows)
+    for role, name in runtime.methods.items():
+        if role == "single":
+            continue  # `smoke.methods` holds every method to the others
+        found = agreement(own, runtime.predict(rows, role), classes)
+        wrong = [one for one in found if not one.agrees]
+        if wrong:
+            return _disagreement(name, wrong[0], own, runtime.predict(rows, role), differs)
+        read = "; ".join(f"{one.output} is {one.reading}" for one in found)
+        return passed(
+            f"{name} answers as its model does on {len(rows):,} rows: {read}", seen("rows", len(rows))
+        )
+    single = _single(runtime, rows)
+    found = agreement(own.take(slice(len(single))), single, classes)
+    wrong = [one for one in found if not one.agrees]
+    if wrong:
+        return _disagreement(runtime.methods["single"], wrong[0], own, single, differs)
+    return passed(f"answers as its model does on {len(single):,} rows, one by one", seen("rows", len(single)))
+
+
+def _single(runtime: WorkerRuntime, rows: Table) -> Outputs:
+    return runtime.predict(rows.take(slice(200)), "single")
+
+
+def _disagreement(
+    name: str, wrong: Agreement, own: Outputs, given: Outputs, differs: Differs
+) -> CheckOutcome:
+    row = int(np.argmax(wrong.wrong))
+    count = int(wrong.wrong.sum())
+    reading = "" if "the model's" in wrong.reading else f"; it {wrong.reading}"
+    message = (
+        f"{name} does not answer as its model does: {wrong.output} differs in {count:,} of {len(wrong.wrong):,} rows"
+        f"{reading}. Row {row}: the model answers {_shown(own, row)}, the wrapper {_shown(given, row)}"
+    )
+    finding = failed if differs == "fail" else warned
+    return finding(
+        message,
+        seen("rows that differ", count, "0"),
+        hint="feed the columns in the model's order and take the right class's column; an answer that is no function "
+        "of the model's is allowed by wrapper_differs = 'warn'",
+    )
+
+
+def _shown(outputs: Outputs, row: int) -> str:
+    parts = (f"{name} {np.round(array[row], 6).tolist() if array.dtype.kind == 'f' else array[row]}"
+             for name, array in outputs.present.items())  # fmt: skip
+    return ", ".join(parts)[:300]
+
+
+def _sizes(runtime: WorkerRuntime, rows: Table) -> CheckOutcome:
+    """Every batch is answered as its rows are in another batch: no chunk is lost, none reordered."""
+    tried = [role for role in runtime.methods if role != "single"]
+    if not tried:
+        return passed("the wrapper takes one row at a time")
+    for role in tried:
+        whole = runtime.predict(rows, role)
+        for size in SIZES:
+            which = np.arange(size) % len(rows)
+            found = runtime.predict(rows.take(which), role)
+            different = [one for one in agreement(whole.take(which), found, ()) if not _same(one)]
+            if different:
+                count = int(different[0].wrong.sum())
+                return failed(
+                    f"{runtime.methods[role]} answers {count:,} of {size:,} rows otherwise than in another batch",
+                    seen("batch", size),
+                )
+    sizes = ", ".join(f"{size:,}" for size in SIZES)
+    return passed(f"rows are answered alike in batches of {sizes}")
+
+
+def _same(found: Agreement) -> bool:
+    return found.agrees and found.reading in (
+        "the model's label",
+        *(f"the model's {name}" for name in _OUTPUTS),
+    )
+
+
+_OUTPUTS = ("probabilities", "prediction", "score")
+
+
+def _inputs(runtime: WorkerRuntime, rows: Table) -> CheckOutcome:
+    meta, arrays = pack_table(rows.take(slice(_REUSED)))
+    told = replies.read(replies.Reuse, runtime.worker.call("reuse", arrays, table=meta).result, runtime.name)
+    for trial in told.trials:
+        name = runtime.methods.get(trial.method, trial.method)
+        if not trial.kept:
+            return failed(
+                f"{name} changes what its caller gave: the {trial.given} is another one after the call"
+            )
+        if not trial.again:
+            return failed(f"{name} answers the same {trial.given} otherwise when it is given again")
+        if not trial.apart:
+            return failed(f"an answer of {name} changes when it is called again: both share their memory")
+    methods = ", ".join(dict.fromkeys(runtime.methods.get(one.method, one.method) for one in told.trials))
+    return passed(f"what the caller gives stays as it is, and may be given again ({methods})")
