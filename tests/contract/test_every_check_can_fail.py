@@ -21,6 +21,7 @@ PROFILE = "tests/integration/test_profile.py"
 FAILING = "tests/integration/test_checks_fail.py"
 SMOKE = "tests/unit/checks/test_smoke.py"
 ERRORS = "tests/unit/checks/test_errors.py"
+ANSWERS = "tests/unit/checks/test_wrapper_answers.py"
 SERVICE = "tests/unit/checks/test_service.py"
 PARITY = "tests/unit/checks/test_parity.py"
 LATENCY = "tests/unit/checks/latency/test_latency_suite.py"
@@ -67,6 +68,9 @@ WHERE = {
     "quality.chance": (PROFILE, "test_a_model_that_is_no_better_than_chance_fails_where_that_is_asked_for"),
     "profile.drift": (PROFILE, "test_data_unlike_the_champions_profile_fails_where_that_is_asked_for"),
     "errors.wrong_answer": ("tests/integration/test_wrapper.py", None),
+    "wrapper.agrees": (ANSWERS, "test_other_answers_fail_wrapper_agrees"),
+    "wrapper.sizes": (ANSWERS, "test_rows_of_the_last_chunk_answered_otherwise_fail_wrapper_sizes"),
+    "wrapper.inputs": (ANSWERS, "test_what_becomes_of_the_caller_s_objects_fails_wrapper_inputs"),
     "version.metadata": (SERVICE, "test_each_broken_promise_fails_its_own_check"),
     "version.recorded": (CONCLUSION, "test_a_file_that_changed_meanwhile_fails_its_record_alone"),
     "version.artifact": (CONCLUSION, "test_an_artifact_that_cannot_be_written_fails_its_check_alone"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from validator.checks.check import CheckOutcome, Subject, failed, passed, run_check, seen, warned
 from validator.checks.wrapper.agreement import Agreement, agreement
+from validator.errors import ModelError
 from validator.outputs import Outputs
 from validator.results import CheckResult, Scalar
 from validator.runtimes import replies
@@ -48,10 +49,10 @@ def _agrees(
     for role, name in runtime.methods.items():
         if role == "single":
             continue  # `smoke.methods` holds every method to the others
-        found = agreement(own, runtime.predict(rows, role), classes)
+        found = agreement(own, _answered(runtime, rows, role), classes)
         wrong = [one for one in found if not one.agrees]
         if wrong:
-            return _disagreement(name, wrong[0], own, runtime.predict(rows, role), differs)
+            return _disagreement(name, wrong[0], own, _answered(runtime, rows, role), differs)
         read = "; ".join(f"{one.output} is {one.reading}" for one in found)
         return passed(
             f"{name} answers as its model does on {len(rows):,} rows: {read}", seen("rows", len(rows))
@@ -64,8 +65,19 @@ def _agrees(
     return passed(f"answers as its model does on {len(single):,} rows, one by one", seen("rows", len(single)))
 
 
+def _answered(runtime: WorkerRuntime, rows: Table, role: str) -> Outputs:
+    """Raises ModelError where not every row is answered."""
+    found = runtime.predict(rows, role)
+    if any(len(array) != len(rows) for array in found.present.values()):
+        raise ModelError(
+            f"{runtime.methods[role]} is given {len(rows):,} rows and answers {len(found):,}",
+            hint="give one answer a row, for the last, shorter part of a batch too",
+        )
+    return found
+
+
 def _single(runtime: WorkerRuntime, rows: Table) -> Outputs:
-    return runtime.predict(rows.take(slice(200)), "single")
+    return _answered(runtime, rows.take(slice(200)), "single")
 
 
 def _disagreement(
@@ -99,10 +111,10 @@ def _sizes(runtime: WorkerRuntime, rows: Table) -> CheckOutcome:
     if not tried:
         return passed("the wrapper takes one row at a time")
     for role in tried:
-        whole = runtime.predict(rows, role)
+        whole = _answered(runtime, rows, role)
         for size in SIZES:
             which = np.arange(size) % len(rows)
-            found = runtime.predict(rows.take(which), role)
+            found = _answered(runtime, rows.take(which), role)
             different = [one for one in agreement(whole.take(which), found, ()) if not _same(one)]
             if different:
                 count = int(different[0].wrong.sum())

@@ -1,0 +1,189 @@
+"""A wrapper that answers as its model does passes; each way of not doing so fails the check that is meant for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.unit.checks.conftest import FakeRuntime, sensible
+from validator.checks.wrapper import answers
+from validator.outputs import Outputs
+from validator.results import CheckResult
+from validator.sandbox.handle import WorkerAnswer
+from validator.sandbox.packing import pack_table
+from validator.table import Column, Table
+from validator.worker.jobs.wrapper import WrapperJob, WrapperModel
+from validator.worker.wrapper import Methods
+from validator.worker.wrapper_answers import Reader
+
+NAMES = ("a", "b", "c")
+KEPT = {"method": "predict", "given": "DataFrame", "kept": True, "again": True, "apart": True}
+
+
+class Wrapped(FakeRuntime):
+    """A wrapper whose worker tells `told` of objects that were given twice."""
+
+    told: Any = (KEPT,)
+
+    @property
+    def worker(self) -> Wrapped:
+        return self
+
+    def call(self, op: str, arrays: Any = (), **_: Any) -> WorkerAnswer:
+        assert op == "reuse"
+        return WorkerAnswer(result={"trials": list(self.told)}, arrays=[], seconds=0.0, wall_seconds=0.0)
+
+
+def judged(subject: Any, differs: Any = "fail", told: Any = (KEPT,), **faults: Any) -> dict[str, CheckResult]:
+    runtime = Wrapped(name="wrapper", **faults)
+    runtime.told = told
+    found = answers.run(runtime, FakeRuntime(), subject, differs=differs)  # type: ignore[arg-type]
+    return {check.id: check for check in found}
+
+
+def test_the_model_s_own_answers_pass(subject):
+    assert [check.status for check in judged(subject).values()] == ["pass"] * 3
+
+
+def test_a_score_made_of_them_passes_and_says_what_it_is(subject):
+    found = judged(subject, answer=lambda table: Outputs(score=600 * sensible(table).probabilities[:, 1]))
+    assert found["wrapper.agrees"].status == "pass"
+    assert "rising function" in found["wrapper.agrees"].message
+
+
+def swapped(table: Table) -> Outputs:
+    return Outputs(probabilities=sensible(table).probabilities[:, ::-1])
+
+
+def reordered(table: Table) -> Outputs:
+    values = [table.column(name).values for name in ("b", "c", "a")]
+    values[0] = values[0] * 2.0
+    return sensible(Table.of(Column(name, value) for name, value in zip(NAMES, values, strict=True)))
+
+
+@pytest.mark.parametrize("answer", [swapped, reordered])
+def test_other_answers_fail_wrapper_agrees(subject, answer):
+    found = judged(subject, answer=answer)["wrapper.agrees"]
+    assert found.status == "fail"
+    assert "the model answers" in found.message
+    assert judged(subject, answer=answer, differs="warn")["wrapper.agrees"].status == "warn"
+
+
+def test_rows_of_the_last_chunk_answered_otherwise_fail_wrapper_sizes(subject):
+    def cut(table: Table) -> Outputs:
+        found = sensible(table).probabilities.copy()
+        rest = len(table) % 1_000
+        if len(table) > 1_000 and rest:
+            found[-rest:] = 0.5
+        return Outputs(probabilities=found)
+
+    found = judged(subject, answer=cut)
+    assert found["wrapper.sizes"].status == "fail"
+    assert "1 of 1,001 rows" in found["wrapper.sizes"].message
+
+
+def test_rows_that_get_no_answer_fail_wrapper_sizes(subject):
+    found = judged(
+        subject, answer=lambda table: sensible(table.take(slice(max(1, len(table) // 1_000 * 1_000))))
+    )
+    assert found["wrapper.sizes"].status == "fail"
+    assert "rows and answers" in found["wrapper.sizes"].message
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"kept": False}, "predict changes what its caller gave"),
+        ({"again": False}, "answers the same DataFrame otherwise"),
+        ({"apart": False}, "share their memory"),
+    ],
+)
+def test_what_becomes_of_the_caller_s_objects_fails_wrapper_inputs(subject, fault, message):
+    found = judged(subject, told=({**KEPT, **fault},))
+    assert [id for id, check in found.items() if check.status == "fail"] == ["wrapper.inputs"]
+    assert message in found["wrapper.inputs"].message
+
+
+class Plain:
+    """Answers by `a`, with faults of choice."""
+
+    def predict(self, table: Any) -> Any:
+        return self.answer(table["a"].to_numpy(copy=True))
+
+    def predict_single(self, row: Any) -> Any:
+        return float(self.answer(np.array([row["a"]]))[0])
+
+    def answer(self, values: Any) -> Any:
+        return 1 / (1 + np.exp(-values))
+
+
+class Changes(Plain):
+    def predict(self, table: Any) -> Any:
+        found = super().predict(table)
+        table["a"] = np.log1p(table["a"].abs())
+        return found
+
+
+class Pops(Plain):
+    def predict_single(self, row: Any) -> Any:
+        found = super().predict_single(row)
+        row.pop("b")
+        return found
+
+
+class Shares(Plain):
+    held = np.zeros(5)
+
+    def answer(self, values: Any) -> Any:
+        if len(values) != 5:
+            return super().answer(values)
+        self.held[:] = super().answer(values)
+        return self.held
+
+
+class Remembers(Plain):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def predict(self, table: Any) -> Any:
+        self.calls += 1
+        return super().predict(table) / self.calls
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "method", "fault"),
+    [
+        (Plain, None, None),
+        (Changes, "predict", "kept"),
+        (Pops, "single", "kept"),
+        (Shares, "predict", "apart"),
+        (Remembers, "predict", "again"),
+    ],
+)
+def test_the_worker_sees_what_becomes_of_them(wrapper, method, fault):
+    job = WrapperJob("binary", [0, 1])
+    job._held = WrapperModel(wrapper(), Methods(batch=""), Reader("binary", [0, 1]))
+    rows = Table.of(Column(name, np.linspace(-1, 1, 5) + i) for i, name in enumerate(NAMES))
+    meta, arrays = pack_table(rows)
+    told, _ = job.reuse(arrays, meta)
+    odd = {
+        (trial["method"], key)
+        for trial in told["trials"]
+        for key in ("kept", "again", "apart")
+        if not trial[key]
+    }
+    assert odd == ({(method, fault)} if fault else set())
+
+
+def test_an_index_of_the_caller_s_is_his():
+    from validator.worker.jobs.wrapper import _alike
+
+    frame = pd.DataFrame({"a": [1.0, np.nan]}, index=["x", "y"])
+    assert _alike(frame.copy(), frame)
+    assert not _alike(frame.copy(), frame.reset_index(drop=True))
+    assert not _alike(frame.copy(), frame.astype("float32"))
+    assert _alike([{"a": float("nan")}], [{"a": float("nan")}])
+    assert not _alike([{"a": 1}], [{"a": True}])
