@@ -87,3 +87,25 @@ def test_drift_judges_data_with_that_artifact(folder: Path, champion: Ran) -> No
     assert "FAIL" not in same.out
     assert other.code == 1
     assert "FAIL  volume_ratio_10d" in other.out
+
+
+def test_a_server_answers_the_golden_requests_and_counts_in_the_profiles_bins(
+    folder: Path, champion: Ran
+) -> None:
+    from validator.serving.server.limits import ServeOptions
+    from validator.serving.server.serve import assemble
+
+    told: list[str] = []
+    artifact = artifact_of(champion)
+    service = assemble(str(artifact), ServeOptions(override="a drill"), told.append).service
+    golden = json.loads((artifact / "golden.json").read_text())
+    assert f"{len(golden['rows'])} golden requests answered right" in told
+    seen = pd.read_parquet(folder / "sample.parquet")[list(golden["rows"][0])].to_dict("records")
+    assert not [row for row in golden["rows"] if row in seen]
+    form = service._forms["/predict"]
+    for chunk in (golden["rows"][:1], golden["rows"]):
+        reply = service.predictor.compute(form, json.dumps({"rows": chunk}).encode(), None, "id")
+        assert reply.status == 200
+        service.predictor.settle(reply, "id", 0.001)
+    assert service.metrics.bins.features.rows == len(golden["rows"]) + 1
+    assert service.metrics.bins.outputs.rows == len(golden["rows"]) + 1
