@@ -160,7 +160,7 @@ def _metrics(
     now: float,
 ) -> dict[str, list[Counts]]:
     if what.shadow:
-        return {"invalid_output": _shadow(ask, what, arms, edges)}
+        return {"invalid_output": _shadow(ask, what, edges)}
     buckets = ask("preflight_request_seconds_bucket")
     proxied = _Proxied(source, seconds, now) if what.proxy else None
     error, slow, refused = [], [], []
@@ -214,24 +214,19 @@ def _is_bound(series: Series, bound: float) -> bool:
     return value == bound or math.isclose(value, bound, rel_tol=1e-9)
 
 
-def _shadow(
-    ask: Callable[[str], list[Series]],
-    what: Measuring,
-    arms: Mapping[str, Sequence[Series]],
-    edges: Sequence[float],
-) -> list[Counts]:
-    """The candidate's answers to copies of the champion's requests. What was dropped compares nothing."""
+def _shadow(ask: Callable[[str], list[Series]], what: Measuring, edges: Sequence[float]) -> list[Counts]:
+    """The candidate's answers to copies of requests that the champion answered: where it fails, the champion did not.
+
+    What was dropped compares nothing.
+    """
     series = [
         Series(labels={**one.labels, "outcome": one.labels.get("result", "")}, samples=one.samples)
         for one in ask("preflight_shadow_total")
         if one.labels.get("against") == what.candidate.version
     ]
-    own = arms[what.champion.version]
-    answered = frozenset({"same", "close", "different", "error"})
-    return _joined(
-        (counted_among(series, edges, frozenset({"error"})), counted_among(series, edges, answered)),
-        (counted_among(own, edges, _FAILED), counted(own, edges)),
-    )
+    compared = counted_among(series, edges, frozenset({"same", "close", "different", "error"}))
+    failed = counted_among(series, edges, frozenset({"error"}))
+    return _joined((failed, compared), ([0] * len(compared), compared))
 
 
 def _joined(candidate: tuple[list[int], list[int]], champion: tuple[list[int], list[int]]) -> list[Counts]:

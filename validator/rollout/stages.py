@@ -15,8 +15,9 @@ from validator.rollout.traffic import Weights
 
 #: Stages that are judged.
 JUDGED: frozenset[StateName] = frozenset({"shadow", "guard", "confirm", "full"})
-#: What is assumed of a champion that nothing was counted of.
-_UNKNOWN = 0.005
+#: What is assumed of a champion that nothing was counted of; in the shadow it answered whatever is compared.
+_UNKNOWN = {"invalid_output": 0.0001}
+_OTHERWISE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,10 @@ def requests_planned(settings: JudgeSettings, stage: Stage, shares: Mapping[str,
     """Candidate requests that a stage plans for, from the champion's own shares of events by metric."""
     if stage.state not in ("shadow", "confirm"):
         return settings.guard_requests
-    pairs = [(shares.get(metric.name, _UNKNOWN), metric.margin) for metric in metrics(settings, stage.state)]
+    pairs = [
+        (shares.get(metric.name, _UNKNOWN.get(metric.name, _OTHERWISE)), metric.margin)
+        for metric in metrics(settings, stage.state)
+    ]
     # In the shadow both arms see every request, as if traffic were halved.
     return planned_requests(pairs, 0.5 if stage.state == "shadow" else stage.share / 100)
 

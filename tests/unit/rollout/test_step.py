@@ -37,6 +37,25 @@ def test_a_good_candidate_is_promoted(world: World) -> None:
     assert world.engine.file == world.engine.now
 
 
+def test_the_shadow_comes_first_and_takes_no_traffic(tmp_path: Path) -> None:
+    world = World(tmp_path, shadow=True)
+    world.begin()
+    world.to("shadow")
+    assert world.engine.now.green == 0
+    world.to("guard-5")
+    assert world.state().history[-1].why.startswith("all metrics shown to be within their margins")
+
+
+def test_what_answers_wrongly_in_the_shadow_never_answers_anybody(tmp_path: Path) -> None:
+    world = World(tmp_path, shadow=True)
+    world.begin()
+    world.to("shadow")
+    world.fails["green"] = {"shadow": 0.02}
+    state = world.live(1800, every=30)
+    assert state.state == "rolled_back"
+    assert max(int(move.rpartition("/")[2]) for move in world.engine.log) == 0
+
+
 def gone_wrong(name: str) -> Callable[[World], None]:
     """What is done to the world, by name."""
 

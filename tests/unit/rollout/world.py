@@ -168,6 +168,10 @@ class World:
             self._totals[slot, "ok"] += asked - sum(bad.values())
             self._totals[slot, "slow"] += asked * fails.get("slow", 0)
             self._totals[slot, "asked"] += asked
+            if slot == "blue":
+                wrong = self.fails["green"].get("shadow", 0) * asked
+                self._totals[slot, "shadow error"] += wrong
+                self._totals[slot, "shadow same"] += asked - wrong
             failed = bad["error"] + bad["invalid_output"]
             self._totals[slot, "proxy 5xx"] += failed
             self._totals[slot, "proxy 2xx"] += asked - failed
@@ -191,6 +195,16 @@ class World:
                     self._put(at, total, "haproxy_server_http_responses_total", proxy, code=code)
                 total = self._totals[slot, "proxy redispatched"]
                 self._put(at, total, "haproxy_server_redispatch_warnings_total", proxy)
+        if self.settings.shadow:
+            base = {"job": "model", "instance": "blue", "model": "m", "version": "v1", "against": "v2"}
+            for result in ("same", "close", "different", "error", "dropped"):
+                self._put(
+                    at,
+                    self._totals["blue", f"shadow {result}"],
+                    "preflight_shadow_total",
+                    base,
+                    result=result,
+                )
         if self.extra_version:
             base = {"job": "model", "instance": "third", "model": "m", "version": self.extra_version}
             self._put(at, 1.0, "preflight_requests_total", base, outcome="ok")

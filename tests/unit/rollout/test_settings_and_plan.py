@@ -1,0 +1,152 @@
+"""`rollout.toml`, HAProxy's words, the plan, and what servers say of themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.rollout.simulation import BASE, SETTINGS
+from validator.errors import SettingsError
+from validator.rollout.plan import planned_requests, requests_needed
+from validator.rollout.schedule import Traffic, as_lines, duration, schedule
+from validator.rollout.settings import read_judge_settings, read_settings
+from validator.rollout.slots import identities
+from validator.rollout.stages import weights
+from validator.rollout.traffic.haproxy_config import configuration, serialize
+
+WHOLE = """
+model = "trading"
+directory = "state"
+prometheus = "http://prometheus:9090"
+slo_ms = 50
+[slots.blue]
+address = "blue:8080"
+url = "http://blue:8080"
+token_file = "token"
+[slots.green]
+address = "green:8080"
+url = "http://green:8080"
+[haproxy]
+config = "haproxy.cfg"
+socket = "/run/h.sock"
+bind = ":8080"
+metrics_bind = ":8404"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "rollout.toml"
+    path.write_text(text)
+    return path
+
+
+def test_paths_are_from_the_files_folder(tmp_path: Path) -> None:
+    found = read_settings(written(tmp_path, WHOLE))
+    assert found.directory == tmp_path / "state"
+    assert found.haproxy.config == tmp_path / "haproxy.cfg"
+    assert found.haproxy.socket == Path("/run/h.sock")
+    assert found.slots["blue"].token_file == tmp_path / "token"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('model = "trading"', 'model = "Trading"'), "model: a name is"),
+        (('model = "trading"', 'model = "a\\"} or vector(1) #"'), "model: a name is"),
+        (
+            ('"blue:8080"\nurl', '"blue:8080 check\\nserver evil 1.2.3.4:1"\nurl'),
+            "slots.blue.address: host:port",
+        ),
+        (('"blue:8080"\nurl', '"green:8080"\nurl'), "both have the same address"),
+        (("slo_ms = 50", ""), "slo_ms: Field required"),
+        (("slo_ms = 50", "slo_ms = 50\nslo = 1"), "slo: Extra inputs"),
+        (("slo_ms = 50", "slo_ms = nan"), "slo_ms"),
+        (("slo_ms = 50", "slo_ms = 50\nguards = [25, 5]"), "each stage must take more"),
+        (("slo_ms = 50", "slo_ms = 50\nlease_s = 5"), "at least three times interval_s"),
+        (("slo_ms = 50", "slo_ms = "), "no TOML"),
+        (("http://prometheus:9090", "http://user:word@prometheus"), "no user and password"),
+        (("http://prometheus:9090", "file:///etc/passwd"), "an address such as"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+    assert change[0] in WHOLE
+    with pytest.raises(SettingsError, match=told):
+        read_settings(written(tmp_path, WHOLE.replace(*change)))
+
+
+def test_a_judge_alone_needs_neither_slots_nor_proxy(tmp_path: Path) -> None:
+    path = written(tmp_path, WHOLE.partition("[slots.blue]")[0])
+    assert read_judge_settings(path).model == "trading"
+    with pytest.raises(SettingsError, match="slots"):
+        read_settings(path)
+
+
+@settings(max_examples=200)
+@given(st.text(min_size=1, max_size=20))
+def test_no_word_of_haproxys_file_is_anything_but_itself(text: str) -> None:
+    try:
+        lines = serialize([(["backend", "b"], [["server", "s", text]])]).splitlines()
+    except SettingsError:
+        return
+    assert lines[-1].split() == ["server", "s", text]
+    assert not set(text) & set("\"'\\$#\n\t ")
+
+
+def test_the_file_says_what_was_decided() -> None:
+    lines = [line.split() for line in configuration(SETTINGS, weights("blue", 25)).splitlines()]
+    servers = {line[1]: line for line in lines if line[:1] == ["server"]}
+    assert [servers[slot][servers[slot].index("weight") + 1] for slot in ("blue", "green")] == ["75", "25"]
+    assert servers["rescue-blue"][3:6] == ["backup", "track", "model/blue"]
+    assert "disabled" not in servers["rescue-blue"]
+    assert servers["rescue-green"][-1] == "disabled"
+    assert ["retry-on", "conn-failure"] in lines
+    assert all("shutdown-sessions" in servers[slot] for slot in ("blue", "green"))
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1e-6, 1314), (0.0005, 2478), (0.005, 15_070)])
+def test_what_a_stage_needs(share: float, expected: int) -> None:
+    assert requests_needed(share, 0.0025, 0.5) == pytest.approx(expected, rel=0.06)
+
+
+@given(st.floats(0.0001, 0.2), st.floats(0.001, 0.05))
+def test_narrower_margins_and_smaller_shares_need_more(share: float, margin: float) -> None:
+    assert requests_needed(share, margin / 2, 0.5) >= requests_needed(share, margin, 0.5)
+    assert planned_requests([(share, margin)], 0.5) >= requests_needed(share, margin, 0.5)
+
+
+def test_a_plan_tells_time_and_refuses_what_cannot_end() -> None:
+    plan = schedule(SETTINGS, Traffic(per_second=20, shares=BASE))
+    assert not plan.refusal
+    assert [stage.stage for stage in plan.stages] == ["guard-5", "guard-25", "confirm-50", "full"]
+    assert plan.stages[2].seconds == pytest.approx(plan.stages[2].requests / 10)
+    assert "requests a second today" in as_lines(plan)[0]
+    slow = schedule(SETTINGS, Traffic(per_second=0.2, shares=BASE))
+    assert "longer than the deadline" in slow.refusal
+    assert "deadline_hours" in slow.advice
+
+
+def test_low_traffic_is_offered_the_shadow() -> None:
+    short = SETTINGS.model_copy(update={"deadline_hours": 12.0, "guard_requests": 3000})
+    plan = schedule(short, Traffic(per_second=2, shares=BASE))
+    assert plan.refusal
+    assert "shadow = true" in plan.advice
+
+
+def test_durations_are_for_people() -> None:
+    assert [duration(s) for s in (45, 720, 12_240, 181_440)] == ["45 s", "12 min", "3.4 h", "2.1 days"]
+
+
+def test_what_a_server_says_of_itself() -> None:
+    text = (
+        "# TYPE preflight_model_info gauge\n"
+        'preflight_model_info{digest="sha256:1",model="m",override="a \\"b\\" \\\\ c\\nd",'
+        'verdict="pass",version="v1"} 1.0\n'
+        'preflight_model_info_other{model="x"} 1\n'
+        'preflight_model_info{model="gone",version="v0"} 0\n'
+    )
+    (found,) = identities(text)
+    assert (found.model, found.version, found.digest, found.verdict) == ("m", "v1", "sha256:1", "pass")
+    assert found.override == 'a "b" \\ c\nd'
