@@ -1,0 +1,108 @@
+"""Drift rules side by side: where each alarms with nothing wrong, and where it is blind.
+
+Thirty features a run; a cell is the share of runs in which a rule calls at least one of them drifting. Evidently and
+NannyML are asked with their defaults, if they are installed (they need an environment of their own, see
+`requirements.txt`); KS at 0.05 and PSI above 0.2 stand for what is often written by hand.
+`python drift_peers.py [RUNS]`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from drift_rates import autoregressive, days, independent, profile_of, verdicts, zeros
+
+FEATURES = 30
+Judge = Callable[[pd.DataFrame, pd.DataFrame], bool]
+
+
+def ours(before: pd.DataFrame, now: pd.DataFrame) -> bool:
+    profile = profile_of({name: before[name].to_numpy() for name in before})
+    return "fail" in verdicts(profile, {name: now[name].to_numpy() for name in now})
+
+
+def kolmogorov(before: pd.DataFrame, now: pd.DataFrame) -> bool:
+    return any(stats.ks_2samp(before[name], now[name], method="asymp").pvalue < 0.05 for name in before)
+
+
+def plain_psi(before: pd.DataFrame, now: pd.DataFrame) -> bool:
+    for name in before:
+        edges = np.quantile(before[name], np.arange(1, 10) / 10)
+        a, b = (np.bincount(np.searchsorted(edges, x[name]), minlength=10) + 0.5 for x in (before, now))
+        a, b = a / a.sum(), b / b.sum()
+        if ((a - b) * np.log(a / b)).sum() > 0.2:
+            return True
+    return False
+
+
+def evidently(before: pd.DataFrame, now: pd.DataFrame) -> bool:
+    from evidently import Report
+    from evidently.presets import DataDriftPreset
+
+    found = Report([DataDriftPreset()]).run(now, before).dict()["metrics"]
+    counted = next(one["value"] for one in found if "DriftedColumnsCount" in str(one.get("metric_name", one)))
+    return bool(counted["count"] > 0)
+
+
+def nannyml(before: pd.DataFrame, now: pd.DataFrame) -> bool:
+    import nannyml as nml
+
+    calculator = nml.UnivariateDriftCalculator(column_names=list(before), chunk_size=len(now))
+    reference = pd.concat([before] * max(1, -(-2 * len(now) // len(before))), ignore_index=True)
+    calculator.fit(reference if len(before) < 2 * len(now) else before)
+    found = calculator.calculate(now).filter(period="analysis").to_df()
+    return bool(found.xs("alert", axis=1, level=-1).to_numpy().any())
+
+
+RULES: dict[str, Judge] = {"ours": ours, "KS 0.05": kolmogorov, "PSI 0.2": plain_psi}
+PEERS: dict[str, Judge] = {"evidently": evidently, "nannyml": nannyml}
+CASES: dict[str, tuple[bool, Any]] = {
+    "independent 1,000 / 100": (False, independent(1_000, 100)),
+    "independent 1,000 / 1,000": (False, independent(1_000, 1_000)),
+    "independent 10,000 / 100,000": (False, independent(10_000, 100_000)),
+    "+0.1 sd 10,000 / 100,000": (False, independent(10_000, 100_000, 0.1)),
+    "AR(1) 0.97 4,000 / 250": (False, autoregressive(0.97, 4_000, 250)),
+    "clusters of 20 4,000 / 500": (False, days(0.5, 200, 20, 25, 20)),
+    "5 % become 0 10,000 / 1,000": (True, zeros(10_000, 1_000, 0.05)),
+    "+0.5 sd 4,000 / 500": (True, independent(4_000, 500, 0.5)),
+    "+1 sd 10,000 / 100,000": (True, independent(10_000, 100_000, 1.0)),
+}
+
+
+def main(runs: int = 10) -> None:
+    warnings.simplefilter("ignore")
+    rules = RULES | {name: rule for name, rule in PEERS.items() if importlib.util.find_spec(name)}
+    missing = [name for name in PEERS if name not in rules]
+    if missing:
+        print(f"not installed here, and left out: {', '.join(missing)}")
+    print(f"{'reference / data':<32} {'drift':<6}" + "".join(f"{name:>11}" for name in rules))
+    for label, (drifts, make) in CASES.items():
+        random = np.random.default_rng(7)
+        alarms = dict.fromkeys(rules, 0)
+        n = max(2, runs // 5) if "100,000" in label else runs
+        for _ in range(n):
+            pairs = [make(random) for _ in range(FEATURES)]
+            before = pd.DataFrame({f"f{i}": pair[0] for i, pair in enumerate(pairs)})
+            now = pd.DataFrame({f"f{i}": pair[1] for i, pair in enumerate(pairs)})
+            if drifts:  # of the thirty one drifts, so that a rule has to find it
+                for i in range(1, FEATURES):
+                    now[f"f{i}"] = random.normal(size=len(now))
+            for name, rule in rules.items():
+                alarms[name] += rule(before, now)
+        shares = "".join(f"{count / n:>11.0%}" for count in alarms.values())
+        print(f"{label:<32} {'yes' if drifts else 'no':<6}{shares}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))
