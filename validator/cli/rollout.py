@@ -69,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         if name == "run":
             sub.add_argument("--until-ended", action="store_true", help="end with the rollout")
+            sub.add_argument(
+                "--metrics", metavar="HOST:PORT", help="answer Prometheus' GET /metrics meanwhile"
+            )
         if name == "status":
             sub.add_argument("--watch", action="store_true", help="go on showing it until it has ended")
             sub.add_argument("--json", dest="as_json", action="store_true", help="rollout.json itself")
@@ -110,7 +113,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if action == "step":
         return _step(settings, by)
     if action == "run":
-        return _run(settings, until_ended=bool(flags.get("until_ended")))
+        return _run(settings, until_ended=bool(flags.get("until_ended")), metrics=flags.get("metrics"))
     if action == "status":
         return _status(settings, watch=bool(flags.get("watch")), as_json=bool(flags.get("as_json")))
     if action == "wait":
@@ -239,14 +242,29 @@ def _step(settings: RolloutSettings, by: str) -> int:
     return code_of(done.state, trouble=bool(done.trouble))
 
 
-def _run(settings: RolloutSettings, *, until_ended: bool) -> int:
+def _run(settings: RolloutSettings, *, until_ended: bool, metrics: str | None) -> int:
+    from contextlib import ExitStack
+
+    from validator.rollout.metrics import METRICS_FILE, served
     from validator.rollout.parts import opened
     from validator.rollout.run import run as run_loop
 
     teller = _Teller()
-    with opened(settings) as parts:
+    with ExitStack() as stack:
+        if metrics is not None:
+            stack.enter_context(served(settings.directory / METRICS_FILE, *_host_and_port(metrics)))
+        parts = stack.enter_context(opened(settings))
         state = run_loop(settings, parts, tell=teller, pause=time.sleep, until_ended=until_ended)
     return Exit.PASSED if state is None else code_of(state)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise UsageError(
+            f"{address!r} is no address to listen on", hint="give HOST:PORT, such as 127.0.0.1:8085"
+        )
+    return host, int(port)
 
 
 class _Teller:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from validator.errors import PreflightError
+from validator.rollout.metrics import METRICS_FILE, exposition
 from validator.rollout.report import LOG_FILE, PAGE_FILE, log, page
 from validator.rollout.settings import RolloutSettings
 from validator.rollout.stages import stages
@@ -32,11 +33,12 @@ def one_step(settings: RolloutSettings, parts: Parts, *, by: str = "rollout") ->
 
 
 def shown(settings: RolloutSettings, done: Step) -> Step:
-    """Write log and page. That they cannot be written stops no rollout, and is told."""
+    """Write log, page and metrics. That they cannot be written stops no rollout, and is told."""
     names = [stage.name for stage in stages(settings)]
     try:
         write_whole(settings.directory / LOG_FILE, log(done.state, done.verdict).encode())
         write_whole(settings.directory / PAGE_FILE, page(done.state, done.verdict, names).encode())
+        write_whole(settings.directory / METRICS_FILE, exposition(done.state, done.verdict).encode())
     except StateError as error:
         return replace(done, trouble=(*done.trouble, error))
     return done
