@@ -109,3 +109,17 @@ def test_the_reason_names_a_possible_cause_before_its_consequences():
     for first in range(len(failing)):
         found = verdict([*reversed(failing[first:]), *COMPLETE])
         assert "{} on {}".format(*order[first]) in found.reason
+
+
+def test_a_waiver_that_lasts_too_long_or_covers_what_none_may_blocks() -> None:
+    today = dt.date(2026, 1, 1)
+    for check, days, good in (
+        ("smoke.batch", 90, True), ("smoke.batch", 91, False), ("smoke.batch", 365 * 7000, False),
+        ("load.safety", 5, False), ("version.artifact", 5, False), ("version.waivers", 5, False),
+    ):  # fmt: skip
+        waiver = Waiver(check=check, reason="for a reason of mine", expires=today + dt.timedelta(days=days))
+        verdict = decide([], runtimes=ALL, waivers=[waiver], today=today)
+        notes = [check for check in verdict.checks if check.id == "version.waivers"]
+        assert bool(notes) is not good
+        assert any(check.waived for check in verdict.checks) is good
+        assert decide([], runtimes=ALL, waivers=[waiver], today=today, waiver_days=4).verdict == "fail"

@@ -50,23 +50,28 @@ class Machine:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.frame_end = 0
-        self.opcode = ""
+        self.code = -1
         self.offset = position
 
     def run(self) -> Any:
         """The symbol of the object that the stream makes. Raises MalformedError where it cannot be followed."""
         data, log, most = self.data, self.log, self.limits.opcodes
+        size, known = len(data), self.steps
         while True:
-            self.offset = self.position
-            if self.position >= len(data):
+            offset = self.offset = self.position
+            if offset >= size:
                 raise BrokenError("the stream ends before its STOP")
-            code = data[self.position]
-            step = self.steps.get(code)
+            code = self.code = data[offset]
+            step = known.get(code)
             if step is None:
                 raise BrokenError(f"byte {code:#04x} is no pickle instruction")
-            self.opcode = NAMES[code]
-            start, end = opcodes.argument(data, self.position + 1, code)
-            self.position = opcodes.after(end, code)
+            length = opcodes.SIZES[code]
+            if length >= 0 and offset + length < size:  # most instructions: a fixed length, and it is there
+                start, end = offset + 1, offset + 1 + length
+                self.position = end
+            else:
+                start, end = opcodes.argument(data, offset + 1, code)
+                self.position = opcodes.after(end, code)
             if self.frame_end and self.position >= self.frame_end:
                 self._leave_frame()
             log.opcodes += 1
@@ -75,6 +80,11 @@ class Machine:
             if step is steps.stop:
                 return self._finish()
             step(self, start, end)
+
+    @property
+    def opcode(self) -> str:
+        """The name of the present instruction, empty before the first."""
+        return NAMES.get(self.code, "")
 
     def refuse(self, name: str, use: str, reason: str, hint: str) -> None:
         """Note a finding at the present instruction."""

@@ -1,0 +1,88 @@
+"""What an `MLmodel` names is listed; what a YAML parser could read otherwise is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from validator.errors import ModelError
+from validator.model.mlflow_folder import describe
+
+HONEST = """artifact_path: model
+flavors:
+  python_function:
+    env:
+      conda: conda.yaml
+      virtualenv: python_env.yaml
+    loader_module: mlflow.sklearn
+    model_path: model.pkl
+    predict_fn: predict
+    python_version: 3.11.4
+  sklearn:
+    code: null
+    pickled_model: model.pkl
+    serialization_format: cloudpickle
+    sklearn_version: 1.5.0
+mlflow_version: 2.14.1
+saved_input_example_info:
+  artifact_path: input_example.json
+signature:
+  inputs: '[{"type": "double", "name": "sepal length (cm)", "required": true}, {"type":
+    "double", "name": "flavors: x", "required": true}]'
+  params: null
+utc_time_created: '2026-01-01 00:00:00.000000'
+"""
+
+
+def found(text: str) -> tuple[str, ...]:
+    return describe(Path("m"), text.encode()).unjudged
+
+
+def test_an_honest_folder_names_its_model_and_nothing_else() -> None:
+    assert describe(Path("m"), HONEST.encode()).payload == "model.pkl"
+    assert found(HONEST) == ()
+    assert found(HONEST.replace("\n", "\r\n")) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("loader_module: mlflow.sklearn", "loader_module: evil", "loader_module evil"),
+        ("loader_module: mlflow.sklearn", "loader_module: mlflow.xgboost", "loader_module mlflow.xgboost"),
+        ("model_path: model.pkl", "model_path: other.pkl", "model_path other.pkl"),
+        ("model_path: model.pkl", "model_path: model.pkl\n    code: code", "code code"),
+        ("code: null", "code: src", "sklearn: code src"),
+        ("model_path: model.pkl", "model_path: model.pkl\n    python_model: p.pkl", "python_model p.pkl"),
+        ("model_path: model.pkl", "model_path: model.pkl\n    artifacts:\n      a: b", "artifacts ..."),
+        ("  sklearn:\n", "  pytorch:\n    data: x\n  sklearn:\n", "the flavour pytorch"),
+        ("code: null", "model_class: os.system", "model_class os.system"),
+    ],
+)
+def test_what_its_users_would_run_is_listed(old: str, new: str, said: str) -> None:
+    assert any(said in line for line in found(HONEST.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("loader_module: mlflow.sklearn", 'loader_module: mlflow.sklearn\n    "loader_module": evil'),
+        ("loader_module: mlflow.sklearn", "loader_module: mlflow.sklearn\n    loader_module: evil"),
+        ("loader_module: mlflow.sklearn", "loader_module: mlflow.sklearn\n      .evil"),
+        ("loader_module: mlflow.sklearn", "loader_module: &a evil"),
+        ("loader_module: mlflow.sklearn", "loader_module: !!str evil"),
+        ("loader_module: mlflow.sklearn", "? loader_module\n    : evil"),
+        ("flavors:\n", '"flavors":\n'),
+        ("flavors:\n", "flavors: {}\nflavors:\n"),
+        ("mlflow_version: 2.14.1", "flavors:\n  sklearn:\n    pickled_model: evil.pkl"),
+        ("artifact_path: model\n", 'artifact_path: "\n---\nflavors:\n'),
+        ("artifact_path: model\n", " artifact_path: model\n"),
+        ("artifact_path: model\n", "artifact_path: model\u2028\n"),
+        ("  sklearn:\n", "  sklearn: {pickled_model: evil.pkl}\n"),
+        ("  sklearn:\n", "  <<: *a\n  sklearn:\n"),
+        ("    code: null\n", "\tcode: null\n"),
+    ],
+)
+def test_what_two_parsers_could_read_differently_is_refused(old: str, new: str) -> None:
+    with pytest.raises(ModelError, match="cannot be read with certainty"):
+        found(HONEST.replace(old, new, 1))
