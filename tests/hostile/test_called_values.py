@@ -95,6 +95,13 @@ def test_the_attribute_is_named() -> None:
     assert finding.name == "sklearn.ensemble._stacking.StackingClassifier.stack_method_"
 
 
+def test_a_ufunc_is_known_wherever_the_pickler_found_it() -> None:
+    content = b"\x80\x02cscipy.stats._continuous_distns\nxlog1py\n."
+    assert scan_pickle(content).findings == ()
+    assert load(content) is scipy.special.xlog1py
+    assert not scan_pickle(content.replace(b"xlog1py", b"system1")).ok
+
+
 @pytest.mark.parametrize("module", ["forest", "gradient_boosting", "weight_boosting"])
 def test_models_of_scikit_learn_0_21_are_told_what_they_need(module: str) -> None:
     from validator.errors import ModelError

@@ -20,6 +20,7 @@ from validator.libraries.known import LIBRARIES, library_named
 from validator.model.safety.symbols import Ref
 
 ANY = "any"
+_UFUNCS = "scipy.special"
 #: A library without a table is one of whose names none are allowed.
 TABLES = ("builtins", "numpy", "scipy", "pandas", *(library.name for library in LIBRARIES))
 # Old and new homes of the same functions: numpy 2 renamed `core`, scipy and joblib moved modules.
@@ -91,6 +92,10 @@ class Policy:
 
     def permit(self, ref: Ref) -> None:
         """Set the uses and the rule that the global has; none where it is not on the list."""
+        # A ufunc knows no module: a pickler names the first loaded one that has it.
+        borrowed = ref.module.startswith(("scipy.", "sklearn.")) and (_UFUNCS, ref.name) in table()
+        if borrowed and (ref.module, ref.name) not in table():
+            ref.module = _UFUNCS
         entry = table().get((ref.module, ref.name)) or table().get((_since_022(ref.module), ref.name))
         if entry is not None:
             ref.uses, ref.rule = entry.uses, entry.rule
