@@ -161,15 +161,23 @@ def running(target: Target, core: int) -> Iterator[tuple[int, subprocess.Popen[b
 
 
 def spent_s(process: subprocess.Popen[bytes]) -> float:
-    """Processor time of all processes of the server's session, in seconds."""
-    total = 0
+    """Processor time of the server's process and of all that descend from it, in seconds."""
+    parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            session = int(stat.read_text().rsplit(")", 1)[1].split()[3])
-            if session == process.pid:
-                total += sum(int(one.read_text().split()[0]) for one in stat.parent.glob("task/*/schedstat"))
+            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
             continue  # it ended meanwhile
+    family = {process.pid}
+    while more := {one for one, parent in parents.items() if parent in family} - family:
+        family |= more
+    total = 0
+    for one in family:
+        for task in Path(f"/proc/{one}/task").glob("*/schedstat"):
+            try:
+                total += int(task.read_text().split()[0])
+            except OSError:
+                continue
     return total / 1e9
 
 

@@ -58,7 +58,8 @@ def targets(folder: Path, model: Any, scratch: Path, target: Any) -> list[Any]:
             (home / "settings.json").write_text(json.dumps({**settings, "debug": False}))
             return [str(python["mlserver"].with_name("mlserver")), "start", str(home)]
 
-        found.append(target("MLServer", start, "/v2/models/bench/infer", _matrix))
+        own = _path(str(python["mlserver"].parent))
+        found.append(target("MLServer", start, "/v2/models/bench/infer", _matrix, own))
     if python["mlflow"].exists():
         home = scratch / "mlflow"
         subprocess.run(
