@@ -93,7 +93,7 @@ def test_the_shipped_deployment_passes_every_scenario_beside_it(mended: Ran) -> 
         "errors.extra_features": "ExtraFeatureError",
         "errors.nan": "MissingValueError: feature 'returns_1d' has no value",
         "errors.inf": "InfiniteValueError",
-        "errors.text": "FeatureTypeError: feature 'returns_1d' has dtype object",
+        "errors.text": "FeatureTypeError: feature 'returns_1d' holds str",
         "errors.huge_integer": "NumberRangeError",
         "errors.empty_batch": "EmptyBatchError",
         "errors.wrong_rank": "ShapeError",

@@ -3,8 +3,11 @@
 Needs numpy and ONNX Runtime; pandas and pyarrow only where the caller brings them along.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from validator.artifact.read import ArtifactNotFoundError, TamperedArtifactError, UnjudgedArtifactError
-from validator.serving.deployment import Deployment
 from validator.serving.errors import (
     ContractError,
     DeploymentError,
@@ -27,8 +30,11 @@ from validator.serving.errors import (
     ShapeError,
     UnseenCategoryError,
 )
-from validator.serving.latency import LatencyStats
-from validator.serving.prediction import CallRecord, Prediction, Problem, SinglePrediction
+
+if TYPE_CHECKING:
+    from validator.serving.deployment import Deployment
+    from validator.serving.latency import LatencyStats
+    from validator.serving.prediction import CallRecord, Prediction, Problem, SinglePrediction
 
 __all__ = [
     "ArtifactNotFoundError",
@@ -61,3 +67,21 @@ __all__ = [
     "UnjudgedArtifactError",
     "UnseenCategoryError",
 ]
+
+#: What needs numpy, and is looked up when it is asked for: the command line knows the server's flags without it.
+_LATER = {
+    "CallRecord": "prediction",
+    "Deployment": "deployment",
+    "LatencyStats": "latency",
+    "Prediction": "prediction",
+    "Problem": "prediction",
+    "SinglePrediction": "prediction",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
