@@ -45,7 +45,8 @@ def test_the_command_itself_never_imports_the_models_libraries():
         f"main(['validate', {str(MODEL)!r}, '--quiet', '--out', folder, '--latency-budget-s', '0.2', "
         f"'--boundary-rows', '100'])"
     )
-    assert set(held) <= {"numpy", "dulwich", "httpx"}
+    # SciPy alone for a quantile in the profile, from counts that are the supervisor's own.
+    assert set(held) <= {"numpy", "dulwich", "httpx", "scipy"}
 
 
 @pytest.mark.parametrize("missing", ["pydantic", "httpx"])

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import validator
 from validator.artifact.version import Moment, choose_moment, head_commit, make_version
@@ -18,9 +19,11 @@ from validator.checks.check import CheckOutcome, failed, passed, result, seen
 from validator.errors import PreflightError, UsageError
 from validator.gate.result_builder import ResultBuilder
 from validator.model.file import identify
-from validator.profile import Profile, profile_json
 from validator.results import Environment, GateResult, RunIndex
 from validator.settings.table import Settings
+
+if TYPE_CHECKING:
+    from validator.profile import Profile
 
 #: How far clocks of honest machines may be apart, time zones mistaken for UTC included.
 _AHEAD = timedelta(days=1)
@@ -122,6 +125,7 @@ def write(
 
     Returns the result with its artifact; a result whose artifact cannot be written fails.
     """
+    from validator.profile import profile_json
     from validator.report.markdown import render_markdown
 
     owner = _owner(out)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from validator.checks.check import CheckFailedError, CheckOutcome, result
 from validator.errors import WorkerError
-from validator.profile import Profile
 from validator.results import (
     Change,
     CheckResult,
@@ -22,6 +22,9 @@ from validator.results import (
     Parity,
     RuntimeName,
 )
+
+if TYPE_CHECKING:
+    from validator.profile import Profile
 
 Progress = Callable[[str], None]
 NOT_COMPARED = Parity(level="none", reason="Nothing was compared, because an earlier step failed.")

@@ -35,7 +35,6 @@ from validator.checks.load.safety import Inspected, inspect, judge_file
 from validator.checks.load.versions import compare_versions
 from validator.checks.parity.proof import Judge, measure_only, prove
 from validator.checks.parity.suite import on_made_rows, on_sample, set_beside
-from validator.checks.profile.stage import profile_data
 from validator.checks.quality.measuring import Measuring, judge_quality
 from validator.checks.sample_pass import read_through
 from validator.checks.wrapper.find import wrapper_of
@@ -293,6 +292,8 @@ class Gate:
         """What the data looks like, for the artifact; and whether that and the model's quality are as they should."""
         run = self.run
         with run.stage("profile"), needed("profile.drift"):
+            from validator.checks.profile.stage import profile_data
+
             found = profile_data(self.context, runtime, data, contract, base)
         run.profile = found.profile
         run.add(*found.checks)
