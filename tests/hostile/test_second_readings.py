@@ -111,6 +111,14 @@ def test_the_reading_is_named() -> None:
         load(content)
 
 
+def test_values_that_are_called_are_looked_at_in_every_reading() -> None:
+    """In the array's bytes the model itself is changed: it names what its `predict` will call."""
+    state = s.text("stack_method_") + b"](" + s.text("tofile") + b"e"
+    hidden = b"0" + s.estimator("sklearn.ensemble._stacking", "StackingClassifier", state)
+    content = s.model_with(s.wrapper(len(hidden)) + hidden)
+    assert any("stack_method_" in finding.name for finding in scan(content, "joblib").findings)
+
+
 def test_an_archive_at_the_end_of_a_pickle_is_another_reading() -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as target:

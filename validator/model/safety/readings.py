@@ -14,6 +14,7 @@ import zipfile
 from contextlib import suppress
 from dataclasses import replace
 
+from validator.model.safety import values
 from validator.model.safety.findings import Log
 from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import BrokenError, MalformedError
@@ -52,6 +53,7 @@ def follow(data: bytes, policy: Policy, limits: Limits, *, inline: bool) -> list
     except (MalformedError, RecursionError, MemoryError) as error:
         reason = error.reason if isinstance(error, MalformedError) else f"it ended in {error!r}"
         log.add("second reading", "format", machine.offset, reason, _HINT, machine.opcode)
+    values.check(log)
     log.finish()
     return [
         replace(
