@@ -60,7 +60,8 @@ def read_evidence(path: Path) -> Evidence:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: not an evidence file: {where}: {first['msg']}", hint=hint) from error
+        told = f"{where}: {first['msg']}" if where else first["msg"]
+        raise UsageError(f"{path}: not an evidence file: {told}", hint=hint) from error
     if evidence.schema_version != SCHEMA_VERSION:
         raise UsageError(
             f"{path}: evidence of schema {evidence.schema_version}; this release reads {SCHEMA_VERSION}",
