@@ -16,7 +16,7 @@ from validator.checks.errors import suite as errors
 from validator.checks.errors.broken_files import load_broken
 from validator.checks.load.model import Data, native_runtime, onnx_runtime
 from validator.checks.smoke import suite as smoke
-from validator.checks.wrapper import answers, service
+from validator.checks.wrapper import service
 from validator.checks.wrapper.load import Wrapped, load_wrapper
 from validator.gate.conclusion import provisional
 from validator.gate.golden import golden_requests
@@ -139,7 +139,9 @@ class Trial:
         return checks
 
     def promises(self) -> list[CheckResult]:
-        """What the user's wrapper owes beyond answers."""
+        """What the user's wrapper owes, its model's own answers first."""
+        from validator.checks.wrapper import answers
+
         hashes = (self.context.file.sha256, self.context.file.loadable.sha256)
         wrapper = self.runtimes["wrapper"]
         reference = self.runtimes.get("native") or self.runtimes["deployment"]
