@@ -19,7 +19,6 @@ from validator.checks.smoke import suite as smoke
 from validator.checks.wrapper import service
 from validator.checks.wrapper.load import Wrapped, load_wrapper
 from validator.gate.conclusion import provisional
-from validator.gate.golden import golden_requests
 from validator.gate.result_builder import ResultBuilder
 from validator.results import CheckResult, Latency, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime
@@ -46,6 +45,8 @@ def deploy(context: Context, run: ResultBuilder, runtime: WorkerRuntime, onnx: b
 
     Raises CheckFailedError (`smoke.single`) when the Deployment does not load.
     """
+    from validator.gate.golden import golden_requests
+
     files = artifact_files(provisional(run, context.settings), onnx, "")
     with run.stage("load deployment"), needed("smoke.single", "deployment"):
         deployment = _deployment_runtime(context, files)
