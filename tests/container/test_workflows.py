@@ -104,5 +104,10 @@ def test_the_image_and_the_base_are_pinned() -> None:
     ]
     assert external
     assert all(re.search(r"@sha256:[0-9a-f]{64}$", name) for name in external)
-    assert "USER" not in {line.split(" ")[0] for line in dockerfile.splitlines()}
-    assert dockerfile.count("--require-hashes") == 2
+    # The runner's files belong to the runner's user; the image that serves has no such files, and no root either.
+    gate, serving = (dockerfile[dockerfile.index(f" AS {name}\n") :] for name in ("image", "serve"))
+    assert "USER" not in {line.split(" ")[0] for line in gate.splitlines()}
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", serving.partition("\nFROM ")[0], re.MULTILINE)
+    # What is installed besides is the wheel that was just built.
+    assert dockerfile.count("--require-hashes") == 3
+    assert dockerfile.count("--no-index /build/wheel") == 2
