@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from hostile_pickles import CASES
 
+from tests.steps import at_most
 from validator.errors import UnsafeModelError
 from validator.model.safety import load, scan_pickle
 
@@ -31,9 +31,8 @@ for line in sys.stdin:
 def test_is_refused_by_name(case, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     data = case.make(str(canary))
-    started = time.process_time()
-    report = scan_pickle(data)
-    assert time.process_time() - started < 5
+    with at_most(lines=20_000 + 50 * len(data)):
+        report = scan_pickle(data)
     assert report.verdict == "unsafe"
     assert not report.ok
     assert any(case.name in f"{finding.name} {finding.reason}" for finding in report.findings), (

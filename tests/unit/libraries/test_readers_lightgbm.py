@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.steps import counted
 from validator.errors import ConversionError
 from validator.libraries.convert import convert_trees
 from validator.libraries.lightgbm.trees import read
@@ -384,18 +385,16 @@ def test_mutated_text_never_fails_otherwise(data: st.DataObject) -> None:
         validate(read(text))
 
 
-def test_reading_takes_time_in_proportion_to_the_trees() -> None:
-    import time
-
+def test_reading_takes_steps_in_proportion_to_the_trees() -> None:
     head, rest = TEXT.split("\nTree=0\n", 1)
     tree, tail = rest.split("\n\n\nTree=1\n", 1)[0], rest[rest.index("\n\n\nend of trees") :]
 
-    def seconds(trees: int) -> float:
+    def steps(trees: int) -> int:
         many = head + "".join(f"\nTree={i}\n{tree}\n\n" for i in range(trees)) + tail
-        started = time.process_time()
-        ensemble = read(many)
+        with counted() as taken:
+            ensemble = read(many)
         assert ensemble.n_nodes >= 10 * trees
-        return time.process_time() - started
+        return taken.all
 
-    # Ten times as many would take a hundred times as long if each tree were looked for from the start.
-    assert seconds(30_000) < 40 * min(seconds(3_000) for _ in range(3))
+    # Ten times as many would take a hundred times as many steps if each tree were looked for from the start.
+    assert steps(300) < 12 * steps(30)
