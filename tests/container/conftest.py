@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.command import unhurried
+
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "tests" / "peers"
 IMAGE = "model-preflight:test"
@@ -96,6 +98,7 @@ def workspace(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     shutil.copytree(ROOT / "examples" / "trading", folder / "trading")
     shutil.rmtree(folder / "trading" / "__pycache__", ignore_errors=True)
+    unhurried(folder)
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, 1234, 1234)

@@ -43,7 +43,10 @@ _NAME = re.compile(r"lightgbm|xgboost|catboost|sklearn|scikit-learn|LGBM|XGB", r
 
 def _names(path: Path) -> list[str]:
     """Strings, imports and definitions in which a library is named; comments and docstrings are free to."""
-    tree = ast.parse(path.read_text())
+    content = path.read_text()
+    if not _NAME.search(content):
+        return []
+    tree = ast.parse(content)
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     found = []
     for node in ast.walk(tree):

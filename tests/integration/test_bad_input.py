@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.integration.command import TRADING, run
+from tests.integration.command import TRADING, run, unhurried
 
 MODEL = TRADING / "model.pkl"
 SAMPLE = TRADING / "sample.parquet"
@@ -117,6 +117,7 @@ def test_a_sample_that_cannot_be_read(tmp_path, name, content):
 def test_reordered_columns_are_taken_by_name(tmp_path):
     table = pd.read_parquet(SAMPLE).head(300)
     table[table.columns[::-1]].to_parquet(tmp_path / "sample.parquet")
+    unhurried(tmp_path)
     found = run(
         "validate", MODEL, "--data", "sample.parquet", "--target", "direction",
         "--latency-budget-s", 0.5, "--boundary-rows", 200, cwd=tmp_path,

@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from tests.integration.command import TRADING, Ran, run
+from tests.integration.command import TRADING, Ran, run, unhurried
 from tests.unit.baseline.repositories import Repository
 
 MODEL = "models/trading.pkl"
-QUICK = ("--latency-budget-s", "0.5", "--max-slowdown", "9", "--boundary-rows", "500")
+QUICK = ("--latency-budget-s", "0.5", "--boundary-rows", "500")
 PULL_REQUEST = {"GITHUB_BASE_REF": "main"}
 
 
@@ -70,11 +70,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     )
     found.base = found.fit(found.features, num_leaves=7)
     repository = found.repository
+    unhurried(found.folder, 'data = "sample.parquet"\ntarget = "direction"\n')
     repository.commit(
         {
             MODEL: pickle.dumps(found.base),
             "sample.parquet": (TRADING / "sample.parquet").read_bytes(),
-            "preflight.toml": b'data = "sample.parquet"\ntarget = "direction"\n',
+            "preflight.toml": (found.folder / "preflight.toml").read_bytes(),
         }
     )
     repository.branch("work")

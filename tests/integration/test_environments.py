@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command import Ran, run
+from tests.integration.command import Ran, run, unhurried
 from validator.environments import build, interpreter, requirements
 from validator.environments.installer import find_installer
 from validator.errors import UsageError
@@ -67,6 +67,7 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
         folder = tmp_path_factory.mktemp("trained")
         command = [built.python.path, "-W", "ignore", str(TRAIN), str(folder), *kinds.split()]
         subprocess.run(command, check=True, timeout=240)
+        unhurried(folder)
         return Trained(folder, python, wanted, built.python.path)
 
     return trained

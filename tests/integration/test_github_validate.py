@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.command import DIAGNOSIS, TRADING, Ran, run
+from tests.integration.command import DIAGNOSIS, TRADING, Ran, run, unhurried
 from tests.integration.conftest import Job
 from tests.integration.github_history import commit, git
 
@@ -64,6 +64,7 @@ def step(peer: Any, make_job: Callable[..., Job], tmp_path: Path) -> Step:
     folder.mkdir()
     shutil.copy(TRADING / "model.pkl", folder / "trading.pkl")
     shutil.copy(TRADING / "sample.parquet", folder / "trading.parquet")
+    unhurried(folder)
     git(folder, "init", "-q", "-b", "main")
     base = commit(folder, "base")
     git(folder, "checkout", "-q", "-b", "feature")

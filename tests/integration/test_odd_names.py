@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from tests.integration.command import run
+from tests.integration.command import run, unhurried
 
 NAMES = [
     "How satisfied were you, over the last twelve months, with the service in branches",
@@ -26,6 +26,7 @@ def test_a_model_with_odd_names_passes(tmp_path):
     for number, order in enumerate((NAMES, NAMES[::-1])):
         joblib.dump(LogisticRegression().fit(table[order], truth), tmp_path / f"m{number}.joblib")
     table.to_parquet(tmp_path / "sample.parquet")
+    unhurried(tmp_path)
     done = run(
         "validate", "m0.joblib", "m1.joblib", "--data", "sample.parquet", "--latency-budget-s", "0.3",
         "--boundary-rows", "200", cwd=tmp_path,

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.integration.command import TRADING, Ran, run
+from tests.integration.command import TRADING, Ran, run, unhurried
 
 FAST = ("--latency-budget-s", 0.2, "--boundary-rows", 2_000, "--batch-sizes", "1,10")
 
@@ -32,6 +32,7 @@ GAPS = {
 
 def validate(wrapper: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp(wrapper)
+    unhurried(folder)
     target = f"{TRADING / wrapper}.py:TradingModelDeployment"
     return run("validate", TRADING / "model.pkl", "--wrapper", target, *FAST, cwd=folder)
 
