@@ -32,9 +32,10 @@ GAPS = {
 
 def validate(wrapper: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp(wrapper)
-    unhurried(folder)
+    unhurried(folder, 'name = "trading"\ntarget = "direction"\n')
     target = f"{TRADING / wrapper}.py:TradingModelDeployment"
-    return run("validate", TRADING / "model.pkl", "--wrapper", target, *FAST, cwd=folder)
+    data = TRADING / "sample.parquet"
+    return run("validate", TRADING / "model.pkl", "--data", data, "--wrapper", target, *FAST, cwd=folder)
 
 
 @pytest.fixture(scope="module")
