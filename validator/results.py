@@ -100,7 +100,7 @@ class FeatureSpec(Value):
     minimum: float | None = None
     maximum: float | None = None
     missing: bool = False
-    categories: Annotated[tuple[Scalar, ...], Field(fail_fast=True, max_length=10_000)] | None = None
+    categories: Annotated[tuple[Scalar, ...], Field(fail_fast=True, max_length=1_000_000)] | None = None
     fixed_range: bool = False
 
 
@@ -117,6 +117,8 @@ class Contract(Value):
     allow_missing: bool = False
     allow_infinite: bool = False
     source: Literal["inferred", "fixed"] = "inferred"
+    reading: Text = ""
+    """which reading is served of a file that has two"""
 
 
 class Hazard(Value):
@@ -128,7 +130,10 @@ class Hazard(Value):
 
 
 class Conversion(Value):
-    """How the ONNX file was made, of what size and hash; `reason` says why there is none."""
+    """How the ONNX file was made, of what size and hash; `reason` says why there is none.
+
+    `reading` says which reading was converted of a file that has two.
+    """
 
     method: Method
     seconds: float = 0.0
@@ -137,6 +142,7 @@ class Conversion(Value):
     input_dtype: Name = ""
     hazards: Annotated[tuple[Hazard, ...], Field(fail_fast=True, max_length=100)] = ()
     reason: Text = ""
+    reading: Text = ""
 
 
 class Parity(Value):

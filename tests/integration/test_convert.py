@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import shutil
 from pathlib import Path
 
@@ -74,3 +76,34 @@ def test_a_model_that_is_asked_nothing_is_loaded_by_the_exporter_alone_until_it_
         } == {name: told[name] for name in ("library", "model_class", "task", "n_features")}
         assert list(native.facts.classes) == told["classes"]
         assert list(names) == told["feature_names"]
+
+
+def _saved_by(release: str, folder: Path) -> None:
+    """An early-stopped estimator's own file, as if another release had written it."""
+    import xgboost
+
+    rows = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    truth = rows[:, 0] + np.random.default_rng(1).normal(size=300)
+    model = xgboost.XGBRegressor(n_estimators=40, early_stopping_rounds=4, learning_rate=0.5, n_jobs=1)
+    model.fit(rows[:200], truth[:200], eval_set=[(rows[200:], truth[200:])], verbose=False)
+    model.save_model(folder / "model.json")
+    document = json.loads((folder / "model.json").read_text())
+    document["version"] = [int(part) for part in release.split(".")]
+    (folder / "model.json").write_text(json.dumps(document))
+
+
+def test_versions_are_judged_as_validate_judges_them(tmp_path: Path) -> None:
+    _saved_by("1.7.6", tmp_path)
+    refused = run("convert", "model.json", "-o", "m.onnx", "--quiet", cwd=tmp_path)
+    assert refused.code == 1
+    assert "saved with xgboost 1.7.6" in refused.out
+    assert "xgboost==1.7.6" in refused.out
+    assert not (tmp_path / "m.onnx").exists()
+    expires = dt.date.today() + dt.timedelta(days=20)
+    (tmp_path / "preflight.toml").write_text(
+        f'[[waivers]]\ncheck = "load.versions"\nreason = "tried out by hand"\nexpires = "{expires}"\n'
+    )
+    waived = run("convert", "model.json", "-o", "m.onnx", "--quiet", cwd=tmp_path)
+    assert waived.code == 0, waived.err
+    assert "read as XGBoost's estimators read it" in waived.out
+    assert (tmp_path / "m.onnx").exists()

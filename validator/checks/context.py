@@ -97,6 +97,7 @@ class Context:
             "format": self.format,
             "allow": list(self.settings.allow),
             "trusted": self.settings.trust_pickle is not None,
+            "reading": self.settings.reading,
         }
 
 

@@ -33,6 +33,11 @@ class Export:
     def has_trees(self) -> bool:
         return self.header.get("kind") != "other"
 
+    def without_file(self) -> Export:
+        """Once the trees have been held against the file that they came from."""
+        kept = [(name, array) for name, array in zip(self.names, self.arrays, strict=True) if name != "file"]
+        return replace(self, names=[name for name, _ in kept], arrays=[array for _, array in kept])
+
     def args(self) -> dict[str, Any]:
         return {"header": self.header, "names": self.names}
 
@@ -89,6 +94,8 @@ def convert(context: Context, native: Native, columns: Columns) -> OnnxFile:
             data, conversion = _given(context, context.settings.onnx)
         else:
             data, conversion = _made(context, native, export, columns)
+            export = export.without_file()
+        conversion = conversion.model_copy(update={"reading": native.facts.reading})
     return OnnxFile(
         data=data,
         export=export,

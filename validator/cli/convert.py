@@ -6,9 +6,11 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from validator.checklist import blocks, decide
 from validator.checks.check import CheckFailedError
 from validator.checks.convert import Converted
 from validator.checks.load.model import Columns, Data, Native
@@ -52,11 +54,19 @@ class ConvertedFile:
     def text(self) -> str:
         """For people, one fact a line."""
         if not self.ok:
-            lines = [f"{check.title}: {check.message}" for check in self.problems]
+            lines = [
+                f"{check.title}: {check.message}" + (f" ({check.hint})" if check.hint else "")
+                for check in self.problems
+            ]
             return "\n".join(log_line(line) for line in ("not converted:", *lines))
         how = "exact trees" if self.conversion.method == "exact" else "through skl2onnx"
         facts = f"{how}, {self.conversion.input_dtype} input, {self.conversion.onnx_bytes:,} bytes"
-        return "\n".join(log_line(line) for line in (f"wrote {self.output}: {facts}", self._parity_line()))
+        lines = [f"wrote {self.output}: {facts}", self._parity_line(), *self._reading_lines()]
+        return "\n".join(log_line(line) for line in lines)
+
+    def _reading_lines(self) -> list[str]:
+        reading = self.conversion.reading
+        return [f"{reading}; `reading` chooses"] if reading else []
 
     def _parity_line(self) -> str:
         parity = self.parity
@@ -97,15 +107,28 @@ def convert_file(
         output=str(output),
         conversion=run.conversion,
         parity=run.parity,
-        problems=tuple(
-            check
-            for check in run.checks
-            if check.category in ("convert", "parity") and check.status in ("fail", "error")
-        ),
+        problems=_problems(run, settings),
     )
     if outcome.ok:
         _write(output, converted.onnx)
     return outcome
+
+
+def _problems(run: ResultBuilder, settings: Settings) -> tuple[CheckResult, ...]:
+    """What keeps the file from being written: also versions that differ, unless they are waived, as in `validate`."""
+    judged = decide(
+        run.checks,
+        runtimes=run.runtimes,
+        waivers=settings.waivers,
+        today=datetime.now().astimezone().date(),
+        waiver_days=settings.waiver_days,
+    )
+    return tuple(
+        check
+        for check in judged.checks
+        if check.status in ("fail", "error")
+        and (check.category in ("convert", "parity") or (check.id == "load.versions" and blocks(check)))
+    )
 
 
 def _loaded(gate: Gate) -> tuple[Native, Data | None]:
@@ -123,6 +146,9 @@ def _converted(gate: Gate, native: Native, columns: Columns, *, guessed: bool) -
     try:
         return gate.convert(native, columns)
     except CheckFailedError as error:
+        apart = [check for check in gate.run.checks if check.id == "load.versions" and check.status == "fail"]
+        if apart:
+            raise ConversionError(f"{apart[0].message}; {error.message}", hint=apart[0].hint) from error
         if not guessed:
             raise
         raise ConversionError(error.message, hint=_GUESSED) from error

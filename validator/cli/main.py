@@ -161,7 +161,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 #: The settings that each command takes as flags; `validate` takes all.
 _FLAGS = {
     "inspect": ("allow", "json_output"),
-    "convert": ("data", "input_dtype", "allow", "trust_pickle", "isolation", "python", "requirements",
+    "convert": ("data", "reading", "input_dtype", "allow", "trust_pickle", "isolation", "python", "requirements",
                 "environment_cache", "tolerance", "boundary_rows",
                 "target", "ignore", "quiet", "json_output", "config", "worker_memory_mb", "worker_timeout_s"),
     "init": ("data", "target", "name", "ignore", "allow", "trust_pickle", "isolation", "python",

@@ -27,7 +27,17 @@ _LISTS = ("allow", "ignore")
 #: Settings whose presence makes the gate see more; without them it sees less.
 _SIGHTS = ("data", "target", "group", "wrapper", "requirements")
 #: What differs in a way that cannot be ordered, so that a reader has to look.
-_OTHER = ("data", "onnx", "task", "contract", "input_dtype", "wrapper", "wrapper_methods", "target")
+_OTHER = (
+    "data",
+    "onnx",
+    "task",
+    "contract",
+    "reading",
+    "input_dtype",
+    "wrapper",
+    "wrapper_methods",
+    "target",
+)
 #: What a setting means where it is left out, if that is stricter than any value of its own.
 _STRICT_TOLERANCE = 1e-5
 

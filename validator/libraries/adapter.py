@@ -32,6 +32,7 @@ class Adapter:
         self.model = model
         self.library = library_of(model)
         self._live = live_of(model)
+        self._options = self._live.options_of(model)
         if not callable(getattr(model, "predict", None)) or contents.is_unfitted(model):
             raise NotAModelError(model)
         self.task = self._live.task(model)
@@ -52,6 +53,7 @@ class Adapter:
     @property
     def facts(self) -> Dict[str, Any]:
         """What the model is, as JSON can carry it."""
+        reading, marked = self._live.reading(self.model)
         return {
             "task": self.task,
             "classes": self.classes,
@@ -59,6 +61,8 @@ class Adapter:
             "n_features": self.n_features,
             "library": self.library,
             "model_class": class_name(self.model),
+            "reading": reading,
+            "reading_marked": marked,
         }
 
     def inputs(self, table: Table) -> Any:
@@ -79,10 +83,10 @@ class Adapter:
     def call(self, given: Any) -> Any:
         """The one call that is timed: probabilities of classifiers, else the prediction."""
         if self.task in ("binary", "multiclass") and hasattr(self.model, "predict_proba"):
-            return self.model.predict_proba(given, **self._live.options)
+            return self.model.predict_proba(given, **self._options)
         if self.task == "outlier" and hasattr(self.model, "decision_function"):
             return self.model.decision_function(given)
-        return self.model.predict(given, **self._live.options)
+        return self.model.predict(given, **self._options)
 
     def predict(self, given: Any) -> Outputs:
         """All outputs for inputs that `inputs` or `from_array` made."""
@@ -98,7 +102,7 @@ class Adapter:
         if self.task == "outlier":
             label = np.asarray(self.model.predict(given)).astype(np.int64)
             return Outputs(label=label, score=np.asarray(self.call(given)).reshape(-1))
-        answer = np.asarray(self.model.predict(given))
+        answer = np.asarray(self.model.predict(given, **self._options))
         if self.task == "ranking":
             return Outputs(score=answer.reshape(-1))
         return Outputs(prediction=answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer)
@@ -106,6 +110,8 @@ class Adapter:
     def _plain_names(self) -> Optional[List[str]]:
         """Names the model was trained with; None when that was a bare matrix, whatever its library calls them."""
         names = self._live.feature_names(self.model)
+        if names is None and (first := _first_step(self.model)) is not self.model:
+            names = live_of(first).feature_names(first)
         if names is None:
             return None
         found = [str(name) for name in names]

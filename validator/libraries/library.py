@@ -52,6 +52,8 @@ class Format:
     OverflowError where a part is missing or of another kind."""
     remedy: str
     """what to do with a file in which that found damage"""
+    read_alike: bool = False
+    """whether `Library.read` takes such a file's bytes as it takes the exporter's"""
     by_path: bool = False
     """whether the library reads it from a path alone"""
 
@@ -133,6 +135,9 @@ class Library:
     """what its files tell the version of, where that is not the library"""
     eras: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=dict)
     """by such a version, the first release that wrote it, and the first that no longer did"""
+
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """by such a version, the release to install for it, where not every one that wrote it will do"""
 
     @property
     def distribution(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, List, Optional
+from typing import Any, Callable, ClassVar, Dict, List, Optional, Tuple
 
 from validator.libraries.plain import Export, Header, NotExpressible
 from validator.outputs import Outputs
@@ -23,6 +23,21 @@ class Live:
     def load(self, data: bytes, format: str) -> Any:
         """The model in a file of one of the library's own formats. Raises ModelError, or what the library raises."""
         raise NotImplementedError(format)
+
+    def read_as(self, model: Any, reading: str) -> Any:
+        """A model that came of a file with two readings, in the one that is asked for: auto, wrapper or booster."""
+        return model
+
+    def reading(self, model: Any) -> Tuple[str, bool]:
+        """Which of two readings of a model's file is taken, in words, and whether the file itself says so.
+
+        Nothing where there is only one.
+        """
+        return "", True
+
+    def options_of(self, model: Any) -> Dict[str, Any]:
+        """What every call of this model's `predict` is given."""
+        return self.options
 
     def load_path(self, path: str, format: str) -> Any:
         """The same from a path, as the library does it. For what happens when there is no such file."""

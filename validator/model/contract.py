@@ -12,7 +12,8 @@ from validator.libraries.known import library_named
 from validator.results import Contract, FeatureSpec, Scalar, Task
 from validator.table import Column, Table
 
-_MAX_CATEGORIES = 1_000
+#: A column of text with more values than this is taken for free text, which any value fits.
+_MOST_TEXTS = 1_000
 
 
 def choose_features(
@@ -152,12 +153,12 @@ def _look(column: Column) -> FeatureSpec:
             name=column.name,
             dtype="category",
             missing=bool((values < 0).any()),
-            categories=found[:_MAX_CATEGORIES],
+            categories=found,
         )
     if values.dtype == object:
         missing = any(value is None for value in values)
         distinct = sorted({value for value in values if value is not None})
-        few = tuple(distinct) if len(distinct) <= _MAX_CATEGORIES else None
+        few = tuple(distinct) if len(distinct) <= _MOST_TEXTS else None
         return FeatureSpec(name=column.name, dtype="string", missing=missing, categories=few)
     return FeatureSpec(name=column.name, dtype=column.dtype)
 
@@ -172,7 +173,7 @@ def _merge(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
     categories: tuple[Scalar, ...] | None = None
     if a.categories is not None and b.categories is not None:
         merged = tuple(dict.fromkeys((*a.categories, *b.categories)))
-        categories = merged if len(merged) <= _MAX_CATEGORIES else None
+        categories = merged if "category" in (a.dtype, b.dtype) or len(merged) <= _MOST_TEXTS else None
     return a.model_copy(
         update={
             "minimum": min(lows, default=None),

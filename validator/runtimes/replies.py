@@ -66,6 +66,8 @@ class NativeFacts(WorkerReply):
     n_features: _Count | None = None
     n_outputs: _Count = 1
     sums_to_one: bool = True
+    reading: Annotated[str, Field(max_length=1_000)] = ""
+    reading_marked: bool = True
     category_columns: Annotated[tuple[_Count, ...], Field(max_length=1_000_000)] | None = ()
     categories: Annotated[tuple[_Values, ...], Field(max_length=1_000_000)] = ()
     breakpoints: Annotated[tuple[Breakpoint, ...], Field(max_length=100_000)] = ()

@@ -130,6 +130,12 @@ class Settings(_Table):
     task: Task | Literal["auto"] = _field(
         "auto", "Model", "what the model does, where it does not say so itself"
     )
+    reading: Literal["auto", "wrapper", "booster"] = _field(
+        "auto",
+        "Model",
+        "how to read a file of early-stopped training: as the library's estimator does, up to the best iteration, or "
+        "as its bare booster does, to the end; auto is as whichever of the two saved it",
+    )
     contract: ContractSettings = _field(
         ContractSettings(), "Model", "the input contract, fixed instead of inferred", file_only=True
     )

@@ -11,10 +11,11 @@ from validator.libraries.known import format_named
 _PICKLES = ("pickle", "joblib")
 
 
-def load_model(data: bytes, format: str, allow: Sequence[str], trusted: bool) -> Any:
+def load_model(data: bytes, format: str, allow: Sequence[str], trusted: bool, reading: str = "auto") -> Any:
     """Raises UnsafeModelError for a refused pickle, ModelError for a format without a native model.
 
-    Pickles go through the restricted unpickler unless `trusted`.
+    Pickles go through the restricted unpickler unless `trusted`. `reading` is which of two a file has: that of the
+    library's estimator, "wrapper", of its "booster", or of whichever saved it, "auto".
     """
     if format in _PICKLES:
         return _load_pickle(data, allow, trusted)
@@ -22,7 +23,8 @@ def load_model(data: bytes, format: str, allow: Sequence[str], trusted: bool) ->
         return _load_skops(data, allow)
     known = format_named(format)
     if known is not None:
-        return known[0].live().load(bytes(data), format)
+        live = known[0].live()
+        return live.read_as(live.load(bytes(data), format), reading)
     raise ModelError(f"a {format} file holds no native model", hint="give the file that training saved")
 
 

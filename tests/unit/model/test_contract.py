@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from validator.errors import PreflightError, SampleError, SettingsError
-from validator.model.contract import make_contract
+from validator.model.contract import Observer, make_contract
 from validator.results import Contract, FeatureSpec
 from validator.settings.table import ContractSettings
+from validator.table import Column, Table
 
 SEEN = (
     FeatureSpec(name="age", dtype="float64", minimum=18.0, maximum=80.0),
@@ -94,3 +96,14 @@ def test_a_classifier_has_no_range_of_predictions():
 def test_an_unknown_type_is_no_setting():
     with pytest.raises(ValueError, match="dtype"):
         ContractSettings.model_validate({"features": [{"name": "age", "dtype": "int"}]})
+
+
+def test_a_category_column_keeps_all_values_that_its_model_knows():
+    """The deployment refuses what the contract does not list: a list cut short would refuse known values."""
+    values = np.array([f"u{i:05}" for i in range(1_500)], dtype=object)
+    observer = Observer()
+    for codes in (np.arange(5), np.array([1_499, -1])):
+        observer.observe(Table.of([Column("user", codes.astype(np.int32), values)]))
+    feature = observer.features[0]
+    assert feature.categories == tuple(values)
+    assert feature.missing

@@ -208,7 +208,8 @@ def _retyped(new: FeatureSpec, old: FeatureSpec) -> Iterator[str]:
         (new.categories, old.categories, "takes"),
         (old.categories, new.categories, "no longer takes"),
     ):
-        extra = [item for item in these if item not in set(those)]
+        known = set(those)
+        extra = [item for item in these if item not in known]
         if extra:
             yield f"feature `{new.name}` {what} {_listed(extra)}"
 

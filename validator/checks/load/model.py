@@ -14,6 +14,7 @@ from validator.checks.load.versions import Versions
 from validator.checks.preload import JUDGING, MEASURING, TOOLS
 from validator.checks.sample_pass import Batch
 from validator.errors import ModelError, PreflightError, SampleError, SettingsError, UsageError
+from validator.libraries.known import format_named
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, category_names, recorded_categories
 from validator.results import CheckResult, Contract, ModelInfo, Task
@@ -123,7 +124,7 @@ def load_native(context: Context, versions: Versions, *, asked: bool = True) -> 
             "n_features": facts.n_features,
         }
     )
-    loaded = passed(f"{facts.model_class} loads in its own library", seen("class", facts.model_class))
+    loaded = _judge_loaded(context, facts)
     return Native(
         exporter=exporter,
         facts=facts,
@@ -132,6 +133,22 @@ def load_native(context: Context, versions: Versions, *, asked: bool = True) -> 
         load=lambda: runtime or native_runtime(context),
         converts_there=context.python.foreign and bool(versions.installed.version("skl2onnx")),
     )
+
+
+def _judge_loaded(context: Context, facts: NativeFacts) -> CheckOutcome:
+    """A file with two readings needs a word, and where nothing says which of them its users will use, a look."""
+    said = f"{facts.model_class} loads in its own library"
+    if not facts.reading:
+        return passed(said, seen("class", facts.model_class))
+    evidence = (seen("class", facts.model_class), seen("reading", facts.reading))
+    of_a_file = format_named(context.format) is not None  # an unpickled Booster is one, whatever it came of
+    if context.settings.reading == "auto" and of_a_file and not facts.reading_marked:
+        return warned(
+            f"{said}, {facts.reading}; nothing in the file says which of the two its users will use",
+            *evidence,
+            hint="set `reading` to booster or wrapper, as the code that serves the model loads it",
+        )
+    return passed(f"{said}, {facts.reading}", *evidence)
 
 
 @contextmanager
@@ -274,7 +291,7 @@ def infer_contract(
     settings: Settings, facts: NativeFacts, data: Data, *, task: Task, n_outputs: int | None = None
 ) -> Contract:
     """The contract as far as the sample has been seen; `n_outputs` where the answers have told it better."""
-    return contracts.make_contract(
+    contract = contracts.make_contract(
         data.observer.features,
         task=task,
         classes=facts.classes or (),
@@ -283,3 +300,4 @@ def infer_contract(
         fixed=settings.contract.model_dump(exclude_unset=True),
         known_categories=data.categories,
     )
+    return contract.model_copy(update={"reading": facts.reading})

@@ -191,5 +191,8 @@ def _pinned(name: str, version: str) -> str:
     distribution, era = distributions(name)[0], _era(name, version)
     if era is None:
         return f"{distribution}=={version}"
+    library = recorded_as(name)
+    if library is not None and version in library.pins:
+        return f"{distribution}=={library.pins[version]}"
     first, end = era
     return f"{distribution}>={first[0]}.{first[1]}" + (f",<{end[0]}.{end[1]}" if end[0] < 90 else "")

@@ -19,7 +19,7 @@ from validator.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class ProofReply:
-    """What the judging worker found: `proved`, `different` or `unproved`.
+    """What the judging worker found: `proved`, `different` or `unproved`; `called_otherwise` than what was proved.
 
     `bound` is on raw scores and `output_bound` on outputs, over all inputs; None where rounding has no bound.
     `row`, a table of one row, is an input on which the two differ, where they do.
@@ -59,7 +59,7 @@ def prove(context: Context, native: Native, converted: Converted, names: Sequenc
     kept: list[ProofReply] = []
 
     def check() -> CheckOutcome:
-        kept.append(_asked(worker, converted, names))
+        kept.append(_of_the_calls(_asked(worker, converted, names), converted))
         outcome = _judge(kept[0], given=converted.conversion.method == "none")
         row = kept[0].row
         if row is None:
@@ -78,6 +78,18 @@ def _asked(worker: Worker, converted: Converted, names: Sequence[str]) -> ProofR
     return ProofReply(**told, row=None if row is None else unpack_table(row, reply.arrays))
 
 
+def _of_the_calls(proof: ProofReply, converted: Converted) -> ProofReply:
+    """A proof about trees says nothing of a model whose calls answer with something else than its trees."""
+    otherwise = str(converted.export.header.get("called_otherwise") or "")[:500]
+    if not proof.proved or not otherwise:
+        return proof
+    return replace(
+        proof,
+        status="called_otherwise",
+        reason=f"the trees are the same, but {otherwise}: the answers are measured, not proved",
+    )
+
+
 def _judge(proof: ProofReply, *, given: bool) -> CheckOutcome:
     if proof.proved:
         bound = (
@@ -92,6 +104,8 @@ def _judge(proof: ProofReply, *, given: bool) -> CheckOutcome:
             seen("bound on outputs", proof.output_bound),
             seen("labels exact, ties included", proof.labels_exact),
         )
+    if proof.status == "called_otherwise":
+        return not_applicable(proof.reason)
     if given and proof.status == "unproved":
         return not_applicable(f"the given ONNX file cannot be proved, so it is measured: {proof.reason}")
     return failed(proof.reason)

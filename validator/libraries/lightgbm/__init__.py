@@ -46,6 +46,7 @@ LIBRARY = Library(
             begins=re.compile(rb"tree\r?\nversion=v\d"),
             model_class="lightgbm.basic.Booster",
             check=check_text,
+            read_alike=True,
             remedy="Write the file again with `booster.save_model(path)`; if this stays, find out who made it.",
         ),
     ),
@@ -100,4 +101,6 @@ LIBRARY = Library(
     # Its files record the version of the text format only.
     told_as="lightgbm model text",
     eras={"v2": ((2, 0), (2, 3)), "v3": ((2, 3), (4, 0)), "v4": ((4, 0), (99, 0))},
+    # 2.2.3 wrote v2 too, but answers otherwise with averaged trees of the releases before it.
+    pins={"v2": "2.2.1", "v3": "3.3.5"},
 )

@@ -52,7 +52,9 @@ class LiveLightGBM(Live):
         return int(model.num_model_per_iteration())
 
     def feature_names(self, model: Any) -> Optional[Any]:
-        return model.feature_name() if is_booster(model) else super().feature_names(model)
+        """The booster's own: releases differ in which of their names the estimator repeats."""
+        booster = model if is_booster(model) else getattr(model, "booster_", None)
+        return super().feature_names(model) if booster is None else booster.feature_name()
 
     def n_features(self, model: Any) -> Optional[int]:
         return int(model.num_feature()) if is_booster(model) else super().n_features(model)
@@ -96,8 +98,20 @@ class LiveLightGBM(Live):
             "num_iteration": -1,
             "n_features": int(booster.num_feature()),
             "feature_names": texts(booster.feature_name()),
+            "called_otherwise": _shortcut(model) if wrapped else "",
         }
         return header, {"model": as_array(_text(booster, best if best > 0 else -1))}
+
+
+def _shortcut(model: Any) -> str:
+    """What makes the estimator's own calls answer with fewer trees than it has; empty where nothing does.
+
+    Objectives that need accurate predictions, those of regression, pay no heed to it.
+    """
+    asked = model.get_params().get("pred_early_stop", False)
+    if str(asked).lower() in ("false", "0", "none", "-") or _objective(model.booster_) not in _TASKS:
+        return ""
+    return "pred_early_stop lets `predict` leave out trees once a row's score is large enough"
 
 
 def _head(booster: Any) -> str:

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 
 from validator.documents import DocumentError
+from validator.errors import ConversionError
 from validator.libraries import header as told
 from validator.libraries.lightgbm.answers import LightGbmAnswers, feature_categories
 from validator.libraries.lightgbm.forest import Forest, refusal
 from validator.libraries.lightgbm.text import Lines, ModelText, take_apart
-from validator.trees.ensemble import CategoryRule, TreeEnsemble
+from validator.trees.ensemble import CategoryRule, TransformKind, TreeEnsemble
 from validator.trees.validity import validate
 
 _LIBRARY = "LightGBM"
-_VERSIONS = (b"v3", b"v4")
+_VERSIONS = (b"v2", b"v3", b"v4")
 _TREE_KEYS = frozenset(
     b"num_leaves num_cat split_feature split_gain threshold decision_type left_child right_child leaf_value "
     b"leaf_weight leaf_count internal_value internal_weight internal_count cat_boundaries cat_threshold is_linear "
@@ -56,6 +57,7 @@ def read(
         raise refusal(f"{len(model.trees)} trees, {per_iteration} an iteration, {n_features} features")
     trees = _chosen(model, per_iteration, start_iteration, num_iteration)
     answers = LightGbmAnswers.of(model, per_iteration, class_labels)
+    _refuse_either_average(model, answers)
     forest = Forest(trees)
     numeric = forest.numeric_nodes()
     set_indptr, set_values = forest.sets()
@@ -107,6 +109,21 @@ def read_export(header: told.Header, arrays: told.Arrays) -> TreeEnsemble:
         categorical_columns=categorical,
         start_iteration=int(told.number(header, "start_iteration", 0, _LIBRARY)),
         num_iteration=iterations if type(iterations) is int and iterations > 0 else None,
+    )
+
+
+def _refuse_either_average(model: ModelText, answers: LightGbmAnswers) -> None:
+    """Raises ConversionError for a forest whose answer depends on which release wrote it, which it does not say."""
+    if model.header.get(b"version") != b"v2" or b"average_output" not in model.header:
+        return
+    if answers.transform.kind is TransformKind.IDENTITY:
+        return
+    raise ConversionError(
+        "the LightGBM text of version 2 holds averaged trees (boosting=rf), whose meaning changed: LightGBM 2.2.1 "
+        "and before answer the average itself, 2.2.3 and later its sigmoid, and the file does not say which release "
+        "wrote it",
+        hint="if it was trained with lightgbm 2.2.3, load it with lightgbm==3.3.5 and save it again; if with an "
+        "earlier one, train it again with a release of today",
     )
 
 

@@ -45,6 +45,7 @@ LIBRARY = Library(
             model_class="xgboost.core.Booster",
             check=check_file,
             remedy=_REMEDY,
+            read_alike=True,
         ),
         Format(
             name="xgboost-ubj",
@@ -53,6 +54,7 @@ LIBRARY = Library(
             model_class="xgboost.core.Booster",
             check=check_file,
             remedy=_REMEDY,
+            read_alike=True,
         ),
     ),
     refused=(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from validator.libraries.live import (
     Live,
@@ -36,6 +37,36 @@ class LiveXGBoost(Live):
 
         return xgboost.Booster(model_file=path)
 
+    def read_as(self, model: Any, reading: str) -> Any:
+        """Estimators stop at the best iteration, boosters do not: what the file was saved by decides, unless told.
+
+        Estimators leave their mark, `scikit_learn`, in the files that they save.
+        """
+        if reading == "booster":
+            model.set_attr(scikit_learn=None)
+        elif reading == "wrapper" and model.attr("scikit_learn") is None:
+            model.set_attr(scikit_learn="{}")
+        return model
+
+    def reading(self, model: Any) -> Tuple[str, bool]:
+        best = _best_iteration(model) if is_booster(model) else None
+        if best is None or best + 1 >= (total := _count_rounds(model)):
+            return "", True
+        if _stops_early(model):
+            return (
+                f"read as XGBoost's estimators read it: the first {best + 1} of {total} rounds, up to the best "
+                "iteration, where a bare Booster would take all",
+                True,
+            )
+        return (
+            f"read as a bare Booster reads it: all {total} rounds, where XGBoost's estimators would take the first "
+            f"{best + 1}, up to the best iteration",
+            False,
+        )
+
+    def options_of(self, model: Any) -> Dict[str, Any]:
+        return _rounds(model) if is_booster(model) else super().options_of(model)
+
     def task(self, model: Any) -> str:
         if not is_booster(model):
             return super().task(model)
@@ -64,10 +95,10 @@ class LiveXGBoost(Live):
 
         if not is_booster(model):
             return super().classify(model, given, task)
-        answer = np.asarray(model.predict(given))
+        answer = np.asarray(model.predict(given, **_rounds(model)))
         if task == "binary" or answer.ndim == 2:
             return most_probable(answer)
-        margin = np.asarray(model.predict(given, output_margin=True))
+        margin = np.asarray(model.predict(given, output_margin=True, **_rounds(model)))
         weight = np.exp(margin - margin.max(axis=1, keepdims=True))
         return Outputs(
             label=answer.astype(np.int64), probabilities=weight / weight.sum(axis=1, keepdims=True)
@@ -85,14 +116,17 @@ class LiveXGBoost(Live):
         import numpy as np
 
         wrapped = hasattr(model, "get_booster")
-        nodes = matrix(model.apply(given) if wrapped else model.predict(given, pred_leaf=True))
+        nodes = matrix(
+            model.apply(given) if wrapped else model.predict(given, pred_leaf=True, **_rounds(model))
+        )
         for place, text in enumerate(_booster(model).get_dump()[: nodes.shape[1]]):
             known = np.sort(np.array(re.findall(r"(\d+):leaf=", text), dtype=np.int64))
             nodes[:, place] = np.searchsorted(known, nodes[:, place])
         return nodes
 
     def raw_scores(self, model: Any, given: Any) -> Optional[Any]:
-        return model.predict(given, output_margin=True)
+        rounds = _rounds(model) if is_booster(model) else {}
+        return model.predict(given, output_margin=True, **rounds)
 
     def export(self, model: Any) -> Export:
         """Kind "xgboost-ubj": UBJSON, or JSON from releases before 1.6, which knew no other way."""
@@ -102,7 +136,7 @@ class LiveXGBoost(Live):
             "kind": "xgboost-ubj",
             "task": estimator_task(model) if wrapped else None,
             "classes": class_labels(model) if wrapped and is_classifier(model) else None,
-            "best_iteration": _best_iteration(booster) if wrapped else None,
+            "best_iteration": _best_iteration(booster) if wrapped or _stops_early(booster) else None,
             "missing": _missing(model) if wrapped else None,
             "inplace": bool(wrapped and _predicts_inplace(model)),
             "n_features": int(booster.num_features()),
@@ -127,6 +161,27 @@ def _best_iteration(booster: Any) -> Optional[int]:
     """The iteration that early stopping chose; estimators predict with those up to it, boosters with all."""
     found = booster.attributes().get("best_iteration")
     return None if found is None else int(found)
+
+
+def _stops_early(booster: Any) -> bool:
+    """Whether a bare booster is to answer as the estimator that saved it would, up to the best iteration."""
+    return booster.attr("scikit_learn") is not None and _best_iteration(booster) is not None
+
+
+def _rounds(booster: Any) -> Dict[str, Any]:
+    """The options of `Booster.predict` by which it takes the rounds that belong to its reading."""
+    best = _best_iteration(booster)
+    if best is None or not _stops_early(booster):
+        return {}
+    if "iteration_range" in inspect.signature(booster.predict).parameters:
+        return {"iteration_range": (0, best + 1)}
+    trees = booster.attr("best_ntree_limit")  # before 1.4
+    return {"ntree_limit": best + 1 if trees is None else int(trees)}
+
+
+def _count_rounds(booster: Any) -> int:
+    counted = getattr(booster, "num_boosted_rounds", None)  # since 1.4
+    return int(counted()) if callable(counted) else len(booster.get_dump())
 
 
 def _missing(model: Any) -> Any:

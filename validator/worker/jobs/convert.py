@@ -41,12 +41,13 @@ class ConvertJob:
         columns: List[List[str]],
         input_dtype: str,
         metadata: Dict[str, str],
+        reading: str = "auto",
     ) -> Answer:
         """From the model file itself, loaded here. Raises ConversionError for a model that skl2onnx cannot take."""
         from validator.pipelines.fallback import convert_estimator
         from validator.worker.loading import load_model
 
-        model = load_model(arrays[0], format, allow, trusted)
+        model = load_model(arrays[0], format, allow, trusted, reading)
         named = [(str(name), str(dtype)) for name, dtype in columns]
         return _answer(convert_estimator(model, named, input_dtype=input_dtype, metadata=metadata))
 

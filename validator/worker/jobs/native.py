@@ -15,16 +15,19 @@ from validator.worker.serving import Answer, ServingJob
 class NativeJob(ServingJob):
     """Operation `load`, and those of every serving job."""
 
-    def __init__(self, format: str, allow: Sequence[str] = (), trusted: bool = False) -> None:
+    def __init__(
+        self, format: str, allow: Sequence[str] = (), trusted: bool = False, reading: str = "auto"
+    ) -> None:
         super().__init__()
         self._format = format
         self._allow = tuple(allow)
         self._trusted = trusted
+        self._reading = reading
 
     def load(self, arrays: wire.Arrays) -> Answer:
         """The model's bytes in; what it is, and the milliseconds that loading took, out."""
         started = time.perf_counter()
-        model = load_model(arrays[0], self._format, self._allow, self._trusted)
+        model = load_model(arrays[0], self._format, self._allow, self._trusted, self._reading)
         elapsed = (time.perf_counter() - started) * 1000
         self._model = adapter = Adapter(model)
         return {"load_ms": elapsed, **adapter.facts}, []
