@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import importlib
+import inspect
 import pickle
+import textwrap
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import scipy.special
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, _analyze, _preprocess
 from sklearn.feature_selection import SelectFromModel
+from sklearn.feature_selection._base import _get_feature_importances
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain
 from sklearn.pipeline import make_pipeline
@@ -19,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 
 from validator.errors import UnsafeModelError
 from validator.model.safety import load, scan_pickle
+from validator.model.safety.policy import table
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = (X[:, 0] > 0).astype(int)
@@ -33,7 +40,22 @@ def stacking(**attributes: object) -> object:
     return with_attributes(StackingClassifier([("l", LogisticRegression())], cv=2).fit(X, Y), **attributes)
 
 
+def chain(*functions: object) -> object:
+    """Functions one after the other, each given what the one before it returned."""
+    return make_pipeline(*map(FunctionTransformer, functions))
+
+
+def looked_up(name: str) -> object:
+    return functools.partial(_get_feature_importances, getter=name)
+
+
 HOSTILE = {
+    "a method looked up, then called": chain(looked_up("tofile"), functools.partial(_analyze, "written")),
+    "a program of harmless functions": chain(
+        functools.partial(_analyze, LogisticRegression(), looked_up("fit.__func__.__globals__.get")),
+        functools.partial(_preprocess, "warnings"), looked_up("sys.modules.get"),
+        functools.partial(_preprocess, "os"), looked_up("system"), functools.partial(_preprocess, "true"),
+    ),
     "a method of an array": stacking(stack_method_=["tofile"], estimators_=[np.array([b"x"])]),
     "a method in an array of names": stacking(stack_method_=np.array(["dump"], dtype=object)),
     "the chain's": with_attributes(ClassifierChain(LogisticRegression()).fit(X, np.c_[Y, 1 - Y]),
@@ -116,3 +138,51 @@ def test_models_of_scikit_learn_0_21_are_told_what_they_need(module: str) -> Non
     gone = scan_pickle(b"\x80\x02csklearn.preprocessing.imputation\nImputer\n)\x81.").findings
     assert "0.21" in gone[0].hint
     assert "who made" not in gone[0].hint
+
+
+def own_calls(function: ast.FunctionDef) -> Iterator[str]:
+    """The parameters that a function calls, and names computed from what it is given."""
+    given = function.args
+    parameters = {item.arg for item in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        if node.func.id in parameters:
+            yield f"{function.name} calls its {node.func.id}"
+        plain = all(isinstance(item, (ast.Constant, ast.Name)) for item in node.args[1:2])
+        computed = node.args[:1] if node.func.id in ("attrgetter", "methodcaller") else node.args[1:2]
+        by_name = node.func.id in ("getattr", "setattr", "attrgetter", "methodcaller")
+        if by_name and not (plain and all(isinstance(item, ast.Constant) for item in computed)):
+            yield f"{function.name} looks up a name it was given"
+        if node.func.id in ("eval", "exec", "compile", "open", "__import__", "import_module"):
+            yield f"{function.name} calls {node.func.id}"
+
+
+def found_in(source: str) -> list[str]:
+    (function,) = ast.parse(textwrap.dedent(source)).body
+    assert isinstance(function, ast.FunctionDef)
+    return list(own_calls(function))
+
+
+def permitted_functions() -> Iterator[object]:
+    for (module, name), entry in table().items():
+        if "value" not in entry.uses or not module.startswith(("sklearn.", "scipy.", "numpy.")):
+            continue
+        try:
+            found = inspect.unwrap(getattr(importlib.import_module(module), name))
+        except (ImportError, AttributeError):
+            continue  # of another version
+        if inspect.isfunction(found):
+            yield found
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_no_permitted_function_calls_what_it_is_handed() -> None:
+    functions = list(permitted_functions())
+    assert len(functions) > 150
+    assert [reason for function in functions for reason in found_in(inspect.getsource(function))] == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("function", [_get_feature_importances, _analyze, _preprocess])
+def test_functions_that_do_are_told_apart(function: object) -> None:
+    assert found_in(inspect.getsource(function))  # type: ignore[arg-type]
