@@ -27,7 +27,7 @@ def test_every_setting_is_an_input_in_the_same_words(action):
     assert renewed(text) == text, "run: python -m validator.cli.reference action.yml"
     settings = {flag_of(n) for n in Settings.model_fields if not is_file_only(n)} - {"quiet", "json"}
     earlier = {flag_of(old): flag_of(new) for old, new in RENAMED.items()}
-    assert set(action["inputs"]) == settings | {"command", *earlier, *INPUTS}
+    assert set(action["inputs"]) == settings | {"command", "matrix", *earlier, *INPUTS}
     for old, new in earlier.items():
         assert f"called {new} now" in action["inputs"][old]["deprecationMessage"]
     for name in settings - {"github-token"}:
@@ -35,10 +35,15 @@ def test_every_setting_is_an_input_in_the_same_words(action):
         assert action["inputs"][name]["description"].startswith(field.description)
 
 
-def test_only_the_command_and_the_token_have_defaults(action):
+def test_only_what_is_no_setting_has_a_default(action):
     """An input's default would win over preflight.toml: an empty input counts as unset."""
     defaults = {name: about["default"] for name, about in action["inputs"].items() if "default" in about}
-    assert defaults == {"command": "validate", "github-token": "${{ github.token }}"}
+    assert defaults == {
+        "command": "validate",
+        "github-token": "${{ github.token }}",
+        "matrix": "${{ toJson(matrix) }}",
+    }
+    assert "matrix" not in Settings.model_fields
 
 
 def test_every_input_is_kebab_case_and_optional(action):

@@ -10,7 +10,7 @@ masks and annotations. Prints them; --json FILE keeps them. Its exit status is t
 As on GitHub: the runner's files belong to user 1001 with mode 644, so an image with a USER that is not root cannot write
 GITHUB_OUTPUT; HOME is /github/home; an input that is not given is an empty string; names keep their dashes
 (INPUT_MODEL-PATH); ${{ github.workspace }} is the host's path, GITHUB_WORKSPACE the container's.
-Only ${{ inputs.* }}, ${{ github.* }}, ${{ env.* }} and ${{ runner.* }} are filled in. Needs: docker, PyYAML.
+Only ${{ inputs.* }}, ${{ github.* }}, ${{ env.* }}, ${{ runner.* }} and ${{ toJson(matrix) }}, of no matrix, are filled in. Needs: docker, PyYAML.
 """
 
 import argparse
@@ -123,6 +123,8 @@ def fill(text, scope):
 
     def value(match):
         node, path = scope, match[1].strip()
+        if path == "toJson(matrix)":
+            return json.dumps(scope.get("matrix"))
         if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", path) or path.split(".")[0] not in scope:
             sys.exit(f"run_as_action: cannot evaluate ${{{{ {path} }}}}")
         for key in path.split("."):

@@ -17,6 +17,12 @@ from validator.settings.table import RENAMED, Settings, flag_of, is_file_only, j
 
 #: What the console shows: no matter of an action.
 CONSOLE_ONLY = frozenset({"quiet", "json_output"})
+#: Filled in by GitHub, for nobody to set.
+_MATRIX = (
+    "  matrix:",
+    '    description: "leave it: tells the jobs of a matrix apart on a commit that all of them report to"',
+    "    default: ${{ toJson(matrix) }}",
+)
 _RUNTIMES = {"": "once", "native": "native", "onnx": "ONNX", "deployment": "deployment", "wrapper": "wrapper"}
 
 
@@ -62,6 +68,7 @@ def action_inputs() -> str:
             lines.append("    default: ${{ github.token }}")
     for name, text in INPUTS.items():
         lines += [f"  {name}:", f"    description: {json.dumps(text, ensure_ascii=False)}"]
+    lines += _MATRIX
     for old, new in RENAMED.items():
         lines += [
             f"  {flag_of(old)}:",

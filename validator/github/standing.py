@@ -117,7 +117,10 @@ def parse_link(link: str | None) -> tuple[str, Mark] | None:
 
 
 def job_key(environ: Mapping[str, str], arguments: str = "") -> str:
-    """Eight hex digits for a job of a workflow and a step in it, the same when it is run again."""
+    """Eight hex digits for a job of a workflow and a step in it, the same when it is run again.
+
+    Jobs of a matrix differ by the input `matrix`, which the action fills in by itself.
+    """
     named = ("GITHUB_JOB", "GITHUB_ACTION", "RUNNER_OS", "RUNNER_ARCH")
     given = sorted(
         name for name in environ if name.startswith(("INPUT_", "PREFLIGHT_")) and "TOKEN" not in name.upper()
@@ -197,11 +200,26 @@ def _of_run(entries: Sequence[Entry]) -> Entry:
 
 
 def _of_job(entries: Sequence[Entry]) -> Entry:
-    """The job's newest try, unless that judged nothing after a red one."""
-    verdict = _last_try([one for one in entries if one.mark.kind != "unchanged"])
+    """The job's newest try, unless that judged nothing after a red one.
+
+    Where one try reported from several machines, these are jobs that nothing tells apart. Then a later try of fewer of
+    them may be that of another job than the red one, and the worst since all of them were last run counts.
+    """
+    verdicts = [one for one in entries if one.mark.kind != "unchanged"]
+    counting = _since_all_ran(verdicts)
+    verdict = _worst([found for one in counting if (found := _last_try(one)) is not None])
     if verdict is not None and verdict.state != "success":
         return verdict
     return _last_try(entries) or entries[0]
+
+
+def _since_all_ran(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The entries of each try, from the last one that as many machines reported as ever did."""
+    ordered = sorted(entries, key=lambda one: one.mark.try_of_job)
+    tries = [list(group) for _, group in groupby(ordered, key=lambda one: one.mark.try_of_job)]
+    widths = [len({one.mark.seat for one in group}) for group in tries]
+    whole = max((number for number, width in enumerate(widths) if width == max(widths)), default=0)
+    return tries[whole:] if max(widths, default=0) > 1 else tries[-1:]
 
 
 def _last_try(entries: Sequence[Entry]) -> Entry | None:

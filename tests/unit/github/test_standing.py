@@ -28,7 +28,7 @@ def stands(*entries: Entry, closed: frozenset[int] = frozenset()) -> str:
     return found.pop()[0]
 
 
-A, B = "a" * 8, "b" * 8
+A, B, C = "a" * 8, "b" * 8, "c" * 8
 
 
 def test_a_mark_survives_its_link():
@@ -74,6 +74,21 @@ def test_nothing_stands_where_nothing_was_said():
         ([entry(1, "r", 8), entry(2, "g", 7, 2)], "f"),
         ([entry(1, "g", 8), entry(2, "r", 7, 2)], "f"),
         ([entry(1, "g", 8, time=5_000), entry(2, "r", 7, 2, time=1_000)], "s"),
+        # jobs that nothing tells apart: one of them again may be the green one, all of them again are not
+        ([entry(1, "r", seat=A), entry(2, "g", seat=B), entry(3, "g", attempt=2, seat=C)], "f"),
+        (
+            [
+                entry(1, "r", seat=A),
+                entry(2, "g", seat=B),
+                entry(3, "g", attempt=2, seat=C),
+                entry(4, "g", attempt=3, seat=A),
+                entry(5, "g", attempt=3, seat=B),
+            ],
+            "s",
+        ),
+        ([entry(1, "g", seat=A), entry(2, "g", seat=B), entry(3, "g", attempt=2, seat=C)], "s"),
+        ([entry(1, "g", seat=A), entry(2, "g", seat=B), entry(3, "r", attempt=2, seat=C)], "f"),
+        ([entry(1, "r", seat=A), entry(2, "g", attempt=2, seat=B)], "s"),
         # that nothing changed is no verdict
         ([entry(1, "r", 7), entry(2, "g", 8, kind="unchanged")], "f"),
         ([entry(1, "g", 7), entry(2, "g", 8, kind="unchanged")], "s"),
@@ -114,7 +129,12 @@ def test_jobs_are_told_apart_by_what_they_are_given_and_not_by_secrets():
     assert job_key(one) == job_key(
         one | {"INPUT_GITHUB-TOKEN": "2", "RUNNER_NAME": "y", "GITHUB_RUN_ID": "3"}
     )
-    for change in ({"GITHUB_JOB": "b"}, {"INPUT_MODEL": "n.pkl"}, {"RUNNER_OS": "Linux"}):
+    for change in (
+        {"GITHUB_JOB": "b"},
+        {"INPUT_MODEL": "n.pkl"},
+        {"RUNNER_OS": "Linux"},
+        {"INPUT_MATRIX": '{"python": "3.12"}'},
+    ):
         assert job_key(one) != job_key(one | change)
     assert job_key(one, "--model a") != job_key(one, "--model b")
     assert seat_key(one) != seat_key({"RUNNER_NAME": "y"})
