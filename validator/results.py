@@ -407,7 +407,8 @@ class IndexedModel(Value):
 class RunIndex(Value):
     """`index.json`: what a run was to judge and what it did, written last. What it does not name is not the run's.
 
-    `run_id` and what follows say which run on GitHub it was, 0 or empty elsewhere. `rules` are the names in the
+    `run_id` and what follows say which run on GitHub it was, 0 or empty elsewhere, and `context` by which status on
+    earlier commits it told what had not to be judged again. `rules` are the names in the
     repository of the configuration in force, and `doubt` why they are not known. `error` and `hint` say why the
     run as a whole could not judge.
     """
@@ -419,6 +420,7 @@ class RunIndex(Value):
     run_attempt: Annotated[int, Field(ge=0, lt=10**9)] = 0
     head_sha: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$")] = ""
     pull: Annotated[int, Field(ge=0, lt=10**18)] = 0
+    context: Annotated[str, Field(max_length=255)] = ""
     rules: Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=2_000)] = ()
     doubt: Text = ""
     models: Annotated[tuple[IndexedModel, ...], Field(fail_fast=True, max_length=1_000)] = ()

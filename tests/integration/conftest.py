@@ -283,6 +283,7 @@ def write_result(peer: Any) -> Callable[..., Path]:
             "run_attempt": 1,
             "head_sha": peer.s["refs"]["feature"],
             "pull": 1,
+            "context": "model-preflight",
             "rules": ("preflight.toml", "pyproject.toml"),
             "models": tuple(models),
         }

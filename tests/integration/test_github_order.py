@@ -88,3 +88,61 @@ def test_which_of_two_pull_requests_a_forks_run_judged(make_job, peer, make_resu
     unsaid = write_result(tmp_path / "unsaid", make_result(), run_id=7, pull=3)
     make_job(run_event(peer, id=7), name="workflow_run").publish_folder(unsaid)
     assert shown(peer) != "success"
+
+
+@pytest.mark.parametrize("settings", [{"instance_key": "b"}, {"status_context": "other"}])
+def test_unchanged_since_another_status_says_nothing(
+    make_job, peer, make_result, write_result, tmp_path, settings
+):
+    """The run looked for a red verdict under a name that the publishing one does not write to."""
+    folder = write_result(tmp_path / "p", {}, unchanged=["churn"])
+    job = make_job(run_event(peer, fork=False), name="workflow_run")
+    report = job.publish_folder(folder, **settings)
+    assert report.verdict == "error"
+    (status,) = peer.statuses(peer.s["refs"]["feature"])
+    assert (status["state"], "says nothing about" in status["description"]) == ("error", True)
+    assert job.publish_folder(write_result(tmp_path / "q", make_result()), **settings).verdict == "pass"
+
+
+def test_a_result_of_another_repository_is_refused(make_job, peer, make_result, write_result, tmp_path):
+    folder = write_result(tmp_path / "p", make_result(), repository="octocat/models")
+    assert (
+        make_job(run_event(peer, fork=False), name="workflow_run").publish_folder(folder).verdict == "error"
+    )
+
+
+@pytest.mark.parametrize("first_seat", ["GitHub Actions 1", "GitHub Actions 2"])
+def test_the_green_job_of_a_matrix_run_again_does_not_cover_the_red_one(
+    make_job, peer, make_result, first_seat
+):
+    """Jobs with the same inputs: the action tells them apart by the matrix, whatever machine runs them."""
+
+    def job(version: str, attempt: int, seat: str) -> Any:
+        found = make_job(run_id=5, run_attempt=attempt)
+        found.environ |= {"INPUT_MATRIX": f'{{"python": "{version}"}}', "RUNNER_NAME": seat}
+        return found
+
+    red, green = Outcome.judged([make_result("fail")]), Outcome.judged([make_result()])
+    job("3.11", 1, "GitHub Actions 1").publish(red, comment=False)
+    job("3.12", 1, "GitHub Actions 2").publish(green, comment=False)
+    job("3.12", 2, first_seat).publish(green, comment=False)
+    assert shown(peer) == "failure"
+    job("3.11", 3, "GitHub Actions 9").publish(green, comment=False)
+    assert shown(peer) == "success"
+
+
+def test_jobs_that_nothing_tells_apart_are_replaced_by_all_of_them(make_job, peer, make_result):
+    def job(attempt: int, seat: str) -> Any:
+        found = make_job(run_id=5, run_attempt=attempt)
+        found.environ |= {"RUNNER_NAME": seat}
+        return found
+
+    red, green = Outcome.judged([make_result("fail")]), Outcome.judged([make_result()])
+    job(1, "a").publish(red, comment=False)
+    job(1, "b").publish(green, comment=False)
+    report = job(2, "c").publish(green, comment=False)
+    assert shown(peer) == "failure"
+    assert "instance-key" in next(step.detail for step in report.steps if step.name == "status")
+    for seat in ("d", "e"):
+        job(3, seat).publish(green, comment=False)
+    assert shown(peer) == "success"

@@ -14,6 +14,8 @@ import pytest
 from tests.integration.command import DIAGNOSIS, TRADING, Ran, run
 from tests.integration.conftest import Job
 from tests.integration.github_history import commit, git
+from validator.cli.run_index import begun
+from validator.gate.conclusion import write_index
 
 #: What the workflow says. A file of the checkout that loosened as much would be told of.
 UNHURRIED = ("--max-latency-ms", "60000", "--max-load-ms", "600000")
@@ -208,3 +210,28 @@ def test_publish_outside_of_a_job_says_so(tmp_path: Path) -> None:
     done = run("publish", cwd=tmp_path)
     assert done.code == 2
     assert "GitHub Actions" in done.err
+
+
+def test_a_red_of_an_earlier_step_is_not_replaced_in_the_folder(step: Step) -> None:
+    """Two steps write to one folder, the first goes on after its red: what is uploaded is no pass."""
+    shutil.copy(step.folder / "trading.pkl", step.folder / "other.pkl")
+    bad = step.run("validate", "other.pkl", "--data", "gone.parquet", "--no-status", "--no-comment")
+    assert bad.code == 2
+    arguments = ("validate", "trading.pkl", "--data", "trading.parquet", "--only-changed", *MODEL)
+    assert step.run(*arguments, "--no-status", "--no-comment").code == 0
+    published = step.job.publish_folder(step.folder / "preflight")
+    assert published.verdict == "error"
+    assert "an earlier step of this run" in step.comments[0]
+    assert "gone.parquet" in step.comments[0]
+    assert step.run(*arguments, "--no-status", "--no-comment", run_attempt=2).code == 0
+    assert step.job.publish_folder(step.folder / "preflight").verdict == "pass"
+
+
+def test_a_step_that_is_killed_leaves_no_pass(step: Step) -> None:
+    """What it was killed at does not matter to the next step, which writes to the same folder."""
+    target = step.job.target if step.job else step.make_job(workspace=step.folder).target
+    write_index(step.folder / "preflight", begun(target, None))
+    arguments = ("validate", "trading.pkl", "--data", "trading.parquet", "--only-changed", *MODEL)
+    assert step.run(*arguments, "--no-status", "--no-comment").code == 0
+    assert step.job.publish_folder(step.folder / "preflight").verdict == "error"
+    assert "did not come to its end" in step.comments[0]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator import __version__
 from validator.cli.targets import settings_name
-from validator.errors import PreflightError
+from validator.errors import PreflightError, UsageError
 from validator.gate.conclusion import RESULT_NAME
 from validator.github.deciding import Names
 from validator.results import GateResult, IndexedModel, RunIndex
@@ -46,18 +47,59 @@ def index_of(
     names = scope.names if scope is not None else (Names(),) * len(outcomes)
     rules = scope.rules if scope is not None else Names(doubt="the run did not come to look")
     doubt = (scope.doubt if scope is not None else "") or rules.doubt
+    context = ""
+    if target is not None:
+        from validator.github.status import context_for
+
+        context = context_for(settings.status_context, settings.instance_key)
     listed = _listed(rules.files, _MOST_NAMES)
     if rules.files and not listed:
         doubt = doubt or "the configuration lies under too many names"
     return RunIndex(
         tool_version=__version__,
         **_identity(target),
+        context=context,
         rules=listed,
         doubt=doubt[:_MOST_CHARS],
         models=tuple(_model(one, settings, own) for one, own in zip(outcomes, names, strict=True)),
         error="" if error is None else error.message[:_MOST_CHARS],
         hint="" if error is None else error.hint[:_MOST_CHARS],
     )
+
+
+def begun(target: Target, before: PreflightError | None) -> RunIndex:
+    """The index of a run that has not come to its end, in case that it never does."""
+    error = before or UsageError(
+        "the run that should have judged did not come to its end", hint="look at its log"
+    )
+    return RunIndex(tool_version=__version__, **_identity(target), error=error.message, hint=error.hint)
+
+
+def red_before(out: Path, target: Target | None) -> PreflightError | None:
+    """What an earlier step of the same run wrote to the folder and was no pass: a later one must not replace it."""
+    from validator.github.hostile import HostileResultError, read_index, read_run
+    from validator.github.outcome import Outcome
+    from validator.github.trust import OWN
+
+    if target is None or not target.run_id:
+        return None
+    try:
+        index = read_index(out)
+    except HostileResultError:
+        return None  # no run wrote that
+    ours = (target.repository, target.run_id, target.run_attempt)
+    if index is None or (index.repository, index.run_id, index.run_attempt) != ours:
+        return None
+    try:
+        found = Outcome.of_run(read_run(out))
+    except HostileResultError as error:
+        said = error.message
+    else:
+        if found.claimed == "pass":
+            return None
+        said = found.from_origin(OWN).line
+    shown = f"an earlier step of this run wrote to {out} too, and it was no pass: {said}"
+    return UsageError(shown[:_MOST_CHARS], hint="give each step that judges an `out` of its own")
 
 
 def _identity(target: Target | None) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class _Judging:
 def _judged(job: GitHubJob, flags: Flags) -> _Judging:
     """Judge what is to be judged, and write the index last. An error before that leaves all models unjudged."""
     from validator.cli.gate_changes import changes, hold_to_policy
-    from validator.cli.run_index import ModelOutcome, index_of
+    from validator.cli.run_index import ModelOutcome, begun, index_of, red_before
     from validator.cli.targets import targets
     from validator.gate.conclusion import forget_earlier, write_index, write_overview
 
@@ -80,13 +80,17 @@ def _judged(job: GitHubJob, flags: Flags) -> _Judging:
     models: list[Settings] = []
     loosened: dict[str, tuple[str, ...]] = {}
     error: PreflightError | None = None
+    before: PreflightError | None = None
     try:
         job.refuse_to_load()
     except PreflightError as refused:
         return _Judging(error=refused)
     try:
         job.refuse_links(settings.out)
+        before = red_before(settings.out, job.target)
         forget_earlier(settings.out)
+        if job.target is not None:
+            write_index(settings.out, begun(job.target, before))
         models = targets(settings)
         job.refuse_outside(models)
         models = hold_to_policy(settings, models, job.environ)
@@ -103,7 +107,8 @@ def _judged(job: GitHubJob, flags: Flags) -> _Judging:
     try:
         if len(models) > 1 and found:
             write_overview(settings.out, found)
-        write_index(settings.out, index_of(outcomes, settings, target=job.target, scope=scope, error=error))
+        first = error or before
+        write_index(settings.out, index_of(outcomes, settings, target=job.target, scope=scope, error=first))
     except PreflightError as late:
         error = error or late
     return _Judging(outcomes=outcomes, error=error)

@@ -222,6 +222,7 @@ def forget_earlier(out: Path) -> None:
         below = [path.parent for path in out.glob(f"*/{RESULT_NAME}") if _is_ours(path)]
         for folder in (out, *below):
             _forget(folder)
+            (folder / INDEX_NAME).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
             f"what an earlier run wrote to {out} cannot be removed: {error.strerror}",
@@ -230,7 +231,7 @@ def forget_earlier(out: Path) -> None:
 
 
 def _forget(folder: Path) -> None:
-    for name in (RESULT_NAME, INDEX_NAME, *REPORT_NAMES):
+    for name in (RESULT_NAME, *REPORT_NAMES):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -91,16 +91,41 @@ def read_run(folder: Path) -> UploadedRun:
         os.close(root)
 
 
-def check_run(index: RunIndex, target: Target) -> None:
-    """Raise HostileResultError where the index is that of another run than the one GitHub names."""
+def read_index(folder: Path) -> RunIndex | None:
+    """What the folder's index says, None where there is none. Raises HostileResultError as `read_run` does."""
+    try:
+        root = _opened(folder)
+    except NoResultError:
+        return None
+    try:
+        raw = _read(root, INDEX_NAME)
+        return None if raw is None else _valid(RunIndex, raw, INDEX_NAME)
+    finally:
+        os.close(root)
+
+
+def check_run(index: RunIndex, target: Target, context: str) -> None:
+    """Raise HostileResultError where the index is that of another run than the one GitHub names.
+
+    Also where "no model changed" was found by looking at another status than the one, `context`, that is to say so.
+    """
     said = f"the result folder is refused: its {INDEX_NAME}"
     if index.run_id != target.run_id or index.run_attempt > target.run_attempt:
         run = f"run {index.run_id}, attempt {index.run_attempt}" if index.run_id else "no run on GitHub"
         raise HostileResultError(
             f"{said} is of {run}, not of run {target.run_id}, attempt {target.run_attempt}", hint=_HINT
         )
+    if index.repository.lower() != target.repository.lower():
+        raise HostileResultError(f"{said} is of a run in another repository", hint=_HINT)
     if target.head_sha is not None and index.head_sha != target.head_sha:
         raise HostileResultError(f"{said} is of another commit than {target.head_sha[:10]}", hint=_HINT)
+
+    unchanged = any(one.status == "unchanged" for one in index.models)
+    if unchanged and index.context.lower() != context.lower():
+        raise HostileResultError(
+            f"no change since {_shown(index.context or 'no status')} says nothing about {_shown(context)}",
+            hint="give `status-context` and `instance-key` alike to the step that judges and the one that publishes",
+        )
 
 
 def _check_models(index: RunIndex) -> None:

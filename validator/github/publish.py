@@ -64,7 +64,7 @@ def publish_folder(
     try:
         run = read_run(folder)
         if target is not None:
-            check_run(run.index, target)
+            check_run(run.index, target, context_for(settings.status_context, settings.instance_key))
         outcome = Outcome.of_run(run)
     except PublishError as error:
         outcome = Outcome.could_not_judge(error)

@@ -202,8 +202,8 @@ def _of_run(entries: Sequence[Entry]) -> Entry:
 def _of_job(entries: Sequence[Entry]) -> Entry:
     """The job's newest try, unless that judged nothing after a red one.
 
-    Where one try reported from several machines, these are jobs that nothing tells apart. Then a later try of fewer of
-    them may be that of another job than the red one, and the worst since all of them were last run counts.
+    Where one try reported from several machines, these are jobs that nothing tells apart. Then a later try of
+    fewer of them may be that of another job than the red one, and the worst since all of them were last run counts.
     """
     verdicts = [one for one in entries if one.mark.kind != "unchanged"]
     counting = _since_all_ran(verdicts)
