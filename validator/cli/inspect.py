@@ -104,7 +104,8 @@ def _lines(found: Inspection) -> list[str]:
 def _verdict(report: SafetyReport) -> list[str]:
     if report.ok:
         return ["Nothing in it is refused. Nothing of it was executed."]
-    lines = [f"Refused, for {len(report.findings)} reasons. Nothing of it was executed."]
+    count = len(report.findings)
+    lines = [f"Refused, for {count} reason{'' if count == 1 else 's'}. Nothing of it was executed."]
     for finding in report.findings[:10]:
         lines += [f"  ✗ {finding}", f"    → {finding.hint}"]
     return lines

@@ -159,6 +159,8 @@ def _identify_stream(path: Path, stream: BinaryIO) -> ModelFile:
     if refused is not None:
         raise ModelError(f"{path} is {refused.what}", hint=refused.remedy)
     name, compression = formats.format_of(stream, size)
+    if name == "unknown" and (other := formats.other_model(head)) is not None:
+        raise ModelError(f"{path} is {other[0]}, which cannot be judged as it is", hint=other[1])
     if name == "unknown":
         raise ModelError(
             f"{path} is {formats.describe_unknown(head)}, not a model that can be judged",

@@ -30,7 +30,6 @@ _COMPRESSIONS = (
 
 # Files that people hand over by mistake: naming them helps more than "unknown".
 _KNOWN_ELSEWHERE = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras?)"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"PAR1", "a Parquet table"),
     (b"ARROW1", "an Arrow table"),
@@ -39,6 +38,36 @@ _KNOWN_ELSEWHERE = (
     (b"<!DOCTYPE", "an HTML page (a failed download?)"),
     (b"<html", "an HTML page (a failed download?)"),
     (b"PK\x03\x04", "a zip archive, but not one written by skops"),
+)
+# Models of other kinds that begin with bytes that say so: magic, what they are, and what to do with them.
+_OTHER_MODELS = (
+    (
+        re.compile(
+            rb"PK\x03\x04.{26}[^/\0]{1,200}/(data\.pkl|\.format_version|version|byteorder)", re.DOTALL
+        ),
+        "a PyTorch model (.pt)",
+        "Export it to ONNX with `torch.onnx.export`, and judge that file.",
+    ),
+    (
+        re.compile(rb"PK\x03\x04.{26}(metadata\.json|config\.json|model\.weights\.h5)", re.DOTALL),
+        "a Keras model (.keras)",
+        "Export it to ONNX with `model.export(path, format='onnx')`, and judge that file.",
+    ),
+    (
+        re.compile(rb"\x89HDF\r\n\x1a\n"),
+        "an HDF5 file (Keras?)",
+        "If it is a Keras model, export it to ONNX with `model.export(path, format='onnx')`, and judge that file.",
+    ),
+    (
+        re.compile(rb".{8}\{\s*\"[^\"]{1,1000}\"\s*:\s*\{", re.DOTALL),
+        "a safetensors file: numbers alone, without the model that they belong to",
+        "Load them into the model, export that to ONNX (`torch.onnx.export`), and judge that file.",
+    ),
+    (
+        re.compile(rb"\s*(<\?xml[^>]{0,200}\?>\s*)?(<!--.{0,500}?-->\s*)?<PMML\b", re.DOTALL),
+        "PMML",
+        "Save the model itself, as its library does, or export it to ONNX.",
+    ),
 )
 
 # What a pickle in protocol 0 or 1, which has no magic number, can begin with and still hold a model.
@@ -83,6 +112,11 @@ def format_of(stream: BinaryIO, size: int) -> tuple[str, str]:
 def refused(head: bytes) -> Refused | None:
     """The format that these first bytes begin, where it is one that no library can load a model from."""
     return next((bad for library in LIBRARIES for bad in library.refused if bad.begins.match(head)), None)
+
+
+def other_model(head: bytes) -> tuple[str, str] | None:
+    """What a model is of a kind that cannot be judged as it is, and how to come by one that can."""
+    return next((said for begins, *said in _OTHER_MODELS if begins.match(head)), None)  # type: ignore[return-value]
 
 
 def describe_unknown(head: bytes) -> str:

@@ -44,6 +44,14 @@ def _unflattened(step: Any) -> Any:
     return step
 
 
+def _weights_of_the_kept(step: Any) -> Any:
+    import numpy as np
+
+    pairs = zip(step.estimators, step.weights, strict=True)
+    step.weights = np.array([weight for (_, model), weight in pairs if model != "drop"], dtype=np.float64)
+    return step
+
+
 def _as_logistic_regression(step: Any) -> Any:
     from sklearn.linear_model import LogisticRegression
 
@@ -122,6 +130,13 @@ RULES = (
         applies=lambda step: step.flatten_transform,
         message="flatten_transform=True is not supported; it changes no prediction and was switched off",
         repair=_unflattened,
+    ),
+    Rule(
+        id="voting-weights",
+        names=("VotingClassifier", "VotingRegressor"),
+        applies=lambda step: step.weights is not None,
+        message="its weights are read as an array of those that were not dropped; converted so",
+        repair=_weights_of_the_kept,
     ),
     Rule(
         id="kbins-onehot",

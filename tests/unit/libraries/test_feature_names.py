@@ -46,3 +46,17 @@ def test_names_of_a_frame_are_kept_however_plain(kind: str, names: list[str]) ->
 @pytest.mark.parametrize("kind", ["lightgbm", "xgboost", "sklearn"])
 def test_a_bare_matrix_has_no_names(kind: str) -> None:
     assert Adapter(_fitted(kind, _ROWS)).feature_names is None
+
+
+def test_a_file_of_catboost_knows_how_many_columns_its_bare_matrix_had() -> None:
+    import catboost
+
+    from validator.libraries.catboost.live import LiveCatBoost
+
+    model = catboost.CatBoostRegressor(
+        iterations=2, depth=2, verbose=0, thread_count=1, allow_writing_files=False
+    )
+    data = model.fit(_ROWS, _ROWS[:, 0])._serialize_model()
+    loaded = LiveCatBoost().load(data, "catboost-cbm")
+    assert Adapter(loaded).n_features == 3
+    assert Adapter(loaded).feature_names is None

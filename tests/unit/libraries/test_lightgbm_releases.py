@@ -8,9 +8,11 @@ import lightgbm
 import numpy as np
 import pytest
 
+from validator.documents import DocumentError
 from validator.errors import ConversionError
 from validator.libraries.adapter import Adapter
 from validator.libraries.export import export
+from validator.libraries.lightgbm.check import check_text
 from validator.libraries.lightgbm.trees import read
 
 _RNG = np.random.default_rng(0)
@@ -79,3 +81,35 @@ def test_trees_that_calls_leave_out_are_told_of(asked: bool | None) -> None:
 def test_regression_leaves_out_no_tree() -> None:
     model = lightgbm.LGBMRegressor(n_estimators=3, verbosity=-1, n_jobs=1, pred_early_stop=True)
     assert export(model.fit(_framed(), _TRUTH))[0]["called_otherwise"] == ""
+
+
+def _first_text() -> bytes:
+    """As releases before 2.2 wrote it: without a line at the end of the trees."""
+    text = _second_text("binary", "gbdt").replace("\nend of trees\n", "\n")
+    head, _, tail = text.partition("\nfeature_importances:")
+    names = tail.partition("\nparameters:")[0]
+    return f"{head}\nfeature importances:{names}\npandas_categorical:null\n".encode()
+
+
+def test_the_oldest_texts_end_their_trees_without_a_word() -> None:
+    old, new = _first_text(), _second_text("binary", "gbdt")
+    assert b"end of trees" not in old
+    assert check_text(old).facts == check_text(new.encode()).facts
+    one, other = read(old), read(new)
+    assert one.n_trees == other.n_trees == 3
+    np.testing.assert_array_equal(one.leaf_value, other.leaf_value)
+    booster = lightgbm.Booster(model_str=old.decode())
+    np.testing.assert_array_equal(booster.predict(_ROWS), lightgbm.Booster(model_str=new).predict(_ROWS))
+
+
+def test_the_oldest_texts_cut_short_are_refused() -> None:
+    old = _first_text()
+    whole = old.index(b"\nfeature importances:")
+    for end in (whole - 1, whole // 2, whole - 40):
+        with pytest.raises(DocumentError, match="cut off"):
+            check_text(old[:end])
+    without = old.replace(b"shrinkage=", b"", 1)
+    with pytest.raises(DocumentError, match="tree 0"):
+        check_text(without)
+    with pytest.raises(DocumentError, match="cut off"):
+        check_text(old.replace(b"version=v2", b"version=v4"))

@@ -179,6 +179,10 @@ def test_lfs_pointer_says_how_to_fetch_the_file(tmp_path: Path) -> None:
     ("content", "what"),
     [
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
+        (b"PK\x03\x04" + bytes(26) + b"archive/data.pkl", r"PyTorch model \(\.pt\)"),
+        (b"PK\x03\x04" + bytes(26) + b"metadata.json", r"Keras model \(\.keras\)"),
+        (b"\x40" + bytes(7) + b'{"__metadata__":{"format":"pt"}}', "safetensors"),
+        (b'<?xml version="1.0"?>\n<PMML version="4.4">', "PMML"),
         (b"\x93NUMPY\x01\x00", "NumPy array"),
         (b"<!DOCTYPE html><html>", "HTML"),
         (b"hello world, I am no model", "text"),
@@ -191,6 +195,17 @@ def test_other_files_are_named(tmp_path: Path, content: bytes, what: str) -> Non
     (tmp_path / "model").write_bytes(content)
     with pytest.raises(ModelError, match=what):
         identify(tmp_path / "model")
+
+
+@pytest.mark.parametrize("entry", ["my_net/version", "archive/.format_version", "config.json"])
+def test_models_of_other_kinds_are_told_how_to_become_one_that_can_be_judged(
+    tmp_path: Path, entry: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "model", "w") as archive:
+        archive.writestr(entry, "1")
+    with pytest.raises(ModelError, match="cannot be judged as it is") as refused:
+        identify(tmp_path / "model")
+    assert "ONNX" in refused.value.hint
 
 
 def test_links_pipes_and_devices_are_refused_without_waiting(tmp_path: Path) -> None:

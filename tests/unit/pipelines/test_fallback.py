@@ -18,6 +18,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     StackingClassifier,
     VotingClassifier,
+    VotingRegressor,
 )
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.impute import SimpleImputer
@@ -154,6 +155,16 @@ def test_outlier_detector() -> None:
 def test_repaired_hazards(model: Any, hazard: str, target: np.ndarray) -> None:
     converted = check(model.fit(X, target), dtype="float64", tolerance=1e-13)
     assert [(found.id, found.action) for found in converted.hazards] == [(hazard, "repaired")]
+
+
+def test_votes_are_weighted_by_a_list_of_which_some_are_dropped() -> None:
+    voters = [("a", LogisticRegression()), ("gone", "drop"), ("b", GaussianNB())]
+    model = VotingClassifier(voters, voting="soft", weights=[2, 5, 1], flatten_transform=False)
+    converted = check(model.fit(X, THREE), dtype="float64", tolerance=1e-13)
+    assert [found.id for found in converted.hazards] == ["voting-weights"]
+    assert model.weights == [2, 5, 1]
+    numbers = VotingRegressor([("a", LinearRegression()), ("b", Ridge())], weights=[3, 1])
+    check(numbers.fit(X, NUMBER), dtype="float64", tolerance=1e-9)
 
 
 def test_a_repair_leaves_the_model_alone() -> None:

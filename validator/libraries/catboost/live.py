@@ -35,6 +35,10 @@ class LiveCatBoost(Live):
     def sums_to_one(self, model: Any) -> bool:
         return "MultiClassOneVsAll" not in str(_parameters(model).get("loss_function"))
 
+    def n_features(self, model: Any) -> Optional[int]:
+        """A file loads as a model of 0 where it was trained on a bare matrix; its names are counted all the same."""
+        return super().n_features(model) or len(model.feature_names_)
+
     def categories(self, model: Any) -> Header:
         """CatBoost is given the values themselves."""
         columns = set(model.get_cat_feature_indices()) | set(model.get_text_feature_indices())

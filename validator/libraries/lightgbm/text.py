@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from validator.documents import DocumentError
 from validator.python39 import dataclass
@@ -18,6 +18,8 @@ Lines = Dict[bytes, bytes]
 _KEY = re.compile(rb"[A-Za-z_]\w*\Z")
 _TEXTS = re.compile(rb'"(\\.|[^"\\])*"')
 _END = b"\nend of trees"
+_FOLLOWS = b"\nfeature importances:"
+_HEAD = 40
 _MOST_LISTS = 100_000
 
 
@@ -51,9 +53,7 @@ def take_apart(data: bytes) -> ModelText:
     if not data.startswith((b"tree\n", b"tree\r\n")):
         raise DocumentError("the text does not begin with `tree`")
     first = max(data.find(b"\nTree="), 0)
-    end = data.find(_END, first)
-    if end < 0:
-        raise DocumentError("the list of trees does not end: the file is cut off")
+    end, after = _end_of_trees(data, first)
     head, *blocks = data[:end].split(b"\nTree=")
     trees = []
     for index, block in enumerate(blocks):
@@ -62,7 +62,7 @@ def take_apart(data: bytes) -> ModelText:
             shown = label.strip()[:20].decode(errors="replace")
             raise DocumentError(f"tree {index} is numbered {shown!r}")
         trees.append(_fields(lines, f"tree {index}"))
-    tail = b"\n".join(_lines(data[end + len(_END) :]))
+    tail = b"\n".join(_lines(data[after:]))
     return ModelText(
         header=_fields(_lines(head)[1:], "the header"),
         trees=trees,
@@ -70,6 +70,22 @@ def take_apart(data: bytes) -> ModelText:
         pandas_categorical=_pandas_categorical(tail),
         tail=tail,
     )
+
+
+def _end_of_trees(data: bytes, first: int) -> Tuple[int, int]:
+    """Where the last tree ends and what follows begins. Raises DocumentError for a text that is cut short.
+
+    Releases before 2.2 wrote no line at the end of the trees, but always what follows it.
+    """
+    end = data.find(_END, first)
+    if end >= 0:
+        return end, end + len(_END)
+    follows = data.find(_FOLLOWS, first)
+    if follows < 0 or b"\nversion=v2" not in data[:_HEAD]:
+        raise DocumentError("the list of trees does not end: the file is cut off")
+    # Two blank lines end each tree, one more stands before what follows.
+    last = len(data[:follows].rstrip(b"\r\n"))
+    return max(last, follows - (2 if b"\r" in data[last:follows] else 1)), follows
 
 
 def _lines(part: bytes) -> List[bytes]:
