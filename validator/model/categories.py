@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from validator.results import Scalar
@@ -47,10 +47,23 @@ def _coded(column: Column, known: tuple[Scalar, ...]) -> Column:
 
     place: dict[Any, int] = {value: code for code, value in enumerate(known)}
     codes = np.full(len(column.values), -1, dtype=np.int32)
-    for row, value in enumerate(column.decoded().tolist()):
+    values = column.decoded().tolist()
+    for row, value in enumerate(_digits(values, place) if column.is_numeric else values):
         if value is not None and value == value:  # None and NaN are missing
             codes[row] = place.setdefault(value, len(place))
     return Column(column.name, codes, _array(list(place)))
+
+
+def _digits(values: list[Any], known: Collection[Any]) -> list[Any]:
+    """Whole numbers as the texts that the model knows, if it knows all of them so: a CSV file has no types."""
+    if not all(isinstance(value, str) for value in known):
+        return values
+    spelt = [
+        str(int(value)) if isinstance(value, int) or (value == value and float(value).is_integer()) else None
+        for value in values
+    ]
+    told = [text if text is not None else value for text, value in zip(spelt, values, strict=True)]
+    return told if all(text in known for text in told if text == text) else values
 
 
 def _array(values: list[Any]) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from validator.errors import ConversionError, PreflightError
 from validator.libraries.convert import ConvertedModel
-from validator.pipelines import hazards
+from validator.pipelines import column_names, hazards
 
 _NUMERIC = ("float", "int", "uint", "bool")
 LOCALE = b"C.UTF-8"
@@ -37,10 +37,12 @@ def convert_estimator(
     is in the way, when neither works.
     """
     repaired, found = hazards.examine(model)
+    names = column_names.neutral(columns)
+    column_names.rename_chosen(repaired, names)
     failure: Exception | None = None
     for dtype in ("float64", "float32") if input_dtype == "auto" else (input_dtype,):
         try:
-            data = _convert(repaired, columns, dtype, metadata or {})
+            data = _convert(repaired, columns, dtype, metadata or {}, names)
         except PreflightError:
             raise
         # Converters of every origin fail in their own ways; the next type may work, and the last failure is told.
@@ -64,12 +66,18 @@ def is_numeric(dtype: str) -> bool:
 
 
 def _convert(
-    model: Any, columns: Sequence[tuple[str, str]], dtype: str, metadata: Mapping[str, str]
+    model: Any,
+    columns: Sequence[tuple[str, str]],
+    dtype: str,
+    metadata: Mapping[str, str],
+    names: Mapping[str, str],
 ) -> bytes:
+    """`names` are neutral ones of the columns, by which the model already chooses them."""
     from skl2onnx import __max_supported_opset__, convert_sklearn
 
     from validator.pipelines import pipeline_steps, signature
 
+    columns = [(names.get(name, name), kind) for name, kind in columns]
     together = all(is_numeric(kind) for _, kind in columns)
     split = together and _selects_by_name(model)
     with warnings.catch_warnings(), pipeline_steps.registered(dtype):
@@ -82,6 +90,7 @@ def _convert(
             options=_options(model),
         )
     signature.tidy(proto, model, join=[name for name, _ in columns] if split else None)
+    column_names.restore(proto.graph, names)
     signature.label(proto, metadata)
     _set_locale(proto)
     data: bytes = proto.SerializeToString(deterministic=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from validator.errors import ConversionError
 from validator.pipelines.numpy_functions import KNOWN, nodes_of
-from validator.python39 import dataclass
+from validator.python39 import dataclass, pairs
 from validator.trees.hazard import TreeHazard
 
 
@@ -47,8 +47,8 @@ def _unflattened(step: Any) -> Any:
 def _weights_of_the_kept(step: Any) -> Any:
     import numpy as np
 
-    pairs = zip(step.estimators, step.weights, strict=True)
-    step.weights = np.array([weight for (_, model), weight in pairs if model != "drop"], dtype=np.float64)
+    voters = pairs(step.estimators, step.weights)
+    step.weights = np.array([weight for (_, model), weight in voters if model != "drop"], dtype=np.float64)
     return step
 
 
@@ -204,6 +204,13 @@ def examine(model: Any) -> tuple[Any, tuple[TreeHazard, ...]]:
     found: list[TreeHazard] = []
     repaired = _examined(copy.deepcopy(model), found)
     return repaired, tuple(found)
+
+
+def inner_models(model: Any) -> Iterator[Any]:
+    """A fitted model and all that it holds, itself first."""
+    yield model
+    for place in _places(model):
+        yield from inner_models(place.get())
 
 
 def _examined(step: Any, found: list[TreeHazard]) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from validator.errors import PreflightError, SampleError, SettingsError
+from validator.model.categories import as_categories
 from validator.model.contract import Observer, make_contract
 from validator.results import Contract, FeatureSpec
 from validator.settings.table import ContractSettings
@@ -107,3 +108,17 @@ def test_a_category_column_keeps_all_values_that_its_model_knows():
     feature = observer.features[0]
     assert feature.categories == tuple(values)
     assert feature.missing
+
+
+@pytest.mark.parametrize("values", [np.array([3, 8, 4]), np.array([3.0, np.nan, 8.0])])
+def test_digits_that_a_model_knows_as_text_are_text_though_a_csv_file_says_no_type(values):
+    table = as_categories(Table.of([Column("c", values)]), {"c": ("3", "4", "8")})
+    read = [None if value is None else str(value) for value in table.column("c").decoded().tolist()]
+    assert read == [None if value != value else str(int(value)) for value in values.tolist()]
+    assert table.column("c").categories.tolist() == ["3", "4", "8"]
+
+
+@pytest.mark.parametrize("known", [("03", "04", "08"), (3, 4, 8)])
+def test_digits_are_text_only_where_the_model_knows_every_one_of_them_so(known):
+    table = as_categories(Table.of([Column("c", np.array([3, 8, 4]))]), {"c": known})
+    assert table.column("c").decoded().tolist() == [3, 8, 4]

@@ -209,6 +209,31 @@ def test_numeric_columns_chosen_by_name_stay_one_input() -> None:
     assert np.abs(found["prediction"] - model.predict(frame)).max() < 1e-12
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_columns_keep_their_names_whatever_is_in_them(mixed: bool) -> None:
+    """Cleaned of what is in them, `a b` and `a_b` are one name; `v0` is what a value inside may be called."""
+    frame = pd.DataFrame(X, columns=["a b", "a_b", "c[0]", "v0"]).assign(**{"é !": X[:, 0] * 2})
+    parts = [("n", StandardScaler(), ["a b", "a_b"]), ("m", MinMaxScaler(), ["c[0]", "v0"])]
+    columns = [(name, "float64") for name in frame]
+    if mixed:
+        frame["the city"] = RNG.choice(["x", "y"], 200)
+        parts.append(("o", OneHotEncoder(), ["the city"]))
+        columns.append(("the city", "string"))
+    model = make_pipeline(ColumnTransformer(parts), LogisticRegression()).fit(frame, BINARY)
+    given = {name: frame[[name]].to_numpy(object if name == "the city" else np.float64) for name in frame}
+    numbers = frame.to_numpy() if mixed else frame.to_numpy(np.float64)
+    found = answers(convert_estimator(model, columns), given if mixed else {"features": numbers})
+    assert np.abs(found["probabilities"] - model.predict_proba(frame)).max() < 1e-12
+
+
+def test_a_column_of_an_outputs_name_is_refused_among_odd_names_too() -> None:
+    frame = pd.DataFrame({"label": X[:, 0], "a b": RNG.choice(["x", "y"], 200)})
+    parts = [("n", StandardScaler(), ["label"]), ("o", OneHotEncoder(), ["a b"])]
+    model = make_pipeline(ColumnTransformer(parts), LogisticRegression()).fit(frame, BINARY)
+    with pytest.raises(ConversionError, match="'label', which is the name of an output"):
+        convert_estimator(model, [("label", "float64"), ("a b", "string")])
+
+
 @pytest.mark.parametrize("sparse", [True, False])
 @pytest.mark.parametrize(
     "last",
