@@ -113,6 +113,11 @@ def _flavours(folder: Path, content: bytes) -> dict[str, dict[str, str]]:
             and (depth > 4 or line.startswith("    - "))
             and flavours[flavour][key] in ("", "...")
         ):
+            # A quote or bracket opened here would swallow the lines that follow, whatever stands in them.
+            item = line.lstrip(" ")
+            item = item.removeprefix("- ")
+            inner = _LINE.match(item)
+            _value(folder, (inner[3] or "") if inner else item.rstrip(), where)
             flavours[flavour][key] = "..."
         else:
             raise _odd(folder, f"{where} is not written so by MLflow")

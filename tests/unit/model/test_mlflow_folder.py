@@ -46,6 +46,13 @@ def test_an_honest_folder_names_its_model_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
+    "written", ["- b.yaml", "conda: 'b: c'", 'conda: "b"', "a:\n        - b", "conda: null"]
+)
+def test_what_lies_deeper_is_no_concern(written: str) -> None:
+    assert found(HONEST.replace("conda: conda.yaml", written, 1)) == ()
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("loader_module: mlflow.sklearn", "loader_module: evil", "loader_module evil"),
@@ -81,6 +88,12 @@ def test_what_its_users_would_run_is_listed(old: str, new: str, said: str) -> No
         ("  sklearn:\n", "  sklearn: {pickled_model: evil.pkl}\n"),
         ("  sklearn:\n", "  <<: *a\n  sklearn:\n"),
         ("    code: null\n", "\tcode: null\n"),
+        # What is opened inside the flavours and closed further down hides the lines between from a reader of lines.
+        ("conda: conda.yaml", "conda: 'a\nx: y'\n    loader_module: evil"),
+        ("conda: conda.yaml", "'a\nx: y'\n    loader_module: evil"),
+        ("conda: conda.yaml", "conda: {a: b,\nx: y}\n    loader_module: evil"),
+        ("conda: conda.yaml", "- [a,\nx: y]\n    loader_module: evil"),
+        ("conda: conda.yaml", 'conda: "a\\"\nx: y"\n    loader_module: evil'),
     ],
 )
 def test_what_two_parsers_could_read_differently_is_refused(old: str, new: str) -> None:
