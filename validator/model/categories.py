@@ -71,6 +71,8 @@ def _array(values: list[Any]) -> NDArray[Any]:
 
     if values and all(type(value) is int or type(value) is float for value in values):
         return np.array(values)
+    if values and all(type(value) is bool for value in values):
+        return np.array(values)
     found = np.empty(len(values), dtype=object)
     found[:] = values
     return found

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from validator.checks.parity.rows import with_unseen
 from validator.errors import PreflightError, SampleError, SettingsError
 from validator.model.categories import as_categories
 from validator.model.contract import Observer, make_contract
@@ -122,3 +123,14 @@ def test_digits_that_a_model_knows_as_text_are_text_though_a_csv_file_says_no_ty
 def test_digits_are_text_only_where_the_model_knows_every_one_of_them_so(known):
     table = as_categories(Table.of([Column("c", np.array([3, 8, 4]))]), {"c": known})
     assert table.column("c").decoded().tolist() == [3, 8, 4]
+
+
+def test_truth_values_are_categories_of_their_own_kind():
+    flags = np.array(["x", None], dtype=object)
+    flags[:] = [True, False]
+    column = Column("flag", np.array([1, 0, -1], dtype=np.int32), flags)
+    read = as_categories(Table.of([column]), {"flag": (False, True)}).column("flag")
+    assert read.categories.dtype == bool
+    assert read.values.tolist() == [0, 1, -1]
+    unseen = with_unseen(read)
+    assert unseen.decoded().tolist() == [2, 2, 2]

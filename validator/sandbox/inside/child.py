@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import re
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -13,6 +14,8 @@ from validator.sandbox.inside.own_code import adopt
 from validator.sandbox.inside.watch import Watch
 
 _TRIED = "the sandbox refused it; find out who made the model, and do not load it elsewhere"
+#: What libraries of C++ add to their messages, which tells nobody what to do.
+_FRAMES = re.compile(r"\s*\nStack trace:\n.*\Z", re.DOTALL)
 #: Job name -> module; its class of that name (`native`: `NativeJob`) has a public method for each operation.
 JOBS = {
     name: f"validator.worker.jobs.{name}"
@@ -108,6 +111,6 @@ def describe_error(error: BaseException) -> Dict[str, Any]:
     return {
         "type": type(error).__name__,
         "bases": bases[:20],
-        "message": str(message)[:20_000],
+        "message": _FRAMES.sub("", str(message)[:20_000]),
         "hint": str(getattr(error, "hint", "") or "")[:5_000],
     }
