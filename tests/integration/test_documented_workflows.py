@@ -31,7 +31,31 @@ def documented() -> Iterator[tuple[str, dict[Any, Any]]]:
                 yield page.name, found
 
 
-WORKFLOWS = [(f"{page}: {one['name']}", one) for page, one in documented() if "name" in one]
+#: By page and name, or the number in its page. What has no `on` is a part of one.
+WORKFLOWS = [
+    (f"{page}: {one.get('name', number)}", one)
+    for number, (page, one) in enumerate(documented())
+    if True in one
+]
+
+
+def steps_shown() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every step in the pages, of workflows and of parts of them."""
+    for page in PAGES:
+        for text in re.findall(r"```ya?ml\n(.*?)```", page.read_text(), re.DOTALL):
+            found = yaml.safe_load(text)
+            jobs = found.get("jobs", {}).values() if isinstance(found, dict) else []
+            listed = found if isinstance(found, list) else [step for job in jobs for step in job["steps"]]
+            yield from ((page.name, step) for step in listed if isinstance(step, dict) and "uses" in step)
+
+
+PLAYED = {
+    "README.md: Model Preflight",
+    "index.md: Model Preflight",
+    "github.md: Model Preflight",
+    "github.md: Publish Model Preflight",
+    "drift.md: 1",
+}
 
 
 def evaluated(expression: str, github: dict[str, Any]) -> Any:
@@ -70,6 +94,11 @@ class Runner:
         github = {"event": event, "token": "t0ken", "ref": "refs/pull/1/merge"}
         ran: list[Ran] = []
         for job in workflow["jobs"].values():
+            granted = {**workflow.get("permissions", {}), **job.get("permissions", {})}
+            if kind == "pull_request" and self.peer.s["pulls"][0].get("fork"):
+                granted = dict.fromkeys(granted, "read")
+            tokens = {"t0ken": {name.replace("-", "_"): how for name, how in granted.items()}}
+            self.peer.seed({"tokens": tokens})
             if evaluated(job.get("if", "True"), github):
                 self.count += 1
                 ran += self._job(job, kind, event, github, run_id)
@@ -85,7 +114,7 @@ class Runner:
             given = {name: filled(value, github) for name, value in step.get("with", {}).items()}
             name = step["uses"].partition("@")[0]
             if ran and ran[-1].code and step.get("if") != "always()":
-                break
+                continue
             if name == "actions/checkout":
                 wanted = self._commit(kind, event)
                 git(self.folder, "clone", "-q", str(self.folder / "repository"), str(workspace / ".c"))
@@ -107,6 +136,8 @@ class Runner:
     def _commit(self, kind: str, event: dict[str, Any]) -> str:
         if kind == "merge_group":
             return str(event["merge_group"]["head_sha"])
+        if kind == "schedule":
+            return git(self.folder / "repository", "rev-parse", "main")
         git(self.folder / "repository", "checkout", "-q", "--detach", "main")
         git(self.folder / "repository", "merge", "-q", "--no-ff", "-m", "merged", "feature")
         return git(self.folder / "repository", "rev-parse", "HEAD")
@@ -120,6 +151,8 @@ class Runner:
         token = {} if inputs.get("INPUT_GITHUB-TOKEN") else {"INPUT_GITHUB-TOKEN": "t0ken"}
         job = self.make_job(event, name=kind, run_id=run_id, workspace=workspace)
         quick = {"PREFLIGHT_LATENCY_BUDGET_S": "0.3", "PREFLIGHT_BASELINE": "none"}
+        if given.get("command") == "drift":  # as action.yml's `args` name it
+            return run("drift", cwd=workspace, **{**job.environ, **inputs, **token, "CI": "true"})
         return run(cwd=workspace, **{**job.environ, **inputs, **token, **quick, "CI": "true"})
 
 
@@ -140,32 +173,105 @@ def runner(peer: Any, make_job: Callable[..., Job], tmp_path: Path) -> Runner:
     return Runner(peer, make_job, tmp_path)
 
 
-def by_name(part: str, *, of: str = "github.md") -> dict[Any, Any]:
+def by_name(part: str, *, of: str) -> dict[Any, Any]:
     return next(one for name, one in WORKFLOWS if part in name and of in name)
 
 
 def recipe() -> tuple[dict[Any, Any], dict[Any, Any]]:
     """The two workflows for forks: the first judges, the second publishes."""
     first = [one for name, one in WORKFLOWS if "status" in str(one["jobs"]) and "upload-artifact" in str(one)]
-    return first[0], by_name("Publish")
+    return first[0], by_name("Publish", of="github.md")
 
 
 def test_the_documentation_has_workflows_of_known_events():
-    assert len(WORKFLOWS) >= 3
+    """Each of them is played below: a further one needs a test too."""
+    assert {name for name, _ in WORKFLOWS} == PLAYED
     for name, one in WORKFLOWS:
         triggers = one[True]
         kinds = {triggers} if isinstance(triggers, str) else set(triggers)
-        assert kinds <= {"pull_request", "merge_group", "workflow_run", "push"}, name
+        assert kinds <= {"pull_request", "merge_group", "workflow_run", "push", "schedule"}, name
+
+
+def test_every_step_in_the_documentation_gives_inputs_that_there_are():
+    declared = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    ours = [(page, step) for page, step in steps_shown() if "model-preflight/" in step["uses"]]
+    assert len(ours) > len(WORKFLOWS)
+    for page, step in ours:
+        assert OURS.fullmatch(step["uses"]), page
+        assert set(step["with"]) <= set(declared), page
+
+
+def of_the_repository(runner: Runner) -> None:
+    """The pull request is of a branch of the repository, not a fork's."""
+    runner.peer.seed({"pulls": [{**runner.peer.s["pulls"][0], "fork": False}]})
+
+
+def break_the_sample(runner: Runner) -> None:
+    """The pull request takes the column of true answers away."""
+    place = runner.folder / "repository"
+    git(place, "checkout", "-q", "feature")
+    sample = pd.read_parquet(place / "models/sample.parquet")
+    sample.drop(columns="label").to_parquet(place / "models/sample.parquet")
+    head = commit(place, "a worse sample")
+    runner.peer.seed({"refs": {**runner.peer.s["refs"], "feature": head}})
+
+
+def queued(runner: Runner) -> dict[str, Any]:
+    refs = runner.peer.s["refs"]
+    return {"merge_group": {"head_sha": refs["feature"], "base_sha": refs["main"]}}
+
+
+def test_the_first_workflow_tells_the_pull_request_and_the_scheduled_one_watches_its_data(runner: Runner):
+    """README's; docs/index.md has the same, and docs/drift.md takes the artifact that it leaves."""
+    of_the_repository(runner)
+    first = by_name("Model Preflight", of="README.md")
+    assert first == by_name("Model Preflight", of="index.md")
+    event = runner.peer.event("pull-request-synchronize")
+    (judged,) = runner.play(first, "pull_request", event, 5)
+    assert judged.code == 0, judged.out + judged.err
+    assert "Not published" not in judged.out
+    (status,) = runner.peer.statuses(runner.peer.s["refs"]["feature"])
+    assert (status["context"], status["state"]) == ("model-preflight", "success")
+    assert len(runner.peer.comments(1)) == 1
+
+    place = runner.folder / "repository"
+    git(place, "checkout", "-q", "-f", "main")
+    (artifact,) = (judged.folder / "artifact").rglob("v_*Z_*")
+    shutil.copytree(artifact, place / "artifact")
+    (place / "data").mkdir()
+    sample = pd.read_parquet(place / "models/sample.parquet").rename(columns={"label": "churned"})
+    for number, (factor, code) in enumerate(((1.0, 0), (50.0, 1))):
+        moved = sample.copy()
+        numbers = moved.columns.drop("churned")
+        moved[numbers] = moved[numbers] * factor
+        moved.to_parquet(place / "data/last_week.parquet")
+        commit(place, f"week {number}")
+        drift = next(one for name, one in WORKFLOWS if name.startswith("drift.md"))
+        (ran,) = runner.play(drift, "schedule", {}, 10 + number)
+        assert ran.code == code, ran.out + ran.err
+        issues = [one for one in runner.peer.store["issue"].values() if "pull_request" not in one]
+        assert len(issues) == code
+
+
+@pytest.mark.parametrize("kind", ["pull_request", "merge_group"])
+def test_the_workflow_of_the_page_on_github_blocks_what_cannot_be_judged(runner: Runner, kind: str):
+    of_the_repository(runner)
+    break_the_sample(runner)
+    alone = by_name("Model Preflight", of="github.md")
+    event = runner.peer.event("pull-request-synchronize") if kind == "pull_request" else queued(runner)
+    (judged,) = runner.play(alone, kind, event, 5)
+    assert judged.code == 2, judged.out + judged.err
+    assert "Not published" not in judged.out
+    (status,) = runner.peer.statuses(runner.peer.s["refs"]["feature"])
+    assert (status["context"], status["state"]) == ("model-preflight", "error")
+    assert len(runner.peer.comments(1)) == (1 if kind == "pull_request" else 0)
 
 
 @pytest.mark.parametrize("kind", ["pull_request", "merge_group"])
 def test_a_required_status_arrives_for_forks_and_in_a_queue(runner: Runner, kind: str):
     first, second = recipe()
     head = runner.peer.s["refs"]["feature"]
-    if kind == "pull_request":
-        event = runner.peer.event("pull-request-synchronize")
-    else:
-        event = {"merge_group": {"head_sha": head, "base_sha": runner.peer.s["refs"]["main"]}}
+    event = runner.peer.event("pull-request-synchronize") if kind == "pull_request" else queued(runner)
     (judged,) = runner.play(first, kind, event, 5)
     assert judged.code == 0, judged.out + judged.err
     assert runner.peer.statuses() == []
