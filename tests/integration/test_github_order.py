@@ -146,3 +146,24 @@ def test_jobs_that_nothing_tells_apart_are_replaced_by_all_of_them(make_job, pee
     for seat in ("d", "e"):
         job(3, seat).publish(green, comment=False)
     assert shown(peer) == "success"
+
+
+def test_a_green_workflow_does_not_cover_anothers_red(make_job, peer, make_result):
+    """Two workflows of one pull request report under one name, each on a model of its own."""
+
+    def job(name: str, run_id: int, **variables: Any) -> Any:
+        return make_job(
+            run_id=run_id,
+            workflow_ref=f"{peer.repo}/.github/workflows/{name}.yml@refs/pull/1/merge",
+            **variables,
+        )
+
+    red, green = Outcome.judged([make_result("fail")]), Outcome.judged([make_result()])
+    job("a", 5).publish(red, comment=False)
+    report = job("b", 6).publish(green, comment=False)
+    assert shown(peer) == "failure"
+    assert "another workflow" in next(step.detail for step in report.steps if step.name == "status")
+    published = run_event(peer, fork=False, id=7, path=".github/workflows/a.yml")
+    assert make_job(published, name="workflow_run", run_id=8).target.workflow == job("a", 9).target.workflow
+    job("a", 9).publish(green, comment=False)
+    assert shown(peer) == "success"

@@ -140,6 +140,11 @@ def _why(stands: Entry, mine: Entry) -> str:
             f"another job or try of this run has set {stands.state}, and the worst verdict of a run stands: "
             "give each job its own `instance-key`, or run the jobs again"
         )
+    if stands.mark.workflow != mine.mark.workflow:
+        return (
+            f"{run} of another workflow has set {stands.state}, and the worst of them stands: "
+            "give each workflow its own `instance-key`"
+        )
     if mine.mark.kind == "unchanged":
         return (
             f"{run} judged this commit and found {stands.state}: only a later verdict on it can replace that"

@@ -50,8 +50,8 @@ class Target:
     not say which commit was judged. `base_sha` is the commit that it is compared with: the pull request's base,
     or the one before. `run_id` and `run_attempt` name the run that made the result, which in `workflow_run` is
     not the run that publishes it; `run_url` links to it; `publisher` is then that other run's id and attempt,
-    and `started` the second at which the judging one began, if that is known. `fork` says whether the head lies
-    in another repository.
+    `workflow` is the judging workflow's file, and `started` the second at which that run began, if that is known.
+    `fork` says whether the head lies in another repository.
     """
 
     kind: Kind
@@ -71,6 +71,7 @@ class Target:
     conclusion: str | None = None
     publisher: tuple[int, int] = (0, 0)
     started: int = 0
+    workflow: str = ""
 
     @property
     def run_url(self) -> str:
@@ -140,6 +141,7 @@ def target_of(environ: Mapping[str, str], payload: Mapping[str, Any]) -> Target:
         "run_id": _count(environ.get("GITHUB_RUN_ID")) or 0,
         "run_attempt": _count(environ.get("GITHUB_RUN_ATTEMPT")) or 1,
         "read_only": environ.get("GITHUB_ACTOR", "") == "dependabot[bot]",
+        "workflow": _workflow(environ.get("GITHUB_WORKFLOW_REF", "").removeprefix(f"{repository}/")),
     }
     sha = _sha(environ.get("GITHUB_SHA"))
     if event_name in ("pull_request", "pull_request_target"):
@@ -184,6 +186,7 @@ def _of_run(payload: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, An
         "started": _seconds(_dig(payload, "workflow_run", "run_started_at")),
         "conclusion": _text(_dig(payload, "workflow_run", "conclusion")),
         "read_only": False,
+        "workflow": _workflow(_text(_dig(payload, "workflow_run", "path")) or ""),
     }
     if run_id := _count(_dig(payload, "workflow_run", "id")):
         found["run_id"] = run_id
@@ -203,6 +206,10 @@ def _dig(value: Any, *keys: str) -> Any:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _workflow(path: str) -> str:
+    return path.partition("@")[0]
 
 
 def _sha(value: Any) -> str | None:

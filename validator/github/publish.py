@@ -28,7 +28,7 @@ from validator.github.publication import (
     open_api,
 )
 from validator.github.pulls import find_pulls
-from validator.github.standing import Entry, Mark, job_key, seat_key
+from validator.github.standing import Entry, Mark, job_key, seat_key, workflow_key
 from validator.github.status import context_for, set_status
 from validator.github.wording import Annotation, annotations_of, lines_of, one_line, outputs
 from validator.report.escape import log_line, markdown_prose
@@ -208,6 +208,7 @@ class _Publishing:
             seat=seat_key(environ),
             time=target.started or self._began,
             publisher=target.publisher,
+            workflow=workflow_key(target.workflow),
         )
         return Entry(id=0, mark=mark, shown=outcome.state, description=outcome.line, url=target.run_url)
 

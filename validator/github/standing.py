@@ -29,7 +29,8 @@ _SIGNS: dict[State, str] = {"success": "s", "failure": "f", "error": "e", "pendi
 _STATES: dict[str, State] = {sign: state for state, sign in _SIGNS.items()}
 _MARK = re.compile(
     r"#preflight-(?P<kind>[vunx])(?P<state>[sfep])-(?P<run>[0-9]{1,18})-(?P<attempt>[0-9]{1,9})-(?P<pull>[0-9]{1,18})"
-    r"-(?P<job>[0-9a-f]{8})-(?P<seat>[0-9a-f]{8})-(?P<time>[0-9]{1,12})-(?P<publisher>[0-9]{1,18})-(?P<again>[0-9]{1,9})$"
+    r"-(?P<job>[0-9a-f]{8})-(?P<seat>[0-9a-f]{8})-(?P<time>[0-9]{1,12})-(?P<publisher>[0-9]{1,18})-(?P<again>[0-9]{1,9})"
+    r"-(?P<workflow>[0-9a-f]{8})$"
 )
 
 
@@ -40,7 +41,7 @@ class Mark:
     `pull` is the pull request that was judged, 0 for a push and the like. `job` tells the jobs of one run apart and
     is the same when a job is run again; `seat` is the machine. `time` are the seconds since 1970 at which the run
     began or reported, 0 where that is not known. `publisher` is the id and attempt of the run that published
-    another's result.
+    another's result. `workflow` tells workflows apart that report under one name.
     """
 
     state: State
@@ -52,13 +53,14 @@ class Mark:
     seat: str = "0" * 8
     time: int = 0
     publisher: tuple[int, int] = (0, 0)
+    workflow: str = "0" * 8
 
     @property
     def text(self) -> str:
         publisher, again = self.publisher
         return (
             f"{_LETTERS[self.kind]}{_SIGNS[self.state]}-{self.run_id}-{self.run_attempt}-{self.pull}"
-            f"-{self.job}-{self.seat}-{self.time}-{publisher}-{again}"
+            f"-{self.job}-{self.seat}-{self.time}-{publisher}-{again}-{self.workflow}"
         )
 
     @property
@@ -112,6 +114,7 @@ def parse_link(link: str | None) -> tuple[str, Mark] | None:
         time=int(found["time"]),
         pull=int(found["pull"]),
         publisher=(int(found["publisher"]), int(found["again"])),
+        workflow=found["workflow"],
     )
     return link[: found.start()], mark
 
@@ -128,6 +131,11 @@ def job_key(environ: Mapping[str, str], arguments: str = "") -> str:
     return _digits(*(f"{name}={environ.get(name, '')}" for name in (*named, *given)), arguments)
 
 
+def workflow_key(path: str) -> str:
+    """Eight hex digits for a workflow's file; zeros where it is not known."""
+    return _digits(path) if path else "0" * 8
+
+
 def seat_key(environ: Mapping[str, str]) -> str:
     """Eight hex digits for the machine that runs a job."""
     return _digits(environ.get("RUNNER_NAME", ""))
@@ -136,28 +144,43 @@ def seat_key(environ: Mapping[str, str]) -> str:
 def standing(entries: Iterable[Entry], is_open: Callable[[int], bool]) -> Entry | None:
     """The entry that must be shown on the commit, or None where there is none.
 
-    - For one pull request (or for all that is none) the newest run counts. Within a run the worst verdict of its jobs
-      stands, each job's newest try counting.
+    - For one pull request (or for all that is none) the newest run of each workflow counts, and the worst of these
+      stands. Within a run the worst verdict of its jobs stands, each job's newest try counting.
     - Of several pull requests with this head the worst stands, as long as `is_open` says that it is open.
-    - A run that belongs to no pull request counts unless each pull request has a newer verdict. It replaces a fork's
-      result that was not believed.
+    - A run that belongs to no pull request counts unless each one has a newer verdict of its workflow. It replaces
+      a fork's result that was not believed.
     - "No model changed" is no verdict: it never covers an earlier run's red on the same commit.
     """
-    found = {number: _of_runs(group) for number, group in _by_pull(list(entries)).items()}
-    apart = found.pop(0, None)
-    alone = len(found) + (apart is not None) == 1
-    open_ones = [one for number, one in found.items() if alone or one.state == "success" or is_open(number)]
-    of_pulls = open_ones if open_ones or apart is not None else list(found.values())
-    if apart is not None:
-        if apart.mark.kind == "verdict":
-            of_pulls = [
-                one
-                for one in of_pulls
-                if not (one.mark.kind == "unaccepted" and _is_newer(apart.mark, one.mark))
-            ]
-        if of_pulls and all(_replaces(one.mark, apart.mark) for one in of_pulls):
-            apart = None
-    return _worst([*of_pulls, *([apart] if apart is not None else [])])
+    found = {number: _of_workflows(group) for number, group in _by_pull(list(entries)).items()}
+    apart = found.pop(0, [])
+    alone = len(found) + bool(apart) == 1
+    of_pulls = [
+        one
+        for number, several in found.items()
+        for one in several
+        if alone or one.state == "success" or is_open(number)
+    ]
+    if not of_pulls and not apart:
+        of_pulls = [one for several in found.values() for one in several]
+    newer = [one.mark for one in apart if one.mark.kind == "verdict"]
+    of_pulls = [
+        one
+        for one in of_pulls
+        if one.mark.kind != "unaccepted" or not any(_is_newer(mark, one.mark) for mark in newer)
+    ]
+    return _worst([*of_pulls, *(one for one in apart if not _is_replaced(one, of_pulls))])
+
+
+def _is_replaced(apart: Entry, of_pulls: Sequence[Entry]) -> bool:
+    """Whether each pull request has a newer verdict of the same workflow."""
+    same = [one for one in of_pulls if one.mark.workflow == apart.mark.workflow]
+    return bool(same) and all(_replaces(one.mark, apart.mark) for one in same)
+
+
+def _of_workflows(entries: Sequence[Entry]) -> list[Entry]:
+    """What counts of each workflow's runs: one says nothing of what another judges."""
+    ordered = sorted(entries, key=lambda one: one.mark.workflow)
+    return [_of_runs(list(group)) for _, group in groupby(ordered, key=lambda one: one.mark.workflow)]
 
 
 def _by_pull(entries: Sequence[Entry]) -> dict[int, list[Entry]]:

@@ -42,6 +42,7 @@ def test_a_mark_survives_its_link():
         seat=B,
         time=1_700_000_000,
         publisher=(9, 3),
+        workflow=C,
     )
     page = "https://github.com/octo/models/actions/runs/5/attempts/2"
     url = link_for(page, mark)
@@ -89,6 +90,12 @@ def test_nothing_stands_where_nothing_was_said():
         ([entry(1, "g", seat=A), entry(2, "g", seat=B), entry(3, "g", attempt=2, seat=C)], "s"),
         ([entry(1, "g", seat=A), entry(2, "g", seat=B), entry(3, "r", attempt=2, seat=C)], "f"),
         ([entry(1, "r", seat=A), entry(2, "g", attempt=2, seat=B)], "s"),
+        # workflows under one name: one says nothing of what the other judges
+        ([entry(1, "r", 7, workflow=A), entry(2, "g", 8, workflow=B)], "f"),
+        ([entry(1, "r", 7, workflow=A), entry(2, "g", 8, workflow=B), entry(3, "g", 9, workflow=A)], "s"),
+        ([entry(1, "r", 7, workflow=A), entry(2, "g", 8, pull=1, workflow=B)], "f"),
+        ([entry(1, "r", 7, workflow=A), entry(2, "g", 8, pull=1, workflow=A)], "s"),
+        ([entry(1, "e", 7, pull=1, kind="unaccepted", workflow=A), entry(2, "g", 8, workflow=B)], "s"),
         # that nothing changed is no verdict
         ([entry(1, "r", 7), entry(2, "g", 8, kind="unchanged")], "f"),
         ([entry(1, "g", 7), entry(2, "g", 8, kind="unchanged")], "s"),
