@@ -19,7 +19,10 @@ import spelling as s
 
 from validator.errors import UnsafeModelError
 from validator.model.file import identify
-from validator.model.safety import load, scan
+from validator.model.safety import load, scan, scan_pickle
+from validator.model.safety.policy import Policy
+from validator.model.safety.readings import follow
+from validator.model.safety.report import DEFAULT_LIMITS
 
 _OPEN = """
 import sys, pickle, joblib
@@ -232,3 +235,32 @@ def test_what_was_looked_at_cannot_be_changed_afterwards() -> None:
     late = s.PROTO + b"(" + late + s.text("fit") + s.name("builtins", "len") + b"sl."
     assert scan(s.PROTO + state + b".", "pickle").ok
     assert not scan(late, "pickle").ok
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("name", ["steps", "copy", "with_mean"])
+def test_an_honest_array_of_names_behind_an_older_protocol_is_no_second_program(
+    protocol: int, name: str
+) -> None:
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(np.eye(3))
+    whole = {name: scaler, "names": np.array(["a", "b"], dtype=object), "again": {name: 1}}
+    for kept in (whole, {"first": 1, **whole}, {"x": 1, "y": "z", **whole}):
+        content = io.BytesIO()
+        joblib.dump(kept, content, protocol=protocol)
+        assert scan_pickle(content.getvalue()).findings == ()
+
+
+@pytest.mark.parametrize("module", ["antigravity", "numpy.evil", "pip", "yaml"])
+def test_a_module_that_may_exist_is_named_in_the_second_reading(module: str) -> None:
+    text = module.encode()
+    content = b"\x80\x04\x8c" + bytes([len(text)]) + text + b"\x8c\x05dtype\x93."
+    assert follow(content, Policy(), DEFAULT_LIMITS, inline=False)
+
+
+def test_a_module_that_does_not_exist_ends_the_second_reading() -> None:
+    content = b"\x80\x04\x8c\x05steps\x8c\x05dtype\x93."
+    assert follow(content, Policy(), DEFAULT_LIMITS, inline=False) == []
+    assert follow(content.replace(b"dtype", b"other"), Policy(), DEFAULT_LIMITS, inline=False)
+    assert not scan_pickle(content).ok

@@ -13,7 +13,7 @@ from typing import Any
 from validator.model.safety import inline, opcodes, rules, steps
 from validator.model.safety.findings import Log
 from validator.model.safety.opcodes import NAMES, BrokenError, MalformedError
-from validator.model.safety.policy import ANY, Policy
+from validator.model.safety.policy import ANY, Policy, leads_nowhere
 from validator.model.safety.program import CALL, STATE
 from validator.model.safety.report import Limits
 from validator.model.safety.symbols import Map, Obj, Ref, may_be_called, preview, refs_in
@@ -180,6 +180,8 @@ class Machine:
                 module = IMPORT_MAPPING[module]
         ref = Ref(module, name, self.offset, self.opcode)
         self.policy.permit(ref)
+        if self.lenient and not ref.uses and leads_nowhere(ref):
+            raise BrokenError(f"there is no {ref.path}")
         self.log.found(ref)
         return ref
 

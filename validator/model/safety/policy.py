@@ -8,6 +8,7 @@ arguments held to a rule of `rules.py`). `NAME@1.1-1.8` tells the library versio
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -146,6 +147,24 @@ def _since_022(module: str) -> str:
     return _MOVED.get(module, f"{package}._{last.rstrip('_')}")
 
 
+def leads_nowhere(ref: Ref) -> bool:
+    """Whether importing the name fails wherever this program runs, as far as can be known without importing it.
+
+    joblib writes an array of objects as a pickle of its own, whose "the module of entry 7, `dtype`" a plain unpickler
+    looks up in the outer memo: it is told to import `steps.dtype`, say, out of the names of a model's attributes.
+    """
+    if ref.name != "dtype" or not ref.module.isidentifier():
+        return False
+    loaded = sys.modules.get(ref.module)
+    if loaded is not None:
+        return ref.name not in vars(loaded)
+    return ref.module not in _OWN_ROOTS | _standard_library() | _INSTALLED
+
+
+def _installed() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules())
+
+
 def is_old_sklearn(module: str) -> bool:
     """Whether scikit-learn moved this module: since 0.22 all that models come from begin with an underscore."""
     return module.startswith("sklearn.") and "._" not in module and module.count(".") > 1
@@ -194,3 +213,4 @@ def _check_pattern(pattern: str) -> None:
 
 # Read at import: a worker imports this package before it locks itself down, and can read no file afterwards.
 table()
+_INSTALLED = _installed()
