@@ -89,7 +89,7 @@ def test_a_forged_answer_to_the_question_before_it_is_asked(scene: Scene) -> Non
     """Facts that are no facts, sent as the answer to `load`, and a flood of answers for whatever comes next."""
     ran = scene.validate(
         """
-from validator.worker import wire
+from validator.sandbox import wire
 wire.send(fd, {"result": {"library": ["sklearn"], "model_class": {}, "n_features": -1}, "seconds": 0.0})
 for _ in range(100):
     wire.send(fd, {"result": {"outputs": ["label"]}, "seconds": -1e300})
