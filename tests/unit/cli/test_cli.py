@@ -19,6 +19,7 @@ COMMANDS = {
     "publish": [],
     "drift": ["data"],
     "serve": ["folder"],
+    "rollout": ["status"],
 }
 #: In place of the command: does the kernel still show a secret to those who read this process's variables?
 _PROGRAM = """
