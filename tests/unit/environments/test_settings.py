@@ -16,7 +16,7 @@ LETS_CODE_RUN = {
     "trust-pickle": "'I made it'",
     "isolation": "'reduced'",
     "allow": "['mine.*']",
-    "deployment": "'serve.py:Model'",
+    "wrapper": "'serve.py:Model'",
 }
 
 
@@ -36,6 +36,14 @@ def test_where_the_job_holds_the_bases_token_no_file_lets_code_run(tmp_path, nam
     assert "action input" in caught.value.hint
     _write(tmp_path, "[[models]]\nmodel = 'a.pkl'\nrequirements = ['numpy']\n")
     with pytest.raises(SettingsError, match="may not set 'requirements'"):
+        resolve({}, environ, tmp_path)
+
+
+@pytest.mark.parametrize("event", PRIVILEGED)
+def test_an_earlier_name_is_no_way_around_that(tmp_path, event):
+    _write(tmp_path, "deployment = 'serve.py:Model'\n")
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": event}
+    with pytest.raises(SettingsError, match="may not set 'wrapper'"):
         resolve({}, environ, tmp_path)
 
 
