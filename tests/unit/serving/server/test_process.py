@@ -83,11 +83,12 @@ class Load:
 
 
 def test_a_signal_under_load_loses_no_answer_and_counts_are_what_the_callers_saw(make_artifact):
-    with served.serving(make_artifact(), "--drain", "1s") as server:
+    with served.serving(make_artifact(), "--drain", "5s") as server:
         load = Load(server.port, 8)
-        time.sleep(0.7)
+        deadline = time.monotonic() + 60
+        while load.answered <= 50 and time.monotonic() < deadline:
+            time.sleep(0.05)
         server.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 20
         draining = 0
         while time.monotonic() < deadline:
             try:
