@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -21,8 +22,8 @@ from validator.artifact.read import read_artifact
 from validator.baseline.base import Base
 from validator.baseline.find import find_base
 from validator.errors import UsageError
-from validator.github.hostile import HostileResultError, read_results
-from validator.results import SCHEMA_VERSION, GateResult
+from validator.github.hostile import HostileResultError, read_run
+from validator.results import SCHEMA_VERSION, GateResult, IndexedModel, RunIndex
 
 STORED = Path(__file__).parents[1] / "stored" / "0.1.0"
 FOLDERS = {"passed": "pass", "blocked": "fail"}
@@ -31,25 +32,66 @@ FOLDERS = {"passed": "pass", "blocked": "fail"}
 FAST = ("--latency-budget-s", 0.2, "--boundary-rows", 500, "--batch-sizes", "1", "--inconclusive", "warn")
 
 
+def indexed(folder: Path, **run: Any) -> Path:
+    """The folder with the index that a run writes now, and that 0.1.0 did not: publishing believes nothing else."""
+    raw = (folder / "result.json").read_bytes()
+    path = json.loads(raw)["model"]["path"]
+    one = IndexedModel(
+        name="fraud",
+        path=path,
+        folder=".",
+        status="judged",
+        sha256=hashlib.sha256(raw).hexdigest(),
+        files=(path,),
+    )
+    (folder / "index.json").write_text(RunIndex(tool_version="0.1.0", models=(one,), **run).model_dump_json())
+    return folder
+
+
+def read_results(folder: Path, tmp_path: Path) -> tuple[GateResult, ...]:
+    """What publishing reads of a folder."""
+    place = tmp_path / "read"
+    place.mkdir()
+    shutil.copy(folder / "result.json", place)
+    return read_run(indexed(place)).results
+
+
+def lost(old: Any, new: Any, where: str = "") -> list[str]:
+    """Places at which something of the old document is not in the new one, which may have further keys."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            place
+            for key, value in old.items()
+            for place in (lost(value, new[key], f"{where}.{key}") if key in new else [f"{where}.{key}"])
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            place
+            for i, (a, b) in enumerate(zip(old, new, strict=True))
+            for place in lost(a, b, f"{where}[{i}]")
+        ]
+    return [] if old == new and type(old) is type(new) else [where]
+
+
 def document(folder: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((STORED / folder / "result.json").read_text())
     return found
 
 
 @pytest.mark.parametrize(("folder", "verdict"), FOLDERS.items())
-def test_a_result_of_schema_1_is_read_whole(folder: str, verdict: str) -> None:
+def test_a_result_of_schema_1_is_read_whole(folder: str, verdict: str, tmp_path: Path) -> None:
     old = document(folder)
     assert old["schema_version"] == 1
-    (result,) = read_results(STORED / folder)
+    (result,) = read_results(STORED / folder, tmp_path)
     assert result.schema_version == SCHEMA_VERSION
     assert result.verdict == verdict
     new = json.loads(result.model_dump_json())
     as_before = json.loads(json.dumps(new).replace('"wrapper"', '"custom"')) | {"schema_version": 1}
-    assert as_before == old, "nothing is lost or added but the name of the wrapper's runtime"
+    assert lost(old, as_before) == [], "nothing is lost or changed but the name of the wrapper's runtime"
 
 
-def test_the_wrappers_runtime_has_its_present_name_everywhere() -> None:
-    (result,) = read_results(STORED / "blocked")
+def test_the_wrappers_runtime_has_its_present_name_everywhere(tmp_path: Path) -> None:
+    (result,) = read_results(STORED / "blocked", tmp_path)
     assert sum(check["runtime"] == "custom" for check in document("blocked")["checks"]) == 35
     assert sum(check.runtime == "wrapper" for check in result.checks) == 35
     assert result.latency.wrapper is not None
@@ -61,7 +103,7 @@ def test_every_other_schema_is_refused_by_its_number(tmp_path: Path, schema: Any
     content = json.dumps(document("passed") | {"schema_version": schema})
     (tmp_path / "result.json").write_text(content)
     with pytest.raises(HostileResultError, match="this release reads 1 to 2") as caught:
-        read_results(tmp_path)
+        read_results(tmp_path, tmp_path)
     assert "newer one" in caught.value.hint
     with pytest.raises(UsageError, match="this release reads 1 to 2"):
         find_base(str(tmp_path / "result.json"), model="model.pkl", environ={})
@@ -83,6 +125,8 @@ def test_a_file_says_one_schema_and_keeps_to_it() -> None:
 @pytest.mark.parametrize(("folder", "state"), [("passed", "success"), ("blocked", "failure")])
 def test_it_is_published(make_job: Any, peer: Any, tmp_path: Path, folder: str, state: str) -> None:
     shutil.copytree(STORED / folder, tmp_path / "preflight")
+    head = {"run_id": 5, "run_attempt": 1, "head_sha": peer.s["refs"]["feature"], "pull": 1}
+    indexed(tmp_path / "preflight", repository=peer.repo, context="model-preflight", **head)
     conclusion = "success" if state == "success" else "failure"
     job = make_job(run_event(peer, fork=False, conclusion=conclusion), name="workflow_run", run_id=99)
     assert job.publish_folder(tmp_path / "preflight").failed == ()
