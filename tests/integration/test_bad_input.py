@@ -221,6 +221,8 @@ def test_an_interrupt_leaves_no_worker_and_nothing_half_written(tmp_path, stage,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         start_new_session=True,
+        # A shell starts what it puts into the background with Ctrl-C ignored, and so may whoever runs these tests.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for line in process.stderr:
         if stage in line:
