@@ -106,22 +106,17 @@ def _read_labels(model: Outputs, name: str, given: NDArray[Any], classes: Sequen
         return plain
     others = {value for value in labels.tolist() if not any(_equal(value, item) for item in classes)}
     value = _one_number(model)
-    rising = value is not None and _is_threshold(value, labels)
+    is_threshold = value is not None and bool(_is_threshold(value, labels).all())
     if others or not classes:
         unexplained = _unmapped(own, labels)
         if not unexplained.any() and len(set(labels.tolist())) > 1:
             return Agreement(output=name, reading="the model's label by another name", wrong=unexplained)
-        if rising.all() if isinstance(rising, np.ndarray) else rising:
+        if is_threshold:
             return Agreement(
                 output=name, reading="a threshold on the model's answer", wrong=np.zeros_like(differ)
             )
         return Agreement(output=name, reading="the model's label by another name", wrong=unexplained)
-    if (
-        isinstance(rising, np.ndarray)
-        and rising.all()
-        and value is not None
-        and _ascends(value, labels, classes)
-    ):
+    if value is not None and is_threshold and _ascends(value, labels, classes):
         return Agreement(
             output=name,
             reading="a threshold of its own on the model's probability",

@@ -49,10 +49,11 @@ def _agrees(
     for role, name in runtime.methods.items():
         if role == "single":
             continue  # `smoke.methods` holds every method to the others
-        found = agreement(own, _answered(runtime, rows, role), classes)
+        given = _answered(runtime, rows, role)
+        found = agreement(own, given, classes)
         wrong = [one for one in found if not one.agrees]
         if wrong:
-            return _disagreement(name, wrong[0], own, _answered(runtime, rows, role), differs)
+            return _disagreement(name, wrong[0], own, given, differs)
         read = "; ".join(f"{one.output} is {one.reading}" for one in found)
         return passed(
             f"{name} answers as its model does on {len(rows):,} rows: {read}", seen("rows", len(rows))
