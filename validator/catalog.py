@@ -16,6 +16,7 @@ BOTH: tuple[RuntimeName, ...] = ("native", "onnx")
 LOADED: tuple[RuntimeName, ...] = (*BOTH, "wrapper")
 GUARDED: tuple[RuntimeName, ...] = ("deployment", "wrapper")
 ALL: tuple[RuntimeName, ...] = (*BOTH, *GUARDED)
+DEPLOYMENT: tuple[RuntimeName, ...] = ("deployment",)
 WRAPPER: tuple[RuntimeName, ...] = ("wrapper",)
 
 
@@ -132,6 +133,12 @@ SPECS: tuple[CheckSpec, ...] = (
         "Every method gives the same answers",
         GUARDED,
         "let all methods go the same way to the answer",
+    ),
+    _spec(
+        "smoke.forms",
+        "The sample's own rows in every form",
+        DEPLOYMENT,
+        "give the sample the types that callers have, or fix the column's `dtype` under [contract]",
     ),
     _spec(
         "smoke.latency",

@@ -17,18 +17,22 @@ class Column:
     """One column of N rows.
 
     `values` is [N]: a float, integer, boolean or datetime64 dtype, or `object` holding `str` and `None` for text.
-    With `categories` [K] (numbers, or `object` of `str`), `values` are int32 codes into it, -1 for missing.
+    With `categories` [K] (numbers, or `object` of `str`), `values` are int32 codes into it, -1 for missing. Truth
+    values of which some are missing are floats (1, 0 and NaN) that are marked as `truth`.
     """
 
     name: str
     values: NDArray[Any]
     categories: Optional[NDArray[Any]] = None
+    truth: bool = False
 
     @property
     def dtype(self) -> str:
         """The column's kind as the contract names it: `float64`, `int64`, `bool`, `string`, `category`, ..."""
         if self.categories is not None:
             return "category"
+        if self.truth:
+            return "bool"
         return "string" if self.values.dtype == object else str(self.values.dtype)
 
     @property
@@ -38,10 +42,10 @@ class Column:
 
     def take(self, rows: Any) -> Column:
         """The rows that an index array, mask or slice selects."""
-        return Column(self.name, self.values[rows], self.categories)
+        return Column(self.name, self.values[rows], self.categories, self.truth)
 
     def renamed(self, name: str) -> Column:
-        return Column(name, self.values, self.categories)
+        return Column(name, self.values, self.categories, self.truth)
 
     def decoded(self) -> NDArray[Any]:
         """The plain values [N]: categories looked up, a missing one as None."""
@@ -142,6 +146,7 @@ def concatenate(tables: Sequence[Table]) -> Table:
             column.name,
             np.concatenate([table.columns[i].values for table in tables]),
             column.categories,
+            any(table.columns[i].truth for table in tables),
         )
         for i, column in enumerate(first.columns)
     )

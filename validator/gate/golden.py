@@ -56,7 +56,9 @@ def _drawn(rows: Table) -> Table:
 def _plain(column: Column) -> Any:
     """The one value as JSON has it; a missing one as null."""
     (value,) = column.decoded().tolist()
-    return None if value is None or value != value else value
+    if value is None or value != value:
+        return None
+    return value == 1.0 if column.truth else value
 
 
 def _is_json(value: Any) -> bool:

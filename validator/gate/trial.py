@@ -15,6 +15,7 @@ from validator.checks.context import Context
 from validator.checks.errors import suite as errors
 from validator.checks.errors.broken_files import load_broken
 from validator.checks.load.model import Data, native_runtime, onnx_runtime
+from validator.checks.smoke import forms
 from validator.checks.smoke import suite as smoke
 from validator.checks.wrapper import service
 from validator.checks.wrapper.load import Wrapped, load_wrapper
@@ -77,7 +78,10 @@ def put_to_trial(
         with run.stage("base version"):
             costed = as_shipped(base, data, artifact.get("model.onnx"))
     with run.stage("smoke"):
-        run.add(*trial.smoke())
+        smoked = trial.smoke()
+        run.add(*smoked)
+        if "deployment" in runtimes:
+            run.add(forms.run(runtimes["deployment"], data, smoked))
     with run.stage("errors"):
         run.add(*trial.errors())
     if "wrapper" in runtimes:

@@ -15,8 +15,22 @@ def frame(table: Table) -> Any:
 
 
 def columns(table: Table) -> Dict[str, Any]:
-    """Arrays [N] by name, categories looked up."""
-    return {column.name: column.decoded() for column in table.columns}
+    """Arrays [N] by name, categories looked up; truth values as such, with NaN among them where one is missing."""
+    return {column.name: _told(column) for column in table.columns}
+
+
+def _told(column: Column) -> Any:
+    if not column.truth:
+        return column.decoded()
+    return _objects([value if value != value else value == 1.0 for value in column.values.tolist()])
+
+
+def _objects(values: List[Any]) -> Any:
+    import numpy as np
+
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
 
 
 def frame_or_columns(table: Table) -> Any:

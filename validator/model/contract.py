@@ -142,6 +142,8 @@ def _look(column: Column) -> FeatureSpec:
     import numpy as np
 
     values = column.values
+    if column.truth:
+        return FeatureSpec(name=column.name, dtype="bool", missing=bool(np.isnan(values).any()))
     if column.is_numeric and values.dtype.kind != "b":
         finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)

@@ -154,6 +154,21 @@ class Reuse(WorkerReply):
     trials: Annotated[tuple[ReuseTrial, ...], Field(max_length=10)] = ()
 
 
+class WrongForm(WorkerReply):
+    """A form in which rows are refused, with the error's `message`, or answered otherwise, and in which columns."""
+
+    form: _Name
+    columns: Annotated[tuple[_Name, ...], Field(max_length=20)] = ()
+    message: _Name = ""
+
+
+class Forms(WorkerReply):
+    """The forms in which the sample's own rows were given."""
+
+    tried: Annotated[tuple[_Name, ...], Field(max_length=20)] = ()
+    wrong: WrongForm | None = None
+
+
 class Sabotage(WorkerReply):
     """Which models were made to answer nonsense, and what came of it."""
 

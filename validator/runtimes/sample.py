@@ -77,6 +77,21 @@ class Sample:
             f"{self.path} holds no rows", hint="give a sample of real rows, some hundred at least"
         )
 
+    @property
+    def is_untyped(self) -> bool:
+        """Whether the file holds texts alone, which readers take for what they look like."""
+        return _format(self.path) == "csv"
+
+    def given(self, names: Sequence[str], rows: int) -> tuple[Any, Table]:
+        """At most that many of the first rows: an Arrow stream [bytes] of the file's own types, and as a table."""
+        reply = _asked(self.worker, "given", names=list(names), max_rows=rows)
+        try:
+            return reply.arrays[0], unpack_table(reply.result["table"], reply.arrays[1:])
+        except (wire.WireError, IndexError, KeyError, TypeError) as error:
+            raise SampleError(
+                f"{self.path} was read into nonsense: {error}", hint="is the file whole?"
+            ) from error
+
     def _next(self, rows: int) -> Table | None:
         reply = _asked(self.worker, "batch", max_rows=rows)
         if reply.result["table"] is None:

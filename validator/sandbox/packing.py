@@ -14,6 +14,8 @@ def pack_table(table: Table) -> Tuple[wire.Meta, wire.Arrays]:
     columns = []
     for column in table.columns:
         entry: wire.Meta = {"name": column.name, "values": len(arrays), "categories": None}
+        if column.truth:
+            entry["truth"] = True
         arrays.append(column.values)
         if column.categories is not None:
             entry["categories"] = len(arrays)
@@ -29,7 +31,8 @@ def unpack_table(meta: Any, arrays: wire.Arrays) -> Table:
         columns = []
         for entry in meta["columns"]:
             categories = None if entry["categories"] is None else arrays[entry["categories"]]
-            column = Column(str(entry["name"]), arrays[entry["values"]], categories)
+            truth = entry.get("truth") is True and categories is None
+            column = Column(str(entry["name"]), arrays[entry["values"]], categories, truth)
             if column.values.shape != (n_rows,):
                 raise wire.WireError(f"column of {column.values.shape} in a table of {n_rows} rows")
             if categories is not None and not _codes_fit(column):

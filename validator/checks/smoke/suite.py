@@ -56,11 +56,11 @@ def run(runtime: Runtime, subject: Subject, *, max_latency_ms: float) -> list[Ch
     done: dict[str, CheckResult] = {}
     for id, check in checks.items():
         broken = next((need for need in _NEEDS.get(id, ()) if done[need].status != "pass"), None)
-        done[id] = run_check(id, runtime.name, check if broken is None else partial(_untold, broken))
+        done[id] = run_check(id, runtime.name, check if broken is None else partial(untold, broken))
     return list(done.values())
 
 
-def _untold(need: str) -> CheckOutcome:
+def untold(need: str) -> CheckOutcome:
     """A check that could tell nothing, since the one it builds on failed: it blocks, and hides no cause."""
     return CheckOutcome(status="skip", message=f"not run: it tells nothing while {need} fails")
 

@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Dict, List, Tuple
 from validator.libraries.frames import columns, mappings
 from validator.outputs import NAMES, Outputs, concatenate
 from validator.sandbox import wire
+from validator.sandbox.packing import unpack_table
 from validator.table import Table
+from validator.worker import forms
 from validator.worker.serving import Answer, ServingJob
 
 #: The bound method, and what it is given.
@@ -27,7 +29,7 @@ class DeploymentModel:
     }
 
     def __init__(self, deployment: Any) -> None:
-        self._deployment = deployment
+        self.deployment = deployment
 
     def inputs(self, table: Table) -> Given:
         """The method that production would call for so many rows, and what it would pass."""
@@ -36,18 +38,18 @@ class DeploymentModel:
     def inputs_by(self, method: str, table: Table) -> Given:
         """What that method is given for these rows: columns, a list of mappings, or one mapping after the other."""
         if method == "predict":
-            return self._deployment.predict, columns(table)
+            return self.deployment.predict, columns(table)
         rows = mappings(table)
         if method == "batch":
-            return self._deployment.predict_batch, rows
-        return self._deployment.predict_single, rows[0] if len(rows) == 1 else rows
+            return self.deployment.predict_batch, rows
+        return self.deployment.predict_single, rows[0] if len(rows) == 1 else rows
 
     def from_array(self, array: Any) -> Given:
-        return self._deployment.predict, array
+        return self.deployment.predict, array
 
     def call(self, given: Given) -> Any:
         method, argument = given
-        if method == self._deployment.predict_single and isinstance(argument, list):
+        if method == self.deployment.predict_single and isinstance(argument, list):
             return [method(row) for row in argument]
         return method(argument)
 
@@ -55,7 +57,7 @@ class DeploymentModel:
         import numpy as np
 
         answer = self.call(given)
-        if given[0] != self._deployment.predict_single:
+        if given[0] != self.deployment.predict_single:
             return Outputs(**{name: np.asarray(value) for name, value in _present(answer).items()})
         singles = answer if isinstance(given[1], list) else [answer]
         return concatenate(
@@ -68,7 +70,7 @@ def _present(answer: Any) -> Dict[str, Any]:
 
 
 class DeploymentJob(ServingJob):
-    """Operations `load`, `load_folder` and `load_missing`, and those of every serving job."""
+    """Operations `load`, `load_folder`, `load_missing` and `forms`, and those of every serving job."""
 
     def load(self, arrays: wire.Arrays, names: List[str]) -> Answer:
         """The artifact's files in; the milliseconds that loading took out. There is no verdict to verify yet."""
@@ -82,6 +84,22 @@ class DeploymentJob(ServingJob):
         elapsed = (time.perf_counter() - started) * 1000
         self._model = DeploymentModel(deployment)
         return {"load_ms": elapsed, "methods": DeploymentModel.methods}, []
+
+    def forms(self, arrays: wire.Arrays, table: Any, untyped: bool) -> Answer:
+        """The sample's rows in every form that callers have them in: the forms that were tried, and what is wrong.
+
+        The first array is an Arrow stream of the file's own types, the others the same rows as everywhere else;
+        `untyped` says that the file is a CSV file.
+        """
+        model = self._loaded
+        rows, held = forms.read_stream(arrays[0]), unpack_table(table, arrays[1:])
+        deployment = model.deployment if isinstance(model, DeploymentModel) else None
+        tried, wrong = forms.answer_forms(
+            lambda method, given: model.predict((getattr(deployment, method), given)),
+            forms.typed(rows, held) if untyped else rows,
+            held,
+        )
+        return {"tried": tried, "wrong": wrong}, []
 
     def load_folder(self, arrays: wire.Arrays, names: List[str]) -> Answer:
         """The files as an artifact folder, verified as in production. Raises what the Deployment raises."""

@@ -12,7 +12,9 @@ from validator.errors import SampleError
 from validator.sandbox import wire
 from validator.sandbox.packing import pack_table
 from validator.table import Column, Table
+from validator.worker.arrow_table import to_table
 from validator.worker.csv_file import CsvFile
+from validator.worker.rows_as_given import stream, telling
 
 _FILE = 4  # the sample's descriptor, next after the channel
 _MAX_NPZ_BYTES = 4 * 2**30
@@ -40,7 +42,9 @@ def _without_pandas() -> Iterator[None]:
 
 
 class SampleJob:
-    """Operations: `open` says what the columns are, `batch` gives the next rows, `rewind` starts again."""
+    """Operations: `open` says what the columns are, `batch` gives the next rows, `rewind` starts again, and `given`
+    tells the first rows as their file holds them.
+    """
 
     def __init__(self, format: str, name: str, ignored: Sequence[str] = ()) -> None:
         self._format = format
@@ -79,10 +83,29 @@ class SampleJob:
         meta, packed = pack_table(table.take(slice(0, max_rows)))
         return {"table": meta}, packed
 
+    def given(self, arrays: wire.Arrays, names: List[str], max_rows: int) -> Tuple[wire.Meta, wire.Arrays]:
+        """Some of the first rows of those columns, as an Arrow stream of the file's own types, and as a table.
+
+        `rewind` must follow before the next `batch`.
+        """
+        self.rewind(arrays)
+        with _without_pandas():
+            batch = telling(next(self._raw_batches()).select(names), max_rows)
+            meta, packed = pack_table(to_table(batch, self._name, self._ignored))
+            return {"table": meta}, [stream(batch), *packed]
+
+    def _raw_batches(self) -> Iterator[Any]:
+        """Arrow batches; NumPy's arrays are one."""
+        if self._format == "csv":
+            return CsvFile(_FILE, self._name).batches()
+        if self._format == "npz":
+            return (_as_batch(table) for table in _read_npz(_FILE, self._name))
+        return _arrow_batches(_FILE, self._format)
+
     def _csv_batches(self) -> Iterator[Table]:
         self._csv = self._csv or CsvFile(_FILE, self._name)
         for batch in self._csv.batches():
-            yield _to_table(batch, self._name, self._ignored)
+            yield to_table(batch, self._name, self._ignored)
 
     def _next(self) -> Optional[Table]:
         if self._batches is None:
@@ -109,7 +132,7 @@ def read_batches(fd: int, format: str, name: str, ignored: Collection[str] = fro
         yield from _read_npz(fd, name)
         return
     for batch in _arrow_batches(fd, format):
-        yield _to_table(batch, name, ignored)
+        yield to_table(batch, name, ignored)
 
 
 def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
@@ -136,72 +159,6 @@ def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
 def _sliced(batch: Any) -> Iterator[Any]:
     for start in range(0, batch.num_rows, _BATCH_ROWS):
         yield batch.slice(start, _BATCH_ROWS)
-
-
-def _to_table(batch: Any, name: str, ignored: Collection[str]) -> Table:
-    names = [str(column) for column in batch.schema.names]
-    repeated = sorted({column for column in names if names.count(column) > 1})
-    if repeated:
-        raise SampleError(
-            f"{name} has two columns named {', '.join(repeated[:5])}",
-            hint="give each column a name of its own",
-        )
-    keep = [i for i, column in enumerate(names) if not column.startswith("__index_level_")]
-    return Table(tuple(_column(names[i], batch.column(i), name, ignored) for i in keep), batch.num_rows)
-
-
-def _column(name: str, array: Any, source: str, ignored: Collection[str]) -> Column:
-    try:
-        return _to_column(name, array, source)
-    except SampleError:
-        if name not in ignored:
-            raise
-        import numpy as np
-
-        return Column(name, np.full(len(array), None, dtype=object))  # its name alone is asked for
-
-
-def _to_column(name: str, array: Any, source: str) -> Column:
-    """An Arrow array as a column: nulls in numbers become NaN, dictionaries become categories."""
-    import numpy as np
-    import pyarrow as pa
-
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-        values = array.dictionary.to_numpy(zero_copy_only=False)
-        return Column(name, codes, values.astype(object) if values.dtype.kind in "OU" else values)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        if array.null_count:
-            array = (
-                array.cast(pa.float64())
-                if not pa.types.is_boolean(kind)
-                else array.cast(pa.int8()).cast(pa.float64())
-            )
-        return Column(name, _plain(array.to_numpy(zero_copy_only=False)))
-    if pa.types.is_decimal(kind):
-        return Column(name, array.cast(pa.float64()).to_numpy(zero_copy_only=False))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return Column(name, array.to_numpy(zero_copy_only=False).astype(object))
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return Column(name, array.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False))
-    if pa.types.is_null(kind):
-        return Column(name, np.full(len(array), np.nan))
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        raise SampleError(
-            f"column {name!r} of {source} holds bytes that are no UTF-8 text",
-            hint="save the file as UTF-8, leave the column out, or name it under `ignore`",
-        )
-    raise SampleError(
-        f"column {name!r} of {source} holds {kind}, which no model here takes",
-        hint="leave it out of the sample, name it under `ignore`, or spread it over plain columns",
-    )
-
-
-def _plain(values: Any) -> Any:
-    import numpy as np
-
-    return values.astype(np.float64) if values.dtype == object else values
 
 
 def _read_npz(fd: int, name: str) -> Iterator[Table]:
@@ -242,6 +199,12 @@ def _npz_table(members: Dict[str, Any], name: str) -> Table:
         return Table.of(columns)
     except ValueError as error:
         raise SampleError(f"{name}: {error}", hint="all arrays need one entry a row") from error
+
+
+def _as_batch(table: Table) -> Any:
+    import pyarrow as pa
+
+    return pa.record_batch({column.name: pa.array(column.values) for column in table.columns})
 
 
 def _feature_names(given: Any, count: int, name: str) -> Sequence[str]:
