@@ -55,7 +55,7 @@ WHERE = {
     "smoke.rowwise": (SMOKE, "test_each_fault_fails_its_own_check"),
     "smoke.threads": (SMOKE, "test_each_fault_fails_its_own_check"),
     "smoke.methods": (SMOKE, "test_every_method_must_give_the_same_answers"),
-    "smoke.forms": ("tests/integration/test_forms.py", "test_a_deployment_of_another_contract_is_found_out"),
+    "smoke.forms": ("tests/unit/worker/test_forms.py", "test_a_deployment_of_another_contract_is_found_out"),
     "smoke.latency": (SMOKE, "test_each_fault_fails_its_own_check"),
     "latency.single": (LATENCY, "test_each_limit_fails_its_own_check"),
     "latency.load": (LATENCY, "test_each_limit_fails_its_own_check"),

@@ -102,7 +102,11 @@ def answer_forms(
             message = f"{type(error).__name__}: {getattr(error, 'message', error)}"[:500]
             return list(tried), {"form": form, "columns": names[:20], "message": message}
         if not _alike(wanted, answer):
-            return list(tried), {"form": form, "columns": _culprits(ask, rows, table, expected), "message": ""}
+            return list(tried), {
+                "form": form,
+                "columns": _culprits(ask, rows, table, expected),
+                "message": "",
+            }
     return list(tried), None
 
 

@@ -1,4 +1,4 @@
-"""A few of a sample's rows in the types of their own file: the plain ones first, and all that is missing somewhere."""
+"""A few of a sample's rows in the types of their own file: the first ones, and whatever is missing somewhere."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ import pytest
 
 from validator.errors import SampleError
 from validator.table import Table, concatenate
+from validator.worker.arrow_table import to_table
 from validator.worker.csv_file import CsvFile
-from validator.worker.jobs.sample import _to_table, read_batches
+from validator.worker.jobs.sample import read_batches
 
 FRAME = pd.DataFrame({"size": [1.5, -2.0, np.nan], "city": ["Oslo", "Bern, BE", None]})
 
@@ -24,8 +25,8 @@ def _read(path: Path) -> Table:
     fd = os.open(path, os.O_RDONLY)
     try:
         file = CsvFile(fd, path.name)
-        first = [_to_table(batch, path.name, ()) for batch in file.batches()]
-        again = [_to_table(batch, path.name, ()) for batch in file.batches()]
+        first = [to_table(batch, path.name, ()) for batch in file.batches()]
+        again = [to_table(batch, path.name, ()) for batch in file.batches()]
     finally:
         os.close(fd)
     assert [len(table) for table in first] == [len(table) for table in again]

@@ -44,9 +44,7 @@ def _forms(deployment: WorkerRuntime, data: Data) -> CheckOutcome:
         return failed(
             f"the sample's own rows are refused as {told.wrong.form}{named}: {told.wrong.message}", evidence
         )
-    return failed(
-        f"the sample's own rows are answered otherwise as {told.wrong.form}{named}", evidence
-    )
+    return failed(f"the sample's own rows are answered otherwise as {told.wrong.form}{named}", evidence)
 
 
 def _listed(forms: tuple[str, ...]) -> str:
