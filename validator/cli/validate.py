@@ -40,7 +40,7 @@ def run(flags: Flags, environ: Environ) -> int:
         raise
     log = sys.stderr if settings.json_output else sys.stdout
     job = GitHubJob.of(settings, environ, log, given)
-    judging = _judged(job, given)
+    judging = judge_all(job, given)
     found = [one.result for one in judging.outcomes if one.result is not None]
     if found:
         _show(found, settings, several=judging.several)
@@ -58,7 +58,7 @@ def run(flags: Flags, environ: Environ) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Judging:
+class Judging:
     """What became of each model of the run, and the first error that kept it from judging one of them, or all."""
 
     outcomes: tuple[ModelOutcome, ...] = ()
@@ -69,7 +69,7 @@ class _Judging:
         return len(self.outcomes) > 1
 
 
-def _judged(job: GitHubJob, flags: Flags) -> _Judging:
+def judge_all(job: GitHubJob, flags: Flags) -> Judging:
     """Judge what is to be judged, and write the index last. An error before that leaves all models unjudged."""
     from validator.cli.gate_changes import changes, hold_to_policy
     from validator.cli.run_index import ModelOutcome, begun, index_of, red_before
@@ -84,7 +84,7 @@ def _judged(job: GitHubJob, flags: Flags) -> _Judging:
     try:
         job.refuse_to_load()
     except PreflightError as refused:
-        return _Judging(error=refused)
+        return Judging(error=refused)
     try:
         job.refuse_links(settings.out)
         before = red_before(settings.out, job.target)
@@ -111,7 +111,7 @@ def _judged(job: GitHubJob, flags: Flags) -> _Judging:
         write_index(settings.out, index_of(outcomes, settings, target=job.target, scope=scope, error=first))
     except PreflightError as late:
         error = error or late
-    return _Judging(outcomes=outcomes, error=error)
+    return Judging(outcomes=outcomes, error=error)
 
 
 def _judge(
@@ -154,7 +154,7 @@ def _judge(
     return tuple(outcomes)
 
 
-def _outcome_of(judging: _Judging, found: Sequence[GateResult]) -> Outcome:
+def _outcome_of(judging: Judging, found: Sequence[GateResult]) -> Outcome:
     """What is told to GitHub and decides the exit code."""
     from validator.cli.targets import settings_name
     from validator.github.outcome import Outcome

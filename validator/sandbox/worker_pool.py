@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -169,7 +170,10 @@ def _needs_files(options: Mapping[str, Any] | None, packages: Mapping[str, str] 
 
 @contextlib.contextmanager
 def interruptible() -> Any:
-    """Turn SIGTERM into the same orderly end as Ctrl-C."""
+    """Turn SIGTERM into the same orderly end as Ctrl-C, where that is ours to decide: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def stop(_signum: int, _frame: object) -> None:
         raise KeyboardInterrupt

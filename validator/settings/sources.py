@@ -44,6 +44,10 @@ _PRIVILEGED_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_co
 Notice = Callable[[str], None]
 
 
+def _as_flag(name: str) -> str:
+    return f"--{flag_of(name)}"
+
+
 def _unheard(_notice: str) -> None:
     """For callers with nobody to show a notice to."""
 
@@ -179,16 +183,22 @@ def find_file(start: Path) -> Path | None:
 
 
 def resolve(
-    flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path, notice: Notice = _unheard
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    folder: Path,
+    notice: Notice = _unheard,
+    *,
+    spelled: Callable[[str], str] = _as_flag,
 ) -> Settings:
-    """Settings from all sources, in their order. `flags` holds only what was given on the command line.
+    """Settings from all sources, in their order. `flags` holds only what was given on the command line, or by a
+    caller in Python, who knows them as they are `spelled`.
 
     Without a file in `folder`, one beside the model is taken: then its relative paths count from there.
     `notice` is told of each setting that was given by an earlier name.
     Raises SettingsError naming the source of the first wrong value.
     """
     env_values, sources = from_environ(environ, notice)
-    flag_names = {name: f"--{flag_of(name)}" for name in flags}
+    flag_names = {name: spelled(name) for name in flags}
     given = {**env_values, **_by_present_names(flags, flag_names, notice)}
     sources |= _by_present_names(flag_names, flag_names)
     path = _config_path(given, folder)

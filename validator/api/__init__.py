@@ -1,0 +1,3 @@
+"""The gate for scripts, notebooks and tests: `validator.validate` and the pytest plugin."""
+
+from __future__ import annotations
