@@ -115,15 +115,21 @@ class Api:
         return list(reversed(self.world.statuses.get(path.split("/")[5], [])))
 
     def create(self, path: str, body: Any, model: Any, *, need: Any, landed: Callable[[], Any]) -> Any:
-        if self.turn() == "refused":
-            raise UnreachableError("nothing was done", hint="")
+        self._ask("nothing was done")
         made = CommitStatus(id=self.world.new(), **body)
         self.world.statuses.setdefault(path.rsplit("/", maxsplit=1)[-1], []).append(made)
         return made if self.turn() == "answered" else landed() or made
 
-    def _ask(self) -> None:
-        if self.turn() == "refused":
-            raise UnreachableError("no answer", hint="")
+    def _ask(self, why: str = "no answer") -> None:
+        how = self.turn()
+        if how == "refused":
+            raise UnreachableError(why, hint="")
+        if how == "cancelled":
+            raise CancelledError
+
+
+class CancelledError(Exception):
+    """The runner ended the job."""
 
 
 @dataclass
@@ -136,6 +142,10 @@ class Run:
     only_changed: bool
     verdict: bool
     began: int
+    workflow: str = "0" * 8
+    publisher: tuple[int, int] = (0, 0)
+    lost: bool = False
+    """another run publishes this one's result, and finds none"""
     kind: str = ""
     done: bool = False
     told: bool = False
@@ -164,7 +174,7 @@ class Run:
         try:
             self._publish(Api(self.world, self._turn))
             self.told = True
-        except UnreachableError:
+        except (UnreachableError, CancelledError):
             pass
         except BaseException as error:
             self.error = error
@@ -180,8 +190,8 @@ class Run:
                 skip = not touched([WATCHED], changed) and not why_again(api, target, CONTEXT)
             except UnreachableError:
                 skip = False
-        self.kind = "unchanged" if skip else "verdict"
-        state = "success" if skip or self.verdict else "failure"
+        self.kind = "void" if self.lost else "unchanged" if skip else "verdict"
+        state = "error" if self.lost else "success" if skip or self.verdict else "failure"
         mark = Mark(
             state=state,  # type: ignore[arg-type]
             run_id=target.run_id,
@@ -190,6 +200,8 @@ class Run:
             pull=target.pull_number or 0,
             job=self.job,
             time=self.began,
+            publisher=self.publisher,
+            workflow=self.workflow,
         )
         entry = Entry(
             id=0, mark=mark, shown=mark.state, description=f"{state} of {target.run_id}", url=target.run_url
@@ -228,9 +240,14 @@ class Repository(RuleBasedStateMachine):
         """Both pull requests offer one commit."""
         self._move(2, self.world.heads[1])
 
-    @rule(number=st.sampled_from([1, 2]))
-    def close_or_open(self, number: int) -> None:
+    @rule(target=runs, number=st.sampled_from([1, 2]))
+    def close_or_open(self, number: int) -> Any:
+        """What is opened again is judged again: `reopened` starts a run."""
         self.world.closed ^= {number}
+        if number in self.world.closed:
+            return multiple()
+        base = {"pull_number": number, "base_sha": self.main}
+        return self._start(self.world.heads[number], base, False, 1, "pull_request")
 
     @rule(
         target=runs,
@@ -238,14 +255,41 @@ class Repository(RuleBasedStateMachine):
         only=st.booleans(),
         jobs=st.integers(1, 2),
         lenient=st.booleans(),
+        workflow=st.sampled_from(["0" * 8, "0" * 8, "1" * 8]),
+        cancels=st.booleans(),
     )
-    def start(self, number: int, only: bool, jobs: int, lenient: bool) -> Any:
+    def start(self, number: int, only: bool, jobs: int, lenient: bool, workflow: str, cancels: bool) -> Any:
         """A run of a pull request; a second job judges another model, which is good.
+
+        With `cancels` the workflow has `cancel-in-progress`: its earlier runs of this pull request end at once.
 
         What the base has gained meanwhile may make the verdict lenient: one commit is red, then green.
         """
         base = {"pull_number": number, "base_sha": self.main}
-        return self._start(self.world.heads[number], base, only, jobs, "pull_request", lenient)
+        for run in self.all if cancels else []:
+            while not run.done and (run.target.pull_number, run.workflow) == (number, workflow):
+                run.step("cancelled")
+        return self._start(self.world.heads[number], base, only, jobs, "pull_request", lenient, workflow)
+
+    @rule(target=runs, number=st.sampled_from([1, 2]), lost=st.booleans())
+    def start_published(self, number: int, lost: bool) -> Any:
+        """A run whose result another one publishes, which may find none at first."""
+        base = {"pull_number": number, "base_sha": self.main}
+        target = self._target(self.world.heads[number], base, "pull_request")
+        good = not self.world.commits[self.world.heads[number]].is_bad
+        publisher = (self.world.new(), 1)
+        return self._add(
+            Run(self.world, target, "a" * 8, False, good, self._tick(), publisher=publisher, lost=lost)
+        )
+
+    @rule(target=runs, run=runs)
+    def publish_again(self, run: Run) -> Any:
+        """The publishing run is run again, and finds the result."""
+        same = [one for one in self.all if one.target == run.target]
+        if run.publisher == (0, 0) or not all(one.done for one in same):
+            return multiple()
+        again = (run.publisher[0], max(one.publisher[1] for one in same) + 1)
+        return self._add(Run(self.world, run.target, run.job, False, run.verdict, run.began, publisher=again))
 
     @rule(target=runs, number=st.sampled_from([1, 2]), only=st.booleans())
     def start_on_push(self, number: int, only: bool) -> Any:
@@ -257,14 +301,22 @@ class Repository(RuleBasedStateMachine):
     def again(self, run: Run) -> Any:
         """The next attempt of one job, when its last one is done."""
         same = [one for one in self.all if one.target.run_id == run.target.run_id and one.job == run.job]
-        if not same[-1].done:
+        if not same[-1].done or run.publisher != (0, 0):
             return multiple()
         attempt = (
             max(one.target.run_attempt for one in self.all if one.target.run_id == run.target.run_id) + 1
         )
         fields = {**vars(run.target), "run_attempt": attempt}
         return self._add(
-            Run(self.world, Target(**fields), run.job, run.only_changed, run.verdict, self._tick())
+            Run(
+                self.world,
+                Target(**fields),
+                run.job,
+                run.only_changed,
+                run.verdict,
+                self._tick(),
+                run.workflow,
+            )
         )
 
     @rule(
@@ -317,7 +369,9 @@ class Repository(RuleBasedStateMachine):
         if any(run.began == last and not run.verdict and run.target.pull_number is None for run in newest):
             assert self.world.shown(sha) != "success", f"green on {sha}, red for the newest push"
         if told and all(
-            run.verdict or run.kind == "unchanged" for run in self.all if run.target.head_sha == sha
+            (run.verdict and not run.lost) or run.kind == "unchanged"
+            for run in self.all
+            if run.target.head_sha == sha
         ):
             assert self.world.shown(sha) == "success", f"nothing was ever wrong with {sha}"
 
@@ -330,9 +384,24 @@ class Repository(RuleBasedStateMachine):
         return self.clock
 
     def _start(
-        self, sha: str, more: dict[str, Any], only: bool, jobs: int, kind: str, lenient: bool = False
+        self,
+        sha: str,
+        more: dict[str, Any],
+        only: bool,
+        jobs: int,
+        kind: str,
+        lenient: bool = False,
+        workflow: str = "0" * 8,
     ) -> Any:
-        target = Target(
+        target, began = self._target(sha, more, kind), self._tick()
+        good = lenient or not self.world.commits[sha].is_bad
+        made = [self._add(Run(self.world, target, "a" * 8, only, good, began, workflow))]
+        if jobs == 2:
+            made.append(self._add(Run(self.world, target, "b" * 8, False, True, began, workflow)))
+        return multiple(*made)
+
+    def _target(self, sha: str, more: dict[str, Any], kind: str) -> Target:
+        return Target(
             kind=kind,  # type: ignore[arg-type]
             event_name=kind,
             repository="o/r",
@@ -343,12 +412,6 @@ class Repository(RuleBasedStateMachine):
             head_sha=sha,
             **more,
         )
-        began = self._tick()
-        good = lenient or not self.world.commits[sha].is_bad
-        made = [self._add(Run(self.world, target, "a" * 8, only, good, began))]
-        if jobs == 2:
-            made.append(self._add(Run(self.world, target, "b" * 8, False, True, began)))
-        return multiple(*made)
 
     def _add(self, run: Run) -> Run:
         self.all.append(run)
@@ -357,15 +420,18 @@ class Repository(RuleBasedStateMachine):
 
 
 def _is_red(told: list[Run]) -> bool:
-    """Whether the newest run that judged found a job red, each job's last attempt counting."""
+    """Whether a workflow's newest run that judged found a job red, each job's last try counting."""
     latest: dict[tuple[int, str], Run] = {}
-    for run in sorted(told, key=lambda one: one.target.run_attempt):
-        if run.kind == "verdict":
+    for run in sorted(told, key=lambda one: (one.target.run_attempt, one.publisher)):
+        if run.kind != "unchanged":
             latest[run.target.run_id, run.job] = run
-    if not latest:
-        return False
-    newest = max(latest.values(), key=lambda one: one.began).target.run_id
-    return any(not run.verdict for (number, _), run in latest.items() if number == newest)
+    newest = {
+        max(
+            (run for run in latest.values() if run.workflow == workflow), key=lambda one: one.began
+        ).target.run_id
+        for workflow in {run.workflow for run in latest.values()}
+    }
+    return any(run.lost or not run.verdict for (number, _), run in latest.items() if number in newest)
 
 
 TestRepository = Repository.TestCase
