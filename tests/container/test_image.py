@@ -125,9 +125,7 @@ def test_nothing_is_imported_from_the_checkout(container: Container, workspace: 
     assert not (workspace / "imported").exists()
 
 
-def test_an_interrupt_ends_it_and_leaves_no_half_artifact(
-    container: Container, workspace: Path
-) -> None:
+def test_an_interrupt_ends_it_and_leaves_no_half_artifact(container: Container, workspace: Path) -> None:
     """As process 1, which gets no default handlers: `docker stop` must not have to wait and kill."""
     name = f"preflight-{uuid.uuid4().hex[:12]}"
     process = subprocess.Popen(

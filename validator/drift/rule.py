@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from validator.profile.windows import ALPHA, f_quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -153,8 +153,31 @@ def judge_column(
     )
 
 
-def overall(verdicts: Any) -> Status:
-    """The worst of several verdicts: drift before what cannot be known, that before a warning."""
+class HasStatus(Protocol):
+    """What was judged: a column, one kind of special value, a window."""
+
+    @property
+    def status(self) -> Status: ...
+
+
+def overall(verdicts: Iterable[HasStatus]) -> Status:
+    """The worst of several verdicts: drift before what cannot be known, that before a warning.
+
+    Parameters
+    ----------
+    verdicts : iterable of ColumnVerdict, or whatever has a `status`
+
+    Returns
+    -------
+    {"fail", "insufficient", "warn", "ok"}
+        `insufficient` where there are no verdicts: absence of data is never a pass.
+
+    Examples
+    --------
+    >>> from validator.drift import overall
+    >>> overall([])
+    'insufficient'
+    """
     found = {verdict.status for verdict in verdicts}
     return next((status for status in STATUSES if status in found), "insufficient")
 

@@ -84,7 +84,17 @@ def profile_document(profile: Profile) -> dict[str, Any]:
 
 
 def profile_json(profile: Profile) -> bytes:
-    """The file: sorted keys, ASCII, one line a column. The same profile gives the same bytes."""
+    """The file's content: sorted keys, ASCII, one line a column.
+
+    Parameters
+    ----------
+    profile : Profile
+
+    Returns
+    -------
+    bytes
+        The same for the same profile, on every machine; `parse_profile` reads it back.
+    """
     document = profile_document(profile)
     columns = {key: document.pop(key) for key in ("features", "outputs")}
     lines = [f'"{key}": {_dumps(value)}' for key, value in document.items()]
@@ -95,7 +105,22 @@ def profile_json(profile: Profile) -> bytes:
 
 
 def parse_profile(content: bytes) -> Profile:
-    """The profile of an artifact's `profile.json`. Raises TamperedArtifactError, saying what is wrong in it."""
+    """The profile of an artifact's `profile.json`.
+
+    Parameters
+    ----------
+    content : bytes
+        The file as `profile_json` writes it.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    TamperedArtifactError
+        Its message says what is wrong in the file: no JSON, another schema, counts that do not add up.
+    """
     document = parse_object(content, name=PROFILE_FILE)
     schema = document.get("schema_version")
     if schema != PROFILE_SCHEMA:

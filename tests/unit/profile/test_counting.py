@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.profile import CategoryColumn, Counts, NumericColumn, counting
+from validator.profile import CategoryColumn, Counts, NumericColumn
 from validator.profile.columns import bins_of_cells
 
 SPECIAL = {"missing": 0, "zero": 0, "below": 0, "above": 0}
@@ -156,7 +155,3 @@ def test_other_bins_do_not_add() -> None:
         Counts((number,)).merge(Counts((kind,)))
     with pytest.raises(ValueError, match="differ in length"):
         Counts(two()).add({"x": np.zeros(3), "c": np.array(["a"] * 4, dtype=object)})
-
-
-def test_the_example_in_the_documentation() -> None:
-    assert doctest.testmod(counting).failed == 0
