@@ -91,7 +91,7 @@ def test_a_slow_shadow_drops_and_answers_go_on(ask, serve):
     for _ in range(MOST_WAITING + 100):
         shadow.observe("id", Asked(row=ROW), answer, "")
     # The shadow has answered nothing yet: what it was given waits or was dropped, and nobody waited for it.
-    assert counts["same"] == 0 and not gate.is_set()
+    assert counts["same"] == 0
     assert counts["dropped"] in (99, 100)
     gate.set()
     shadow.close(30)
