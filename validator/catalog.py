@@ -57,6 +57,12 @@ SPECS: tuple[CheckSpec, ...] = (
     ),
     _spec("load.sample", "Sample fits the model", ONCE, "give the columns the model was trained on"),
     _spec(
+        "load.knowledge",
+        "Sample and training hold the same",
+        ONCE,
+        "find out why callers send what training never had, and what the model makes of it",
+    ),
+    _spec(
         "convert.onnx",
         "Converts to ONNX",
         ONCE,

@@ -21,6 +21,7 @@ PROFILE = "tests/integration/test_profile.py"
 FAILING = "tests/integration/test_checks_fail.py"
 SMOKE = "tests/unit/checks/test_smoke.py"
 ERRORS = "tests/unit/checks/test_errors.py"
+KNOWLEDGE = "tests/unit/checks/test_knowledge.py"
 ANSWERS = "tests/unit/checks/test_wrapper_answers.py"
 SERVICE = "tests/unit/checks/test_service.py"
 PARITY = "tests/unit/checks/test_parity.py"
@@ -34,6 +35,7 @@ WHERE = {
     "load.model": (FAILING, "test_an_onnx_file_that_the_runtime_refuses_fails_its_loading"),
     "load.versions": (FAILING, "test_a_model_of_an_older_library_fails_the_check_of_versions"),
     "load.sample": (INPUT, "test_a_sample_that_does_not_fit"),
+    "load.knowledge": (KNOWLEDGE, "test_what_the_model_was_not_trained_on_is_warned_of"),
     "convert.onnx": (BROKEN, "test_a_fault_is_blocked_by_the_check_that_is_meant_for_it_and_told_first"),
     "convert.hazards": ("tests/unit/checks/test_conversion_stage.py", "test_a_hazard_that_is_refused_fails"),
     "parity.proof": (BROKEN, "test_a_threshold_one_ulp_away_is_found_although_no_row_of_the_sample_shows_it"),

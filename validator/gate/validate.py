@@ -28,6 +28,7 @@ from validator.checks.load.model import (
     Native,
     fit_sample,
     infer_contract,
+    judge_knowledge,
     load_native,
     open_sample,
 )
@@ -263,6 +264,7 @@ class Gate:
         with run.stage("sample parity"):
             sample = on_sample(context, sides, data, [observed.measuring], observed.runner)
         run.add(sample.check)
+        run.add(judge_knowledge(native.facts, data))
         subject = self.subject(native, data, sides.n_outputs)
         with run.stage("boundary parity"):
             made = on_made_rows(context, sides, subject, sample)
@@ -282,6 +284,7 @@ class Gate:
             asked = alone.Alone(runtime=model.runtime)
             batches = data.batches(context.settings)
             read_through(batches, asked, [observed.measuring], base=observed.runner)
+            run.add(judge_knowledge(model.facts, data))
             subject = self.subject(model, data, first.n_predictions)
         self._judge_quality(observed)
         return subject

@@ -6,13 +6,14 @@ from typing import Any, List, Tuple
 
 from validator.libraries.known import live_of
 from validator.libraries.plain import Header, plain
+from validator.libraries.training import trained_on
 
 MAX_BREAKPOINTS = 1000
 """Values listed for one feature of one step; beyond that the first and last of the sorted ones are."""
 
 
 def describe(model: Any) -> Header:
-    """Outputs, categories and breakpoints of a fitted model or pipeline, as plain values.
+    """Outputs, categories, training's columns and breakpoints of a fitted model or pipeline, as plain values.
 
     `breakpoints` are lists of {step, class, what, column, values}: bin edges, categories, imputer statistics; a part
     of a part has a name joined by "__", and `column` counts what the step itself is given.
@@ -22,6 +23,7 @@ def describe(model: Any) -> Header:
         "n_outputs": _outputs(last),
         "sums_to_one": live_of(last).sums_to_one(last),
         **live_of(model).categories(model),
+        "trained_on": trained_on(model),
         "breakpoints": [point for name, step in walk(model) for point in breakpoints(name, step)],
     }
 

@@ -102,6 +102,10 @@ class Live:
         """
         return {"category_columns": [], "categories": []}
 
+    def missing(self, model: Any) -> Dict[int, bool]:
+        """By number, the columns of which the model tells whether values were missing when it was trained."""
+        return {}
+
     def leaves(self, model: Any, given: Any) -> Optional[Any]:
         """The leaf that each row meets in each tree, numbered within the tree from 0 in the library's own order.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from validator.errors import SampleError, SettingsError
 from validator.libraries.known import library_named
+from validator.model.knowledge import Knowledge, Known, with_knowledge
 from validator.results import Contract, FeatureSpec, Scalar, Task
 from validator.table import Column, Table
 
@@ -200,16 +201,16 @@ def make_contract(
     n_outputs: int,
     sums_to_one: bool = True,
     fixed: Mapping[str, Any] | None = None,
-    known_categories: Mapping[str, Sequence[Scalar]] | None = None,
+    known: Knowledge | None = None,
 ) -> Contract:
-    """The contract from what was seen; what the user has fixed replaces it, feature by feature.
+    """The contract from what the model knows and what was seen; what the user has fixed replaces it.
 
-    `fixed` holds what was set in `[contract]` and nothing else; `classes` and `known_categories` are the model's own,
-    where it tells them. Raises SettingsError for what the model cannot keep, and SampleError where the sample itself
-    breaks it.
+    `fixed` holds what was set in `[contract]` and nothing else; `classes` and what is `known` of the columns are the
+    model's own, where it tells them. Raises SettingsError for what the model cannot keep, and SampleError where the
+    sample itself breaks it.
     """
     fixed = dict(fixed or {})
-    features = _fixed_features(observed, fixed.get("features", ()), known_categories or {})
+    features = _fixed_features(observed, fixed.get("features", ()), known or {})
     _check_classes(fixed.get("classes"), classes, task)
     if task in ("binary", "multiclass") and {"output_minimum", "output_maximum"} & fixed.keys():
         raise SettingsError(
@@ -252,7 +253,7 @@ def _check_classes(fixed: Sequence[Scalar] | None, own: Sequence[Scalar], task: 
 def _fixed_features(
     observed: Sequence[FeatureSpec],
     fixed: Sequence[Mapping[str, Any]],
-    known: Mapping[str, Sequence[Scalar]],
+    known: Knowledge,
 ) -> tuple[FeatureSpec, ...]:
     names = [feature.name for feature in observed]
     unknown = [entry["name"] for entry in fixed if entry["name"] not in names]
@@ -264,15 +265,19 @@ def _fixed_features(
         )
     by_name = {entry["name"]: entry for entry in fixed}
     return tuple(
-        _held(feature, by_name[feature.name], known.get(feature.name)) if feature.name in by_name else feature
-        for feature in observed
+        _held(seen, feature, by_name[seen.name], known.get(seen.name, Known()).values)
+        if seen.name in by_name
+        else feature
+        for seen, feature in zip(observed, with_knowledge(observed, known), strict=True)
     )
 
 
-def _held(seen: FeatureSpec, fixed: Mapping[str, Any], known: Sequence[Scalar] | None) -> FeatureSpec:
+def _held(
+    seen: FeatureSpec, feature: FeatureSpec, fixed: Mapping[str, Any], known: Sequence[Scalar] | None
+) -> FeatureSpec:
     """One feature as the user fixed it. Raises SampleError where what was seen of it in the sample breaks that."""
     limits = {"minimum", "maximum"} & fixed.keys()
-    spec = seen.model_copy(update={**fixed, "fixed_range": bool(limits)})
+    spec = feature.model_copy(update={**fixed, "fixed_range": bool(limits)})
     if limits:  # a limit that was not set is none, rather than what the sample showed
         spec = spec.model_copy(update={name: fixed.get(name) for name in ("minimum", "maximum")})
     where = f"[contract] feature {seen.name!r}"

@@ -55,6 +55,18 @@ class RuntimeFacts(WorkerReply):
     mlflow: bool = False
 
 
+class TrainedColumn(WorkerReply):
+    """What a model knows of a column that it was trained on: its categories, and whether values were missing.
+
+    None where it does not tell. `column` is its number; `answers_others`: it answers categories that it never saw.
+    """
+
+    column: _Count
+    values: _Values | None = None
+    missing: bool | None = None
+    answers_others: bool = True
+
+
 class NativeFacts(WorkerReply):
     """What the exporting worker says of the native model. Everything else that it says is dropped."""
 
@@ -70,6 +82,7 @@ class NativeFacts(WorkerReply):
     reading_marked: bool = True
     category_columns: Annotated[tuple[_Count, ...], Field(max_length=1_000_000)] | None = ()
     categories: Annotated[tuple[_Values, ...], Field(max_length=1_000_000)] = ()
+    trained_on: Annotated[tuple[TrainedColumn, ...], Field(max_length=1_000_000)] = ()
     breakpoints: Annotated[tuple[Breakpoint, ...], Field(max_length=100_000)] = ()
 
 

@@ -11,6 +11,7 @@ from validator.checks.parity.rows import with_unseen
 from validator.errors import PreflightError, SampleError, SettingsError
 from validator.model.categories import as_categories
 from validator.model.contract import Observer, make_contract
+from validator.model.knowledge import Known
 from validator.results import Contract, FeatureSpec
 from validator.settings.table import ContractSettings
 from validator.table import Column, Table
@@ -21,7 +22,7 @@ SEEN = (
     FeatureSpec(name="visits", dtype="int64", minimum=0.0, maximum=40.0),
     FeatureSpec(name="region", dtype="category", categories=("north", "south")),
 )
-KNOWN = {"region": ("north", "south", "west")}
+KNOWN = {"region": Known(values=("north", "south", "west"))}
 
 
 def fixed(feature: dict[str, Any] | None = None, **contract: Any) -> Contract:
@@ -34,7 +35,7 @@ def fixed(feature: dict[str, Any] | None = None, **contract: Any) -> Contract:
         classes=(0, 1),
         n_outputs=1,
         fixed=settings.model_dump(exclude_unset=True),
-        known_categories=KNOWN,
+        known=KNOWN,
     )
 
 

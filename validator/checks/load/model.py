@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import get_args
 
@@ -17,6 +17,7 @@ from validator.errors import ModelError, PreflightError, SampleError, SettingsEr
 from validator.libraries.known import format_named
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, category_names, recorded_categories
+from validator.model.knowledge import Knowledge, Known, only_known, only_seen
 from validator.results import CheckResult, Contract, ModelInfo, Task
 from validator.runtimes import replies
 from validator.runtimes.replies import NativeFacts
@@ -34,6 +35,8 @@ _TASK_HINT = (
 #: Rows that the smoke, error and latency suites work on: the first of the sample.
 _SUBJECT_ROWS = 10_000
 _FEW_ROWS = 100
+#: Differences between model and sample that are told one by one.
+_TOLD = 10
 
 
 #: Names and dtypes of the input columns, in the model's order.
@@ -298,6 +301,43 @@ def infer_contract(
         n_outputs=n_outputs or facts.n_outputs or 1,
         sums_to_one=facts.sums_to_one,
         fixed=settings.contract.model_dump(exclude_unset=True),
-        known_categories=data.categories,
+        known=known_of(facts, data),
     )
     return contract.model_copy(update={"reading": facts.reading})
+
+
+def known_of(facts: NativeFacts, data: Data) -> Knowledge:
+    """What the model tells of its columns, by the sample's names of them."""
+    features = data.features
+    known = {
+        features[one.column]: Known(values=one.values, missing=one.missing, answers_others=one.answers_others)
+        for one in facts.trained_on
+        if one.column < len(features)
+    }
+    for name, values in data.categories.items():
+        known[name] = replace(known.get(name, Known()), values=values)
+    return known
+
+
+def judge_knowledge(facts: NativeFacts, data: Data) -> CheckResult:
+    """Check `load.knowledge`: what the sample does not show of the model, and what in it the model never saw."""
+    shown, known = data.observer.features, known_of(facts, data)
+    more, odd = only_known(shown, known), only_seen(shown, known)
+    evidence = (
+        *(seen("only the model knows", one) for one in more[:_TOLD]),
+        *(seen("only the sample shows", one) for one in odd[:_TOLD]),
+    )
+    if odd:
+        return result(
+            "load.knowledge",
+            "",
+            warned(
+                f"the sample holds what the model was not trained on: {'; '.join(odd[:_TOLD])}", *evidence
+            ),
+        )
+    if more:
+        told = (
+            f"the contract has what the model knows and the sample does not show: {'; '.join(more[:_TOLD])}"
+        )
+        return result("load.knowledge", "", passed(told, *evidence))
+    return result("load.knowledge", "", passed("the sample shows what the model tells of its training"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from validator.sandbox.worker_pool import Raised
 from validator.table import Column, Table
 
 _MISSING_ROWS = 2_000
+_KNOWN_ROWS = 20_000
 _SMALLEST = 8
 """rows that are left out together where the native model refuses one of them"""
 UNSEEN = "preflight: never seen"
@@ -139,32 +140,51 @@ def missing_values(pair: RuntimePair, subject: Subject) -> tuple[CheckResult, Ou
 
     def check() -> CheckOutcome:
         rows = subject.head(1)
-        if not any(column.values.dtype.kind == "f" for column in rows.columns):
+        may_miss = tuple(one.name for one in subject.contract.features if one.missing)
+        if not may_miss and not any(column.values.dtype.kind == "f" for column in rows.columns):
             return not_applicable("no feature can hold NaN")
+        names = rows.names
         try:
-            pair.native.predict(_with_missing(rows, rows.names))
+            pair.native.predict(_with_missing(rows, names))
         except Raised as error:
-            return passed(
-                f"native refuses missing values ({error.kind}); so does the deployment",
-                seen("native says", f"{error.kind}: {error.message}"[:500]),
-            )
-        comparison = pair.compare(_missing_tables(subject.head(_MISSING_ROWS)))
+            names = may_miss
+            if not names:
+                return passed(
+                    f"native refuses missing values ({error.kind}); so does the deployment",
+                    seen("native says", f"{error.kind}: {error.message}"[:500]),
+                )
+        comparison = pair.compare(_missing_tables(_as_missing(subject), names))
         kept.append(comparison)
         return judge(comparison, "rows with missing values")
 
     return run_check("parity.missing", "", check), kept[0] if kept else None
 
 
-def _missing_tables(rows: Table) -> Iterator[Table]:
-    """Every column missing in some rows: row i lacks the column i modulo their number. Then all columns."""
+def _as_missing(subject: Subject) -> Table:
+    """The first rows; whole numbers that may be missing as floats, the way callers give them then."""
     import numpy as np
 
-    count = len(rows.columns)
+    rows = subject.head(_MISSING_ROWS)
+    whole = {
+        one.name for one in subject.contract.features if one.missing and one.dtype.startswith(("int", "uint"))
+    }
+    for column in rows.columns:
+        if column.name in whole and column.values.dtype.kind in "iu":
+            rows = rows.replace(Column(column.name, column.values.astype(np.float64)))
+    return rows
+
+
+def _missing_tables(rows: Table, names: Sequence[str]) -> Iterator[Table]:
+    """Each of those columns missing in some rows: row i lacks the one i modulo their number. Then all of them."""
+    import numpy as np
+
+    count = len(names)
+    place = {name: i for i, name in enumerate(names)}
     repeated = rows.take(np.arange(max(len(rows), count)) % len(rows))
     owner = np.arange(len(repeated)) % count
-    columns = [_blank(column, owner == i) for i, column in enumerate(repeated.columns)]
+    columns = [_blank(column, owner == place.get(column.name, -1)) for column in repeated.columns]
     yield Table(tuple(columns), len(repeated))
-    yield _with_missing(rows.take(slice(0, 10)), rows.names)
+    yield _with_missing(rows.take(slice(0, 10)), names)
 
 
 def _blank(column: Column, where: Any) -> Column:
@@ -189,6 +209,36 @@ def _with_missing(rows: Table, names: Iterable[str]) -> Table:
         tuple(_blank(column, everywhere) if column.name in lacking else column for column in rows.columns),
         len(rows),
     )
+
+
+def known_categories(subject: Subject) -> list[Table]:
+    """Rows with every text that the contract lists and the rows at hand do not show, one table a column."""
+    import numpy as np
+
+    rows = subject.head(_MISSING_ROWS)
+    listed = {
+        one.name: one.categories for one in subject.contract.features if one.dtype in ("string", "category")
+    }
+    tables: list[Table] = []
+    for column in rows.columns:
+        known = listed.get(column.name) or ()
+        shown = set(column.decoded().tolist()) if known else set()
+        lacking = [value for value in known if isinstance(value, str) and value not in shown][:_KNOWN_ROWS]
+        if lacking:
+            table = rows.take(np.arange(len(lacking)) % len(rows))
+            tables.append(table.replace(_holding(column, lacking)))
+    return tables
+
+
+def _holding(column: Column, texts: Sequence[str]) -> Column:
+    import numpy as np
+
+    if column.categories is None:
+        return Column(column.name, np.array(texts, dtype=object))
+    merged = list(dict.fromkeys([*column.categories.tolist(), *texts]))
+    place = {value: code for code, value in enumerate(merged)}
+    codes = np.array([place[text] for text in texts], dtype=np.int32)
+    return Column(column.name, codes, np.array(merged, dtype=object))
 
 
 def unseen_categories(pair: RuntimePair, subject: Subject) -> tuple[CheckResult, OutputDifferences | None]:

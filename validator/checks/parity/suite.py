@@ -152,7 +152,8 @@ def _on_boundary(
         input_dtype=pair.onnx.facts.input_dtype,
     )
     rows = unpack_table(reply.result["table"], reply.arrays)
-    if not len(rows):
+    edges += parity.known_categories(subject)
+    if not len(rows) and not edges:
         return not_applicable("the model has no thresholds")
     edges += [rows.take(slice(start, start + _BATCH_ROWS)) for start in range(0, len(rows), _BATCH_ROWS)]
     refused = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -44,6 +45,16 @@ class LiveCatBoost(Live):
         columns = set(model.get_cat_feature_indices()) | set(model.get_text_feature_indices())
         columns |= set(getattr(model, "get_embedding_feature_indices", list)())
         return {"category_columns": sorted(int(column) for column in columns), "categories": []}
+
+    def missing(self, model: Any) -> Dict[int, bool]:
+        """Its own file tells of every numeric column whether it had missing values."""
+        data = through_file("model.json", lambda path: model.save_model(path, format="json"))
+        floats = json.loads(data).get("features_info", {}).get("float_features") or []
+        return {
+            int(one["flat_feature_index"]): bool(one["has_nans"])
+            for one in floats
+            if "flat_feature_index" in one and "has_nans" in one
+        }
 
     def leaves(self, model: Any, given: Any) -> Optional[Any]:
         if _parameters(model).get("grow_policy") != "SymmetricTree":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 from validator.errors import ModelError
 from validator.libraries.live import (
@@ -25,6 +25,12 @@ _TASKS = {
     "lambdarank": "ranking",
     "rank_xendcg": "ranking",
 }
+
+
+#: A tree's features by node, and what each node decides by.
+_SPLITS = re.compile(r"^split_feature=([\d ]+)$(?:\n(?!Tree=).*)*?\ndecision_type=([\d ]+)$", re.MULTILINE)
+_IGNORES_MISSING = re.compile(r"^\[use_missing: 0\]$", re.MULTILINE)
+_ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2
 
 
 class LiveLightGBM(Live):
@@ -79,6 +85,21 @@ class LiveLightGBM(Live):
             "category_columns": declared if len(declared) == len(lists) else None,
             "categories": [plain(list(values)) for values in lists],
         }
+
+    def missing(self, model: Any) -> Dict[int, bool]:
+        """A column's numeric splits say how missing values go: by a way of their own, or, where training had none, as
+        zero does. Columns without such a split are left out, and all of a model that counts zeros as missing.
+        """
+        booster = getattr(model, "booster_", model)
+        text = _text(booster, -1).decode("utf-8", "replace")
+        found: Dict[int, int] = {}
+        for features, decisions in _SPLITS.findall(text):
+            for column, decision in zip(map(int, features.split()), map(int, decisions.split())):
+                if not decision & 1:  # no split on categories
+                    found[column] = max(found.get(column, 0), decision >> 2 & 3)
+        if _ZERO_IS_MISSING in found.values() or _IGNORES_MISSING.search(text):
+            return {}
+        return {column: kind == _NAN_IS_MISSING for column, kind in found.items()}
 
     def leaves(self, model: Any, given: Any) -> Optional[Any]:
         return matrix(model.predict(given, pred_leaf=True))

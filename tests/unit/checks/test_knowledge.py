@@ -1,0 +1,105 @@
+"""The model first, the sample second; where they differ, `load.knowledge` says so."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.serving.conftest import contract_of
+from validator.checks.check import Subject
+from validator.checks.load.model import judge_knowledge
+from validator.checks.parity.rows import known_categories
+from validator.model.contract import Observer, make_contract
+from validator.model.knowledge import Known, with_knowledge
+from validator.results import FeatureSpec
+from validator.runtimes.replies import NativeFacts, TrainedColumn
+from validator.table import Column, Table
+
+SEEN = (
+    FeatureSpec(name="city", dtype="string", categories=("Oslo", "Rom")),
+    FeatureSpec(name="spend", dtype="float64"),
+    FeatureSpec(name="zip", dtype="int64"),
+)
+
+
+def judged(*trained: TrainedColumn, seen: Any = SEEN) -> Any:
+    facts = NativeFacts(library="sklearn", model_class="Pipeline", trained_on=trained)
+    data = SimpleNamespace(
+        features=tuple(one.name for one in seen), categories={}, observer=SimpleNamespace(features=seen)
+    )
+    return judge_knowledge(facts, data)  # type: ignore[arg-type]
+
+
+def test_what_only_the_model_knows_is_told_and_passes() -> None:
+    check = judged(
+        TrainedColumn(column=0, values=("Oslo", "Paris", "Rom")), TrainedColumn(column=1, missing=True)
+    )
+    assert (check.id, check.status) == ("load.knowledge", "pass")
+    assert "'Paris' in 'city'; missing values in 'spend'" in check.message
+    assert judged().message == "the sample shows what the model tells of its training"
+
+
+@pytest.mark.parametrize(
+    ("trained", "seen", "words"),
+    [
+        (TrainedColumn(column=0, values=("Oslo", "Paris")), SEEN, "'Rom' in 'city'"),
+        (
+            TrainedColumn(column=1, missing=False),
+            (SEEN[0], SEEN[1].model_copy(update={"missing": True}), SEEN[2]),
+            "missing values in 'spend'",
+        ),
+        (
+            TrainedColumn(column=2, values=("0150", "0151")),
+            SEEN,
+            "int64 in 'zip', where the model was trained on text",
+        ),
+    ],
+)
+def test_what_the_model_was_not_trained_on_is_warned_of(trained: Any, seen: Any, words: str) -> None:
+    check = judged(trained, seen=seen)
+    assert check.status == "warn"
+    assert f"the sample holds what the model was not trained on: {words}" in check.message
+
+
+def test_the_contract_lists_the_models_categories_first() -> None:
+    known = {
+        "city": Known(values=("Paris", "Oslo")),
+        "spend": Known(missing=True),
+        "zip": Known(values=("a",)),
+    }
+    city, spend, zip_code = with_knowledge(SEEN, known)
+    assert city.categories == ("Paris", "Oslo", "Rom")
+    assert (spend.missing, zip_code.categories) == (True, None)
+    free = (FeatureSpec(name="city", dtype="string"),)
+    assert with_knowledge(free, known)[0].categories is None
+    strict = {"city": Known(values=("Paris", "Oslo"), answers_others=False)}
+    assert with_knowledge(free, strict)[0].categories == ("Paris", "Oslo")
+
+
+def test_what_the_user_fixed_is_held_against_the_sample_and_not_against_the_model() -> None:
+    contract = make_contract(
+        SEEN[1:2],
+        task="regression",
+        classes=(),
+        n_outputs=1,
+        known={"spend": Known(missing=True)},
+        fixed={"features": [{"name": "spend", "missing": False}]},
+    )
+    assert not contract.features[0].missing
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_rows_are_made_of_every_category_that_the_sample_lacks(coded: bool) -> None:
+    import numpy as np
+
+    texts = np.array(["Oslo", "Rom"], dtype=object)
+    column = Column("city", np.array([0, 1], dtype=np.int32), texts) if coded else Column("city", texts)
+    rows = Table.of([column, Column("spend", np.array([1.0, 2.0]))])
+    observer = Observer()
+    observer.observe(rows)
+    specs = with_knowledge(observer.features, {"city": Known(values=("Paris", "Bern", "Rom"))})
+    (table,) = known_categories(Subject(contract=contract_of(specs), rows=rows))
+    assert table.column("city").decoded().tolist() == ["Paris", "Bern"]
+    assert table.column("spend").values.tolist() == [1.0, 2.0]
