@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from validator.artifact.write import artifact_files
+from validator.catalog import GUARDED, SPECS
 from validator.checks import latency
 from validator.checks.change.base_version import BaseVersion, NoVersion
 from validator.checks.change.cost import TimedVersions, as_shipped, begin_timing, with_costs
-from validator.checks.check import Subject, needed
+from validator.checks.check import Subject, needed, result
 from validator.checks.context import Context
 from validator.checks.errors import suite as errors
 from validator.checks.errors.broken_files import load_broken
@@ -28,7 +29,8 @@ from validator.table import Table
 _MIB = 2**20
 #: Seconds after which a wrong input counts as hung.
 _HANG_S = 120.0
-
+#: What comes after smoke.
+_LATER = ("errors", "latency", "wrapper", "version")
 
 Runtimes = dict[RuntimeName, WorkerRuntime]
 
@@ -82,6 +84,7 @@ def put_to_trial(
         run.add(*smoked)
         if "deployment" in runtimes:
             run.add(forms.run(runtimes["deployment"], data, smoked))
+        run.add(*trial.silenced(smoked))
     with run.stage("errors"):
         run.add(*trial.errors())
     if "wrapper" in runtimes:
@@ -127,6 +130,21 @@ class Trial:
         ]
         return [check for checks in found for check in checks]
 
+    def silenced(self, smoked: Sequence[CheckResult]) -> list[CheckResult]:
+        """A deployment or wrapper that does not answer the sample's own rows is tried no further: every other check
+        would tell of the same cause by another name. Returns the checks that it misses.
+        """
+        missed = []
+        for name in GUARDED:
+            cause = next((one.id for one in smoked if one.runtime == name and _keeps_from_answers(one)), None)
+            if cause is not None and self.runtimes.pop(name, None) is not None:
+                missed += [
+                    result(spec.id, name, smoke.untold(cause))
+                    for spec in SPECS
+                    if name in spec.runtimes and spec.category in _LATER
+                ]
+        return missed
+
     def errors(self) -> list[CheckResult]:
         """A wrong input has less time than a whole step: many are tried, and each may hang."""
         candidates = {
@@ -149,7 +167,7 @@ class Trial:
 
         hashes = (self.context.file.sha256, self.context.file.loadable.sha256)
         wrapper = self.runtimes["wrapper"]
-        reference = self.runtimes.get("native") or self.runtimes["deployment"]
+        reference = self.runtimes.get("native") or self.runtimes.get("deployment")
         differs = self.context.settings.wrapper_differs
         return [
             *answers.run(wrapper, reference, self.subject, differs=differs),
@@ -183,6 +201,10 @@ class Trial:
         if name == "wrapper" and self.wrapped is not None:
             return self.wrapped.load()
         return _deployment_runtime(self.context, self.artifact)
+
+
+def _keeps_from_answers(check: CheckResult) -> bool:
+    return check.id in ("smoke.single", "smoke.batch") and check.status in ("fail", "error")
 
 
 def _limited(runtime: WorkerRuntime, seconds: float) -> WorkerRuntime:

@@ -48,8 +48,10 @@ def mappings(table: Table) -> List[Dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """A numpy scalar as the Python value that a request would hold; dates stay what they are."""
-    return value.item() if hasattr(value, "item") and value.dtype.kind != "M" else value
+    """A numpy scalar as the Python value that a request would hold; dates to the microsecond."""
+    if not hasattr(value, "item"):
+        return value
+    return value.astype("datetime64[us]").item() if value.dtype.kind == "M" else value.item()
 
 
 def _series(column: Column) -> Any:

@@ -151,7 +151,8 @@ class SabotageTrial(WorkerReply):
 class ReuseTrial(WorkerReply):
     """What became of the object that the method for `method` was given twice.
 
-    `kept`: it is as it was; `again`: it was answered alike; `apart`: the first answer outlives further calls.
+    `kept`: it is as it was; `again`: it was answered alike; `apart`: the first answer outlives further calls;
+    `ordered`: its rows come as they were given, rather than by its index.
     """
 
     method: _Name
@@ -159,6 +160,7 @@ class ReuseTrial(WorkerReply):
     kept: bool
     again: bool
     apart: bool
+    ordered: bool = True
 
 
 class Reuse(WorkerReply):

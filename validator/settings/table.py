@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from validator.results import RuntimeName, Scalar, Task
-from validator.settings.values import Items, Limits, Requirements, Sizes
+from validator.settings.values import Items, Limits, Names, Requirements, Sizes
 
 CONFIG_NAME = "preflight.toml"
 #: Settings that a checked-out file must not decide: whoever opens the pull request can edit that file.
@@ -87,7 +87,7 @@ class ModelEntry(_Table):
     python: str | None = None
     requirements: Requirements | None = None
     wrapper: str | None = None
-    wrapper_methods: Items | None = None
+    wrapper_methods: Names | None = None
 
 
 def _field(default: Any, group: str, description: str, **extra: Any) -> Any:
@@ -260,7 +260,7 @@ class Settings(_Table):
         "Environment",
         "your own wrapper to test as a further runtime: file.py:Class, module:attribute, or mlflow:folder",
     )
-    wrapper_methods: Items = _field(
+    wrapper_methods: Names = _field(
         ("load", "predict", "predict_single", "predict_batch", "latency_stats", "metadata"),
         "Environment",
         "names of your wrapper's methods, a dash for none: load, predict, single, batch, latency, metadata",

@@ -20,7 +20,7 @@ def split(value: object) -> object:
 
 
 def _split_each(value: object) -> object:
-    """A list of numbers, whose items may be lists themselves: a flag that is repeated, and given with commas."""
+    """A list of numbers or names, whose items may be lists themselves: a flag repeated, and given with commas."""
     if isinstance(value, (list, tuple)):
         return [part for item in value for part in (split(item) if isinstance(item, str) else [item])]  # type: ignore[attr-defined]
     return split(value)
@@ -48,6 +48,8 @@ def split_requirements(value: object) -> object:
 
 
 Items = Annotated[tuple[str, ...], BeforeValidator(split)]
+#: Items that hold no comma of their own, so that one of them may be several.
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_each)]
 Requirements = Annotated[tuple[str, ...], BeforeValidator(split_requirements)]
 Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...], BeforeValidator(_split_each)]
 Limits = Annotated[dict[str, float], BeforeValidator(_pairs)]

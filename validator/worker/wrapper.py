@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
+from validator.worker.wrapper_calls import context_of, settled
+
 
 class WrapperError(TypeError):
     """The wrapper is not what the settings say it is."""
@@ -111,14 +113,16 @@ def _loaded(found: Any, path: str, names: Methods) -> Any:
     names = names.on(found)
     load = inspect.getattr_static(found, names.load, None) if names.load else None
     if isinstance(load, (classmethod, staticmethod)):
-        return _made(getattr(found, names.load)(path), names.load)
+        return _made(settled(getattr(found, names.load)(path)), names.load)
     is_ready = not inspect.isclass(found) and bool(present(found, names))
     wrapper = found if is_ready else _constructed(found, path, names.load)
     names = names.on(wrapper)
     method = getattr(wrapper, names.load, None) if names.load else None
     if not callable(method):
+        if callable(from_context := getattr(wrapper, "load_context", None)):
+            settled(from_context(context_of(path)))
         return wrapper
-    given = method(path) if accepts(method, path) else method()
+    given = settled(method(path) if accepts(method, path) else method())
     return given if present(given, names) and not present(wrapper, names) else wrapper
 
 
@@ -128,7 +132,7 @@ def _constructed(found: Any, path: str, load: str) -> Any:
     loads_later = bool(load) and callable(getattr(found, load, None))
     for arguments in ((), (path,)) if loads_later else ((path,), ()):
         if accepts(found, *arguments):
-            return _made(found(*arguments), getattr(found, "__name__", "the factory"))
+            return _made(settled(found(*arguments)), getattr(found, "__name__", "the factory"))
     raise WrapperError(
         f"{getattr(found, '__name__', found)} can be made neither without arguments nor from a path alone",
         "give a class or function that needs at most the model's path",

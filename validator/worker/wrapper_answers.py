@@ -77,6 +77,20 @@ class Reader:
         return np.column_stack([1 - array, array])
 
 
+def in_order(answer: Any) -> bool:
+    """Whether an answer's rows come as they were given; a pandas answer says by its index where each belongs."""
+    index = getattr(answer, "index", None)
+    if index is None or not hasattr(answer, "sort_index") or not hasattr(index, "is_monotonic_increasing"):
+        return True
+    places = sorted(index.tolist()) if str(index.dtype).startswith(("int", "uint")) else []
+    return bool(index.is_monotonic_increasing) or places != list(range(len(index)))
+
+
+def aligned(answer: Any) -> Any:
+    """The answer in the order of the rows that were given, as whoever puts it beside them in pandas has it."""
+    return answer if in_order(answer) else answer.sort_index()
+
+
 def _named(answer: Any) -> Optional[Dict[str, Any]]:
     """Values by our names, from a mapping, a list of mappings, a DataFrame or an object's attributes."""
     if isinstance(answer, (list, tuple)) and answer and all(isinstance(row, Mapping) for row in answer):

@@ -49,7 +49,7 @@ def _wrong_names(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     few = subject.head(_ROWS)
     wrong = Table(tuple(c.renamed(f"wrong_{i}") for i, c in enumerate(few.columns)), len(few))
     rule = never("answers rows in which no feature has its name")
-    return by_each_method(runtime, wrong, rule, mentions=few.names)
+    return by_each_method(runtime, wrong, rule, mentions=(*few.names, *map(_as_keyword, wrong.names)))
 
 
 def _misspelt_name(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
@@ -57,7 +57,13 @@ def _misspelt_name(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     right = few.columns[0]
     misspelt = Table((right.renamed(misspell(right.name, few.names)), *few.columns[1:]), len(few))
     rule = never(f"answers rows in which {right.name!r} is misspelt")
-    return by_each_method(runtime, misspelt, rule, mentions=(right.name,))
+    given = misspelt.columns[0].name
+    return by_each_method(runtime, misspelt, rule, mentions=(right.name, _as_keyword(given)))
+
+
+def _as_keyword(name: str) -> str:
+    """How Python itself names what was given wrongly, where a wrapper takes its features as keywords."""
+    return f"unexpected keyword argument {name!r}"
 
 
 def misspell(name: str, taken: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ Differs = Literal["fail", "warn"]
 
 
 def run(
-    runtime: WorkerRuntime, reference: WorkerRuntime, subject: Subject, *, differs: Differs
+    runtime: WorkerRuntime, reference: WorkerRuntime | None, subject: Subject, *, differs: Differs
 ) -> list[CheckResult]:
     """Checks `wrapper.agrees`, `wrapper.sizes` and `wrapper.inputs`; `reference` answers as the model does."""
     rows = subject.head(_ROWS)
@@ -43,8 +43,14 @@ def run(
 
 
 def _agrees(
-    runtime: WorkerRuntime, reference: WorkerRuntime, rows: Table, classes: Sequence[Scalar], differs: Differs
+    runtime: WorkerRuntime,
+    reference: WorkerRuntime | None,
+    rows: Table,
+    classes: Sequence[Scalar],
+    differs: Differs,
 ) -> CheckOutcome:
+    if reference is None:
+        return CheckOutcome(status="skip", message="not run: the model itself does not answer the sample")
     own = reference.predict(rows)
     for role, name in runtime.methods.items():
         if role == "single":
@@ -150,5 +156,12 @@ def _inputs(runtime: WorkerRuntime, rows: Table) -> CheckOutcome:
             return failed(f"{name} answers the same {trial.given} otherwise when it is given again")
         if not trial.apart:
             return failed(f"an answer of {name} changes when it is called again: both share their memory")
+    turned = [one for one in told.trials if not one.ordered]
+    if turned:
+        name = runtime.methods.get(turned[0].method, turned[0].method)
+        return warned(
+            f"{name} answers in another order than it was asked: only its index says which row an answer is for",
+            hint="give the answers in the rows' order: whoever takes the values alone gets another row's",
+        )
     methods = ", ".join(dict.fromkeys(runtime.methods.get(one.method, one.method) for one in told.trials))
     return passed(f"what the caller gives stays as it is, and may be given again ({methods})")

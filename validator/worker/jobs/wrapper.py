@@ -17,7 +17,8 @@ from validator.table import Table
 from validator.worker.sabotage import SPOILT, models_in, sabotaged
 from validator.worker.serving import Answer, ServingJob
 from validator.worker.wrapper import Methods, absent, find, present, start
-from validator.worker.wrapper_answers import AnswerError, Reader
+from validator.worker.wrapper_answers import AnswerError, Reader, aligned, in_order
+from validator.worker.wrapper_calls import adapted, context_of, settled
 
 #: Role of the method, the bound method, and what it is given.
 Given = Tuple[str, Any, Any]
@@ -26,11 +27,16 @@ Given = Tuple[str, Any, Any]
 class WrapperModel:
     """A wrapper behind the interface of every served model. One row goes through its method for one row."""
 
-    def __init__(self, wrapper: Any, names: Methods, reader: Reader) -> None:
+    def __init__(self, wrapper: Any, names: Methods, reader: Reader, path: str = "") -> None:
         self.wrapper = wrapper
         self.names = names
         self.methods = present(wrapper, names)
         self._reader = reader
+        single = getattr(wrapper, self.methods["single"]) if "single" in self.methods else None
+        self._calls = {
+            role: adapted(getattr(wrapper, name), role, context=context_of(path), single=single)
+            for role, name in self.methods.items()
+        }
 
     def inputs(self, table: Table) -> Given:
         """The method that production would call for so many rows, and what it would pass."""
@@ -39,7 +45,7 @@ class WrapperModel:
 
     def inputs_by(self, method: str, table: Table) -> Given:
         """What the method for `predict`, `single` or `batch` is given for these rows."""
-        bound = getattr(self.wrapper, self.methods[method])
+        bound = self._calls[method]
         if method == "predict":
             return method, bound, frame_or_columns(table)
         rows = mappings(table)
@@ -48,7 +54,7 @@ class WrapperModel:
     def from_array(self, array: Any) -> Given:
         """A bare array to the method for tables, or for one row where there is no other."""
         role = next(role for role in ("predict", "batch", "single") if role in self.methods)
-        return role, getattr(self.wrapper, self.methods[role]), array
+        return role, self._calls[role], array
 
     def call(self, given: Given) -> Any:
         role, method, argument = given
@@ -63,7 +69,7 @@ class WrapperModel:
         """What the method's answer holds. Raises AnswerError for what is no answer."""
         role, _, argument = given
         if role != "single":
-            return self._reader.read(answer)
+            return self._reader.read(aligned(answer))
         rows = answer if isinstance(argument, list) else [answer]
         return concatenate([self._reader.read(row, single=True) for row in rows])
 
@@ -103,7 +109,7 @@ class WrapperJob(ServingJob):
         started = time.perf_counter()
         wrapper, names = start(found, str(path), self._names)
         elapsed = (time.perf_counter() - started) * 1000
-        self._model = self._held = model = WrapperModel(wrapper, names, self._reader)
+        self._model = self._held = model = WrapperModel(wrapper, names, self._reader, str(path))
         return {
             "load_ms": elapsed,
             "wrapper": f"{type(wrapper).__module__}.{type(wrapper).__qualname__}",
@@ -121,7 +127,7 @@ class WrapperJob(ServingJob):
         if len(arrays) > row:
             path.write_bytes(bytes(arrays[row]))
         wrapper, names = start(self._found(), str(path), self._names)
-        model = WrapperModel(wrapper, names, self._reader)
+        model = WrapperModel(wrapper, names, self._reader, str(path))
         model.predict(model.inputs(unpack_table(table, arrays[:row])))
         return {"metadata": _texts(_asked(wrapper, names.metadata))}, []
 
@@ -227,6 +233,7 @@ def _reused(model: WrapperModel, method: str, rows: Table) -> Dict[str, Any]:
         "kept": kept,
         "again": again,
         "apart": same(first, model.read(given, raw)),
+        "ordered": in_order(raw),
     }
 
 
@@ -259,7 +266,7 @@ def _is_sound(answer: Outputs) -> bool:
 def _asked(wrapper: Any, name: str) -> Any:
     """What a method without arguments, or an attribute, of that name holds; None where there is none."""
     found = getattr(wrapper, name, None) if name else None
-    return found() if callable(found) else found
+    return settled(found()) if callable(found) else found
 
 
 def _texts(value: Any, depth: int = 3) -> Optional[Dict[str, str]]:
