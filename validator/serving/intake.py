@@ -68,6 +68,12 @@ def _from_array(array: NDArray[Any], names: Sequence[str]) -> Columns:
             raise ShapeError(
                 f"a structured array must be [N], this one is {list(array.shape)}", hint="call .ravel() on it"
             )
+        nested = next((name for name in array.dtype.names if array.dtype[name].shape), None)
+        if nested is not None:
+            shape = list(array.dtype[nested].shape)
+            raise ShapeError(
+                f"field {nested!r} holds {shape} values a row", hint="give one value a row and field"
+            )
         items = tuple((name, _unmasked(array[name])) for name in array.dtype.names)
         return Columns(items=items, n_rows=len(array))
     if array.ndim != 2 or array.shape[1] != len(names):

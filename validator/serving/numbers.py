@@ -123,8 +123,8 @@ def _is_number(feature: Feature, value: Any) -> bool:
 
 
 def is_null(value: Any) -> bool:
-    """None, and pandas' NA and NaT, which are recognised without pandas."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
+    """None, what is masked, and pandas' NA and NaT, which are recognised without pandas."""
+    return value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _to_float(value: Any) -> float:
@@ -137,6 +137,8 @@ def _to_float(value: Any) -> float:
 
 
 def _inexact(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_finite() and _to_float(value) - _to_float(value) != 0.0
     if not isinstance(value, (int, np.integer)):
         return False
     number = _to_float(value)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from validator.serving.breach import Breach, bad_rows
+from validator.serving.breach import Breach, bad_rows, shown_name
 from validator.serving.contract import ServedContract
-from validator.serving.errors import InputTypeError
+from validator.serving.errors import ExtraFeatureError, InputTypeError
 from validator.serving.intake import Columns
 from validator.serving.names import check_names
 
@@ -53,10 +53,20 @@ def columns_of_rows(
 
 
 def as_mapping(row: Any) -> Mapping[str, Any]:
-    """One row as a mapping; a pandas Series is one by its index. Raises InputTypeError."""
+    """One row as a mapping; a pandas Series is one by its index.
+
+    Raises InputTypeError, and ExtraFeatureError where an index names a feature twice.
+    """
     if isinstance(row, Mapping):
         return row
     if type(row).__name__ == "Series" and hasattr(row, "to_dict"):
+        if not row.index.is_unique:
+            doubled = row.index[row.index.duplicated()][0]
+            raise ExtraFeatureError(
+                f"given more than once: {shown_name(doubled)}",
+                hint="give each feature once",
+                features=(str(doubled),),
+            )
         mapping: Mapping[str, Any] = row.to_dict()
         return mapping
     raise InputTypeError(

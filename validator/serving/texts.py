@@ -39,7 +39,9 @@ def encode_texts(feature: Feature, values: NDArray[Any] | Sequence[Any], dtype: 
         hint = "give the column as the model was trained on it"
         breach = Breach(kind=FeatureTypeError, message=message, hint=hint, features=(feature.name,))
         return np.zeros(len(values), dtype), [breach]
-    plain: list[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    given: list[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    # A member of an enumeration of texts is one of them, whatever `str` makes of it.
+    plain = [str.__str__(value) if isinstance(value, str) else value for value in given]
     missing = np.array([_is_missing(value) for value in plain], dtype=bool)
     breaches = [missing_breach(feature, missing)] if missing.any() and not feature.missing else []
     wrong = np.array([plain_type(value) not in feature.kinds for value in plain], dtype=bool) & ~missing

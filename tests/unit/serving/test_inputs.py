@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import pickle
 import signal
@@ -566,3 +567,46 @@ def test_decimals_are_numbers(serve: Serve, row: Any) -> None:
         serve().predict_single({**exact, "f1": Decimal("NaN")})
     with pytest.raises(FeatureTypeError, match="'f1'"):
         serve().predict_single({**exact, "f1": Decimal("sNaN")})
+
+
+class Plan(enum.StrEnum):
+    """Named otherwise than its values."""
+
+    MIDDLE = "plus"
+
+
+class OldPlan(str, enum.Enum):  # noqa: UP042 - `str` makes its name of it
+    MIDDLE = "plus"
+
+
+@pytest.mark.parametrize("member", [Plan.MIDDLE, OldPlan.MIDDLE, np.str_("plus")])
+def test_a_member_of_an_enumeration_of_texts_is_that_text(serve: Serve, mixed: Any, member: str) -> None:
+    onnx, _, _, contract = mixed
+    model = serve(onnx, contract.features, classes=contract.classes)
+    rows = [{"plan": plan, "visits": 3, "spend": 20.0} for plan in ("plus", member)]
+    wanted, found = (model.predict_single(row).probabilities for row in rows)
+    assert found == wanted
+    assert model.predict_batch(rows).probabilities.tolist() == [wanted, wanted]
+
+
+def test_a_row_that_names_a_feature_twice_is_refused(serve: Serve, row: Any) -> None:
+    doubled = pd.concat([pd.Series(row), pd.Series({"f0": 9.0})])
+    with pytest.raises(ExtraFeatureError, match="given more than once: 'f0'"):
+        serve().predict_single(doubled)
+
+
+def test_a_field_of_several_values_is_a_wrong_shape(serve: Serve) -> None:
+    nested = np.zeros(2, dtype=[("f0", "f8", (2,)), ("f1", "f8"), ("f2", "f8"), ("f3", "f8")])
+    with pytest.raises(ShapeError, match="field 'f0' holds \\[2\\] values a row"):
+        serve().predict(nested)
+
+
+def test_a_masked_value_is_missing_and_a_decimal_beyond_doubles_is_no_infinity(
+    serve: Serve, row: Any
+) -> None:
+    with pytest.raises(MissingValueError):
+        serve().predict_single({**row, "f0": np.ma.masked})
+    model = serve(allow_infinite=True)
+    assert model.predict_single({**row, "f0": Decimal("Infinity")}).label == 1
+    with pytest.raises(NumberRangeError, match="float64 cannot hold"):
+        model.predict_single({**row, "f0": Decimal("1e999")})
