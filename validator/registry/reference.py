@@ -50,10 +50,19 @@ class Reference:
         """The same without tag and digest."""
         return replace(self, tag=None, digest=None)
 
+    @property
+    def address(self) -> str:
+        """The place in a form that `parse` takes."""
+        scheme = (
+            ""
+            if self.folder is not None
+            else (_PLAIN if self.is_plain and not _LOOPBACK.fullmatch(self.host) else _REMOTE)
+        )
+        return f"{scheme}{self.name}"
+
     def at(self, wanted: str) -> str:
         """The whole reference to a tag or digest there, in a form that `parse` takes."""
-        scheme = "" if self.folder is not None else (_PLAIN if self.is_plain else _REMOTE)
-        return f"{scheme}{self.name}{'@' if is_digest(wanted) else ':'}{wanted}"
+        return f"{self.address}{'@' if is_digest(wanted) else ':'}{wanted}"
 
 
 def looks_remote(text: str) -> bool:

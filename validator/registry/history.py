@@ -1,0 +1,146 @@
+"""What an alias has named: records of promotions and rollbacks, each under a tag of its own that never moves.
+
+A record is a small image, so that any registry keeps it: its manifest's annotations say what was done. Its tag is
+`ALIAS.<UTC>.<first digits of the version's digest>`, and tags sort by time. It is written before the alias is moved,
+so that no move is without a record; whether a record took effect is told by the next one, which says what it found.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Literal
+
+from validator.registry.image import OURS, VERSION, build
+from validator.registry.store import PROMOTION_TYPE, Image, Manifest, Repository, canonical, is_digest
+
+Action = Literal["promote", "rollback"]
+Outcome = Literal["now", "was", "never", "unknown"]
+ALIAS_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,39}")
+RECORD_PATTERN = re.compile(r"([a-z][a-z0-9-]{0,39})\.([0-9]{8}T[0-9]{12}Z)\.[0-9a-f]{8}")
+_TIME = "%Y%m%dT%H%M%S%fZ"
+_LONGEST = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One promotion or rollback, as it was begun.
+
+    `digest` is the version's. `replaces` is the digest that the alias had, empty where it had none; `previous` the tag
+    of the newest record that was there; `below` the tag of the record that a rollback goes back to.
+    """
+
+    alias: str
+    action: Action
+    at: datetime
+    digest: str
+    version: str
+    replaces: str = ""
+    previous: str = ""
+    below: str = ""
+    by: str = ""
+    reason: str = ""
+    url: str = ""
+    commit: str = ""
+    signed_by: str = ""
+
+    @property
+    def tag(self) -> str:
+        return f"{self.alias}.{self.at:{_TIME}}.{self.digest.removeprefix('sha256:')[:8]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A record, and what became of it.
+
+    `outcome` is `now` for what the alias names, `was` for what it named once, and `never` where it did not come to
+    that: somebody else was faster, or the promotion broke off. It is `unknown` where the alias was then moved without a
+    record. `until` is when it was replaced.
+    """
+
+    record: Record
+    outcome: Outcome
+    until: datetime | None = None
+
+
+def image_of_record(record: Record) -> Image:
+    """The record as an image."""
+    values = {name: text for name, text in asdict(record).items() if isinstance(text, str) and text}
+    values["at"] = f"{record.at:{_TIME}}"
+    labels = {f"{OURS}.{name.replace('_', '-')}": text for name, text in values.items()}
+    created = record.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    files = {"promotion.json": canonical(json.loads(json.dumps(values))) + b"\n"}
+    return build(files, labels | {VERSION: record.version}, kind=PROMOTION_TYPE, created=created)
+
+
+def read_record(manifest: Manifest) -> Record | None:
+    """The record in a manifest; None where it is none, whoever wrote it."""
+    notes = manifest.annotations
+    values = {
+        field.name: notes.get(f"{OURS}.{field.name.replace('_', '-')}", "")[:_LONGEST]
+        for field in fields(Record)
+    }
+    try:
+        at = datetime.strptime(values.pop("at"), _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    if values["action"] not in ("promote", "rollback") or not is_digest(values["digest"]):
+        return None
+    if not ALIAS_PATTERN.fullmatch(values["alias"]):
+        return None
+    return Record(at=at, **values)  # type: ignore[arg-type]
+
+
+def record_tags(tags: Sequence[str], alias: str) -> list[str]:
+    """The tags of an alias's records, the oldest first."""
+    return sorted(
+        tag for tag in tags if (match := RECORD_PATTERN.fullmatch(tag)) is not None and match[1] == alias
+    )
+
+
+def is_alias(tag: str, version: re.Pattern[str]) -> bool:
+    """Whether a tag is neither a version's nor a record's: then somebody may rely on it."""
+    return not version.fullmatch(tag) and not RECORD_PATTERN.fullmatch(tag)
+
+
+def records(repository: Repository, tags: Sequence[str]) -> list[Record]:
+    """The records under these tags, in their order. What is none is left out."""
+    found = (read_record(repository.manifest(tag)) for tag in tags)
+    return [
+        record for record, tag in zip(found, tags, strict=True) if record is not None and record.tag == tag
+    ]
+
+
+def told(found: Sequence[Record], current: str | None) -> list[Entry]:
+    """What became of records, the oldest first; `current` is the digest that the alias names now.
+
+    Those that began from the same record were rivals: the next one's `replaces` says which of them it was.
+    """
+    groups = [list(group) for _, group in itertools.groupby(found, key=lambda one: one.previous)]
+    entries: list[Entry] = []
+    for place, group in enumerate(groups):
+        is_last = place + 1 == len(groups)
+        named = current if is_last else groups[place + 1][0].replaces
+        winner = next((record for record in group if record.digest == named), None)
+        for record in group:
+            outcome: Outcome = "now" if is_last else "was"
+            if record is not winner:
+                is_idle = winner is not None or record.replaces == (named or "")
+                outcome = "never" if is_idle else "unknown"
+            entries.append(Entry(record=record, outcome=outcome))
+    return _with_ends(entries)
+
+
+def _with_ends(entries: list[Entry]) -> list[Entry]:
+    finished: list[Entry] = []
+    end: datetime | None = None
+    for entry in reversed(entries):
+        until = end if entry.outcome == "was" else None
+        finished.append(Entry(record=entry.record, outcome=entry.outcome, until=until))
+        if entry.outcome != "never":
+            end = entry.record.at
+    return finished[::-1]
