@@ -9,6 +9,7 @@ _OF_MODULE = {
     "OpenSSL": "signing",
     "skops": "skops",
     "httptools": "serve",
+    "httpx": "registry",
     "orjson": "serve",
     "prometheus_client": "serve",
     "starlette": "serve",

@@ -26,11 +26,12 @@ _COMMANDS = {
     "init": "write a commented preflight.toml with the contract that was inferred",
     "publish": "post an earlier run's result to GitHub",
     "drift": "compare data with what the model was judged on",
+    "registry": "keep versions of models: push, promote, roll back, and what was in production when",
     "serve": "serve a judged artifact over HTTP, with metrics",
     "rollout": "move traffic to a candidate as far as measurements allow, or back",
 }
 #: These take arguments of their own, rather than from the table of settings.
-_OWN_ARGUMENTS = ("drift", "serve", "rollout")
+_OWN_ARGUMENTS = ("drift", "registry", "serve", "rollout")
 
 #: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
 SECRETS = (

@@ -30,8 +30,8 @@ _LONGEST = 1000
 class Record:
     """One promotion or rollback, as it was begun.
 
-    `digest` is the version's. `replaces` is the digest that the alias had, empty where it had none; `previous` the tag
-    of the newest record that was there; `below` the tag of the record that a rollback goes back to.
+    `digest` is the version's. `replaces` is the digest that the alias had, empty where it had none; `previous` the
+    tag of the newest record that was there; `below` the tag of the record that a rollback goes back to.
     """
 
     alias: str
@@ -58,8 +58,8 @@ class Entry:
     """A record, and what became of it.
 
     `outcome` is `now` for what the alias names, `was` for what it named once, and `never` where it did not come to
-    that: somebody else was faster, or the promotion broke off. It is `unknown` where the alias was then moved without a
-    record. `until` is when it was replaced.
+    that: somebody else was faster, or the promotion broke off. It is `unknown` where the alias was then moved without
+    a record. `until` is when it was replaced.
     """
 
     record: Record
@@ -127,11 +127,14 @@ def told(found: Sequence[Record], current: str | None) -> list[Entry]:
         named = current if is_last else groups[place + 1][0].replaces
         winner = next((record for record in group if record.digest == named), None)
         for record in group:
-            outcome: Outcome = "now" if is_last else "was"
+            outcome: Outcome = "was"
             if record is not winner:
                 is_idle = winner is not None or record.replaces == (named or "")
                 outcome = "never" if is_idle else "unknown"
             entries.append(Entry(record=record, outcome=outcome))
+    last = max((place for place, one in enumerate(entries) if one.outcome == "was"), default=None)
+    if last is not None and entries[last].record.digest == current:
+        entries[last] = Entry(record=entries[last].record, outcome="now")
     return _with_ends(entries)
 
 

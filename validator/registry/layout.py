@@ -102,7 +102,8 @@ class LayoutRepository:
             for digest, content in image.blobs.items():
                 self._store(digest, content)
 
-    def tag(self, manifest: Manifest, tag: str) -> None:
+    def tag(self, manifest: Manifest, tag: str, *, patience_s: float | None = None) -> None:
+        del patience_s  # a folder answers or fails
         with self._writing():
             for blob in manifest.blobs:
                 if not self._blob(blob.digest).is_file():

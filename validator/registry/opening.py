@@ -168,3 +168,12 @@ def _bytes(repository: Repository, blob: Descriptor, into: object) -> bytes:
     assert isinstance(into, BytesIO)  # noqa: S101 - for the type checker
     repository.read(blob, into)
     return into.getvalue()
+
+
+def models_in(folder: Path) -> list[LayoutRepository]:
+    """The repositories in the folders right below `folder`, by name. Empty where there is no such folder."""
+    try:
+        below = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [LayoutRepository(one) for one in below if (one / LAYOUT_FILE).is_file()]

@@ -110,8 +110,8 @@ class Repository(Protocol):
     def add_blobs(self, image: Image) -> None:
         """Store what a manifest will name. Nobody sees it until `tag`."""
 
-    def tag(self, manifest: Manifest, tag: str) -> None:
-        """Store a manifest under a tag, and read it back."""
+    def tag(self, manifest: Manifest, tag: str, *, patience_s: float | None = None) -> None:
+        """Store a manifest under a tag, and read it back. Nothing is tried any more after `patience_s` seconds."""
 
     def delete(self, digest: str) -> None:
         """Remove a manifest with all its tags; that it is gone already is as good."""

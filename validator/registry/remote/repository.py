@@ -130,13 +130,18 @@ class RemoteRepository:
             if not self._has(digest):
                 self._add(digest, content)
 
-    def tag(self, manifest: Manifest, tag: str) -> None:
+    def tag(self, manifest: Manifest, tag: str, *, patience_s: float | None = None) -> None:
         path = f"{self._api}/manifests/{tag}"
         self._session.repeat(
             lambda: self._session.send(
-                "PUT", path, headers={"Content-Type": MANIFEST_TYPE}, content=manifest.raw
+                "PUT",
+                path,
+                headers={"Content-Type": MANIFEST_TYPE},
+                content=manifest.raw,
+                timeout_s=patience_s,
             ),
             f"tag {tag}",
+            patience_s=patience_s,
         )
         found = self.find(tag)
         if found != manifest.digest:

@@ -92,6 +92,7 @@ class Session:
         self._authorization = f"Bearer {credentials.bearer}" if credentials and credentials.bearer else ""
         self._ends = effects.clock() + deadline_s
         self._deadline_s = deadline_s
+        self._timeout_s = _STEP_S
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._client = httpx.Client(
             transport=effects.transport,
@@ -121,22 +122,33 @@ class Session:
         )
 
     def send(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, content: bytes = b""
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        timeout_s: float | None = None,
     ) -> Reply:
         """One write, not repeated: the caller does that, within `repeat`. `path` may be a location of this host."""
         url = self._own(path)
-        return self._judged(self._authorized(method, url, dict(headers or {}), _SMALL, None, content))
+        self._timeout_s = timeout_s or _STEP_S
+        try:
+            return self._judged(self._authorized(method, url, dict(headers or {}), _SMALL, None, content))
+        finally:
+            self._timeout_s = _STEP_S
 
-    def repeat(self, once: Callable[[], T], what: str) -> T:
-        """The value of `once`, tried again while that can help and time is left."""
+    def repeat(self, once: Callable[[], T], what: str, *, patience_s: float | None = None) -> T:
+        """The value of `once`, tried again while that can help, and time and patience are left."""
         failures = 0
+        ends = self._ends if patience_s is None else min(self._ends, self.effects.clock() + patience_s)
         while True:
             try:
                 return once()
             except _LaterError as error:
                 failures += 1
                 wait = error.wait if error.wait is not None else self._backoff(failures)
-                if failures >= _ATTEMPTS or wait >= self._left():
+                if failures >= _ATTEMPTS or self.effects.clock() + wait >= ends:
                     raise RegistryError(
                         f"{self._host} could not be asked ({what}): {error}",
                         hint="the registry may be having trouble: try again later",
@@ -201,7 +213,7 @@ class Session:
     ) -> Reply:
         with self._told():
             sent = {"content": content} if method in ("POST", "PUT", "PATCH") else {}
-            timeout = max(0.1, min(_STEP_S, self._left()))
+            timeout = max(0.1, min(self._timeout_s, self._left()))
             with self._client.stream(method, url, headers=headers, timeout=timeout, **sent) as response:  # type: ignore[arg-type]
                 parts: list[bytes] = []
                 if sink is not None and response.is_success:
