@@ -10,11 +10,15 @@ import pickle
 import textwrap
 from collections.abc import Iterator
 
+import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
+import spelling as s
+import xgboost
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import RandomForestClassifier, StackingClassifier
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import CountVectorizer, _analyze, _preprocess
 from sklearn.feature_selection import SelectFromModel
 from sklearn.feature_selection._base import _get_feature_importances
@@ -22,6 +26,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
+from sklearn.utils import Bunch
 
 from validator.errors import UnsafeModelError
 from validator.model.safety import load, scan_pickle
@@ -49,7 +54,33 @@ def looked_up(name: str) -> object:
     return functools.partial(_get_feature_importances, getter=name)
 
 
+def before_a_booster(*functions: object) -> object:
+    return make_pipeline(
+        *map(FunctionTransformer, functions), xgboost.XGBClassifier(n_estimators=1).fit(X, Y)
+    )
+
+
+def voting(answers: object) -> object:
+    fitted = VotingClassifier([("l", LogisticRegression())]).fit(X, Y)
+    return with_attributes(fitted, estimators_=[answers])
+
+
+FRAME = pd.DataFrame({"a": [1.0]})
+PATH = np.array(["written#cache"], dtype=object)
 HOSTILE = {
+    "a key instead of a method": voting(Bunch(predict=functools.partial(np.where, True))),
+    "a key by which NumPy reads memory": Bunch(
+        __array_interface__={"data": (4096, False), "shape": (1,), "typestr": "<u8", "version": 3}
+    ),
+    "a label by which NumPy reads memory": {"a": pd.Series([{"data": (4096, False)}], index=["__array_interface__"])},
+    "a frame's own transform": make_pipeline(FunctionTransformer(), FRAME, LogisticRegression()),
+    "a series that answers by its labels": voting(pd.Series([np.mean], index=["predict"])),
+    "a frame in an array": with_attributes(
+        BaggingClassifier().fit(X, Y), estimators_=np.array([FRAME, 1], dtype=object)
+    ),
+    "a text for a booster": before_a_booster(functools.partial(np.where, True, PATH), np.max),
+    "one of the rows' texts for a booster": before_a_booster(np.max),
+    "a text, squeezed, for a booster": before_a_booster(np.squeeze, functools.partial(np.logical_or, 0)),
     "a method looked up, then called": chain(looked_up("tofile"), functools.partial(_analyze, "written")),
     "a program of harmless functions": chain(
         functools.partial(_analyze, LogisticRegression(), looked_up("fit.__func__.__globals__.get")),
@@ -75,6 +106,14 @@ HOSTILE = {
 }  # fmt: skip
 
 HONEST = {
+    "logarithms for a booster": before_a_booster(np.log1p, functools.partial(np.clip, a_min=0, a_max=1)),
+    "sums for a booster": make_pipeline(
+        FunctionTransformer(np.sum, kw_args={"axis": 1, "keepdims": True}),
+        lightgbm.LGBMClassifier(n_estimators=1, verbose=-1, min_child_samples=2),
+    ),
+    "named estimators": VotingClassifier([("score", LogisticRegression())]).fit(X, Y),
+    "a frame beside a model": {"model": LogisticRegression().fit(X, Y), "statistics": FRAME},
+    "a frame that a model remembers": with_attributes(LogisticRegression().fit(X, Y), statistics=FRAME),
     "stacking": stacking(),
     "chain": ClassifierChain(LogisticRegression()).fit(X, np.c_[Y, 1 - Y]),
     "quantiles": QuantileTransformer(n_quantiles=5, output_distribution="normal").fit(X),
@@ -104,12 +143,30 @@ def test_is_refused(kind: str, protocol: int) -> None:
         load(content)
 
 
+@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 @pytest.mark.parametrize("kind", HONEST)
 def test_is_loaded(kind: str, protocol: int) -> None:
     content = pickle.dumps(HONEST[kind], protocol)
     assert scan_pickle(content).findings == ()
     assert type(load(content)) is type(HONEST[kind])
+
+
+@pytest.mark.parametrize("name", ["_get_param_names", "predict_proba", "set_fit_request"])
+def test_a_function_takes_no_place_that_its_class_gives_to_another(name: str) -> None:
+    """Class methods and those that depend on the model stand behind an attribute as functions do."""
+    content = pickle.dumps(with_attributes(LogisticRegression().fit(X, Y), **{name: np.mean}))
+    with pytest.raises(UnsafeModelError):
+        load(content)
+
+
+@pytest.mark.parametrize("zone", ["dateutil//etc/passwd", "UTC"])
+def test_a_time_zone_is_no_path(zone: str) -> None:
+    made = s.name("pandas._libs.tslibs.timestamps", "_unpickle_timestamp")
+    assert not scan_pickle(s.PROTO + made + b"(K\x05N" + s.text(zone) + b"K\x0atR.").ok
+    index = s.name("pandas.core.indexes.base", "_new_Index") + s.name("pandas", "DatetimeIndex")
+    index += b"}(" + s.text("data") + b"]" + s.text("tz") + s.text(zone) + b"u\x86R."
+    assert scan_pickle(s.PROTO + index).ok is (zone == "UTC")
 
 
 def test_the_attribute_is_named() -> None:

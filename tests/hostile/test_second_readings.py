@@ -251,6 +251,14 @@ def test_an_honest_pipeline_that_knows_its_columns_is_no_second_program(protocol
     assert scan_pickle(content.getvalue()).findings == ()
 
 
+def test_a_reading_goes_on_behind_a_name_that_exists_elsewhere() -> None:
+    hidden = b"0" + s.name("steps", "dtype") + s.run("true")
+    content = s.model_with(s.wrapper(len(hidden)) + hidden)
+    assert any(finding.name == "os.system" for finding in scan(content, "joblib").findings)
+    called = b"0" + s.name("steps", "dtype") + b")R" + s.run("true")
+    assert scan(s.model_with(s.wrapper(len(called)) + called), "joblib").ok
+
+
 @pytest.mark.parametrize("module", ["antigravity", "numpy.evil", "pip", "yaml"])
 def test_a_module_that_may_exist_is_named_in_the_second_reading(
     module: str, monkeypatch: pytest.MonkeyPatch

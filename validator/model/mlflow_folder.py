@@ -23,7 +23,8 @@ _FILE_KEYS = ("pickled_model", "data", "model_path")
 _PYTHON = "python_function"
 #: Keys whose value is code, or leads to code or to a further model.
 _CODE_KEYS = ("code", "python_model", "artifacts", "model_code_path", "code_paths", "loader")
-_NOTHING = frozenset({"", "null", "~", "{}", "[]", "None"})
+# As YAML reads them, without quotes: `None` would be the name of a folder.
+_NOTHING = frozenset({"", "null", "Null", "NULL", "~", "{}", "[]"})
 _LINE = re.compile(r"( *)([A-Za-z_][\w.-]*):(?:\s+(.*?))?\s*$")
 _ODD = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f\\x85\\u2028\\u2029\\ufeff\\t]")
 _PLAIN = re.compile(r"[\w./ :+=<>,~()\-]*\Z")
@@ -125,8 +126,10 @@ def _flavours(folder: Path, content: bytes) -> dict[str, dict[str, str]]:
 
 
 def _value(folder: Path, text: str, where: str) -> str:
-    value = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
-    if value not in _NOTHING and not _PLAIN.match(value):
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    value = text[1:-1] if is_quoted else text
+    named_so = is_quoted and value in _NOTHING and value
+    if named_so or (value not in _NOTHING and not _PLAIN.match(value)):
         raise _odd(folder, f"the value in {where} is not written so by MLflow")
     return value
 

@@ -44,10 +44,12 @@ def _load_skops(data: bytes, allow: Sequence[str]) -> Any:
     """With the types that our own scan lets pass: skops knows fewer of scikit-learn's than that."""
     import skops.io
 
-    from validator.model.safety import scan
+    from validator.model.safety import refuse_unsafe, scan
 
+    report = scan(bytes(data), "skops", allow=tuple(allow))
+    refuse_unsafe(report)
     asked = skops.io.get_untrusted_types(data=data)
-    known = {entry.name for entry in scan(bytes(data), "skops", allow=tuple(allow)).imports if entry.allowed}
+    known = {entry.name for entry in report.imports if entry.allowed}
     refused = [name for name in asked if name not in known]
     if refused:
         raise ModelError(

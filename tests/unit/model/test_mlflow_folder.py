@@ -45,6 +45,11 @@ def test_an_honest_folder_names_its_model_and_nothing_else() -> None:
     assert found(HONEST.replace("\n", "\r\n")) == ()
 
 
+@pytest.mark.parametrize("nothing", ["null", "NULL", "Null", "~", "", "''", "{}", "[]"])
+def test_nothing_is_no_code(nothing: str) -> None:
+    assert found(HONEST.replace("code: null", f"code: {nothing}", 1)) == ()
+
+
 @pytest.mark.parametrize(
     "written", ["- b.yaml", "conda: 'b: c'", 'conda: "b"', "a:\n        - b", "conda: null"]
 )
@@ -64,6 +69,7 @@ def test_what_lies_deeper_is_no_concern(written: str) -> None:
         ("model_path: model.pkl", "model_path: model.pkl\n    artifacts:\n      a: b", "artifacts ..."),
         ("  sklearn:\n", "  pytorch:\n    data: x\n  sklearn:\n", "the flavour pytorch"),
         ("code: null", "model_class: os.system", "model_class os.system"),
+        ("code: null", "code: None", "sklearn: code None"),
     ],
 )
 def test_what_its_users_would_run_is_listed(old: str, new: str, said: str) -> None:
@@ -79,6 +85,8 @@ def test_what_its_users_would_run_is_listed(old: str, new: str, said: str) -> No
         ("loader_module: mlflow.sklearn", "loader_module: &a evil"),
         ("loader_module: mlflow.sklearn", "loader_module: !!str evil"),
         ("loader_module: mlflow.sklearn", "? loader_module\n    : evil"),
+        ("code: null", "code: 'null'"),
+        ("code: null", 'code: "~"'),
         ("flavors:\n", '"flavors":\n'),
         ("flavors:\n", "flavors: {}\nflavors:\n"),
         ("mlflow_version: 2.14.1", "flavors:\n  sklearn:\n    pickled_model: evil.pkl"),

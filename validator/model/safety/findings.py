@@ -48,6 +48,7 @@ class Log:
         self.inline_arrays = 0
         self.embedded: list[tuple[str, str, Any]] = []
         self.states: list[State] = []
+        self.keyed: list[State] = []
         self._limits = limits
         self._uses: dict[tuple[str, str], set[str]] = {}
         self._refs: dict[tuple[str, str], Ref] = {}
@@ -92,6 +93,14 @@ class Log:
             content = state.get(key)
             if content is not None:
                 self.embedded.append((target.path, self.place, content))
+
+    def items(self, path: str, flat: list[Any], offset: int) -> None:
+        """A dictionary whose keys are attributes, too, got these keys and values: keep them for `values`."""
+        self.keyed.append(State(path, Map(flat), self.place, offset))
+
+    def names_root(self, root: str) -> bool:
+        """Whether any permitted name of this library or class path is asked for."""
+        return any(ref.uses and f"{ref.path}.".startswith(f"{root}.") for ref in self._refs.values())
 
     def finish(self) -> None:
         """Refuse the globals that were asked for, are not permitted, and were never used: importing runs code too."""

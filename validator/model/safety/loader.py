@@ -240,11 +240,19 @@ def _refuse_shadows(target: Obj, found: Any, given: Any) -> None:
         return
     parts = given if isinstance(given, tuple) and len(given) == 2 else (given,)
     for key, value in (pair for part in parts if isinstance(part, dict) for pair in part.items()):
-        if callable(value) and callable(inspect.getattr_static(type(found), key, None)):
+        if callable(value) and _is_method(type(found), key):
             raise UnsafeModelError(
                 f"{target.path} gets an attribute {key!r} that stands in the place of its method",
                 hint="Find out who made the file; do not load it elsewhere.",
             )
+
+
+def _is_method(kind: type, name: str) -> bool:
+    """Whether the class has a function there, or what gives one: a class method, or one that depends on the model."""
+    method = inspect.getattr_static(kind, name, None)
+    if inspect.isdatadescriptor(method) and not inspect.isroutine(method):
+        return False  # a property: no attribute stands before it
+    return callable(method) or hasattr(type(method), "__get__")
 
 
 def _text_or_bytes(raw: Raw) -> Any:

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from validator.libraries.catboost.document import check_cbm
-from validator.libraries.lightgbm.check import check_text
-from validator.libraries.xgboost.check import check_serialised
 from validator.model.formats import HEAD_BYTES, compression_of, is_pickle
 from validator.model.safety import values
 from validator.model.safety.compression import CompressionError, inflate
+from validator.model.safety.embedded import check_embedded
 from validator.model.safety.findings import Log
 from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import MalformedError
@@ -19,7 +17,8 @@ from validator.model.safety.policy import Policy, versions_of
 from validator.model.safety.program import Program
 from validator.model.safety.readings import follow, other_readings
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
-from validator.model.safety.symbols import Raw, class_of
+from validator.model.safety.stand_ins import memory_label
+from validator.model.safety.symbols import class_of
 
 _MOST_STREAMS = 20
 _BROKEN_HINT = "The file is damaged or was made to mislead: save the model again with pickle or joblib."
@@ -64,8 +63,11 @@ def read_pickle(
     log = Log(policy, limits)
     result = _scan_streams(stream, policy, log, limits)
     log.program.result = result
-    _check_embedded(log, limits)
+    check_embedded(log, limits)
     values.check(log)
+    if log.names_root("pandas") and memory_label(stream):
+        reason = "holds a label by which NumPy would ask it for an address in memory"
+        log.add("pandas", "value", 0, reason, _BROKEN_HINT)
     log.finish()
     if not log.findings:
         log.findings += other_readings(data, stream, policy, limits, inline_arrays=log.inline_arrays)
@@ -115,27 +117,6 @@ def _scan_streams(data: bytes, policy: Policy, log: Log, limits: Limits) -> Any:
         if not is_pickle(data[position : position + HEAD_BYTES]):
             return result
     return result
-
-
-def _check_embedded(log: Log, limits: Limits) -> None:
-    """The native models inside the pickle: their libraries' parsers trust what they are given."""
-    for path, place, content in log.embedded:
-        raw = content.content() if isinstance(content, Raw) else content
-        raw = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
-        if not isinstance(raw, bytes):
-            log.place = place
-            log.add(path, "build", 0, "holds a model that is neither text nor bytes", _BROKEN_HINT)
-            continue
-        try:
-            if path.startswith("lightgbm"):
-                check_text(raw, nodes=limits.nodes)
-            elif path.startswith("catboost"):
-                check_cbm(raw, nodes=limits.nodes)
-            else:
-                check_serialised(raw, nodes=limits.nodes)
-        except (ValueError, OverflowError, AttributeError) as error:
-            log.place = place
-            log.add(path, "build", 0, f"holds a broken model: {error}"[:500], _BROKEN_HINT)
 
 
 def _note_versions(log: Log) -> None:

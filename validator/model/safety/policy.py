@@ -21,6 +21,7 @@ from validator.libraries.known import LIBRARIES, library_named
 from validator.model.safety.symbols import Ref
 
 ANY = "any"
+NOWHERE = "nowhere"
 _UFUNCS = "scipy.special"
 #: A library without a table is one of whose names none are allowed.
 TABLES = ("builtins", "numpy", "scipy", "pandas", *(library.name for library in LIBRARIES))

@@ -13,14 +13,10 @@ from typing import Any
 from validator.model.safety import rules_numpy, rules_pandas
 from validator.model.safety.demands import RefusedError
 from validator.model.safety.program import ITEMS
-from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, class_of
+from validator.model.safety.symbols import DICT_LIKE, Bag, Map, Obj, Raw, Ref, class_of
 
 __all__ = ["RefusedError", "build", "call"]
 
-DICT_LIKE = frozenset({
-    "sklearn.utils.Bunch", "sklearn.utils._bunch.Bunch", "sklearn.utils._encode._nandict",
-    "sklearn.covariance._graph_lasso._DictWithDeprecatedKeys",
-})  # fmt: skip
 TUPLE_STATE = frozenset({"pandas.core.internals.managers.SingleBlockManager"})
 Rule = Callable[[Any, Ref, "tuple[Any, ...]"], Any]
 _DECIMAL = re.compile(r"-?(\d{1,1000}(\.\d{1,1000})?(E[+-]?\d{1,4})?|Infinity|s?NaN\d{0,20})\Z")
@@ -78,6 +74,7 @@ def _reconstructor(machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
     if base.path == "builtins.object" and state is None and "new" in target.uses:
         return _instance(target)
     if base.path == "builtins.dict" and type(state) is Map and target.path in DICT_LIKE:
+        machine.log.items(target.path, state.flat, machine.offset)
         return _instance(target)
     if base.path == "builtins.tuple" and isinstance(state, tuple) and target.rule == "record":
         _plain(machine, state)
@@ -161,8 +158,10 @@ def _record(machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
 
 def _moment(_machine: Any, ref: Ref, arguments: tuple[Any, ...]) -> Any:
     """A date, time, duration or interval: short texts, numbers, or others of the kind."""
-    for item in arguments:
-        plain = item is None or type(item) in (int, float, bool, str, bytes)
+    for index, item in enumerate(arguments):
+        plain = item is None or type(item) in (int, float, bool, bytes)
+        # pandas takes a time zone's name, which may be the path of a file, as the third.
+        plain = plain or (type(item) is str and (index < 2 or ref.name == "Interval") and "/" not in item)
         _need(plain or (type(item) is Obj and item.detail is _moment), "is called with other than numbers")
     return Obj(ref.path, "", "", _moment)
 
@@ -213,6 +212,9 @@ def _index(machine: Any, _ref: Ref, arguments: tuple[Any, ...]) -> Any:
     target = arguments[0]
     _need(type(target) is Ref and "index" in target.uses, "makes something that is no index")
     machine.log.use(target, "construct")
+    # A type's or time zone's name may be the path of a file.
+    named = [arguments[1].get(key) for key in ("dtype", "tz", "freq")]
+    _need(not any(type(name) is str and "/" in name for name in named), "is named after a path")
     return Obj(target.path)
 
 
@@ -284,7 +286,7 @@ def _build_partial(machine: Any, target: Obj, state: Any) -> Any:
     plain = all(type(name) is str for name in names)
     _need(plain and len(set(names)) == len(names), "is given arguments without a plain name, or twice")
     machine.check_values([function, arguments])
-    target.build = ""
+    target.build, target.detail = "", (function, arguments, keywords)
     return target
 
 

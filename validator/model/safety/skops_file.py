@@ -12,10 +12,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from validator.documents import DocumentError, read_json
+from validator.model.safety import values
+from validator.model.safety.demands import RefusedError
+from validator.model.safety.embedded import check_embedded
 from validator.model.safety.findings import Log
 from validator.model.safety.policy import Policy
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport
-from validator.model.safety.symbols import Ref
+from validator.model.safety.skops_nodes import Nodes
 
 _HINT = "Write the file again with skops.io.dump; if this stays, find out who made it."
 _SCHEMA = "schema.json"
@@ -24,12 +27,6 @@ _MOST_MEMBERS = 100_000
 _MEMBER = re.compile(r"[\w.\-]{1,100}\Z")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NPY_MAGIC = b"\x93NUMPY"
-# Loaders of skops (skops/io) that make more than data: each names what it makes in its own keys.
-_DANGEROUS = {
-    "MethodNode": "binds a method of an object",
-    "OperatorFuncNode": "calls a function of `operator`",
-}
-_ALLOWED_OPERATORS = {"itemgetter"}
 
 
 class ArchiveError(Exception):
@@ -49,16 +46,20 @@ def scan_skops(data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAU
             members = _check_members(archive, len(data), limits)
             schema = read_json(_read(archive, _SCHEMA, _SCHEMA_BYTES), nodes=limits.nodes)
             _check_arrays(archive, members, limits)
-        top = _check_nodes(schema, log)
+            top = _check_nodes(archive, members, schema, log, limits)
         facts = {"members": str(len(members)), "protocol": str(schema.get("protocol", ""))[:20]}
         version = schema.get("_skops_version")
         if isinstance(version, str):
             log.versions["skops"] = version[:50]
+    except RefusedError as error:
+        log.add("skops archive", "format", 0, error.reason[:500], error.hint)
     except (ArchiveError, DocumentError) as error:
         log.add("skops archive", "format", 0, str(error)[:500], _HINT)
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, TypeError, AttributeError,
             RuntimeError, RecursionError, NotImplementedError) as error:  # fmt: skip
         log.add("skops archive", "format", 0, f"cannot be read: {error!r}"[:500], _HINT)
+    check_embedded(log, limits)
+    values.check(log)
     log.finish()
     return SafetyReport(
         "skops",
@@ -156,51 +157,20 @@ def _itemsize(descr: Any) -> int | None:
     return total
 
 
-def _check_nodes(schema: Any, log: Log) -> str:
+def _check_nodes(
+    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], schema: Any, log: Log, limits: Limits
+) -> str:
     if not isinstance(schema, dict):
         raise ArchiveError("its schema is no object")
-    waiting: list[Any] = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting.extend(node)
-        elif isinstance(node, dict):
-            waiting.extend(node.values())
-            if "__loader__" in node:
-                _check_node(node, log)
+    protocol = schema.get("protocol")
+    if protocol is not None and type(protocol) is not int:
+        raise ArchiveError("its protocol is no number")
+    sizes = {member.filename: member.file_size for member in members}
+
+    def read(name: str) -> bytes:
+        if name not in sizes:
+            raise ArchiveError(f"its member {name[:100]!r} is missing")
+        return _read(archive, name, sizes[name])
+
+    Nodes(log, limits, protocol or 0, read).symbol(schema)
     return f"{schema.get('__module__', '')}.{schema.get('__class__', '')}"
-
-
-def _check_node(node: dict[str, Any], log: Log) -> None:
-    loader, module, name = node.get("__loader__"), node.get("__module__"), node.get("__class__")
-    if not all(isinstance(part, str) for part in (loader, module, name)):
-        raise ArchiveError("a node of its schema names no class")
-    ref = _ask(str(module), str(name), "construct", log)
-    if loader in _DANGEROUS and not (loader == "OperatorFuncNode" and name in _ALLOWED_OPERATORS):
-        log.refuse_ref(ref, "call", _DANGEROUS[str(loader)])
-    content = node.get("content")
-    if loader in ("FunctionNode", "TypeNode") and isinstance(content, dict):
-        _ask(
-            str(content.get("module_path", module)),
-            str(content.get("function", content.get("class", name))),
-            "value",
-            log,
-        )
-
-
-def _ask(module: str, name: str, use: str, log: Log) -> Ref:
-    ref = Ref(module, name, 0, "schema")
-    log.policy.permit(ref)
-    if not ref.uses and module in ("builtins", "numpy", "functools") and name in _PLAIN:
-        ref.uses = frozenset({"new"})
-    log.found(ref)
-    log.use(ref, use)
-    if not ref.uses:
-        log.refuse_ref(ref, use, "is named in the schema")
-    return ref
-
-
-_PLAIN = frozenset({
-    "dict", "list", "tuple", "set", "frozenset", "str", "int", "float", "bool", "bytes", "bytearray", "slice",
-    "NoneType", "type", "function", "ufunc", "ndarray", "dtype", "partial", "object", "generic", "complex",
-})  # fmt: skip

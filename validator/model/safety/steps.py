@@ -10,7 +10,17 @@ from validator.model.safety.inline import WRAPPER
 from validator.model.safety.opcodes import CONSTANTS, NAMES, BrokenError, MalformedError
 from validator.model.safety.policy import ANY
 from validator.model.safety.program import ITEMS
-from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, make_tuple, may_be_called, preview
+from validator.model.safety.symbols import (
+    DICT_LIKE,
+    Bag,
+    Map,
+    Obj,
+    Raw,
+    Ref,
+    make_tuple,
+    may_be_called,
+    preview,
+)
 
 if TYPE_CHECKING:
     from validator.model.safety.machine import Machine
@@ -188,6 +198,8 @@ def _grow(machine: Machine, kind: str, items: list[Any]) -> None:
     elif type(target) is Obj and target.items in (kind, ANY) and kind != "set":
         if target.full:
             raise MalformedError("an object gets items after its state", "late change")
+        if kind == "dict" and target.path in DICT_LIKE:
+            machine.log.items(target.path, items, machine.offset)
     elif not machine.lenient or type(target) is Ref:
         machine.refuse(preview(target), "build", f"gets items as if it were a {kind}", _RESAVE)
         return

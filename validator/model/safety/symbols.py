@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+#: Classes of dictionaries; of some the keys are attributes as well.
+DICT_LIKE = frozenset({
+    "sklearn.utils.Bunch", "sklearn.utils._bunch.Bunch", "sklearn.utils._encode._nandict",
+    "sklearn.covariance._graph_lasso._DictWithDeprecatedKeys",
+})  # fmt: skip
+
 
 class Ref:
     """A global that the file asks for: a class, function or constant of a module."""

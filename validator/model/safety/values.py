@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from validator.model.safety.findings import Log, State
+from validator.model.safety.stand_ins import Frames, gives_text
 from validator.model.safety.symbols import Map, Obj, Ref, preview
 
 _RESPONSES = frozenset({
@@ -54,17 +55,32 @@ METHODS = frozenset({
 })  # fmt: skip
 # These keep, for each method, an object that says which metadata it wants.
 _NAMED_AFTER_METHODS = "sklearn.utils._metadata_requests."
+# Instances that can be called, other than estimators, of which some can be, too.
+_CALLED = (
+    "functools.", "sklearn.gaussian_process.kernels.", "sklearn.metrics._scorer.", "scipy.interpolate.",
+    "sklearn.compose._column_transformer.make_column_selector",
+)  # fmt: skip
 _HINT = "Save the model again as its library fitted it; if it still holds this, find out who made the file."
 
 
 def check(log: Log) -> None:
     """Refuse the states in which an attribute names something that its class does not honestly name."""
+    frames = Frames()
+    has_boosters = any(log.names_root(library) for library in ("xgboost", "lightgbm", "catboost"))
     for state in log.states:
         log.place = state.place
         for key, value in state.attributes.pairs():
-            reason = _reason(state, key, value)
+            reason = _reason(state, key, value) or frames.reason(key, value)
             if reason:
                 log.add(f"{state.path}.{key}", "value", state.offset, reason, _HINT, "BUILD")
+        if has_boosters and (reason := gives_text(state)):
+            log.add(f"{state.path}.func", "value", state.offset, reason, _HINT, "BUILD")
+    for state in log.keyed:
+        log.place = state.place
+        for key, value in state.attributes.pairs():
+            if type(key) is str and (key.startswith("__") or (key in METHODS and _is_function(value))):
+                reason = f"is given by a key, and what asks for the attribute gets {preview(value)}"
+                log.add(f"{state.path}.{key[:100]}", "value", state.offset, reason, _HINT, "SETITEMS")
 
 
 def _reason(state: State, key: Any, value: Any) -> str:
@@ -99,3 +115,7 @@ def _names(value: Any) -> bool:
 
 def _is_callable(value: Any) -> bool:
     return type(value) is Ref or (type(value) is Obj and not value.path.startswith("numpy."))
+
+
+def _is_function(value: Any) -> bool:
+    return type(value) is Ref or (type(value) is Obj and value.path.startswith(_CALLED))
