@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from validator.rollout.settings import RolloutSettings, read_settings
+from validator.rollout.settings import RolloutSettings, read_proxy_settings
 from validator.rollout.stages import weights
 from validator.rollout.state import Rollout, read_state
 from validator.rollout.traffic.haproxy import HAProxy
@@ -70,7 +70,7 @@ class Site:
         self._asking = False
         self._clients: list[threading.Thread] = []
         self.config.write_text(self._toml(overrides))
-        self.settings: RolloutSettings = read_settings(self.config)
+        self.settings: RolloutSettings = read_proxy_settings(self.config)
         self.proxy = HAProxy(self.settings)
 
     def _toml(self, overrides: dict[str, object]) -> str:
@@ -160,7 +160,7 @@ class Site:
         shutil.rmtree(self.folder / "state", ignore_errors=True)
         (self.folder / "run.log").unlink(missing_ok=True)
         self.config.write_text(self._toml(overrides))
-        self.settings = read_settings(self.config)
+        self.settings = read_proxy_settings(self.config)
         self.proxy = HAProxy(self.settings)
         self.round += 1
         self.champion, self.candidate = f"v{self.round}.1", f"v{self.round}.2"

@@ -16,7 +16,7 @@ from validator.errors import Exit, PreflightError, UsageError
 
 if TYPE_CHECKING:
     from validator.rollout.judge import Verdict
-    from validator.rollout.settings import JudgeSettings, RolloutSettings
+    from validator.rollout.settings import JudgeSettings, LoopSettings, RolloutSettings
     from validator.rollout.state import Rollout, ServedVersion
     from validator.rollout.step import Step
 
@@ -89,6 +89,10 @@ def _add_emit(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--share", type=int, metavar="PERCENT", help="kserve: the candidate's share of the traffic"
     )
+    sub.add_argument("--slot", default="blue", metavar="NAME", help="kserve: the champion's, blue or green")
+    sub.add_argument(
+        "--replicas", type=int, default=1, metavar="N", help="kserve: pods of each, 1 by default"
+    )
     sub.add_argument("--mode", default="Standard", metavar="MODE", help="kserve: Standard or Serverless")
     sub.add_argument("--judge", metavar="URL", help="argo: where `rollout judge --listen` answers")
     sub.add_argument("--deployment", metavar="NAME", help="argo: the Deployment that it takes over")
@@ -97,11 +101,13 @@ def _add_emit(sub: argparse.ArgumentParser) -> None:
 
 def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     """Do what was asked. Returns an exit code."""
-    from validator.rollout.settings import read_judge_settings, read_settings
+    from validator.rollout.settings import read_judge_settings, read_proxy_settings, read_settings
 
     if flags["action"] == "judge":
         return _judge(flags)
-    if flags["action"] == "emit" and flags["engine"] != "haproxy":
+    if flags["action"] == "emit":
+        if flags["engine"] == "haproxy":
+            return _emit(read_proxy_settings(Path(flags["config"])))
         return _emit_manifests(read_judge_settings(Path(flags["config"])), flags)
     settings = read_settings(Path(flags["config"]))
     by = environ.get("GITHUB_ACTOR") or _user()
@@ -118,9 +124,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         return _status(settings, watch=bool(flags.get("watch")), as_json=bool(flags.get("as_json")))
     if action == "wait":
         return _wait(settings, flags.get("span"))
-    if action == "abort":
-        return _abort(settings, str(flags["reason"]), by)
-    return _emit(settings)
+    return _abort(settings, str(flags["reason"]), by)
 
 
 def _user() -> str:
@@ -173,7 +177,7 @@ def _listen(config: Path, address: str) -> int:
     return Exit.PASSED
 
 
-def _plan(settings: RolloutSettings) -> int:
+def _plan(settings: LoopSettings) -> int:
     from validator.rollout.counts import Arm
     from validator.rollout.parts import opened
     from validator.rollout.schedule import as_lines, schedule, traffic_today
@@ -191,7 +195,7 @@ def _plan(settings: RolloutSettings) -> int:
     return Exit.PASSED
 
 
-def _start(settings: RolloutSettings, flags: Mapping[str, Any], by: str) -> int:
+def _start(settings: LoopSettings, flags: Mapping[str, Any], by: str) -> int:
     from validator.rollout.counts import Arm
     from validator.rollout.parts import opened
     from validator.rollout.report import lines
@@ -229,7 +233,7 @@ def _start(settings: RolloutSettings, flags: Mapping[str, Any], by: str) -> int:
     return _wait_for(settings, span) if span is not None else Exit.PASSED
 
 
-def _step(settings: RolloutSettings, by: str) -> int:
+def _step(settings: LoopSettings, by: str) -> int:
     from validator.rollout.parts import opened
     from validator.rollout.report import of_step
     from validator.rollout.run import one_step
@@ -242,7 +246,7 @@ def _step(settings: RolloutSettings, by: str) -> int:
     return code_of(done.state, trouble=bool(done.trouble))
 
 
-def _run(settings: RolloutSettings, *, until_ended: bool, metrics: str | None) -> int:
+def _run(settings: LoopSettings, *, until_ended: bool, metrics: str | None) -> int:
     from contextlib import ExitStack
 
     from validator.rollout.metrics import METRICS_FILE, served
@@ -287,7 +291,7 @@ class _Teller:
             self._last = key
 
 
-def _status(settings: RolloutSettings, *, watch: bool, as_json: bool) -> int:
+def _status(settings: LoopSettings, *, watch: bool, as_json: bool) -> int:
     from validator.rollout.report import lines
     from validator.rollout.state import STATE_FILE, read_state
     from validator.rollout.view import last_verdict, watch_rollout
@@ -304,11 +308,11 @@ def _status(settings: RolloutSettings, *, watch: bool, as_json: bool) -> int:
     return code_of(state)
 
 
-def _wait(settings: RolloutSettings, span: object) -> int:
+def _wait(settings: LoopSettings, span: object) -> int:
     return _wait_for(settings, _span(span))
 
 
-def _wait_for(settings: RolloutSettings, span: float | None) -> int:
+def _wait_for(settings: LoopSettings, span: float | None) -> int:
     """Until the end, or for so long. What happens to whoever waits changes nothing."""
     from validator.rollout.report import lines
     from validator.rollout.state import read_state
@@ -328,7 +332,7 @@ def _wait_for(settings: RolloutSettings, span: float | None) -> int:
         time.sleep(min(settings.interval_s, 5.0))
 
 
-def _abort(settings: RolloutSettings, reason: str, by: str) -> int:
+def _abort(settings: LoopSettings, reason: str, by: str) -> int:
     from validator.rollout.parts import opened
     from validator.rollout.report import of_step
     from validator.rollout.run import shown
@@ -381,7 +385,9 @@ def _emit_manifests(settings: JudgeSettings, flags: Mapping[str, Any]) -> int:
 
     if flags["engine"] == "kserve":
         document = kserve_service(
-            settings, mode=flags["mode"], **given("image", "champion", "candidate", "share")
+            settings,
+            **{name: flags[name] for name in ("mode", "slot", "replicas")},
+            **given("image", "champion", "candidate", "share"),
         )
     else:
         analysis = argo_analysis(settings, **given("judge"))
@@ -391,7 +397,7 @@ def _emit_manifests(settings: JudgeSettings, flags: Mapping[str, Any]) -> int:
     return Exit.PASSED
 
 
-def _none(settings: RolloutSettings) -> UsageError:
+def _none(settings: LoopSettings) -> UsageError:
     return UsageError(
         f"there is no rollout in {settings.directory}", hint="begin one with `model-preflight rollout start`"
     )

@@ -8,13 +8,13 @@ from dataclasses import replace
 from validator.errors import PreflightError
 from validator.rollout.metrics import METRICS_FILE, exposition
 from validator.rollout.report import LOG_FILE, PAGE_FILE, log, page
-from validator.rollout.settings import RolloutSettings
+from validator.rollout.settings import LoopSettings
 from validator.rollout.stages import stages
 from validator.rollout.state import InUseError, Rollout, SlotName, StateError, locked, read_state, write_whole
 from validator.rollout.step import Leased, Parts, Step, step
 
 
-def one_step(settings: RolloutSettings, parts: Parts, *, by: str = "rollout") -> Step | None:
+def one_step(settings: LoopSettings, parts: Parts, *, by: str = "rollout") -> Step | None:
     """Read, step, and write log and page; None where there is no rollout.
 
     Raises
@@ -32,7 +32,7 @@ def one_step(settings: RolloutSettings, parts: Parts, *, by: str = "rollout") ->
         return shown(settings, done)
 
 
-def shown(settings: RolloutSettings, done: Step) -> Step:
+def shown(settings: LoopSettings, done: Step) -> Step:
     """Write log, page and metrics. That they cannot be written stops no rollout, and is told."""
     names = [stage.name for stage in stages(settings)]
     try:
@@ -45,7 +45,7 @@ def shown(settings: RolloutSettings, done: Step) -> Step:
 
 
 def run(
-    settings: RolloutSettings,
+    settings: LoopSettings,
     parts: Parts,
     *,
     tell: Callable[[Step | PreflightError], None],

@@ -6,7 +6,7 @@ import itertools
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -78,6 +78,16 @@ class Proxy(_Table):
     )
 
 
+class KServe(_Table):
+    """`[kserve]`: the InferenceService whose `spec.canary` moves the traffic, and how the cluster is reached."""
+
+    namespace: Name = Field(description="namespace of the InferenceService")
+    service: Name | None = Field(None, description="its name; the model's by default")
+    kubeconfig: Path | None = Field(
+        None, description="how to reach the cluster; without it, as a pod in it: by its service account"
+    )
+
+
 class Margins(_Table):
     """`[margins]`: by how much the candidate's shares may exceed the champion's."""
 
@@ -117,7 +127,7 @@ class JudgeSettings(_Table):
     on_deadline: Literal["rollback", "hold"] = Field("rollback", description="what is done if it is not")
 
     @model_validator(mode="after")
-    def _rises(self) -> JudgeSettings:
+    def _rises(self) -> Self:
         shares = (*self.guards, self.confirm)
         if any(first >= second for first, second in itertools.pairwise(shares)):
             raise ValueError("guards and confirm: each stage must take more traffic than the one before it")
@@ -134,44 +144,91 @@ class JudgeSettings(_Table):
         return 1 - self.slow_percent / 100
 
 
-class RolloutSettings(JudgeSettings):
-    """The whole file, for a rollout that moves the traffic itself."""
+class LoopSettings(JudgeSettings):
+    """What every rollout that moves the traffic itself has, whoever does it for it."""
 
-    slots: dict[Literal["blue", "green"], Slot] = Field(description="the two places to serve from")
-    haproxy: Proxy
     interval_s: float = Field(5, ge=0.2, le=300, description="seconds between two steps")
     lease_s: float = Field(
         300, ge=1, le=86_400, description="how long the candidate serves without a renewal"
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> RolloutSettings:
-        if set(self.slots) != {"blue", "green"}:
-            raise ValueError("slots: both slots.blue and slots.green are needed")
-        if self.slots["blue"].address == self.slots["green"].address:
-            raise ValueError("slots: both have the same address")
+    def _steps_in_time(self) -> Self:
         if self.lease_s < 3 * self.interval_s:
             raise ValueError(
                 "lease_s: must be at least three times interval_s, or one slow step ends the rollout"
             )
         return self
 
+    @property
+    def proxy_counts(self) -> bool:
+        """Whether a proxy counts, too, what servers failed to answer."""
+        return False
 
-def read_settings(path: Path) -> RolloutSettings:
-    """Read `rollout.toml`; relative paths in it are from its folder.
+    @property
+    def ready_again_s(self) -> float:
+        """How long a candidate whose lease had ended may take until it is ready again; 0 without a lease."""
+        return 0.0
+
+
+class RolloutSettings(LoopSettings):
+    """The whole file where HAProxy moves the traffic."""
+
+    slots: dict[Literal["blue", "green"], Slot] = Field(description="the two places to serve from")
+    haproxy: Proxy
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if set(self.slots) != {"blue", "green"}:
+            raise ValueError("slots: both slots.blue and slots.green are needed")
+        if self.slots["blue"].address == self.slots["green"].address:
+            raise ValueError("slots: both have the same address")
+        return self
+
+    @property
+    def proxy_counts(self) -> bool:
+        return True
+
+    @property
+    def ready_again_s(self) -> float:
+        return 5 * self.haproxy.check_s
+
+
+class ClusterSettings(LoopSettings):
+    """The whole file where KServe moves the traffic."""
+
+    kserve: KServe
+
+    @model_validator(mode="after")
+    def _without_shadow(self) -> Self:
+        if self.shadow:
+            raise ValueError("shadow: KServe sends no copies of requests; leave it out")
+        return self
+
+
+def read_settings(path: Path) -> RolloutSettings | ClusterSettings:
+    """Read `rollout.toml`; relative paths in it are from its folder. `[kserve]` or `[haproxy]` says which kind it is.
 
     Raises
     ------
     SettingsError
         If it cannot be read, or holds a wrong name or value: the first is named.
     """
+    if "kserve" in _values(path):
+        return _read(path, ClusterSettings)
+    return _read(path, RolloutSettings)
+
+
+def read_proxy_settings(path: Path) -> RolloutSettings:
+    """The same where only HAProxy will do."""
     return _read(path, RolloutSettings)
 
 
 def read_judge_settings(path: Path) -> JudgeSettings:
-    """The same for a judge alone: `slots` and `haproxy` may be left out, as where Kubernetes moves the traffic."""
-    values = _values(path)
-    return _read(path, RolloutSettings if {"slots", "haproxy"} & set(values) else JudgeSettings)
+    """The same for a judge alone: what says who moves the traffic may be left out, as where Argo does."""
+    if {"slots", "haproxy", "kserve"} & set(_values(path)):
+        return read_settings(path)
+    return _read(path, JudgeSettings)
 
 
 def _read(path: Path, kind: type[_Settings]) -> _Settings:
@@ -206,5 +263,9 @@ def _anchored(settings: _Settings, folder: Path) -> _Settings:
         proxy = settings.haproxy
         changes["haproxy"] = proxy.model_copy(
             update={"config": folder / proxy.config, "socket": folder / proxy.socket}
+        )
+    elif isinstance(settings, ClusterSettings) and settings.kserve.kubeconfig is not None:
+        changes["kserve"] = settings.kserve.model_copy(
+            update={"kubeconfig": folder / settings.kserve.kubeconfig}
         )
     return settings.model_copy(update=changes)

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -31,6 +32,19 @@ class Identity:
     digest: str
     verdict: str
     override: str
+
+
+class Server(Protocol):
+    """What stands in a slot, as `start` asks it."""
+
+    def identity(self) -> Identity:
+        """Who it says it is."""
+
+    def renew(self, seconds: float) -> None:
+        """Let it be ready so much longer."""
+
+    def drop_lease(self) -> None:
+        """Let it be ready without a lease."""
 
 
 @dataclass(frozen=True, kw_only=True)

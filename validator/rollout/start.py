@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from validator.errors import UsageError
-from validator.rollout.settings import RolloutSettings
-from validator.rollout.slots import Identity, SlotServer
+from validator.rollout.settings import LoopSettings
+from validator.rollout.slots import Identity, Server
 from validator.rollout.state import (
     SCHEMA_VERSION,
     Event,
@@ -41,9 +41,9 @@ def champion_slot(seen: Mapping[SlotName, SlotSeen]) -> SlotName:
 
 
 def start(
-    settings: RolloutSettings,
+    settings: LoopSettings,
     parts: Parts,
-    servers: Mapping[SlotName, SlotServer],
+    servers: Mapping[SlotName, Server],
     *,
     candidate: str,
     by: str,
@@ -113,7 +113,7 @@ def start(
 
 
 def _check(
-    settings: RolloutSettings, serving: Identity, comes: Identity, candidate: str, free: SlotName
+    settings: LoopSettings, serving: Identity, comes: Identity, candidate: str, free: SlotName
 ) -> None:
     wanted = candidate.rpartition("@")[2]
     if not wanted.startswith("sha256:"):

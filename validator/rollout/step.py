@@ -12,7 +12,7 @@ from validator.rollout.counts import Arm, Measured, Measuring, Source, measure
 from validator.rollout.judge import Verdict
 from validator.rollout.judge.evidence import gathered, written
 from validator.rollout.schedule import traffic_today
-from validator.rollout.settings import RolloutSettings
+from validator.rollout.settings import LoopSettings
 from validator.rollout.stages import (
     JUDGED,
     Stage,
@@ -71,7 +71,7 @@ class Step:
     trouble: tuple[PreflightError, ...] = ()
 
 
-def step(settings: RolloutSettings, parts: Parts, state: Rollout, *, by: str = "rollout") -> Step:
+def step(settings: LoopSettings, parts: Parts, state: Rollout, *, by: str = "rollout") -> Step:
     """Go on from a state that was just read from its file; the caller holds the lock.
 
     The file is written first: on a full disk nothing is moved and no lease is renewed, so that the lease takes the
@@ -96,7 +96,7 @@ def step(settings: RolloutSettings, parts: Parts, state: Rollout, *, by: str = "
 
 
 def roll_back(
-    settings: RolloutSettings,
+    settings: LoopSettings,
     parts: Parts,
     state: Rollout,
     *,
@@ -118,16 +118,16 @@ def _aged(state: Rollout, clock: Clock) -> Rollout:
     return replace(state, spent_s=state.spent_s + max(0.0, passed), seen=(boot, monotonic), last_step=wall)
 
 
-def _lapsed(settings: RolloutSettings, state: Rollout, before: float) -> Rollout:
+def _lapsed(settings: LoopSettings, state: Rollout, before: float) -> Rollout:
     """After so long without a step the lease has ended: the candidate gets time to become ready again."""
     if state.last_step - before < settings.lease_s:
         return state
-    return replace(state, strikes=-math.ceil(5 * settings.haproxy.check_s / settings.interval_s))
+    return replace(state, strikes=-math.ceil(settings.ready_again_s / settings.interval_s))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Walk:
-    settings: RolloutSettings
+    settings: LoopSettings
     parts: Parts
     by: str
 
@@ -262,7 +262,9 @@ class _Walk:
         """The champion's own shares of events over the last hour, else those of the stage that was judged."""
         arm = Arm(version=state.champion.version, slot=state.champion.slot)
         try:
-            return traffic_today(self.parts.source, state.model, arm, self.settings, proxy=True).shares
+            return traffic_today(
+                self.parts.source, state.model, arm, self.settings, proxy=self.settings.proxy_counts
+            ).shares
         except PreflightError:
             return champion_shares(verdict)
 
@@ -282,7 +284,7 @@ class _Walk:
             champion=Arm(version=state.champion.version, slot=state.champion.slot),
             slo_s=self.settings.slo_ms / 1000,
             window_s=self.settings.window_s,
-            proxy=True,
+            proxy=self.settings.proxy_counts,
             shadow=stage.state == "shadow",
         )
 

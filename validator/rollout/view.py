@@ -9,7 +9,7 @@ from validator.errors import UsageError
 from validator.rollout.judge import MetricVerdict, Verdict
 from validator.rollout.judge.evidence import read_evidence
 from validator.rollout.report import lines, moment, progress
-from validator.rollout.settings import RolloutSettings
+from validator.rollout.settings import LoopSettings
 from validator.rollout.stages import stages
 from validator.rollout.state import Rollout, read_state
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WIDTH = 40
 
 
-def last_verdict(settings: RolloutSettings, state: Rollout) -> Verdict | None:
+def last_verdict(settings: LoopSettings, state: Rollout) -> Verdict | None:
     """The newest verdict of this rollout, from its evidence; None where nothing was judged yet."""
     files = sorted((settings.directory / "evidence").glob(f"{state.id}-*.json"))
     if not files:
@@ -30,7 +30,7 @@ def last_verdict(settings: RolloutSettings, state: Rollout) -> Verdict | None:
         return None  # just being replaced, or changed: the figures are only shown here, never acted on
 
 
-def watch_rollout(settings: RolloutSettings, state: Rollout, *, pause: Callable[[float], None]) -> Rollout:
+def watch_rollout(settings: LoopSettings, state: Rollout, *, pause: Callable[[float], None]) -> Rollout:
     """Show it until it has ended, on a terminal moving, elsewhere as lines when something changed."""
     from rich.console import Console
     from rich.live import Live
@@ -46,7 +46,7 @@ def watch_rollout(settings: RolloutSettings, state: Rollout, *, pause: Callable[
     return state
 
 
-def _as_lines(settings: RolloutSettings, state: Rollout, pause: Callable[[float], None]) -> Rollout:
+def _as_lines(settings: LoopSettings, state: Rollout, pause: Callable[[float], None]) -> Rollout:
     shown: tuple[str, str] | None = None
     while True:
         if (state.stage, state.reason) != shown:
@@ -58,7 +58,7 @@ def _as_lines(settings: RolloutSettings, state: Rollout, pause: Callable[[float]
         state = read_state(settings.directory) or state
 
 
-def _screen(settings: RolloutSettings, state: Rollout) -> Panel:
+def _screen(settings: LoopSettings, state: Rollout) -> Panel:
     from rich.console import Group
     from rich.panel import Panel
     from rich.table import Table

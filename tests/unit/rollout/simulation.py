@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from validator.rollout.judge import Counts, Rule, Window, judge
+from validator.rollout.judge import Counts, Metric, Rule, Verdict, Window, judge
 from validator.rollout.judge.windows import LOOKS
 from validator.rollout.settings import RolloutSettings
 from validator.rollout.stages import Stage, requests_planned, rule
@@ -108,7 +108,35 @@ def whole_way(world: World) -> tuple[End, str]:
     return one_stage(world, confirm, planned, minutes)[0], "confirm"
 
 
+def an_hour(world: World, share: float, margin: float = 0.01) -> Verdict:
+    """One confirming stage of an hour, judged at its looks until it ends."""
+    metrics = tuple(Metric(name=name, margin=margin, limit=0.005) for name in BASE)
+    planned = round(world.per_second * 60 * share * 58)
+    how = Rule(stage="hour", kind="confirm", metrics=metrics, planned_requests=planned)
+    windows = world.windows(62, share)
+    seen = np.cumsum([window.counts["error"].candidate_requests for window in windows])
+    verdict = judge(how, windows[: how.minimum_windows])
+    for index in _moments(how, seen):
+        verdict = judge(how, windows[: index + 1])
+        if verdict.outcome != "undecided" or verdict.exhausted:
+            break
+    return verdict
+
+
 # what can happen
+
+
+def bursts(chance: float = 0.05, errors: float = 0.2) -> Happens:
+    """Some minutes in which everybody's requests fail at a rate, whichever arm they go to."""
+
+    def happens(world: World, count: int, share: float) -> tuple[Ints, Ints, Shares, Shares]:
+        a, b, worse, base = World.minutes(world, count, share)
+        burst = world.rng.random(count) < chance
+        worse["error"] = np.where(burst, errors, worse["error"])
+        base["error"] = np.where(burst, errors, base["error"])
+        return a, b, worse, base
+
+    return happens
 
 
 def outage(share_in_outage: float, minutes: int = 8, errors: float = 0.2) -> Happens:
@@ -151,6 +179,19 @@ def incident(minutes: int = 10, errors: float = 0.1) -> Happens:
         if world.rng.random() < 0.5:
             begin = int(world.rng.integers(0, max(1, count - minutes)))
             base["error"][begin : begin + minutes] = errors
+        return a, b, worse, base
+
+    return happens
+
+
+def incidents_on_either(an_hour: float = 0.5, minutes: int = 10, errors: float = 0.1) -> Happens:
+    """Now and then one arm's host fails for ten minutes; which arm's, a coin says."""
+
+    def happens(world: World, count: int, share: float) -> tuple[Ints, Ints, Shares, Shares]:
+        a, b, worse, base = World.minutes(world, count, share)
+        arm = (worse if world.rng.random() < 0.5 else base)["error"]
+        for begin in np.flatnonzero(world.rng.random(count) < an_hour / 60):
+            arm[begin : begin + minutes] = errors
         return a, b, worse, base
 
     return happens

@@ -12,7 +12,7 @@ from tests.unit.rollout.simulation import BASE, SETTINGS
 from validator.errors import SettingsError
 from validator.rollout.plan import planned_requests, requests_needed
 from validator.rollout.schedule import Traffic, as_lines, duration, schedule
-from validator.rollout.settings import read_judge_settings, read_settings
+from validator.rollout.settings import read_judge_settings, read_proxy_settings
 from validator.rollout.slots import identities
 from validator.rollout.stages import weights
 from validator.rollout.traffic.haproxy_config import configuration, serialize
@@ -44,7 +44,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_paths_are_from_the_files_folder(tmp_path: Path) -> None:
-    found = read_settings(written(tmp_path, WHOLE))
+    found = read_proxy_settings(written(tmp_path, WHOLE))
     assert found.directory == tmp_path / "state"
     assert found.haproxy.config == tmp_path / "haproxy.cfg"
     assert found.haproxy.socket == Path("/run/h.sock")
@@ -74,14 +74,14 @@ def test_paths_are_from_the_files_folder(tmp_path: Path) -> None:
 def test_wrong_settings_are_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:
     assert change[0] in WHOLE
     with pytest.raises(SettingsError, match=told):
-        read_settings(written(tmp_path, WHOLE.replace(*change)))
+        read_proxy_settings(written(tmp_path, WHOLE.replace(*change)))
 
 
 def test_a_judge_alone_needs_neither_slots_nor_proxy(tmp_path: Path) -> None:
     path = written(tmp_path, WHOLE.partition("[slots.blue]")[0])
     assert read_judge_settings(path).model == "trading"
     with pytest.raises(SettingsError, match="slots"):
-        read_settings(path)
+        read_proxy_settings(path)
 
 
 @settings(max_examples=200)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from validator.errors import UsageError
 from validator.rollout.settings import JudgeSettings
 from validator.rollout.stages import Stage, stages
+from validator.rollout.state import SlotName
 
 Document = dict[str, Any]
 KServeMode = Literal["Standard", "Serverless"]
@@ -129,6 +130,8 @@ def kserve_service(
     candidate: str,
     share: int,
     mode: KServeMode = "Standard",
+    slot: SlotName = "blue",
+    replicas: int = 1,
 ) -> Document:
     """An InferenceService with the candidate at a percentage of the traffic.
 
@@ -140,7 +143,11 @@ def kserve_service(
     image, champion, candidate : str
         The serving image and both artifacts, each by digest.
     share : int
-        The candidate's percent, 0 to 100.
+        The candidate's percent, 0 to 100. At 0 its pods run, and get no traffic: so a rollout begins.
+    slot : {"blue", "green"}
+        The champion's predictor's name, which a promotion changes.
+    replicas : int
+        Pods of each. KServe takes a canary's off the stable predictor's, so that this one is given both.
     """
     if mode not in ("Standard", "Serverless"):
         raise UsageError(
@@ -149,14 +156,19 @@ def kserve_service(
         )
     if isinstance(share, bool) or not isinstance(share, int) or not 0 <= share <= 100:
         raise UsageError(f"{share!r} is no percentage", hint="give a whole number from 0 to 100")
+    if slot not in ("blue", "green"):
+        raise UsageError(f"{slot!r} is no slot", hint="give blue or green")
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or not 1 <= replicas <= 1000:
+        raise UsageError(f"{replicas!r} is no number of replicas", hint="give a whole number from 1")
     spec: Document
     if mode == "Serverless":
         predictor = _predictor(image, candidate if share else champion)
         spec = {"predictor": {**predictor, "canaryTrafficPercent": share} if share else predictor}
     else:
-        spec = {"predictor": _predictor(image, champion)}
-        if share:
-            spec["canary"] = [{"predictor": _predictor(image, candidate), "trafficPercent": share}]
+        other = "green" if slot == "blue" else "blue"
+        stable = {"name": slot, "minReplicas": 2 * replicas, **_predictor(image, champion)}
+        canary = {"name": other, "minReplicas": replicas, **_predictor(image, candidate)}
+        spec = {"predictor": stable, "canary": [{"predictor": canary, "trafficPercent": share}]}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
