@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             sub.add_argument(
                 "--wait", dest="span", metavar="TIME", help="wait so long for the end, such as 6h"
             )
+            sub.add_argument(
+                "--environment", metavar="NAME", help="in a GitHub job: keep a deployment of that environment"
+            )
         if name == "run":
             sub.add_argument("--until-ended", action="store_true", help="end with the rollout")
             sub.add_argument(
@@ -115,7 +118,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if action == "plan":
         return _plan(settings)
     if action == "start":
-        return _start(settings, flags, by)
+        return _start(settings, flags, by, environ)
     if action == "step":
         return _step(settings, by)
     if action == "run":
@@ -123,7 +126,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if action == "status":
         return _status(settings, watch=bool(flags.get("watch")), as_json=bool(flags.get("as_json")))
     if action == "wait":
-        return _wait(settings, flags.get("span"))
+        return _wait_for(settings, _span(flags.get("span")), _told(settings, flags, environ))
     return _abort(settings, str(flags["reason"]), by)
 
 
@@ -195,7 +198,7 @@ def _plan(settings: LoopSettings) -> int:
     return Exit.PASSED
 
 
-def _start(settings: LoopSettings, flags: Mapping[str, Any], by: str) -> int:
+def _start(settings: LoopSettings, flags: Mapping[str, Any], by: str, environ: Mapping[str, str]) -> int:
     from validator.rollout.counts import Arm
     from validator.rollout.parts import opened
     from validator.rollout.report import lines
@@ -211,6 +214,9 @@ def _start(settings: LoopSettings, flags: Mapping[str, Any], by: str) -> int:
             hint="give the configuration of that model by --config",
         )
     span = _span(flags.get("span"))
+    if span is None and flags.get("environment") is not None:
+        raise UsageError("--environment needs --wait", hint="whoever waits tells GitHub where the rollout is")
+    tell = _told(settings, flags, environ)
     with opened(settings) as parts, locked(settings.directory):
 
         def check(champion: ServedVersion) -> None:
@@ -230,7 +236,7 @@ def _start(settings: LoopSettings, flags: Mapping[str, Any], by: str) -> int:
         )
         shown(settings, Step(state=state))
     print("\n".join(lines(state, None)))
-    return _wait_for(settings, span) if span is not None else Exit.PASSED
+    return _wait_for(settings, span, tell) if span is not None else Exit.PASSED
 
 
 def _step(settings: LoopSettings, by: str) -> int:
@@ -308,11 +314,26 @@ def _status(settings: LoopSettings, *, watch: bool, as_json: bool) -> int:
     return code_of(state)
 
 
-def _wait(settings: LoopSettings, span: object) -> int:
-    return _wait_for(settings, _span(span))
+def _told(
+    settings: LoopSettings, flags: Mapping[str, Any], environ: Mapping[str, str]
+) -> Callable[[Rollout], None]:
+    """Whom whoever waits tells of each look: GitHub, where that is wanted, and the job's summary of the end."""
+    from validator.cli.rollout_job import Deploying, job_of, summarize
+    from validator.rollout.report import LOG_FILE
+
+    environment, summary = flags.get("environment"), environ.get("GITHUB_STEP_SUMMARY")
+    deploying = None if environment is None else Deploying(job_of(str(environment), environ), sys.stderr)
+
+    def tell(state: Rollout) -> None:
+        if deploying is not None:
+            deploying.tell(state)
+        if state.is_ended and summary:
+            summarize(Path(summary), settings.directory / LOG_FILE, sys.stderr)
+
+    return tell
 
 
-def _wait_for(settings: LoopSettings, span: float | None) -> int:
+def _wait_for(settings: LoopSettings, span: float | None, tell: Callable[[Rollout], None]) -> int:
     """Until the end, or for so long. What happens to whoever waits changes nothing."""
     from validator.rollout.report import lines
     from validator.rollout.state import read_state
@@ -327,6 +348,7 @@ def _wait_for(settings: LoopSettings, span: float | None) -> int:
         if state.stage != shown:
             print("\n".join(lines(state, last_verdict(settings, state))), flush=True)
             shown = state.stage
+        tell(state)
         if state.is_ended or (until is not None and time.monotonic() >= until):
             return code_of(state)
         time.sleep(min(settings.interval_s, 5.0))
