@@ -74,6 +74,9 @@ class Runtime(Protocol):
     def prepare(self, table: Table, rows_per_call: int) -> Prepared:
         """Make ready the inputs of timed calls."""
 
+    def pin(self, core: int) -> None:
+        """Make the timed calls to come on this core of the machine, where the system permits it."""
+
     def run(self, start: int, calls: int) -> Timing:
         """Time that many calls on the prepared inputs from `start` on, cyclically."""
 
@@ -178,6 +181,9 @@ class WorkerRuntime:
         return Prepared(
             inputs=int(_number(reply, "inputs", 0)), resolution_ns=int(_number(reply, "resolution_ns", 0))
         )
+
+    def pin(self, core: int) -> None:
+        self.worker.call("pin", core=core)
 
     def run(self, start: int, calls: int) -> Timing:
         pid = self.worker.pid

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import resource
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -39,7 +41,7 @@ class Wrapped(Served, Protocol):
 
 
 class ServingJob:
-    """Operations `predict`, `predict_array`, `from_threads`, and `prepare` and `run` to time calls."""
+    """Operations `predict`, `predict_array`, `from_threads`, and `prepare`, `pin` and `run` to time calls."""
 
     def __init__(self) -> None:
         self._model: Optional[Served] = None
@@ -110,6 +112,12 @@ class ServingJob:
         starts = range(0, len(whole) - rows_per_call + 1, rows_per_call)
         self._prepared = [model.inputs(whole.take(slice(at, at + rows_per_call))) for at in starts]
         return {"inputs": len(self._prepared), "resolution_ns": clock_resolution_ns()}, []
+
+    def pin(self, arrays: wire.Arrays, core: int) -> Answer:
+        """Make the calls to come on this core, where the system lets its processes choose."""
+        with contextlib.suppress(AttributeError, OSError):
+            os.sched_setaffinity(0, {core})
+        return {}, []
 
     def run(self, arrays: wire.Arrays, start: int, calls: int) -> Answer:
         """Time that many calls on the prepared inputs from `start` on, cyclically.

@@ -96,6 +96,8 @@ class FakeRuntime:
     def prepare(self, table: Table, rows_per_call: int) -> Prepared:
         return Prepared(inputs=len(table) // rows_per_call)
 
+    def pin(self, core: int) -> None: ...
+
     def run(self, start: int, calls: int) -> Timing:
         spans = np.array([self.duration_ns(start + i) for i in range(calls)], dtype=np.int64)
         hidden = sum(self.hidden_ns(start + i) for i in range(calls))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -57,10 +58,11 @@ def compare(
     budget_s: float,
     clock: Clock = time.perf_counter,
 ) -> Ratio | None:
-    """Base time over candidate time for one row, from blocks in turn. None when either of them fails."""
+    """Base time over candidate time for one row, from blocks in turn and on one core. None when either fails."""
     arms = {"candidate": Arm(runtime=candidate, rows=rows), BASE: Arm(runtime=base, rows=base_rows)}
     pair = RatioTarget(slower=BASE, faster="candidate", least=limits.least_speed)
-    found = sample(arms, [pair], Effort(budget_s=budget_s, confidence=limits.confidence, clock=clock))
+    effort = Effort(budget_s=budget_s, confidence=limits.confidence, cores=_cores(), clock=clock)
+    found = sample(arms, [pair], effort)
     return found.ratio(pair, limits.confidence)
 
 
@@ -79,3 +81,8 @@ def confirmed(first: Ratio, rows: Table, base: Base, limits: Limits, clock: Cloc
             return None
 
     return look_until_settled(first, look, limits.least_speed)
+
+
+def _cores() -> list[int]:
+    """The machine's cores that this process may use; none where the system does not say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

@@ -33,7 +33,7 @@ _LEAD = 2
 _JITTER = 5
 _WARM_UP_CALLS = 20
 _WARM_UP_SHARE = 0.1
-#: Rounds between two looks at the intervals.
+#: Rounds between two looks at the intervals, and on one core.
 _LOOK_EVERY = 5
 #: One row again and again flatters every runtime: its branches and nodes stay cached. Slow models cost more to feed.
 _DISTINCT_ROWS, _DISTINCT_ROWS_OF_SLOW = 2_000, 500
@@ -67,12 +67,15 @@ class Effort:
     """How long to sample: seconds at most, and the confidence of the intervals.
 
     `rounds` are made before anything counts as settled, `least_rounds` whatever the budget. `clock` counts seconds.
+    Where `cores` of the machine are named, all arms go from one to the next together, so that what a core has to bear
+    beside them hits all alike. Left to itself the system may keep one arm on a busy core and another on a free one.
     """
 
     budget_s: float
     confidence: float
     rounds: int = 20
     least_rounds: int = 3
+    cores: Sequence[int] = ()
     clock: Clock = time.perf_counter
 
 
@@ -121,9 +124,12 @@ def sample(
         if done >= effort.least_rounds and seconds > effort.budget_s:
             found.ended = f"its {effort.budget_s:.2g} s of the time budget were spent"
             break
+        moves_on = effort.cores and done % _LOOK_EVERY == 0
         for name in order.permutation(sorted(wanted)).tolist():
             length = _length(calls[name], order)
             try:
+                if moves_on:
+                    arms[name].runtime.pin(effort.cores[done // _LOOK_EVERY % len(effort.cores)])
                 timing = arms[name].runtime.run(starts[name], length)
                 found.series[name].add(timing, lead=min(_LEAD, length // 5))
                 starts[name] += length

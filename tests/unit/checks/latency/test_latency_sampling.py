@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,9 @@ class Recording(FakeRuntime):
     """Notes when it was asked for how many calls, and takes longer for the first ones after another's turn."""
 
     cold_ns = 0
+
+    def pin(self, core):
+        self.log.append((self.name, f"core {core}"))
 
     def run(self, start, calls):
         self.log.append((self.name, calls))
@@ -41,6 +46,20 @@ def test_turns_are_taken_round_by_round_in_varying_order_and_length(subject):
     rounds = [tuple(name for name, _ in turns[i : i + 2]) for i in range(0, len(turns), 2)]
     assert set(rounds) == {("native", "onnx"), ("onnx", "native")}
     assert len({calls for _, calls in turns}) > 5
+
+
+def test_all_go_from_core_to_core_together(subject):
+    log, where = [], {}
+    sample(arms(subject, log), [PAIR], replace(EFFORT, cores=[3, 7, 9]))
+    rounds = []
+    for name, what in log[4:]:
+        if isinstance(what, str):
+            where[name] = what
+        else:
+            rounds.append(where[name])
+    in_pairs = list(zip(rounds[::2], rounds[1::2], strict=True))
+    assert all(one == other for one, other in in_pairs)
+    assert [one for one, _ in in_pairs[::5]][:4] == ["core 3", "core 7", "core 9", "core 3"]
 
 
 def test_the_first_calls_of_a_turn_are_not_counted(subject):
