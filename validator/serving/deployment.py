@@ -126,6 +126,11 @@ class Deployment:
             The artifact was changed, was never judged, or failed (each also a ValueError). They name the file.
         OptionError
             An option that cannot be.
+
+        Examples
+        --------
+        >>> Deployment.load("preflight/artifact/credit")  # doctest: +SKIP
+        <Deployment v_20260101T000000Z_0123abcd, 2 features, binary>
         """
         stored, overridden = open_artifact(artifact, override)
         if verify_key is not None:
@@ -192,10 +197,31 @@ class Deployment:
         return cls(model, served, identity, on_invalid=on_invalid, extra=extra, on_call=on_call)
 
     def predict(self, data: Any) -> Prediction:
-        """The answers for a DataFrame, a mapping of columns, a structured array [N], a plain array [N, F] (columns in
-        the contract's order) or an Arrow table.
+        """The answers for a table.
 
-        Raises ContractError, OutputError and InferenceError as the class describes.
+        Parameters
+        ----------
+        data : pandas.DataFrame, mapping of columns, numpy.ndarray, pyarrow.Table or pyarrow.RecordBatch
+            N rows. A structured array is [N]; a plain array is [N, F] with its columns in the contract's order; all
+            else goes by name. What is masked or null counts as missing.
+
+        Returns
+        -------
+        Prediction
+            Outputs whose first axis is [N], in the order of the rows.
+
+        Raises
+        ------
+        InputTypeError, ShapeError
+            What was given is no table; always raised.
+        ContractError, OutputError, InferenceError
+            A row or its answer breaks the contract, or ONNX Runtime refused the call; see `on_invalid` of `load`.
+
+        Examples
+        --------
+        >>> answers = deployment.predict({"age": [34.0, 51.0], "income": [2_900.0, 4_100.0]})
+        >>> answers.label.tolist(), answers.probabilities.shape, answers.valid.tolist()
+        ([0, 1], (2, 2), [True, True])
         """
         started = perf_counter_ns()
         try:
@@ -209,7 +235,30 @@ class Deployment:
         return self._prediction("predict", answered, started)
 
     def predict_batch(self, rows: Sequence[Mapping[str, Any]]) -> Prediction:
-        """The answers for a list of mappings from feature name to value. Raises as `predict` does."""
+        """The answers for a list of rows, as requests bring them.
+
+        Parameters
+        ----------
+        rows : list or tuple of mappings
+            N rows, each from feature name to a plain value; None and NaN count as missing.
+
+        Returns
+        -------
+        Prediction
+            Outputs whose first axis is [N], in the order of the rows.
+
+        Raises
+        ------
+        InputTypeError
+            `rows` is no list of mappings; always raised.
+        ContractError, OutputError, InferenceError
+            As `predict`.
+
+        Examples
+        --------
+        >>> deployment.predict_batch([{"age": 34.0, "income": 2_900.0}]).label.tolist()
+        [0]
+        """
         started = perf_counter_ns()
         try:
             columns, kept, breaches = columns_of_rows(rows, self._contract, self._guard.ignore_extra)
@@ -220,7 +269,35 @@ class Deployment:
         return self._prediction("predict_batch", answered, started)
 
     def predict_single(self, row: Mapping[str, Any]) -> SinglePrediction:
-        """The answer for one row, a mapping from feature name to value. Raises as `predict` does."""
+        """The answer for one row: the shortest way, a few microseconds above ONNX Runtime's own.
+
+        Parameters
+        ----------
+        row : mapping or pandas.Series
+            From feature name to a plain value, in any order.
+
+        Returns
+        -------
+        SinglePrediction
+            Plain Python values.
+
+        Raises
+        ------
+        InputTypeError
+            `row` is no mapping; always raised.
+        ContractError, OutputError, InferenceError
+            As `predict`.
+
+        Examples
+        --------
+        >>> answer = deployment.predict_single({"income": 4_100.0, "age": 51.0})
+        >>> answer.label, answer.valid
+        (1, True)
+        >>> deployment.predict_single({"age": 51.0, "incme": 4_100.0})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        validator.serving.errors.MissingFeatureError: 1 of 2 features missing: 'income' (is 'incme' meant?) ...
+        """
         started = perf_counter_ns()
         answer = None if self._fast is None else self._fast(row)
         if answer is None:
@@ -232,12 +309,38 @@ class Deployment:
         return SinglePrediction(*answer, True, (), self._version, elapsed)
 
     def latency_stats(self, method: Method | None = None) -> LatencyStats:
-        """Latency of all answered calls, or of those to one method; refused calls are not in it."""
+        """How long answered calls took; refused calls are not in it.
+
+        Parameters
+        ----------
+        method : "predict", "predict_single", "predict_batch" or None
+            The calls to that method; those to all of them without.
+
+        Returns
+        -------
+        LatencyStats
+            Counts, and milliseconds of a whole call whatever its rows.
+
+        Examples
+        --------
+        >>> _ = deployment.predict_single({"age": 51.0, "income": 4_100.0})
+        >>> deployment.latency_stats("predict_single").count >= 1
+        True
+        """
         return self._meter.stats(method)
 
     def counts(self) -> dict[str, int]:
-        """How often calls ended in which way: `ok`, `flagged`, `fallback`, `refused`, `refused.<error>`, and
-        `hook_failures`.
+        """How often calls ended in which way.
+
+        Returns
+        -------
+        dict of str to int
+            `ok`, `flagged`, `fallback`, `refused`, `refused.<error>` by the error's class, and `hook_failures`.
+
+        Examples
+        --------
+        >>> deployment.counts()["refused"] <= sum(deployment.counts().values())
+        True
         """
         return self._meter.counts()
 
@@ -247,8 +350,17 @@ class Deployment:
         return self._outputs
 
     def metadata(self) -> dict[str, Any]:
-        """What is being served: version, times, hashes, Git commit, verdict, parity, contract, override. A fresh copy
-        of JSON values.
+        """What is being served.
+
+        Returns
+        -------
+        dict
+            A fresh copy of JSON values: version, times, hashes, Git commit, verdict, parity, contract, override.
+
+        Examples
+        --------
+        >>> [feature["name"] for feature in deployment.metadata()["contract"]["features"]]
+        ['age', 'income']
         """
         import copy
 
