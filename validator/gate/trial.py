@@ -29,6 +29,8 @@ from validator.table import Table
 _MIB = 2**20
 #: Seconds after which a wrong input counts as hung.
 _HANG_S = 120.0
+#: What all later checks build on: rows are answered at all, and alike when they are asked again.
+_ANSWERING = ("smoke.single", "smoke.batch", "smoke.repeatable")
 #: What comes after smoke.
 _LATER = ("errors", "latency", "wrapper", "version")
 
@@ -131,8 +133,8 @@ class Trial:
         return [check for checks in found for check in checks]
 
     def silenced(self, smoked: Sequence[CheckResult]) -> list[CheckResult]:
-        """A deployment or wrapper that does not answer the sample's own rows is tried no further: every other check
-        would tell of the same cause by another name. Returns the checks that it misses.
+        """A deployment or wrapper that does not answer the sample's own rows, and alike, is tried no further: all
+        other checks would tell of the same cause by another name. Returns the checks that it misses.
         """
         missed = []
         for name in GUARDED:
@@ -204,7 +206,7 @@ class Trial:
 
 
 def _keeps_from_answers(check: CheckResult) -> bool:
-    return check.id in ("smoke.single", "smoke.batch") and check.status in ("fail", "error")
+    return check.id in _ANSWERING and check.status in ("fail", "error")
 
 
 def _limited(runtime: WorkerRuntime, seconds: float) -> WorkerRuntime:

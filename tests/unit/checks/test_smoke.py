@@ -138,3 +138,33 @@ def test_every_method_must_give_the_same_answers(subject):
     alone = smoke.run(FakeRuntime(name="wrapper"), subject, max_latency_ms=LIMIT_MS)
     assert "predict is the only method" in next(c.message for c in alone if c.id == "smoke.methods")
     assert "smoke.methods" not in {c.id for c in smoke.run(FakeRuntime(), subject, max_latency_ms=LIMIT_MS)}
+
+
+def test_a_method_that_goes_another_way_is_told_from_a_batch_that_makes_the_difference(subject):
+    """What row 0 is answered depends on its batch, or on the method that it is asked by."""
+
+    class Asked(FakeRuntime):
+        def predict(self, table, method=""):
+            role = method or ("single" if len(table) == 1 else "predict")
+            return self.answers(table, role)
+
+    methods = {"predict": "predict", "single": "predict_one"}
+
+    def by_batch(table, role):
+        rows = sensible(table).probabilities
+        return Outputs(probabilities=rows if len(table) == 1 else np.full_like(rows, 0.5))
+
+    def by_method(table, role):
+        rows = sensible(table).probabilities
+        return Outputs(probabilities=rows[:, ::-1] if role == "single" else rows)
+
+    for answers, hint, agreeing in (
+        (by_batch, "remove what depends on other rows", "pass"),
+        (by_method, "predict_one goes another way to its answer than predict", "fail"),
+    ):
+        runtime = Asked(name="wrapper", methods=methods)
+        runtime.answers = answers
+        found = {check.id: check for check in smoke.run(runtime, subject, max_latency_ms=LIMIT_MS)}
+        assert found["smoke.rowwise"].status == "fail"
+        assert hint in found["smoke.rowwise"].hint
+        assert found["smoke.methods"].status == agreeing
