@@ -32,3 +32,22 @@ def test_a_model_with_odd_names_passes(tmp_path):
         "--boundary-rows", "200", cwd=tmp_path,
     )  # fmt: skip
     assert done.code == 0, done.out
+
+
+def test_half_a_character_in_a_name_is_one_failed_check(tmp_path):
+    """A lone surrogate, which no UTF-8 holds, among the columns or the classes."""
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"])
+    truth = (table["a"] > 0).astype(int)
+    table.to_csv(tmp_path / "sample.csv", index=False)
+    named = LogisticRegression().fit(table, truth)
+    named.feature_names_in_ = np.array(["a", "b\ud800"], dtype=object)
+    joblib.dump(named, tmp_path / "columns.joblib")
+    joblib.dump(LogisticRegression().fit(table, np.where(truth, "y\udfff", "n")), tmp_path / "classes.joblib")
+    for name in ("columns", "classes"):
+        done = run(
+            "validate", f"{name}.joblib", "--data", "sample.csv", "--boundary-rows", "100", cwd=tmp_path
+        )
+        assert done.code == 1, done.out
+        assert "half of a character" in done.out
+        assert "Traceback" not in done.out + done.err

@@ -234,7 +234,7 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts) -> Data:
         where=sample.path,
     )
     head = sample.head(_SUBJECT_ROWS)
-    small = _judge_size(settings, head)
+    small = _judge_size(settings, sample, head)
     rows, _ = split(head, features, None)
     categories = recorded_categories(facts.categories, facts.category_columns or (), rows)
     rows = as_categories(rows, categories)
@@ -257,7 +257,7 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts) -> Data:
     )
 
 
-def _judge_size(settings: Settings, head: Table) -> tuple[str, ...]:
+def _judge_size(settings: Settings, sample: Sample, head: Table) -> tuple[str, ...]:
     """Why the sample can judge little, for the top of the report. Raises SampleError below `min_rows`."""
     rows = len(head)
     if rows < settings.min_rows:
@@ -266,10 +266,22 @@ def _judge_size(settings: Settings, head: Table) -> tuple[str, ...]:
             hint="give a larger sample",
         )
     found = [f"the sample has {rows} rows only"] if rows < _FEW_ROWS else []
-    if settings.target is not None and rows < _SUBJECT_ROWS and settings.target in head.names:
-        values = {str(value) for value in head.column(settings.target).decoded()}
-        found += [f"the sample's {settings.target!r} has one value only"] if len(values) == 1 else []
+    target = settings.target
+    if target is not None and target in head.names and _has_one_value(sample, head, target):
+        found.append(f"the sample's {target!r} has one value only")
     return tuple(found)
+
+
+def _has_one_value(sample: Sample, head: Table, name: str) -> bool:
+    """Whether a column holds the same in every row. Reads on behind the first rows only where these are alike."""
+
+    def values(table: Table) -> set[str]:
+        return {str(value) for value in table.column(name).decoded()}
+
+    first = values(head)
+    if len(first) != 1 or len(head) < _SUBJECT_ROWS:
+        return len(first) == 1
+    return all(values(table) == first for table in sample.batches())
 
 
 def _judge_order(

@@ -2,8 +2,8 @@
 
 Permitted classes do with some of their attributes more than keep them: `getattr(estimator, self.stack_method_)(X)`
 calls whatever method is named. Each such attribute is held to what its class can honestly hold. The list follows from
-every `getattr` with a computed name, every callable parameter and every path that scikit-learn 0.24 to 1.9 use after
-fitting.
+every look-up of a computed name and every path opened in the sources of scikit-learn 0.24 to 1.9, which were read one
+by one (tests/hostile/sklearn_calls.py); functions may stand wherever one can be called, for each is permitted alone.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _RESPONSES = frozenset({
     "passthrough", "drop",
 })  # fmt: skip
 # Attributes whose text, or texts in a list, are the name of a method.
-_METHOD_NAMES = frozenset({
+METHOD_NAMES = frozenset({
     "stack_method", "stack_method_", "chain_method", "chain_method_", "response_method", "_response_method",
     "method_", "prediction_method",
 })  # fmt: skip
-_WORDS = {
+WORDS = {
     # sklearn.preprocessing: getattr(scipy.stats, output_distribution)
     "output_distribution": re.compile(r"(uniform|normal)\Z"),
     # sklearn.feature_selection: attrgetter(importance_getter)
     "importance_getter": re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*\Z"),
 }
-_TEXT_WORDS = {
+TEXT_WORDS = {
     # CountVectorizer opens what it is given as the name of a file, or reads it, unless this is `content`.
     "input": re.compile(r"content\Z"),
     "encoding": re.compile(r"[A-Za-z0-9_\-]{1,40}\Z"),
@@ -89,11 +89,11 @@ def _reason(state: State, key: Any, value: Any) -> str:
         return ""
     if key in METHODS and _is_callable(value) and not state.path.startswith(_NAMED_AFTER_METHODS):
         return f"stands in the place of a method: {preview(value)}"
-    if key in _METHOD_NAMES:
+    if key in METHOD_NAMES:
         return "" if _names(value) else f"names what is called later: {preview(value)}"
-    pattern = _WORDS.get(key)
+    pattern = WORDS.get(key)
     if pattern is None and state.path.startswith("sklearn.feature_extraction.text."):
-        pattern = _TEXT_WORDS.get(key)
+        pattern = TEXT_WORDS.get(key)
     if pattern is None or value is None or _is_callable(value):
         return ""
     good = type(value) is str and pattern.match(value)
