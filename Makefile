@@ -14,6 +14,7 @@ test: $(VENV)/.ready
 
 drill: $(VENV)/.ready
 	$(BIN)/python -m pytest -m drill tests/rollout
+	FORBID_SKIPS=1 $(BIN)/python -m pytest -m "not long" tests/unit/monitoring
 
 test-long: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not drill" --timeout 3600 --hypothesis-profile explore

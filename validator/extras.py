@@ -17,6 +17,7 @@ _OF_MODULE = {
     "uvicorn": "serve",
     "uvloop": "serve",
     "xgboost": "xgboost",
+    "yaml": "monitor",
 }
 #: Libraries of models: without one of these a model cannot be loaded, whatever else is installed.
 OF_MODELS = frozenset({"catboost", "lightgbm", "skops", "xgboost"})

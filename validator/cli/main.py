@@ -29,9 +29,10 @@ _COMMANDS = {
     "registry": "keep versions of models: push, promote, roll back, and what was in production when",
     "serve": "serve a judged artifact over HTTP, with metrics",
     "rollout": "move traffic to a candidate as far as measurements allow, or back",
+    "monitor": "write rules, alerts and their tests for a model that serves",
 }
 #: These take arguments of their own, rather than from the table of settings.
-_OWN_ARGUMENTS = ("drift", "registry", "serve", "rollout")
+_OWN_ARGUMENTS = ("drift", "registry", "serve", "rollout", "monitor")
 
 #: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
 SECRETS = (

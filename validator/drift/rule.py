@@ -28,8 +28,8 @@ STATUSES: tuple[Status, ...] = ("fail", "insufficient", "warn", "ok")
 PSI_FAIL, PSI_WARN = 0.2, 0.1
 #: How much more of the rows may have a special value.
 SPECIAL_MARGIN = 0.01
-_EXPECTED = 5.0
-_SPECIAL_TESTS = 4
+EXPECTED = 5.0
+SPECIAL_TESTS = 4
 #: Where so many rows have left the range, that is no matter of chance any more: the model has seen nothing like them.
 _NEARLY_ALL = 0.9
 _UNCORRELATED = 4.0
@@ -207,10 +207,10 @@ def merged(before: NDArray[Any], now: NDArray[Any], *, ordered: bool) -> tuple[N
     order = np.arange(len(before)) if ordered else np.argsort(-expected, kind="stable")
     groups: list[list[int]] = [[]]
     for i in order.tolist():
-        if groups[-1] and expected[groups[-1]].sum() >= _EXPECTED:
+        if groups[-1] and expected[groups[-1]].sum() >= EXPECTED:
             groups.append([])
         groups[-1].append(i)
-    if len(groups) > 1 and expected[groups[-1]].sum() < _EXPECTED:
+    if len(groups) > 1 and expected[groups[-1]].sum() < EXPECTED:
         last = groups.pop()
         groups[-1] += last
     pick = [np.array(group) for group in groups]
@@ -293,7 +293,7 @@ def _judge_special(
     n, m = seen.rows, column.rows
     if not n or not m or (floor_at is None and not independent):
         return ()
-    alpha = ALPHA / (_SPECIAL_TESTS * n_columns)
+    alpha = ALPHA / (SPECIAL_TESTS * n_columns)
     z = _normal_quantile(1 - alpha)
     found = []
     for name in column.specials:
@@ -364,7 +364,7 @@ def rows_needed(
     bins, m = int(np.count_nonzero(column.counts)), sum(column.counts)
     if bins < 2 or not m:
         return 1 if m else None
-    least = math.ceil(_EXPECTED * bins)
+    least = math.ceil(EXPECTED * bins)
     if independent:
         factor = _chi_squared(ALPHA / n_columns, bins - 1) / (bins - 1)
         return _enough(factor, 0.0, bins, m / design, design, least)

@@ -20,6 +20,7 @@ COMMANDS = {
     "drift": ["data"],
     "serve": ["folder"],
     "rollout": ["status"],
+    "monitor": ["init", "--artifact", "folder"],
 }
 #: In place of the command: does the kernel still show a secret to those who read this process's variables?
 _PROGRAM = """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: So many features are counted; the names of the others are told at start.
 MOST_FEATURES = 64
-_MOST_OUTPUTS = 16
+MOST_OUTPUTS = 16
 #: What a label may hold of a name: Prometheus refuses a scrape with longer ones.
 _LONGEST_NAME = 120
 
@@ -38,7 +38,7 @@ class LiveBins:
         features = profile.features if profile else ()
         outputs = profile.outputs if profile else ()
         self.features = Counts(features[:MOST_FEATURES])
-        self.outputs = Counts(outputs[:_MOST_OUTPUTS])
+        self.outputs = Counts(outputs[:MOST_OUTPUTS])
         self.uncounted = tuple(column.name for column in features[MOST_FEATURES:])
         self._names = tuple(column.name for column in self.features.columns)
         self._outputs = tuple(_output_place(column.name) for column in self.outputs.columns)
@@ -116,6 +116,10 @@ class LiveBins:
             "preflight_drift_between_variance", "How much the reference's own windows differ beyond noise."
         )
         quantile = GaugeMetricFamily("preflight_drift_quantile", "The factor of the drift floor.")
+        alike = GaugeMetricFamily(
+            "preflight_drift_special_correlation",
+            "How alike rows of one window of the reference are in having a special value; absent where not at all.",
+        )
         for kind, counts in (("feature", self.features), ("output", self.outputs)):
             for column in counts.columns:
                 own = {**labels, kind: shown_name(column.name)}
@@ -125,7 +129,10 @@ class LiveBins:
                 if floor is not None:
                     between.add_sample(between.name, own, floor.between)
                     quantile.add_sample(quantile.name, own, floor.quantile)
-        yield from (share, between, quantile)
+                    for name, value in floor.special.items():
+                        if value > 0:
+                            alike.add_sample(alike.name, {**own, "bin": name}, value)
+        yield from (share, between, quantile, alike)
 
 
 def widest_floor(column: Column) -> Floor | None:

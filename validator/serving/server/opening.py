@@ -20,7 +20,7 @@ from validator.serving.metrics.server import Served
 from validator.serving.server.example import example_row
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
-_DEFAULT_SLO_MS = 50.0
+DEFAULT_SLO_MS = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Opened:
     def slo_ms(self) -> float:
         """The limit that the gate held the model to."""
         stated = self.profile.slo_ms if self.profile else None
-        return stated or _DEFAULT_SLO_MS
+        return stated or DEFAULT_SLO_MS
 
 
 @dataclass(frozen=True, kw_only=True)
