@@ -18,6 +18,7 @@ from validator.checks.errors.broken_files import load_broken
 from validator.checks.load.model import Data, native_runtime, onnx_runtime
 from validator.checks.smoke import forms
 from validator.checks.smoke import suite as smoke
+from validator.checks.smoke.consistency import NO_ANSWER
 from validator.checks.wrapper import service
 from validator.checks.wrapper.load import Wrapped, load_wrapper
 from validator.gate.conclusion import provisional
@@ -104,10 +105,14 @@ def _wrap(context: Context, run: ResultBuilder, runtimes: Runtimes, subject: Sub
     if context.wrapper is None:
         return None
     wrapped = Wrapped(
-        context=context, wrapper=context.wrapper, task=run.model.task, classes=subject.contract.classes
+        context=context,
+        wrapper=context.wrapper,
+        task=run.model.task,
+        classes=subject.contract.classes,
+        rows=subject.rows,
     )
     with run.recording(), run.stage("load wrapper"):
-        runtimes["wrapper"], check = load_wrapper(wrapped, subject.rows)
+        runtimes["wrapper"], check = load_wrapper(wrapped)
         run.add(check)
     return wrapped
 
@@ -206,7 +211,8 @@ class Trial:
 
 
 def _keeps_from_answers(check: CheckResult) -> bool:
-    return check.id in _ANSWERING and check.status in ("fail", "error")
+    raises = check.id == "smoke.methods" and any(one.name == NO_ANSWER for one in check.evidence)
+    return (check.id in _ANSWERING or raises) and check.status in ("fail", "error")
 
 
 def _limited(runtime: WorkerRuntime, seconds: float) -> WorkerRuntime:

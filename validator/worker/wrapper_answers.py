@@ -14,6 +14,8 @@ _NAMES = {
     "prediction": ("prediction", "predictions"),
     "score": ("score", "scores"),
 }
+#: How far from [0, 1] a number must lie to be no probability, not even a wrong one.
+_FAR = 1.0
 _CLASSIFIERS = ("binary", "multiclass")
 _HINT = "return an array, or a mapping with label, probabilities, prediction or score"
 
@@ -32,6 +34,20 @@ class Reader:
     def __init__(self, task: str, classes: Sequence[Any]) -> None:
         self._task = task
         self._classes = list(classes)
+        self._floats_are_scores = False
+
+    def learn(self, answer: Any) -> None:
+        """From answers to many rows: whether a classifier's one float a row is a score, since no probability lies so
+        far from 0 and 1. Raises AnswerError for what is no answer.
+        """
+        import numpy as np
+
+        if self._task != "binary" or _named(answer) is not None:
+            return
+        array = _array(answer, False)
+        if array.ndim == 1 and array.dtype.kind == "f" and np.isfinite(array).any():
+            low, high = float(np.nanmin(array)), float(np.nanmax(array))
+            self._floats_are_scores = low < -_FAR or high > 1 + _FAR
 
     def read(self, answer: Any, *, single: bool = False) -> Outputs:
         """The outputs; of one row where `single`. Raises AnswerError for what holds none."""
@@ -59,6 +75,8 @@ class Reader:
                 return Outputs(label=array)
             if array.ndim == 1 and self._task == "multiclass":
                 return Outputs(label=array)
+            if self._floats_are_scores and array.ndim == 1:
+                return Outputs(score=array)
             return Outputs(probabilities=self._both(array))
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]

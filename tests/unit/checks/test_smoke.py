@@ -168,3 +168,20 @@ def test_a_method_that_goes_another_way_is_told_from_a_batch_that_makes_the_diff
         assert found["smoke.rowwise"].status == "fail"
         assert hint in found["smoke.rowwise"].hint
         assert found["smoke.methods"].status == agreeing
+
+
+def test_a_method_that_raises_on_the_sample_s_own_rows_is_named(subject):
+    class Asked(FakeRuntime):
+        def predict(self, table, method=""):
+            if method == "batch":
+                raise Raised("TypeError", ("TypeError",), "no list", "give a table")
+            return self.answer(table)
+
+    runtime = Asked(name="wrapper", methods={"predict": "predict", "batch": "predict_many"})
+    found = {check.id: check for check in smoke.run(runtime, subject, max_latency_ms=LIMIT_MS)}
+    assert found["smoke.methods"].status == "fail"
+    assert (
+        "predict_many does not answer the sample's own rows: TypeError: no list"
+        in found["smoke.methods"].message
+    )
+    assert [one.seen for one in found["smoke.methods"].evidence] == ["predict_many"]

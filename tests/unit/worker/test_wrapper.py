@@ -308,3 +308,23 @@ def test_an_onnx_session_is_a_model_too(tmp_path: Path) -> None:
 
 def test_a_wrapper_without_a_model_has_none_to_spoil() -> None:
     assert models_in(Holder(None, lambda model, rows: rows)) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "name"),
+    [
+        ([-3.2, 0.4], "score"),
+        ([300.0, 850.0], "score"),
+        ([0.1, 1.2], "probabilities"),
+        ([0.2, 0.9], "probabilities"),
+    ],
+)
+def test_one_float_a_row_is_a_score_where_no_probability_could_be(answers: list[float], name: str) -> None:
+    """Decided once, from many rows: a row alone may well have a score of 0.4."""
+    reader = Reader("binary", [0, 1])
+    reader.learn(answers)
+    assert list(reader.read([0.4, 0.5]).present) == [name]
+    assert list(reader.read(0.4, single=True).present) == [name]
+    several = Reader("multiclass", [0, 1, 2])
+    several.learn([5.0, 7.0])
+    assert list(several.read([5.0, 7.0]).present) == ["label"]

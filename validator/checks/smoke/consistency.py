@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from validator.checks.check import CheckOutcome, failed, passed, seen
 from validator.outputs import Outputs, concatenate, same
 from validator.runtimes.runtime import Runtime
+from validator.sandbox.worker_pool import Raised
 from validator.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: Evidence of a method that raises where it ought to answer: all that is asked of it later fails for the same cause.
+NO_ANSWER = "method that raises"
 _THREADS = 8
 _ROWWISE_ROWS = 50
 _THREAD_ROUNDS = 3
@@ -106,7 +109,13 @@ def _relative(a: NDArray[Any], b: NDArray[Any]) -> float:
 def methods(runtime: Runtime, rows: Table) -> CheckOutcome:
     """The same rows by every method. What only one of them gives, a label beside probabilities say, may differ."""
     names = ", ".join(runtime.methods.values())
-    answers = {role: runtime.predict(rows, role).present for role in runtime.methods}
+    answers = {}
+    for role, method in runtime.methods.items():
+        try:
+            answers[role] = runtime.predict(rows, role).present
+        except Raised as error:
+            message = f"{method} does not answer the sample's own rows: {error.said}"
+            return failed(message, seen(NO_ANSWER, method), hint=error.hint)
     (first, expected), *others = answers.items()
     if not others:
         return passed(f"{names} is the only method that answers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from validator.checks.check import needed, passed, result, seen
 from validator.checks.context import Context
 from validator.checks.wrapper.find import Wrapper
-from validator.errors import ModelError
+from validator.errors import ModelError, WorkerError
 from validator.results import CheckResult, RuntimeName, Scalar, Task
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
@@ -18,6 +19,7 @@ from validator.sandbox.packing import pack_table
 from validator.table import Table
 
 _NAME: RuntimeName = "wrapper"
+_LEARNT_FROM = 500
 #: What to do about errors that a wrapper raises while it loads because of where it runs.
 _HINTS = {
     "ImportError": "name what it imports in `requirements`; modules and packages beside its file are found",
@@ -34,11 +36,17 @@ class Wrapped:
     wrapper: Wrapper
     task: Task
     classes: tuple[Scalar, ...]
+    rows: Table
 
     def load(self) -> WorkerRuntime:
-        """A fresh worker with the wrapper and its model in it."""
+        """A fresh worker with the wrapper and its model in it, which has seen what kind of answers it gives."""
         file_name = _file_name(self.context)
-        return WorkerRuntime.load(_NAME, self.start(), [self.context.data], file_name=file_name)
+        runtime = WorkerRuntime.load(_NAME, self.start(), [self.context.data], file_name=file_name)
+        runtime.first_call(self.rows)
+        meta, arrays = pack_table(self.rows.take(slice(0, _LEARNT_FROM)))
+        with suppress(Raised, WorkerError):  # the checks will tell
+            runtime.worker.call("learn", arrays, table=meta)
+        return runtime
 
     def start(self) -> Worker:
         """Raises ModelError where isolation is asked for and incomplete: the wrapper is anybody's code."""
@@ -53,14 +61,13 @@ class Wrapped:
         return worker
 
 
-def load_wrapper(wrapped: Wrapped, rows: Table) -> tuple[WorkerRuntime, CheckResult]:
+def load_wrapper(wrapped: Wrapped) -> tuple[WorkerRuntime, CheckResult]:
     """The wrapper with its model, and its check. Raises CheckFailedError (`load.model`) when it does not load."""
     with needed("load.model", _NAME):
         try:
             runtime = wrapped.load()
         except Raised as error:
             raise ModelError(f"{error.kind}: {error.message}", hint=_hint(error)) from error
-        runtime.first_call(rows)
     methods, absent = ", ".join(runtime.methods.values()), ", ".join(runtime.facts.absent)
     loaded = passed(
         f"{wrapped.wrapper.target} loads the model and answers by {methods}"

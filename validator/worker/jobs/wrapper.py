@@ -75,7 +75,7 @@ class WrapperModel:
 
 
 class WrapperJob(ServingJob):
-    """Operations `load` and `load_broken`, what a service owes beyond answers, and those of every serving job."""
+    """Operations `load`, `learn`, `load_broken`, what a service owes besides, and those of every serving job."""
 
     def __init__(
         self,
@@ -117,6 +117,13 @@ class WrapperJob(ServingJob):
             "absent": absent(wrapper, names),
             "mlflow": bool(self._mlflow[0]),
         }, []
+
+    def learn(self, arrays: wire.Arrays, table: Any) -> Answer:
+        """What kind of answers the wrapper gives, from those to many rows. Raises what the wrapper raises."""
+        model = self._wrapped
+        given = model.inputs(unpack_table(table, arrays))
+        self._reader.learn(aligned(model.call(given)))
+        return {}, []
 
     def load_broken(self, arrays: wire.Arrays, file_name: str, table: Any, row: int) -> Answer:
         """The same with a broken file, none where `row` arrays are all there are; then one row is asked for.
