@@ -93,7 +93,7 @@ class LiveLightGBM(Live):
         booster = getattr(model, "booster_", model)
         text = _text(booster, -1).decode("utf-8", "replace")
         found: Dict[int, int] = {}
-        for features, decisions in _SPLITS.findall(text):
+        for features, decisions in (tree.groups() for tree in _SPLITS.finditer(text)):
             for column, decision in zip(map(int, features.split()), map(int, decisions.split())):
                 if not decision & 1:  # no split on categories
                     found[column] = max(found.get(column, 0), decision >> 2 & 3)
