@@ -8,25 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from validator.catalog import BY_ID, expected
+from validator.causes import blocks, causes_of, in_words, is_note
 from validator.results import CheckResult, RuntimeName, VerdictName
 
 #: What no waiver covers: without these there is nothing of which a verdict could speak.
 UNWAIVABLE = frozenset({"load.safety", "version.artifact", "version.recorded", "version.waivers"})
 #: The longest that a waiver may last, from the day of the run.
 WAIVER_DAYS = 90
-_BLOCKING = ("fail", "error", "skip")
 _NAMED = 5
-_DISTANCES = {
-    "load": 0,
-    "convert": 2,
-    "parity": 3,
-    "wrapper": 5,
-    "errors": 5,
-    "latency": 6,
-    "quality": 7,
-    "profile": 8,
-    "version": 9,
-}
 
 
 class WaiverLike(Protocol):
@@ -73,15 +62,9 @@ def decide(
     held = [waiver for number, waiver in enumerate(given) if number not in wrong]
     notes = (*_expired(given, today), *(_note("version.waivers", "fail", *why) for why in wrong.values()))
     checks = tuple(_waived(check, held, today) for check in (*results, *_absent(results, runtimes), *notes))
-    blocking = [check for check in checks if blocks(check)]
-    if blocking:
-        return Verdict(verdict="fail", reason=_reason(blocking), checks=checks)
+    if any(map(blocks, checks)):
+        return Verdict(verdict="fail", reason=_reason(checks), checks=checks)
     return Verdict(verdict="pass", reason=_passed(checks), checks=checks)
-
-
-def blocks(check: CheckResult) -> bool:
-    """Whether this result alone makes the gate fail."""
-    return check.required and check.status in _BLOCKING and not check.waived
 
 
 def _absent(results: Sequence[CheckResult], runtimes: tuple[RuntimeName, ...]) -> list[CheckResult]:
@@ -153,47 +136,27 @@ def _note(id: str, status: str, message: str, hint: str) -> CheckResult:
     )
 
 
-def causes_first(checks: Iterable[CheckResult]) -> list[CheckResult]:
-    """In the order in which a reader should look at them: a possible cause before its possible consequences.
-
-    A model that answers wrongly by itself comes before a conversion that fails or differs; what was merely not run
-    comes last.
-    """
-    return sorted(checks, key=lambda check: (check.status == "skip", _distance(check)))
-
-
 def lasting_reason(checks: Sequence[CheckResult]) -> str:
     """The verdict's reason without what is measured or merely warned of: the same for every run of one commit."""
-    blocking = causes_first(check for check in checks if blocks(check))
-    if not blocking:
+    causes = causes_of(checks)
+    if not causes:
         return f"nothing in {len(checks)} checks forbids shipping"
-    named = dict.fromkeys(f"{check.title}{_where(check)}" for check in blocking if check.status != "skip")
-    told = list(named or dict.fromkeys(check.title for check in blocking))
-    more = f", and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-    return f"{len(blocking)} of {len(checks)} checks forbid shipping: {', '.join(told[:_NAMED])}{more}"
+    named = list(dict.fromkeys(in_words(cause) for cause in causes))
+    more = f", and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    number = "1 problem forbids" if len(causes) == 1 else f"{len(causes)} problems forbid"
+    return f"{number} shipping: {', '.join(named[:_NAMED])}{more}"
 
 
-def _where(check: CheckResult) -> str:
-    return f" ({check.runtime})" if check.runtime else ""
-
-
-def _distance(check: CheckResult) -> int:
-    """How many kinds of failure may lie behind this one."""
-    if check.category == "smoke":
-        return 1 if check.runtime == "native" else 4
-    return _DISTANCES[check.category]
-
-
-def _reason(blocking: Sequence[CheckResult]) -> str:
-    first = causes_first(blocking)[0]
-    failed = sum(check.status != "skip" for check in blocking)
-    more = f", and {failed - 1} more" if failed > 1 else ""
-    return f"{first.title}{_where(first)}: {first.message}{more}"[:2000]
+def _reason(checks: Sequence[CheckResult]) -> str:
+    causes = causes_of(checks)
+    first, more = causes[0], len(causes) - 1
+    rest = f", and {more} more {'problem' if more == 1 else 'problems'}" if more else ""
+    return f"{in_words(first)}: {first.lead.message[:1_900]}{rest}"
 
 
 def _passed(checks: Sequence[CheckResult]) -> str:
     judged = sum(check.status in ("pass", "warn") for check in checks)
-    warned = sum(check.status == "warn" for check in checks)
+    warned = sum(check.status == "warn" and not is_note(check) for check in checks)
     waived = sum(bool(check.waived) for check in checks)
     notes = [f"{judged} checks passed"]
     notes += [f"{warned} of them with a warning"] if warned else []

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from validator.shapes import Histogram, Shapes
+
 #: Of `result.json` as it is written. Earlier ones are read too, from 1.
 SCHEMA_VERSION: Literal[2] = 2
 #: Of `index.json`.
@@ -225,7 +227,7 @@ class Latency(Value):
     """Every runtime's figures, and how they compare.
 
     `speedup` is native over ONNX, `against_base` the base version over this one. `threads` is what a session may use,
-    `clock` says how time was taken, `stopped` why sampling ended.
+    `clock` says how time was taken, `stopped` why sampling ended, `distribution` counts single calls in milliseconds.
     """
 
     native: RuntimeLatency | None = None
@@ -239,19 +241,25 @@ class Latency(Value):
     threads: int = 1
     clock: Name = ""
     stopped: Name = ""
+    distribution: Histogram | None = None
 
 
 class MetricResult(Value):
     """One metric over all rows, or over those of a `slice`, where the truth is known.
 
-    `value` is None where it is not defined. `base` is the base version's; `difference_low` and `difference_high`
-    bound this version's value minus the base's.
+    `value` is None where it is not defined; `low` and `high` bound it at 95 %, `constant` is what the best constant
+    prediction reaches, `limit` what is allowed (`>= 0.6`), empty where nobody set one. `base` is the base version's;
+    `difference_low` and `difference_high` bound this version's value minus the base's.
     """
 
     name: Name
     slice: Name = ""
     rows: int
     value: float | None
+    low: float | None = None
+    high: float | None = None
+    constant: float | None = None
+    limit: Name = ""
     base: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
@@ -344,6 +352,7 @@ class GateResult(Value):
     loosened: Annotated[tuple[Text, ...], Field(max_length=100, fail_fast=True)] = ()
     environment: Environment
     timings: dict[str, float] = {}
+    shapes: Shapes | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -70,6 +70,7 @@ class GitHubSettings:
     status_context: str = "model-preflight"
     check_run: bool = False
     instance_key: str = "default"
+    require_publish: bool = False
 
 
 @dataclass(kw_only=True)

@@ -72,7 +72,7 @@ def assert_told_first(found, id, *, runtime, words, hint, name="model"):
     assert found.result["reason"].startswith(check["title"])
     terminal = found.out[found.out.index(f"FAIL  {name} ") :]
     for text in (terminal, (found.folder / "report.md").read_text()):
-        head = " ".join("\n".join(text.splitlines()[:12]).replace("\\", "").split())
+        head = " ".join("\n".join(text.splitlines()[:18]).replace("\\", "").split())
         assert id in head
         assert words in head
         assert hint in head

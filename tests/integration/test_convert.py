@@ -51,7 +51,7 @@ def test_rows_change_nothing_in_the_file(model: Path, sample: Path, target: str,
 
 def test_a_model_that_is_asked_nothing_is_loaded_by_the_exporter_alone_until_it_is_asked() -> None:
     path = str(TRADING / "model.pkl")
-    stage = Stages(progress=lambda _: None)
+    stage = Stages(progress=lambda *_: None)
     with open_context(Settings(model=(path,)), path, identify(path), {}, stage) as context:
         versions = compare_versions(context, inspect(context))
         started: list[str] = []

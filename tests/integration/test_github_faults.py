@@ -65,6 +65,17 @@ def test_a_fault_on_the_first_comment_makes_no_second(make_job, peer, make_resul
     assert len(peer.comments(1)) == 1
 
 
+def test_what_ends_the_run_in_3_is_an_error_and_no_mere_warning(make_job, peer, make_result):
+    peer.fault("read_only", times=-1)
+    for verdict, level in (("pass", "error"), ("fail", "warning")):
+        job = make_job()
+        job.publish(Outcome.judged([make_result(verdict)]), require_publish=True)
+        (line,) = [line for line in job.log.getvalue().splitlines() if "Not published" in line]
+        assert line.startswith(f"::{level} ")
+        assert ("exit code 3" in line) is (verdict == "pass")
+        assert "{ contents: read, pull-requests: write, statuses: write }" in line or "workflow_run" in line
+
+
 @pytest.mark.parametrize("verdict", ["pass", "fail"])
 @pytest.mark.parametrize("kind", [*TRANSIENT, *FINAL])
 def test_a_lasting_fault_never_moves_the_verdict(make_job, peer, make_result, kind, verdict):
@@ -78,7 +89,7 @@ def test_a_lasting_fault_never_moves_the_verdict(make_job, peer, make_result, ki
     assert job.outputs["verdict"] == verdict
     assert "churn" in job.summary
     assert "Not published" in job.summary
-    assert job.log.getvalue().count("::warning title=Not published") == 3
+    assert job.log.getvalue().count("::warning title=Not published%3A status%2C comment%2C check run") == 1
     assert "success" not in states(peer) or verdict == "pass"
     assert sum(job.clock.slept) < 125
 

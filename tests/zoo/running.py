@@ -50,7 +50,7 @@ def world() -> Iterator[RunContext]:
         yield RunContext(
             environ=dict(os.environ),
             now=lambda: datetime.now(UTC),
-            progress=lambda _: None,
+            progress=lambda *_: None,
             pool=pool,
         )
 

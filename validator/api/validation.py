@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from validator.checklist import blocks, causes_first
+from validator.causes import blocks, causes_first, is_note
 from validator.report.escape import clean
 from validator.report.terminal import TerminalStyle, render_terminal
 from validator.report.view import ModelView, model_view
@@ -74,8 +74,12 @@ class Validation:
 
     @property
     def warnings(self) -> tuple[CheckResult, ...]:
-        """The checks that passed with a warning."""
-        return tuple(check for check in self.result.checks if check.status == "warn" and not check.waived)
+        """The checks that passed with a warning: what somebody should do something about."""
+        return tuple(
+            check
+            for check in self.result.checks
+            if check.status == "warn" and not check.waived and not is_note(check)
+        )
 
     @property
     def explained(self) -> str:
@@ -128,6 +132,7 @@ class Validation:
             "<div>",
             f'<p><strong><span style="color:{colour}">{"✓" if view.passed else "✗"} {_shown(view.name)} {head}</span>'
             f"</strong> <code>{_shown(view.result.version)}</code><br>{_shown(view.lead, 600)}</p>",
+            *([f"<p>{_shown(view.quality, 600)}</p>"] if view.quality else []),
             *_table("What is wrong", view, passed=False),
             *_table("Warnings", view, passed=True),
             f"<p>{_facts(view)}</p>",
@@ -138,7 +143,7 @@ class Validation:
 
 
 def _table(title: str, view: ModelView, *, passed: bool) -> list[str]:
-    found = view.warning_lines if passed else view.problems
+    found = view.warnings if passed else view.problems
     if not found:
         return []
     rows = [

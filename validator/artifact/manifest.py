@@ -12,7 +12,8 @@ from typing import Any
 
 from validator.artifact.read import CONTRACT_SCHEMA, MANIFEST_SCHEMA
 from validator.artifact.version import version_time
-from validator.checklist import blocks, lasting_reason
+from validator.causes import blocks
+from validator.checklist import lasting_reason
 from validator.results import Contract, GateResult
 
 

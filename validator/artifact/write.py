@@ -25,6 +25,7 @@ from validator.artifact.read import (
 )
 from validator.artifact.version import version_time
 from validator.errors import ArtifactError
+from validator.permissions import remedy
 from validator.results import Artifact, FileDigest, GateResult
 
 _ATTEMPTS = 5
@@ -68,7 +69,7 @@ def write_artifact(
     except OSError as error:
         raise ArtifactError(
             f"the artifact cannot be written: {error}",
-            hint="give --out a folder that can be written, with room for the model",
+            hint=remedy(error, directory, "give --out a folder that can be written, with room for the model"),
         ) from error
     digests = (
         FileDigest(name=name, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))

@@ -64,6 +64,11 @@ def warned(message: str, *evidence: Evidence, hint: str = "") -> CheckOutcome:
     return CheckOutcome(status="warn", message=message, evidence=evidence, hint=hint)
 
 
+def noted(message: str, *evidence: Evidence, hint: str = "") -> CheckOutcome:
+    """What is good to know and asks nothing of anybody: a warning that is not required."""
+    return CheckOutcome(status="warn", message=message, evidence=evidence, hint=hint, required=False)
+
+
 def not_applicable(reason: str) -> CheckOutcome:
     """A check that has no meaning for this model: it blocks nothing, and says why it did not run."""
     return CheckOutcome(status="skip", message=reason, required=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ from validator.errors import PreflightError
 
 if TYPE_CHECKING:
     from validator.gate.result_builder import Progress
+
+
+#: Seconds between two lines about one stage where lines are not overwritten.
+_BETWEEN_S = 10.0
 
 
 @contextmanager
@@ -22,15 +27,29 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         with _moving() as show:
             yield show
     else:
-        yield lambda stage: print(f"model-preflight: {stage} ...", file=sys.stderr, flush=True)
+        yield _plain()
 
 
 def named(show: Progress, model: str) -> Progress:
     """The same, each stage with the model's name in front."""
-    return lambda stage: show(f"{model}: {stage}")
+    return lambda stage, detail="": show(f"{model}: {stage}", detail)
 
 
-def _silent(_stage: str) -> None:
+def _plain(clock: Callable[[], float] = time.monotonic) -> Progress:
+    """A line a stage, and one now and then for how far a long one is."""
+    told = clock()
+
+    def show(stage: str, detail: str = "", /) -> None:
+        nonlocal told
+        if detail and clock() - told < _BETWEEN_S:
+            return
+        told = clock()
+        print(f"model-preflight: {stage} ... {detail}".rstrip(), file=sys.stderr, flush=True)
+
+    return show
+
+
+def _silent(_stage: str, _detail: str = "", /) -> None:
     """Progress that nobody wants to see."""
 
 
@@ -40,7 +59,7 @@ def _moving() -> Iterator[Progress]:
 
     console = Console(stderr=True)
     with console.status("starting ...") as status:
-        yield lambda stage: status.update(f"{stage} ...")
+        yield lambda stage, detail="": status.update(f"{stage} ... {detail}".rstrip())
 
 
 def notice(text: str) -> None:

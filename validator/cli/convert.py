@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from validator.checklist import blocks, decide
+from validator.causes import blocks
+from validator.checklist import decide
 from validator.checks.check import CheckFailedError
 from validator.checks.convert import Converted
 from validator.checks.load.model import Columns, Data, Native

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from validator.checks.load.model import need_sample
 from validator.cli.console import progress as show_progress
 from validator.cli.targets import settings_name
 from validator.errors import Exit, UsageError
@@ -16,6 +17,7 @@ from validator.gate.result_builder import Progress, ResultBuilder, Stages
 from validator.gate.session import open_context
 from validator.gate.validate import Gate
 from validator.model.file import identify
+from validator.report.escape import clean
 from validator.results import Contract, FeatureSpec, Scalar
 from validator.sandbox.worker_pool import interruptible
 from validator.settings.sources import resolve
@@ -40,6 +42,7 @@ def write_initial(
         raise UsageError(
             f"{path} exists already", hint="give --force to replace it, or --output for another name"
         )
+    need_sample(settings)
     model, stage = settings.model[0], Stages(progress=progress)
     with open_context(settings, model, identify(model), environ, stage) as context:
         gate = Gate(context=context, run=ResultBuilder(model=context.model, stage=stage))
@@ -47,13 +50,17 @@ def write_initial(
         data, subject = gate.fit(sample, gate.load(inspected))
         for _ in data.batches(settings):
             pass  # reading them is what shows their ranges
-        contract = subject.contract.model_copy(update={"features": data.observer.features})
+        contract = subject.contract.model_copy(
+            update={"features": data.observer.features, "allow_infinite": bool(data.infinities.first)}
+        )
+        infinite = data.infinities.in_words
     text = render(
         model=_beside(settings.model[0], path),
         data=_beside(str(settings.data), path),
         target=settings.target,
         name=settings_name(settings),
         contract=contract,
+        infinite=infinite,
     )
     write_file(path, text, None)
     return path
@@ -64,9 +71,14 @@ def _beside(path: str, config: Path) -> str:
     return os.path.relpath(path, config.parent)
 
 
-def render(*, model: str, data: str, target: str | None, name: str, contract: Contract) -> str:
-    """The file's text. Values that were inferred are written out, so that a later change of them is noticed."""
-    return "\n".join([*_head(model, data, target, name), *_contract(contract)]) + "\n"
+def render(
+    *, model: str, data: str, target: str | None, name: str, contract: Contract, infinite: str = ""
+) -> str:
+    """The file's text. Values that were inferred are written out, so that a later change of them is noticed.
+
+    `infinite` says where the sample holds infinite numbers.
+    """
+    return "\n".join([*_head(model, data, target, name), *_contract(contract, infinite)]) + "\n"
 
 
 def _head(model: str, data: str, target: str | None, name: str) -> Iterator[str]:
@@ -88,7 +100,7 @@ def _head(model: str, data: str, target: str | None, name: str) -> Iterator[str]
     yield "# expires = 2030-01-31"
 
 
-def _contract(contract: Contract) -> Iterator[str]:
+def _contract(contract: Contract, infinite: str) -> Iterator[str]:
     yield ""
     yield "# What the model takes and gives, as model and sample show it. The deployment enforces on every call"
     yield "# what stands here without a #. Ranges are the sample's: uncomment those outside of which to refuse."
@@ -100,6 +112,9 @@ def _contract(contract: Contract) -> Iterator[str]:
     if contract.task == "regression":
         yield "# output_minimum = 0.0"
         yield "# output_maximum = 1.0"
+    if infinite:
+        yield f"# The sample holds infinite numbers: {clean(infinite, limit=500)}."
+        yield "# If that is a mistake, mend the sample and write false: the deployment then refuses them."
     yield f"allow_infinite = {_toml(contract.allow_infinite)}"
     for feature in contract.features:
         yield ""

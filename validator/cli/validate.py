@@ -190,7 +190,7 @@ def _show(found: list[GateResult], settings: Settings, *, several: bool) -> None
         print(summary_json(found, several=several))
         return
     look = TerminalStyle(
-        width=max(60, min(shutil.get_terminal_size((80, 24)).columns, 120)),
+        width=max(40, min(shutil.get_terminal_size((80, 24)).columns, 120)),
         colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
         unicode="utf" in (sys.stdout.encoding or "").lower(),
     )

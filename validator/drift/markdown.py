@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from validator.drift import wording
 from validator.drift.document import ColumnReport, DriftReport
-from validator.drift.pictures import sparkline
+from validator.report.drawing import sparkline
 from validator.report.escape import markdown_code, markdown_text
 
 _MOST = 60

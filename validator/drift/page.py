@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from validator.drift import wording
 from validator.drift.document import ColumnReport, DriftReport
-from validator.drift.pictures import bars, histogram, timeline
+from validator.drift.pictures import histogram, timeline
+from validator.report.drawing import bars
 from validator.report.escape import clean
 
 _MOST_CARDS = 120

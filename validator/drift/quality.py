@@ -70,7 +70,7 @@ def chance(metric: str, task: str, classes: Sequence[Any], truth: NDArray[Any]) 
     if metric == "auc":
         return 0.5
     if task in ("binary", "multiclass"):
-        shares = np.unique(_codes(classes, truth), return_counts=True)[1] / len(truth)
+        shares = np.unique(codes(classes, truth), return_counts=True)[1] / len(truth)
         if metric == "accuracy":
             return float(shares.max())
         if metric == "brier":
@@ -120,7 +120,7 @@ def _prepare(
     task: str, classes: Sequence[Any], outputs: NDArray[np.float64], truth: NDArray[Any]
 ) -> tuple[dict[str, _Metric], NDArray[Any], NDArray[Any]] | None:
     if task == "binary" and len(classes) == 2:
-        target = _codes(classes, truth)
+        target = codes(classes, truth)
         known = target >= 0
         return (
             {"auc": _auc, "log_loss": _log_loss, "brier": _brier, "accuracy": _accuracy},
@@ -128,7 +128,7 @@ def _prepare(
             target[known],
         )
     if task == "multiclass" and len(classes) == outputs.shape[1]:
-        target = _codes(classes, truth)
+        target = codes(classes, truth)
         known = target >= 0
         return {"log_loss": _log_loss, "accuracy": _accuracy}, outputs[known], target[known]
     if task == "regression" and outputs.shape[1] == 1:
@@ -136,7 +136,7 @@ def _prepare(
     return None
 
 
-def _codes(classes: Sequence[Any], truth: NDArray[Any]) -> NDArray[np.int64]:
+def codes(classes: Sequence[Any], truth: NDArray[Any]) -> NDArray[np.int64]:
     """The place of each true answer among the classes, -1 where it is none of them."""
     places = {_plain(value): i for i, value in enumerate(classes)}
     return np.array([places.get(_plain(value), -1) for value in truth.tolist()], dtype=np.int64)

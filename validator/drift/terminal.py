@@ -6,7 +6,7 @@ import textwrap
 
 from validator.drift import wording
 from validator.drift.document import ColumnReport, DriftReport
-from validator.drift.pictures import ascii_line, sparkline
+from validator.report.drawing import ascii_line, sparkline
 from validator.report.escape import clean
 
 _MOST = 25

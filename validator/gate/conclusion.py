@@ -19,6 +19,7 @@ from validator.checks.check import CheckOutcome, failed, passed, result, seen
 from validator.errors import PreflightError, UsageError
 from validator.gate.result_builder import ResultBuilder
 from validator.model.file import identify
+from validator.permissions import remedy
 from validator.results import Environment, GateResult, RunIndex
 from validator.settings.table import Settings
 
@@ -111,6 +112,7 @@ def _assembled(
             trust_reason=settings.trust_pickle or "",
         ),
         timings=builder.stage.seconds,
+        shapes=builder.shapes,
     )
 
 
@@ -207,7 +209,7 @@ def prepare_folder(out: Path) -> None:
     except OSError as error:
         raise UsageError(
             f"the output folder {out} cannot be written to: {error.strerror}",
-            hint="choose another folder with --out",
+            hint=remedy(error, out, "choose another folder with --out"),
         ) from error
     _forget(out)
 
@@ -226,7 +228,7 @@ def forget_earlier(out: Path) -> None:
     except OSError as error:
         raise UsageError(
             f"what an earlier run wrote to {out} cannot be removed: {error.strerror}",
-            hint="choose another folder with --out",
+            hint=remedy(error, out, "choose another folder with --out"),
         ) from error
 
 
@@ -251,7 +253,8 @@ def write_file(path: Path, text: str, owner: tuple[int, int] | None) -> None:
         _give(staged, owner)
         staged.replace(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint="is the disk full?") from error
+        hint = remedy(error, path, "choose another place, or make room on the disk")
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
     finally:
         staged.unlink(missing_ok=True)
 

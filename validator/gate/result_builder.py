@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from validator.checks.check import CheckFailedError, CheckOutcome, result
 from validator.errors import WorkerError
@@ -22,11 +22,21 @@ from validator.results import (
     Parity,
     RuntimeName,
 )
+from validator.shapes import Shapes
 
 if TYPE_CHECKING:
     from validator.profile import Profile
 
-Progress = Callable[[str], None]
+#: Seconds of a step before its rows are told of, and between two such lines.
+_SOON_S, _OFTEN_S = 2.0, 1.0
+
+
+class Progress(Protocol):
+    """Who is told what goes on: of each stage when it begins, and in `detail` of how far it is."""
+
+    def __call__(self, stage: str, detail: str = "", /) -> None: ...
+
+
 NOT_COMPARED = Parity(level="none", reason="Nothing was compared, because an earlier step failed.")
 
 
@@ -36,15 +46,36 @@ class Stages:
 
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    clock: Callable[[], float] = time.perf_counter
+    _name: str = ""
+    _began: float = 0.0
+    _told: float = 0.0
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         self.progress(name)
-        started = time.perf_counter()
+        started = self.clock()
+        self._name, self._began, self._told = name, started, started
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+            self.seconds[name] = self.seconds.get(name, 0.0) + self.clock() - started
+
+    def rows(self, done: int, total: Callable[[int], int | None]) -> None:
+        """How many rows a long step has done; `total` says of how many, and is asked now and then only."""
+        now = self.clock()
+        spent = now - self._began
+        if spent < _SOON_S or now - self._told < _OFTEN_S or not done:
+            return
+        self._told = now
+        whole, rate = total(done), done / spent
+        left = f", {_duration((whole - done) / rate)} left" if whole is not None else ""
+        of = f" of {whole:,}" if whole is not None else ""
+        self.progress(self._name, f"{done:,}{of} rows, {rate:,.0f} a second{left}")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 @dataclass(kw_only=True)
@@ -67,9 +98,20 @@ class ResultBuilder:
     profile: Profile | None = None
     loosened: tuple[str, ...] = ()
     golden: bytes | None = None
+    shapes: Shapes = field(default_factory=Shapes)
 
     def add(self, *results: CheckResult) -> None:
         self.checks.extend(results)
+
+    def show(self, **shapes: object) -> None:
+        """Further data for the reports' pictures, by field of `Shapes`."""
+        self.shapes = self.shapes.model_copy(update=shapes)
+
+    def replace(self, check: CheckResult) -> None:
+        """The result of a check that is known better now, in its place."""
+        self.checks = [
+            check if (old.id, old.runtime) == (check.id, check.runtime) else old for old in self.checks
+        ]
 
     @contextmanager
     def recording(self) -> Iterator[None]:

@@ -37,6 +37,7 @@ _OTHER = (
     "wrapper",
     "wrapper_methods",
     "target",
+    "serves",
 )
 #: What a setting means where it is left out, if that is stricter than any value of its own.
 _STRICT_TOLERANCE = 1e-5

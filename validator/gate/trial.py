@@ -162,7 +162,7 @@ class Trial:
             )
             for name, runtime in self.runtimes.items()
         }
-        checks = errors.run(candidates, self.subject)
+        checks = errors.run(candidates, self.subject, serves=self.context.settings.serves)
         for name, candidate in candidates.items():
             candidate.runtime.worker.limits = self.context.pool.limits
             self.runtimes[name] = candidate.runtime
@@ -193,6 +193,7 @@ class Trial:
             max_slowdown=settings.max_slowdown,
             confidence=settings.latency_confidence,
             inconclusive=settings.inconclusive,
+            serves=settings.serves,
         )
         return latency.run(self.runtimes, self.subject, limits, base)
 

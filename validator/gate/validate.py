@@ -30,14 +30,17 @@ from validator.checks.load.model import (
     infer_contract,
     judge_knowledge,
     load_native,
+    need_sample,
     open_sample,
 )
 from validator.checks.load.safety import Inspected, inspect, judge_file
 from validator.checks.load.versions import compare_versions
 from validator.checks.parity.proof import Judge, measure_only, prove
 from validator.checks.parity.suite import on_made_rows, on_sample, set_beside
+from validator.checks.quality.judging import with_intervals
 from validator.checks.quality.measuring import Measuring, judge_quality
-from validator.checks.sample_pass import read_through
+from validator.checks.sample_pass import Observer, read_through
+from validator.checks.shapes import ScoreShape, importance_of
 from validator.checks.wrapper.find import wrapper_of
 from validator.errors import WorkerError
 from validator.gate import conclusion
@@ -77,6 +80,7 @@ def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
     a failed check in the result.
     """
     file = identify(model)
+    need_sample(settings)
     found = find_base(settings.baseline, model, world.environ)
     conclusion.prepare_folder(settings.out)
     wrapper = wrapper_of(settings, file)
@@ -102,6 +106,7 @@ class Observed:
     base: BaseVersion | NoVersion
     runner: BaselineRunner | None
     measuring: Measuring
+    scores: ScoreShape
 
     @classmethod
     def begin(
@@ -109,7 +114,12 @@ class Observed:
     ) -> Observed:
         base = base.beside(contract)
         runner = BaselineRunner.of(base, contract) if isinstance(base, BaseVersion) else None
-        return cls(base=base, runner=runner, measuring=Measuring.begin(context, task, contract, base))
+        return cls(
+            base=base,
+            runner=runner,
+            measuring=Measuring.begin(context, task, contract, base),
+            scores=ScoreShape(alone=context.format == "onnx"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,8 +210,9 @@ class Gate:
 
     def fit(self, sample: Sample, model: Native) -> tuple[Data, Subject]:
         """The sample as the model takes it, and the contract that its first rows show."""
-        data = fit_sample(self.context.settings, sample, model.facts)
-        self.run.add(data.check)
+        data = fit_sample(self.context.settings, sample, model.facts, self.run.stage.rows)
+        self.run.add(data.judged())
+        self.run.show(importance=importance_of(model.facts, data.features))
         self.run.loosened += data.small
         return data, self.subject(model, data)
 
@@ -262,7 +273,9 @@ class Gate:
         sides = set_beside(context, native, converted, judge, data)
         observed = Observed.begin(context, run.model.task, subject.contract, base)
         with run.stage("sample parity"):
-            sample = on_sample(context, sides, data, [observed.measuring], observed.runner)
+            watching: list[Observer] = [observed.measuring, observed.scores]
+            sample = on_sample(context, sides, data, watching, observed.runner)
+        run.replace(data.judged())
         run.add(sample.check)
         run.add(judge_knowledge(native.facts, data))
         subject = self.subject(native, data, sides.n_outputs)
@@ -283,7 +296,8 @@ class Gate:
             observed = Observed.begin(context, run.model.task, contract, base)
             asked = alone.Alone(runtime=model.runtime)
             batches = data.batches(context.settings)
-            read_through(batches, asked, [observed.measuring], base=observed.runner)
+            read_through(batches, asked, [observed.measuring, observed.scores], base=observed.runner)
+            run.replace(data.judged())
             run.add(judge_knowledge(model.facts, data))
             subject = self.subject(model, data, first.n_predictions)
         self._judge_quality(observed)
@@ -299,11 +313,14 @@ class Gate:
 
             found = profile_data(self.context, runtime, data, contract, base)
         run.profile = found.profile
+        run.quality = with_intervals(run.quality, found.quality)
+        run.show(**found.shapes)
         run.add(*found.checks)
 
     def _judge_quality(self, observed: Observed) -> None:
         run = self.run
         with run.stage("quality"):
+            run.show(score=observed.scores.name, scores=observed.scores.histogram())
             if observed.runner is not None:
                 run.change = observed.runner.change
             quality = judge_quality(self.context.settings, observed.measuring, observed.base, observed.runner)

@@ -14,7 +14,9 @@ from typing import TextIO
 from validator.github.wording import Annotation
 from validator.report.escape import command_data, command_property
 
-ANNOTATIONS_A_LEVEL = 10
+#: The runner keeps ten annotations of each level a step, and shows fifty a job. What was found takes this many in
+#: all, which leaves room for what could not be published and for other jobs.
+ANNOTATION_BUDGET = 8
 SUMMARY_BYTES = 1024 * 1024
 
 
@@ -25,16 +27,16 @@ def command(name: str, message: str, **properties: str) -> str:
 
 
 def emit(stream: TextIO, found: Sequence[Annotation]) -> None:
-    """Annotations as commands. The runner keeps ten of each level a step, so the tenth says how many are left out."""
-    for level in ("error", "warning", "notice"):
-        ours = [a for a in found if a.level == level]
-        shown = ours if len(ours) <= ANNOTATIONS_A_LEVEL else ours[: ANNOTATIONS_A_LEVEL - 1]
-        for annotation in shown:
-            line = command(level, annotation.message, file=annotation.path, title=annotation.title)
-            print(line, file=stream)
-        if len(shown) < len(ours):
-            text = f"{len(ours) - len(shown)} more are in the report"
-            print(command(level, text, title="Model Preflight"), file=stream)
+    """Annotations as commands, in their order. Beyond the budget the last one says how many are left out."""
+    shown = found if len(found) <= ANNOTATION_BUDGET else found[: ANNOTATION_BUDGET - 1]
+    for annotation in shown:
+        print(
+            command(annotation.level, annotation.message, file=annotation.path, title=annotation.title),
+            file=stream,
+        )
+    if len(shown) < len(found):
+        text = f"{len(found) - len(shown)} more are in the report"
+        print(command(found[len(shown)].level, text, title="Model Preflight"), file=stream)
     stream.flush()
 
 

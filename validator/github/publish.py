@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from validator.errors import PublishError
+from validator.errors import Exit, PublishError
 from validator.github import commands, trust
 from validator.github.api import GitHubApi
 from validator.github.check_run import MAX_SUMMARY_BYTES, CheckReport, publish_check_run
@@ -150,9 +150,12 @@ class _Publishing:
 
     def _annotate(self, outcome: Outcome) -> Step:
         found = annotations_of(outcome.results)
-        if outcome.verdict == "error":
+        if outcome.verdict == "error" or outcome.error is not None:
             hint = f"\n{outcome.error.hint}" if outcome.error else ""
-            text = lines_of(outcome.line + hint, 2_000)
+            said = outcome.line
+            if outcome.error is not None and outcome.verdict != "error":  # other models failed
+                said = f"could not judge: {outcome.error.message}"
+            text = lines_of(said + hint, 2_000)
             found.insert(0, Annotation(level="error", title="Model Preflight", message=text))
         commands.emit(self._around.log, found)
         return _done(f"{len(found)}")
@@ -264,11 +267,9 @@ class _Publishing:
         environ, log = self._around.environ, self._around.log
         for step in report.steps:
             print(log_line(f"publish: {step.name}: {step.state} {step.detail}".rstrip()), file=log)
-        for step in report.failed:
-            text = lines_of(f"{step.detail}\n{step.hint}", 2_000)
-            commands.emit(
-                log, [Annotation(level="warning", title=f"Not published: {step.name}", message=text)]
-            )
+        if report.failed:
+            required = report.exit_code(require_publish=self._settings.require_publish) == Exit.UNPUBLISHED
+            commands.emit(log, [_unpublished(report, required=required)])
         try:
             if report.comment_url and environ.get("GITHUB_OUTPUT"):
                 commands.set_outputs(Path(environ["GITHUB_OUTPUT"]), {"comment-url": report.comment_url})
@@ -284,6 +285,19 @@ def _done(detail: str = "", url: str = "") -> Step:
 
 def _skip(reason: str) -> Step:
     return Step(name="summary", state="skipped", detail=reason)
+
+
+def _unpublished(report: PublishReport, *, required: bool) -> Annotation:
+    """All that could not be published, in one annotation: an error where the run fails for nothing else."""
+    names = ", ".join(step.name for step in report.failed)
+    told = [step.detail for step in report.failed]
+    hints = dict.fromkeys(step.hint for step in report.failed)
+    why = ["The model passed, but `require-publish` is set: exit code 3."] if required else []
+    return Annotation(
+        level="error" if required else "warning",
+        title=f"Not published: {names}",
+        message=lines_of("\n".join([*why, *told, *hints]), 2_000),
+    )
 
 
 def _failures(report: PublishReport) -> str:

@@ -30,6 +30,21 @@ READ_CHECK = Need(action="read the check run", permission="checks: read")
 READ_COMPARE = Need(action="compare the pushed commits", permission="contents: read")
 
 
+#: What a job takes that checks out, comments and sets the status.
+_USUAL = {"contents": "read", "pull-requests": "write", "statuses": "write"}
+
+
+def whole_block(need: Need) -> str:
+    """The job's `permissions:` in full: naming one of them takes away all that are not named."""
+    name, _, level = need.permission.partition(": ")
+    usual = {"contents": "read"} if name == "issues" else _USUAL
+    wanted = {
+        **usual,
+        **({} if name == "metadata" else {name: "write" if _USUAL.get(name) == "write" else level}),
+    }
+    return f"`permissions: {{ {', '.join(f'{key}: {value}' for key, value in wanted.items())} }}`"
+
+
 class RefusedError(PublishError):
     """GitHub answered and said no: `status` is the HTTP status. Asking again will not help."""
 
@@ -49,7 +64,7 @@ def refusal(status: int, said: str, need: Need, *, read_only: bool) -> RefusedEr
     """
     writes = need.permission.endswith(": write")
     message = f"could not {need.action}: GitHub said {status} {said}".rstrip()
-    grant = f"give the job `permissions: {{ {need.permission} }}`"
+    grant = f"give the job {whole_block(need)}, and what else it has there"
     if status == 401:
         hint = "the token is invalid or has expired: pass `github-token: ${{ github.token }}`"
     elif status == 403 and "locked" in said.lower():

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from validator.checklist import blocks
+from validator.causes import blocks, causes_of, in_words
+from validator.report import figures
 from validator.report.escape import clean
-from validator.results import CheckResult, GateResult, ParityLevel
+from validator.report.findings import ReportedCheck, findings
+from validator.report.view import main_metric
+from validator.results import GateResult, ParityLevel
 
 Verdict = Literal["pass", "fail", "error"]
 Level = Literal["error", "warning", "notice"]
@@ -47,14 +50,11 @@ def is_inside(path: str) -> bool:
     return bool(path) and plain and not path.startswith("/") and ".." not in parts and "" not in parts
 
 
-def blocking(result: GateResult) -> list[CheckResult]:
-    """The checks that forbid shipping, what was merely not run last."""
-    return sorted(filter(blocks, result.checks), key=lambda check: check.status == "skip")
-
-
 def verdict_of(results: Sequence[GateResult]) -> Verdict:
     """The worst verdict wins; a `pass` that its own checks contradict, or that checked nothing, is a `fail`."""
-    passed = bool(results) and all(r.verdict == "pass" and r.checks and not blocking(r) for r in results)
+    passed = bool(results) and all(
+        r.verdict == "pass" and r.checks and not any(map(blocks, r.checks)) for r in results
+    )
     return "pass" if passed else "fail"
 
 
@@ -85,18 +85,21 @@ def _name(result: GateResult) -> str:
 
 
 def _why(result: GateResult) -> str:
-    stops = blocking(result)
-    if not stops:
+    causes = causes_of(result.checks)
+    if not causes:
         return one_line(result.reason, 80) or "its checks do not support a pass"
-    first = stops[0]
-    more = f" and {len(stops) - 1} more" if len(stops) > 1 else ""
-    return one_line(first.title, 60) + (f" ({first.runtime})" if first.runtime else "") + more
+    more = len(causes) - 1
+    rest = f" and {more} more {'problem' if more == 1 else 'problems'}" if more else ""
+    return one_line(in_words(causes[0]), 80) + rest
 
 
 def _strengths(result: GateResult) -> list[str]:
     words = [f"{len(result.checks)} checks"]
     if result.parity.level != "none":
         words.append(f"parity {result.parity.level}")
+    main = main_metric(result)
+    if main is not None:
+        words.append(f"{main.name} {figures.number(main.value)}{'' if main.limit else ', no limit set'}")
     if result.latency.onnx is not None:
         words.append(f"p99 {result.latency.onnx.p99_ms:.3g} ms")
     if result.latency.speedup is not None:
@@ -123,37 +126,38 @@ def outputs(
 
 
 def annotations_of(results: Sequence[GateResult]) -> list[Annotation]:
-    """One for each check that blocks or warns, the blocking ones first."""
-    return sorted((a for r in results for a in _findings(r)), key=lambda found: found.level != "error")
+    """One for each problem, waived failure and warning; what matters most first. What only follows is counted."""
+    order: tuple[Level, ...] = ("error", "warning", "notice")
+    return sorted((a for r in results for a in _annotated(r)), key=lambda found: order.index(found.level))
 
 
-def _findings(result: GateResult) -> Iterator[Annotation]:
+def _annotated(result: GateResult) -> Iterator[Annotation]:
     path = result.model.path if is_inside(result.model.path) else ""
-    stops = blocking(result)
-    if not stops and verdict_of([result]) == "fail":
+    found = findings(result.checks)
+    if not found.problems and verdict_of([result]) == "fail":
         yield _annotation("error", _name(result), result.reason or "the verdict is fail", path)
-    noted = [c for c in result.checks if c.status in ("warn", "fail", "error") and c not in stops]
-    levels: tuple[tuple[Level, list[CheckResult]], ...] = (("error", stops), ("warning", noted))
-    for level, checks in levels:
-        for alike in _alike(checks):
-            yield _of_checks(alike, level, result, path)
+    levels: tuple[tuple[Level, tuple[ReportedCheck, ...]], ...] = (
+        ("error", found.problems),
+        ("warning", found.waived),
+        ("warning", found.warnings),
+    )
+    for level, listed in levels:
+        for one in listed:
+            yield _of_finding(one, level, result, path)
 
 
-def _alike(checks: Sequence[CheckResult]) -> list[list[CheckResult]]:
-    """Checks that say the same of several runtimes, together."""
-    found: dict[tuple[str, str, str, str], list[CheckResult]] = {}
-    for check in checks:
-        found.setdefault((check.id, check.message, check.hint, check.waived), []).append(check)
-    return list(found.values())
-
-
-def _of_checks(alike: Sequence[CheckResult], level: Level, result: GateResult, path: str) -> Annotation:
-    check = alike[0]
-    runtimes = ", ".join(one.runtime for one in alike if one.runtime)
-    where = f" [{runtimes}]" if runtimes else ""
-    waived = f"\nwaived: {check.waived}" if check.waived else ""
-    hint = f"\n{check.hint}" if check.hint else ""
-    return _annotation(level, f"{_name(result)}: {check.title}{where}", check.message + hint + waived, path)
+def _of_finding(one: ReportedCheck, level: Level, result: GateResult, path: str) -> Annotation:
+    where = f" [{one.runtimes}]" if one.runtimes else ""
+    fails = "failed or " if one.fails else ""
+    lines = [
+        one.message,
+        one.hint,
+        f"waived: {one.waived}" if one.waived else "",
+        f"{figures.count(one.follows, 'further check')} {fails}could not run because of it"
+        if one.follows
+        else "",
+    ]
+    return _annotation(level, f"{_name(result)}: {one.title}{where}", "\n".join(filter(None, lines)), path)
 
 
 def _annotation(level: Level, title: str, message: str, path: str) -> Annotation:

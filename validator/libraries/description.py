@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 
 from validator.libraries.known import live_of
 from validator.libraries.plain import Header, plain
@@ -24,8 +24,26 @@ def describe(model: Any) -> Header:
         "sums_to_one": live_of(last).sums_to_one(last),
         **live_of(model).categories(model),
         "trained_on": trained_on(model),
+        "importance": importance(model),
         "breakpoints": [point for name, step in walk(model) for point in breakpoints(name, step)],
     }
+
+
+def importance(model: Any) -> Optional[Header]:
+    """What the model tells of each feature's use: {kind, values}; None where it tells nothing.
+
+    It decides nothing, so whatever a library raises here, the model is judged all the same.
+    """
+    import numpy as np
+
+    try:
+        kind, values = live_of(model).importance(model) or ("", ())
+        numbers = np.asarray(values, dtype=np.float64).reshape(-1)
+    except Exception:
+        return None
+    if not len(numbers):
+        return None
+    return {"kind": kind, "values": np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0).tolist()}
 
 
 def final_step(model: Any) -> Any:

@@ -106,6 +106,11 @@ class Live:
         """By number, the columns of which the model tells whether values were missing when it was trained."""
         return {}
 
+    def importance(self, model: Any) -> Optional[Tuple[str, Any]]:
+        """What the library counts of each feature's use, in words, and a number for each [F]; None without any."""
+        found = None if hasattr(model, "steps") else getattr(model, "feature_importances_", None)
+        return None if found is None else ("decrease of impurity", found)
+
     def leaves(self, model: Any, given: Any) -> Optional[Any]:
         """The leaf that each row meets in each tree, numbered within the tree from 0 in the library's own order.
 

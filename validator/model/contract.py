@@ -5,13 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from validator.errors import SampleError, SettingsError
 from validator.libraries.known import library_named
 from validator.model.knowledge import Knowledge, Known, with_knowledge
 from validator.results import Contract, FeatureSpec, Scalar, Task
 from validator.table import Column, Table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: A column of text with more values than this is taken for free text, which any value fits.
 _MOST_TEXTS = 1_000
@@ -137,6 +142,54 @@ class Observer:
     @property
     def features(self) -> tuple[FeatureSpec, ...]:
         return tuple(self._seen[name] for name in self._order)
+
+
+@dataclass(kw_only=True)
+class Infinities:
+    """Which rows of the sample, counted from its beginning, hold an infinite number, by feature."""
+
+    rows: int = 0
+    refused: int = 0
+    first: dict[str, int] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)
+
+    def take(self, table: Table) -> NDArray[np.bool_] | None:
+        """Which of the next rows [N] hold none; None where all of them do."""
+        import numpy as np
+
+        fine = None
+        for column in table.columns:
+            values = column.values
+            if values.dtype.kind != "f":
+                continue
+            with np.errstate(all="ignore"):
+                total = values.sum(dtype=np.float64)
+            if np.isfinite(total):
+                continue  # it has no infinite part, and costs no array
+            infinite = np.isinf(values)
+            if infinite.any():
+                self.first.setdefault(column.name, self.rows + int(infinite.argmax()))
+                self.times[column.name] = self.times.get(column.name, 0) + int(infinite.sum())
+                fine = ~infinite if fine is None else fine & ~infinite
+        self.rows += len(table)
+        self.refused += 0 if fine is None else int((~fine).sum())
+        return fine
+
+    def become(self, other: Infinities) -> None:
+        """What a pass over more of the rows has found."""
+        if other.rows >= self.rows:
+            self.rows, self.refused = other.rows, other.refused
+            self.first, self.times = other.first, other.times
+
+    @property
+    def in_words(self) -> str:
+        """The features, how many of their values are infinite and in which row the first is."""
+        named = [
+            f"{name!r} ({self.times[name]:,} in {self.rows:,} rows, the first in row {row:,})"
+            for name, row in list(self.first.items())[:5]
+        ]
+        more = f" and {len(self.first) - 5} more features" if len(self.first) > 5 else ""
+        return ", ".join(named) + more
 
 
 def _look(column: Column) -> FeatureSpec:

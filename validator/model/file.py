@@ -16,6 +16,7 @@ from typing import BinaryIO, Union
 from validator.errors import ModelError, UsageError
 from validator.libraries.known import LIBRARIES
 from validator.model import formats, mlflow_folder
+from validator.permissions import remedy
 
 _BLOCK = 1 << 20
 _MOST_FILES = 10_000
@@ -97,7 +98,7 @@ def open_regular(path: Path) -> BinaryIO:
     except OSError as error:
         raise UsageError(
             f"{path} cannot be opened: {error.strerror}",
-            hint="Check the file's permissions, and that this user may read it.",
+            hint=remedy(error, path, "let this user read the file"),
         ) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from validator.checklist import blocks
-from validator.report.figures import count, scalar
+from validator.causes import blocks, is_note
+from validator.report.figures import count
 from validator.results import Category, CheckResult, RuntimeName, Status
 
 CATEGORY_TITLES: dict[Category, str] = {
@@ -29,7 +29,7 @@ RUNTIME_TITLES: dict[RuntimeName, str] = {
     "wrapper": "Your wrapper",
 }
 #: Worst first: what a cell that stands for several checks shows.
-_ORDER = ("blocked", "error", "fail", "waived", "warn", "pass", "measured", "none")
+_ORDER = ("blocked", "error", "fail", "waived", "warn", "pass", "note", "measured", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,7 @@ MARKS = {
     "skip": Mark(kind="skip", symbol="⏭️", plain="-", word="not run"),
     "error": Mark(kind="fail", symbol="💥", plain="✗", word="error"),
     "waived": Mark(kind="warn", symbol="🔶", plain="!", word="waived"),
+    "note": Mark(kind="note", symbol="💬", plain="·", word="noted"),
     "none": Mark(kind="none", symbol="\N{HEAVY MINUS SIGN}", plain="-", word="n/a"),
     "measured": Mark(kind="skip", symbol="⏱️", plain="~", word="per run"),
 }
@@ -64,10 +65,11 @@ class Cell:
     mark: Mark
     note: str = ""
     blocks: bool = False
+    rest: str = ""
 
     @property
     def words(self) -> str:
-        return f"{self.note} {self.mark.word}".strip()
+        return f"{self.note} {self.mark.word}{self.rest}".strip()
 
 
 EMPTY = Cell(mark=Mark(kind="none", symbol="", plain="", word="\N{EN DASH}"))
@@ -103,19 +105,6 @@ class ChecklistView:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     categories: tuple[CategoryView, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportedCheck:
-    """One check that a reader must know of: what blocks, warns or was waived."""
-
-    id: str
-    runtimes: str
-    title: str
-    message: str
-    hint: str
-    waived: str
-    evidence: tuple[tuple[str, str, str], ...]
 
 
 def is_volatile(check: CheckResult) -> bool:
@@ -181,6 +170,8 @@ def _kind(check: CheckResult, *, volatile: bool) -> str:
         return "waived"
     if not volatile and is_volatile(check):
         return "measured"
+    if is_note(check):
+        return "note"
     return "none" if check.status == "skip" else check.status
 
 
@@ -194,57 +185,19 @@ def _sum(checks: list[CheckResult], *, volatile: bool, count_them: bool = True) 
     mark = MARKS[_blocking_status(checks) if worst == "blocked" else worst]
     number = sum(blocks(check) and check.status == _blocking_status(checks) for check in checks)
     number = number if worst == "blocked" else kinds.count(worst)
-    note = "" if not count_them else f"{number}" if number == len(kinds) else f"{number} of {len(kinds)}"
-    return Cell(mark=mark, note=note, blocks=worst == "blocked" and mark.kind == "fail")
+    noted = kinds.count("note") if worst == "pass" and count_them else 0
+    note = (
+        "" if not count_them else f"{number}" if number + noted == len(kinds) else f"{number} of {len(kinds)}"
+    )
+    return Cell(
+        mark=mark,
+        note=note,
+        blocks=worst == "blocked" and mark.kind == "fail",
+        rest=f", {noted} noted" if noted else "",
+    )
 
 
 def _blocking_status(checks: list[CheckResult]) -> Status:
     """What to call several checks that block: what failed by itself tells more than what could not run then."""
     statuses = [check.status for check in checks if blocks(check)]
     return next((status for status in statuses if status != "skip"), "skip")
-
-
-def findings(checks: Iterable[CheckResult], *, volatile: bool) -> tuple[ReportedCheck, ...]:
-    """Checks that say the same on several runtimes become one finding that names them all."""
-    groups: dict[tuple[str, str, str, str], list[CheckResult]] = {}
-    for check in checks:
-        message = check.message if volatile or not is_volatile(check) else ""
-        groups.setdefault((check.id, message, check.hint, check.waived), []).append(check)
-    return tuple(_finding(group, message, volatile=volatile) for (_, message, *_), group in groups.items())
-
-
-def _finding(group: list[CheckResult], message: str, *, volatile: bool) -> ReportedCheck:
-    first = group[0]
-    names = [RUNTIME_TITLES[check.runtime] for check in group if check.runtime]
-    evidence = tuple(
-        (item.name, scalar(item.seen), item.allowed)
-        for item in first.evidence
-        if volatile or not item.volatile
-    )
-    return ReportedCheck(
-        id=first.id,
-        runtimes=" and ".join(([", ".join(names[:-1])] if names[1:] else []) + names[-1:]),
-        title=first.title,
-        message=message,
-        hint=first.hint,
-        waived=first.waived,
-        evidence=evidence,
-    )
-
-
-def merged(found: Iterable[ReportedCheck]) -> tuple[ReportedCheck, ...]:
-    """Findings with the same remedy on the same runtimes as one, whose title names them all: a line, not a list."""
-    groups: dict[tuple[str, str], list[ReportedCheck]] = {}
-    for finding in found:
-        groups.setdefault((finding.hint, finding.runtimes), []).append(finding)
-    return tuple(
-        group[0] if len(group) == 1 else replace(group[0], title=_joined_title(group), message="")
-        for group in groups.values()
-    )
-
-
-def _joined_title(group: Sequence[ReportedCheck]) -> str:
-    """All their titles. What was accepted without an error is named as such: its titles tell the input alone."""
-    titles = "; ".join(finding.title for finding in group)
-    silent = all(finding.message.startswith("accepted silently") for finding in group)
-    return f"Accepted without an error: {titles}" if silent else titles

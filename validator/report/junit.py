@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from validator.checklist import blocks
+from validator.causes import blocks, causes_of, in_words
 from validator.report.checklist_view import CATEGORY_TITLES, RUNTIME_TITLES, is_volatile
 from validator.report.escape import xml_text
 from validator.report.figures import scalar
+from validator.report.view import quality_sentence
 from validator.results import CheckResult, GateResult
 
 
 def render_junit(results: Sequence[GateResult], *, volatile: bool = True) -> str:
     """One test suite per model and category, one test case per check and runtime.
 
-    What blocks is a failure, or an error where the check could not be made. What was waived, has no meaning for
-    the model, or failed without being required is skipped, with the reason. Without `volatile` all times are 0.
+    A problem is one failure, or one error where the check could not be made, as every other report counts it. What
+    says the same or follows from it, what was waived, has no meaning for the model, or failed without being required
+    is skipped, with the reason. Without `volatile` all times are 0.
     """
     root = ET.Element("testsuites", name="model-preflight")
     totals = dict.fromkeys(("tests", "failures", "errors"), 0)
     for result in results:
+        behind = _behind(result.checks)
         for category, title in CATEGORY_TITLES.items():
             checks = [check for check in result.checks if check.category == category]
             if checks:
-                suite = _suite(result, f"{result.model.name}: {title}", checks, volatile=volatile)
+                name = f"{result.model.name}: {title}"
+                suite = _suite(result, name, checks, behind, volatile=volatile)
                 root.append(suite)
                 for name in totals:
                     totals[name] += int(suite.get(name, "0"))
@@ -33,9 +37,24 @@ def render_junit(results: Sequence[GateResult], *, volatile: bool = True) -> str
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(result: GateResult, name: str, checks: list[CheckResult], *, volatile: bool) -> ET.Element:
-    cases = [_case(result.model.name, check, volatile=volatile) for check in checks]
-    found = [case[0].tag if len(case) else "" for case in cases]
+def _behind(checks: Sequence[CheckResult]) -> dict[int, str]:
+    """By identity of a check that blocks and is no problem of its own: which problem it belongs to."""
+    found: dict[int, str] = {}
+    for cause in causes_of(checks):
+        found |= {id(check): f"the same problem as {in_words(cause)}" for check in cause.checks[1:]}
+        found |= {id(check): f"follows from: {in_words(cause)}" for check in cause.follows}
+    return found
+
+
+def _suite(
+    result: GateResult, name: str, checks: list[CheckResult], behind: dict[int, str], *, volatile: bool
+) -> ET.Element:
+    quality = quality_sentence(result)
+    cases = [
+        _case(result.model.name, check, behind.get(id(check), ""), quality, volatile=volatile)
+        for check in checks
+    ]
+    found = [case[-1].tag if len(case) else "" for case in cases]
     attributes = {
         "name": xml_text(name, limit=200),
         "tests": str(len(cases)),
@@ -50,7 +69,7 @@ def _suite(result: GateResult, name: str, checks: list[CheckResult], *, volatile
     return suite
 
 
-def _case(model: str, check: CheckResult, *, volatile: bool) -> ET.Element:
+def _case(model: str, check: CheckResult, behind: str, quality: str, *, volatile: bool) -> ET.Element:
     runtime = f" ({RUNTIME_TITLES[check.runtime]})" if check.runtime else ""
     case = ET.Element(
         "testcase",
@@ -58,10 +77,12 @@ def _case(model: str, check: CheckResult, *, volatile: bool) -> ET.Element:
         classname=xml_text(f"{model}.{check.id}", limit=200),
         time=_seconds(check.seconds if volatile else 0.0),
     )
-    tag = _outcome(check)
+    if quality and check.id == "quality.limits":
+        ET.SubElement(case, "system-out").text = xml_text(quality)
+    tag = "skipped" if behind else _outcome(check)
     if tag:
         told = volatile or not is_volatile(check)
-        outcome = ET.SubElement(case, tag, message=xml_text(_message(check, told=told), limit=1_000))
+        outcome = ET.SubElement(case, tag, message=xml_text(_message(check, behind, told=told), limit=1_000))
         if tag != "skipped":
             outcome.set("type", check.id)
             outcome.text = _details(check, volatile=volatile)
@@ -74,8 +95,10 @@ def _outcome(check: CheckResult) -> str:
     return "" if check.status in ("pass", "warn") else "skipped"
 
 
-def _message(check: CheckResult, *, told: bool) -> str:
+def _message(check: CheckResult, behind: str, *, told: bool) -> str:
     message = check.message if told else check.title
+    if behind:
+        return f"{behind}; {message}"
     return f"waived, not solved: {check.waived}; {message}" if check.waived else message
 
 

@@ -21,6 +21,7 @@ from validator.report.escape import (
     markdown_text,
     summary_words,
 )
+from validator.report.sparklines import feature_shapes, importance_said, importance_table, picture_table
 from validator.report.tables import Code, ReportTable
 from validator.report.view import ModelView, PageView, page
 from validator.results import GateResult
@@ -138,6 +139,8 @@ def _model_sections(model: ModelView, limits: dict[str, int], *, demote: int | N
         found.append(Section(name=name, rank=rank - (demote or 0), text=text, group=folded))
 
     add("single verdicts", _NEVER if alone else 500, "verdict")
+    if model.notes:
+        add("notes", 42, "notes")
     _add_change(add, model, limits["rows"])
     add("checklist", 90, "checklist")
     for category in model.checklist.categories:
@@ -165,6 +168,10 @@ def _add_figures(add: Callable[..., None], model: ModelView, most: int) -> None:
     if speeds and model.volatile:
         add("latency", 85, "latency", table=speeds, batches=tables.batch_table(result.latency))
     add("parity", 84, "parity", table=tables.parity_table(result.parity))
+    drawn = picture_table(result, volatile=model.volatile)
+    used = importance_table(result)
+    if drawn or used:
+        add("pictures", 60, "pictures", table=drawn, importance=used, said=importance_said(result))
     if result.quality:
         add("quality", 70, "quality", table=tables.quality_table(result.quality, most=most))
     identity = tables.identity_table(result, method=model.method, volatile=model.volatile)
@@ -172,7 +179,12 @@ def _add_figures(add: Callable[..., None], model: ModelView, most: int) -> None:
     if result.conversion.hazards:
         add("conversion hazards", 35, "hazards", table=tables.hazard_table(result.conversion.hazards))
     if result.contract is not None:
-        add("contract", 20, "contract", table=tables.feature_table(result.contract, most=most))
+        add(
+            "contract",
+            20,
+            "contract",
+            table=tables.feature_table(result.contract, most=most, shapes=feature_shapes(result)),
+        )
     add("environment", 10, "environment", tables=tables.environment_tables(result, volatile=model.volatile))
 
 
@@ -237,7 +249,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "code": lambda text, limit=80: markdown_code(text, limit=limit),
         "prose": lambda text, limit=400: markdown_prose(text, limit=limit),
         "text": lambda text, limit=400: markdown_text(text, limit=limit),
-        "summary": summary_words,
+        "summary": lambda text, limit=80: summary_words(text, limit=limit),
         "mark": _mark,
         "safe_html": Safe,
         "number": lambda value: Safe(figures.number(value)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from validator.report import figures
-from validator.report.checklist_view import RUNTIME_TITLES, ReportedCheck
+from validator.report.checklist_view import RUNTIME_TITLES
 from validator.report.escape import clean
+from validator.report.findings import ReportedCheck
 from validator.report.view import ModelView
 from validator.results import (
     Contract,
@@ -152,15 +153,33 @@ def interval(metric: MetricResult) -> str:
     return f"{figures.signed(metric.difference_low)} to {figures.signed(metric.difference_high)}"
 
 
+def own_interval(metric: MetricResult) -> str:
+    """The interval of a metric's value."""
+    if metric.low is None:
+        return NONE
+    return f"{figures.number(metric.low)} to {figures.number(metric.high)}"
+
+
 def quality_table(metrics: Sequence[MetricResult], *, most: int) -> ReportTable:
     return ReportTable(
-        head=("Metric", "on", "rows", "this version", "base", "difference, 95 % interval"),
+        head=(
+            "Metric",
+            "on",
+            "rows",
+            "this version",
+            "95 % interval",
+            "allowed",
+            "base",
+            "difference, 95 % interval",
+        ),
         rows=tuple(
             (
                 metric.name,
                 Code(metric.slice) if metric.slice else "all rows",
                 figures.number(metric.rows),
                 figures.number(metric.value),
+                own_interval(metric),
+                metric.limit or NONE,
                 figures.number(metric.base),
                 interval(metric),
             )
@@ -201,22 +220,25 @@ def hazard_table(hazards: Iterable[Hazard]) -> ReportTable:
     )
 
 
-def feature_table(contract: Contract, *, most: int) -> ReportTable:
+def feature_table(contract: Contract, *, most: int, shapes: Mapping[str, str] | None = None) -> ReportTable:
+    """The contract's features; `shapes` are pictures of their values by name, shown where there are any."""
+    shown = shapes or {}
     return ReportTable(
-        head=("Feature", "type", "seen from", "to", "missing values"),
+        head=("Feature", "type", *(("values",) if shown else ()), "seen from", "to", "missing values"),
         rows=tuple(
             (
                 Code(feature.name),
                 feature.dtype
                 if feature.categories is None
                 else f"{feature.dtype}, {figures.count(len(feature.categories), 'category')}",
+                *((shown.get(feature.name, ""),) if shown else ()),
                 figures.number(feature.minimum),
                 figures.number(feature.maximum),
                 "allowed" if feature.missing else "no",
             )
             for feature in contract.features[:most]
         ),
-        words=2,
+        words=3 if shown else 2,
         left_out=max(0, len(contract.features) - most),
         whole="contract.json",
     )

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from validator.report import tables
-from validator.report.checklist_view import Cell, ReportedCheck
+from validator.report.checklist_view import EMPTY, Cell
 from validator.report.escape import clean, log_line
+from validator.report.findings import ReportedCheck
 from validator.report.view import ModelView, page
 from validator.results import GateResult
 
@@ -29,7 +30,9 @@ _ASCII = str.maketrans(
     }
 )
 #: What is left out of the checklist's cells, one after the other, until it fits.
-_SHORTENINGS = ((r"\bwarning\b", "warn"), (r"(?<=\d)/\d+", ""))
+_SHORTENINGS = ((r", \d+ noted", ""), (r"\bwarning\b", "warn"), (r"(?<=\d)/\d+", ""))
+#: Columns of the latency table that a narrow terminal does without.
+_LEAST_MISSED = ("mean", "p95", "max", "calls")
 _MOST_PROBLEMS = 20
 _NAME_LIMIT = 40
 _TEXT_LIMIT = 600
@@ -95,15 +98,20 @@ def _verdict(model: ModelView, *, quiet: bool = False) -> Line:
 def _model(model: ModelView, width: int) -> Iterator[Line]:
     yield _verdict(model)
     yield from _wrapped(model.lead, width, indent=2)
+    if model.quality:
+        yield from _wrapped(model.quality, width, indent=2)
     for symbol, kind, findings in (
         ("✗", "fail", model.problems),
         ("! WAIVED, not solved:", "warn", model.waived),
-        ("! warning:", "warn", model.warning_lines),
+        ("! warning:", "warn", model.warnings),
     ):
         for finding in findings[:_MOST_PROBLEMS]:
             yield from _finding(finding, symbol, kind, width)
         if len(findings) > _MOST_PROBLEMS:
             yield Line(f"  … and {len(findings) - _MOST_PROBLEMS} more, in the report")
+    if model.notes:
+        yield Line("")
+        yield from _wrapped(f"Noted: {model.noted}", width)
     trust = model.result.environment.trust_reason
     if trust:
         yield Line("")
@@ -118,8 +126,9 @@ def _model(model: ModelView, width: int) -> Iterator[Line]:
     speeds = tables.latency_table(model.result.latency)
     if speeds:
         yield Line("")
-        rows = tuple(row[:7] for row in speeds.rows)
-        yield from _columns(("Latency, ms for one row", *speeds.head[1:7]), rows, width)
+        table = (("Latency, ms for one row", *speeds.head[1:7]), *(row[:7] for row in speeds.rows))
+        head, *rows = _narrowed(table, width)
+        yield from _columns(head, rows, width)
     yield Line("")
     yield from _wrapped(f"Parity: {model.parity}", width)
     if model.result.artifact is not None:
@@ -146,7 +155,28 @@ def _grid(head: tuple[str, ...], rows: Sequence[tuple[str, tuple[Cell, ...]]], w
     for pattern, short in _SHORTENINGS:
         if _room((head, *shown)) > width:
             shown = [tuple(re.sub(pattern, short, text) for text in row) for row in shown]
-    yield from _columns(head, shown, width, right=False)
+    if _room((head, *shown)) <= width:
+        yield from _columns(head, shown, width, right=False)
+        return
+    # Too narrow for a table: a line a category, with its runtimes by name.
+    for title, *cells in shown:
+        named = zip(head[1:], cells, strict=True)
+        told = [f"{name} {text}" for name, text in named if text != EMPTY.words]
+        yield from _wrapped(f"{title}: {', '.join(told)}", width)
+
+
+def _narrowed(lines: Sequence[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
+    """Without the columns that are missed least, one after the other, until it fits."""
+    kept = list(lines)
+    for name in _LEAST_MISSED:
+        if _room(kept) > width and name in kept[0]:
+            place = kept[0].index(name)
+            kept = [line[:place] + line[place + 1 :] for line in kept]
+    return (
+        [(line[0].replace(", ms for one row", ", ms"), *line[1:]) for line in kept]
+        if _room(kept) > width
+        else kept
+    )
 
 
 def _room(lines: Sequence[tuple[str, ...]]) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from validator.checklist import blocks, causes_first
+from validator.causes import blocks
 from validator.report import figures
-from validator.report.checklist_view import ChecklistView, ReportedCheck, checklist, findings, merged
+from validator.report.checklist_view import ChecklistView, checklist
+from validator.report.findings import ReportedCheck, findings
 from validator.results import (
     Change,
     Conversion,
@@ -19,6 +20,8 @@ from validator.results import (
     VerdictName,
 )
 
+#: What a model of a task is judged by first.
+_MAIN = {"binary": "auc", "multiclass": "log_loss", "regression": "rmse", "ranking": "ndcg"}
 METHODS = {
     "exact": "exact: written tree by tree from the model's own thresholds and leaf values",
     "skl2onnx": "skl2onnx",
@@ -36,37 +39,55 @@ class ModelView:
     name: str
     reason: str
     problems: tuple[ReportedCheck, ...]
-    not_run: int
     waived: tuple[ReportedCheck, ...]
     warnings: tuple[ReportedCheck, ...]
+    notes: tuple[ReportedCheck, ...]
     checklist: ChecklistView
     facts: tuple[tuple[str, str], ...]
     parity: str
     method: str
     speed: str
     change: str
+    quality: str
 
     @property
     def passed(self) -> bool:
         return self.verdict == "pass"
 
     @property
-    def warning_lines(self) -> tuple[ReportedCheck, ...]:
-        """The warnings for the verdict, briefly: what has one remedy is one line."""
-        return merged(self.warnings)
-
-    @property
     def lead(self) -> str:
         """The sentence under the verdict. What is wrong follows it one by one, so it only counts that."""
         if self.passed or not self.problems:
             return self.reason
+        return f"{figures.count(len(self.problems), 'problem')} to solve{self._rest}."
+
+    @property
+    def noted(self) -> str:
+        """In a sentence what the notes are about: most are of wrong input that a bare runtime lets through."""
+        unguarded = [note for note in self.notes if note.id.startswith("errors.")]
+        said = []
+        if unguarded:
+            where = " or ".join(
+                dict.fromkeys(name for note in unguarded for name in note.runtimes.split(" and "))
+            )
+            said.append(
+                f"only the shipped Deployment catches some wrong input; {where} alone would let it through"
+            )
+        if len(self.notes) > len(unguarded):
+            where = " and ".join(dict.fromkeys(note.runtimes for note in self.notes if note not in unguarded))
+            said.append(f"there were too few calls to be sure of the p99 of {where}")
+        unless = " unless a bare runtime is served: see `serves`" if unguarded else ""
+        text = f"{'; '.join(said)}. Nothing to do{unless}."
+        return text[0].upper() + text[1:]
+
+    @property
+    def _rest(self) -> str:
+        """What only follows from the problems, counted."""
+        follows = sum(problem.follows for problem in self.problems)
         them = "it" if len(self.problems) == 1 else "them"
-        rest = (
-            f"; {figures.count(self.not_run, 'check')} could not run because of {them}"
-            if self.not_run
-            else ""
-        )
-        return f"{figures.count(len(self.problems), 'problem')} to solve{rest}."
+        fails = "failed or " if any(problem.fails for problem in self.problems) else ""
+        more = figures.count(follows, "further check")
+        return f"; {more} {fails}could not run because of {them}" if follows else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,48 +118,46 @@ def page(results: Sequence[GateResult], *, volatile: bool = True) -> PageView:
 
 def model_view(result: GateResult, *, volatile: bool = True) -> ModelView:
     """What one result says. Without `volatile` nothing in it depends on measured times or on the machine."""
-    bad = [check for check in result.checks if blocks(check)]
-    # What did not run because of an earlier failure would bury that failure in a list of its consequences.
-    causes = causes_first([check for check in bad if check.status != "skip"] or bad)
-    waived = [check for check in result.checks if check.waived and check.status != "pass"]
-    warned = [check for check in result.checks if check.status == "warn" and not check.waived]
-    verdict: VerdictName = "fail" if result.verdict == "fail" or bad else "pass"
+    blocked = any(map(blocks, result.checks))
+    found = findings(result.checks, volatile=volatile)
+    verdict: VerdictName = "fail" if result.verdict == "fail" or blocked else "pass"
     return ModelView(
         result=result,
         volatile=volatile,
         verdict=verdict,
         name=result.model.name,
-        reason=_reason(result, blocking=len(bad), volatile=volatile),
-        problems=findings(causes, volatile=volatile),
-        not_run=len(bad) - len(causes),
-        waived=findings(waived, volatile=volatile),
-        warnings=findings(warned, volatile=volatile) if volatile else (),
+        reason=_reason(result, problems=len(found.problems), volatile=volatile),
+        problems=found.problems,
+        waived=found.waived,
+        warnings=found.warnings,
+        notes=found.notes,
         checklist=checklist(result.checks, volatile=volatile),
         facts=facts(result, volatile=volatile),
         parity=parity_sentence(result.parity),
         method=method_sentence(result.conversion),
         speed=speed_sentence(result.latency),
         change=change_sentence(result.change),
+        quality=quality_sentence(result),
     )
 
 
-def _reason(result: GateResult, *, blocking: int, volatile: bool) -> str:
+def _reason(result: GateResult, *, problems: int, volatile: bool) -> str:
     """One sentence; what was loosened stands before it, for it says what the verdict is worth."""
-    said = _verdict_reason(result, blocking=blocking, volatile=volatile)
+    said = _verdict_reason(result, problems=problems, volatile=volatile)
     if not result.loosened:
         return said
     return f"Judged less strictly: {'; '.join(result.loosened)}. {said}"
 
 
-def _verdict_reason(result: GateResult, *, blocking: int, volatile: bool) -> str:
+def _verdict_reason(result: GateResult, *, problems: int, volatile: bool) -> str:
     total = figures.count(len(result.checks), "check")
-    if result.verdict == "pass" and blocking:
-        return f"The result claims to pass, yet {blocking} of its {total} forbid it."
+    if result.verdict == "pass" and problems:
+        return f"The result claims to pass, yet its {total} show {figures.count(problems, 'problem')}."
     if volatile and result.reason:
         return result.reason
     if result.verdict == "pass":
         return f"Nothing in {total} forbids shipping."
-    return f"{blocking} of {total} forbid shipping." if blocking else result.reason
+    return f"{figures.count(problems, 'problem')} to solve, of {total}." if problems else result.reason
 
 
 def facts(result: GateResult, *, volatile: bool) -> tuple[tuple[str, str], ...]:
@@ -251,6 +270,49 @@ def _behaviour(change: Change) -> list[str]:
             f"The {score} changes on {change.score_changes:,} of them, by {low} to {high} (median {middle})."
         )
     return said
+
+
+def main_metric(result: GateResult) -> MetricResult | None:
+    """The metric over all rows by which a model of this task is judged first; None where none was measured."""
+    whole = {metric.name: metric for metric in result.quality if not metric.slice}
+    return whole.get(_MAIN.get(result.model.task, ""), next(iter(whole.values()), None))
+
+
+def quality_sentence(result: GateResult) -> str:
+    """In words how good the model is on the sample, and whether anybody said how good it must be."""
+    main = main_metric(result)
+    if main is None:
+        of_limits = (check for check in result.checks if check.id == "quality.limits")
+        said = next((check.message for check in of_limits if check.status == "skip"), "")
+        return f"Quality was not measured: {said}." if said and result.contract is not None else ""
+    return f"{_measured(main)}. {_limited(result, main)}"
+
+
+def _measured(main: MetricResult) -> str:
+    interval = ""
+    if main.low is not None and main.high is not None:
+        interval = f" (95 % interval {figures.number(main.low)} to {figures.number(main.high)})"
+    constant = ""
+    if main.constant is not None:
+        constant = f"; a constant prediction reaches {figures.number(main.constant)}"
+    rows = figures.count(main.rows, "row")
+    return f"{metric_title(main.name)} is {figures.number(main.value)}{interval} on {rows}{constant}"
+
+
+def _limited(result: GateResult, main: MetricResult) -> str:
+    if main.limit:
+        return f"The limit is {main.limit}."
+    others = [f"{metric.name} {metric.limit}" for metric in result.quality if metric.limit]
+    if others:
+        return f"No limit is set on it; there is one on {', '.join(others[:5])}."
+    return f"Nobody set a limit: `quality = {{ {main.name} = … }}` makes one."
+
+
+def metric_title(name: str) -> str:
+    """A metric's name as people write it."""
+    return {"auc": "AUC", "log_loss": "Log loss", "rmse": "RMSE", "mae": "MAE", "ndcg": "NDCG"}.get(
+        name, name.replace("_", " ").capitalize()
+    )
 
 
 def quality_changes(result: GateResult) -> tuple[MetricResult, ...]:

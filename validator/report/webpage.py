@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from validator.report import figures, tables
 from validator.report.change_tables import change_tables, changed_rows_table
 from validator.report.escape import PROSE_LIMIT, clean
+from validator.report.pictures import pictures
 from validator.report.tables import Code, ReportTable
 from validator.report.view import ModelView, page
 from validator.results import GateResult
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 #: A page holds far more than a comment, but no browser likes a table of 100,000 features.
 MOST_ROWS = 1_000
 _NAME_LIMIT = 120
+#: Models of one page that are shown with pictures; each has a page of its own as well.
+_MOST_PICTURED = 20
 _TEXT_LIMIT = 2_000
 
 
@@ -38,7 +41,10 @@ def render_html(results: Sequence[GateResult], *, volatile: bool = True) -> str:
         raise RuntimeError("the template environment has a loader")
     style = Markup(loader.get_source(environment, "style.css")[0].strip())  # noqa: S704 - our own style sheet
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    sections = [(model, _tables(model)) for model in view.by_verdict]
+    sections = [
+        (model, _tables(model), pictures(model.result, volatile=model.volatile) if i < _MOST_PICTURED else [])
+        for i, model in enumerate(view.by_verdict)
+    ]
     overview = tables.overview_table(view.by_verdict, most=MOST_ROWS, volatile=volatile)
     template = environment.get_template("page.html.j2")
     return (

@@ -67,6 +67,13 @@ class TrainedColumn(WorkerReply):
     answers_others: bool = True
 
 
+class Importances(WorkerReply):
+    """What the library counts of each feature's use, and that number for each of them."""
+
+    kind: _Name
+    values: Annotated[tuple[float, ...], Field(max_length=1_000_000)] = ()
+
+
 class NativeFacts(WorkerReply):
     """What the exporting worker says of the native model. Everything else that it says is dropped."""
 
@@ -84,6 +91,7 @@ class NativeFacts(WorkerReply):
     categories: Annotated[tuple[_Values, ...], Field(max_length=1_000_000)] = ()
     trained_on: Annotated[tuple[TrainedColumn, ...], Field(max_length=1_000_000)] = ()
     breakpoints: Annotated[tuple[Breakpoint, ...], Field(max_length=100_000)] = ()
+    importance: Importances | None = None
 
 
 class ExportedTrees(WorkerReply):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from validator.errors import SampleError, UsageError
+from validator.permissions import remedy
 from validator.sandbox import wire
 from validator.sandbox.packing import unpack_table
 from validator.sandbox.worker_pool import Raised, Worker, WorkerPool
@@ -42,7 +43,10 @@ class Sample:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise UsageError(
-                f"cannot open the sample {path}: {error.strerror}", hint="check --data"
+                f"cannot open the sample {path}: {error.strerror}",
+                hint=remedy(
+                    error, Path(path), "check the path that --data, or data in preflight.toml, names"
+                ),
             ) from error
         try:
             options = {"format": format, "name": Path(path).name, "ignored": list(ignored)}
@@ -68,6 +72,14 @@ class Sample:
             if left is not None:
                 left -= len(table)
             yield table
+
+    def total(self, done: int) -> int | None:
+        """How many rows there are in all after `done` of them: told by the file, or estimated by its bytes."""
+        told = _asked(self.worker, "extent").result
+        rows, share = told.get("rows"), told.get("share")
+        if isinstance(rows, int):
+            return rows if rows >= done else None
+        return round(done / share) if isinstance(share, float) and 0 < share <= 1 else None
 
     def head(self, rows: int) -> Table:
         """The first rows: at most that many, and at most one batch. Raises SampleError when there are none."""

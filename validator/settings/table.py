@@ -271,6 +271,12 @@ class Settings(_Table):
         "what it means when your wrapper answers what is no function of the model's answer",
     )
 
+    serves: Literal["deployment", "onnx", "native", "wrapper"] = _field(
+        "deployment",
+        "Policy",
+        "what answers in production: wrong input that only the shipped Deployment catches is a warning for whoever "
+        "serves the bare onnx or native runtime, and a note for everybody else",
+    )
     waivers: tuple[Waiver, ...] = _field((), "Policy", "failures accepted for a time", file_only=True)
     min_rows: int = _field(0, "Policy", "fewest rows that the sample may have", ge=0, le=10_000)
     waiver_days: int = _field(90, "Policy", "longest time from today that a waiver may last", ge=0, le=3_650)

@@ -125,14 +125,20 @@ def test_without_a_deployment_silence_blocks_and_is_no_fault_of_its_own(mixed):
     assert "there is none" in bad.message
 
 
-def test_a_lax_raw_runtime_is_warned_of_where_the_deployment_catches_it(mixed):
+def test_a_lax_raw_runtime_is_noted_where_the_deployment_catches_it_and_warned_of_where_it_is_served(mixed):
     lax_ones = {name: lax_candidate(name) for name in ("native", "onnx", "wrapper")}
-    found = by_id({**lax_ones, "deployment": strict_candidate("deployment")}, mixed)
-    for scenario in SCENARIOS:
-        for name in ("native", "onnx"):
-            assert found[scenario.id, name].status == "warn"
-            assert "deployment catches it" in found[scenario.id, name].message
-        assert found[scenario.id, "wrapper"].status == "fail", "a wrapper is not excused by the deployment"
+    candidates = {**lax_ones, "deployment": strict_candidate("deployment")}
+    for serves in ("deployment", "onnx", "native", "wrapper"):
+        results = errors.run(candidates, mixed, serves=serves)
+        found = {(check.id, check.runtime): check for check in results}
+        for scenario in SCENARIOS:
+            for name in ("native", "onnx"):
+                check = found[scenario.id, name]
+                assert (check.status, check.required) == ("warn", name == serves)
+                assert "deployment catches it" in check.message
+            assert found[scenario.id, "wrapper"].status == "fail", (
+                "a wrapper is not excused by the deployment"
+            )
 
 
 def test_a_crash_is_no_named_error_and_the_runtime_is_started_anew(mixed):

@@ -31,7 +31,7 @@ def builder(model):
         model=ModelInfo(
             path=str(model), name="model", format="pickle", sha256=identify(model).sha256, size_bytes=105
         ),
-        stage=Stages(progress=lambda stage: None),
+        stage=Stages(progress=lambda *_: None),
         contract=Contract(
             features=(FeatureSpec(name="age", dtype="float64"),), task="binary", classes=(0, 1)
         ),

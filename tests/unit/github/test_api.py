@@ -117,7 +117,7 @@ def test_a_refusal_is_final(status: int):
     ("status", "message", "read_only", "words"),
     [
         (401, "Bad credentials", False, "invalid or has expired"),
-        (403, "Resource not accessible", False, "`permissions: { pull-requests: write }`"),
+        (403, "Resource not accessible", False, "{ contents: read, pull-requests: write, statuses: write }`"),
         (403, "Resource not accessible", True, "workflow_run"),
         (403, "Issue is locked.", False, "unlock it"),
         (404, "Not Found", False, "pull-requests: write"),

@@ -70,8 +70,12 @@ def test_a_pass_needs_checks_that_agree(make_result: Any, make_check: Any, statu
 
 
 def test_the_headline_names_the_first_failure_before_what_was_not_run(make_result: Any, make_check: Any):
-    checks = (make_check("skip", title="Not run"), make_check("fail"), make_check("error"))
-    assert headline([make_result("fail", checks=checks)]) == "fail: churn: No NaN, no Inf (onnx) and 2 more"
+    other = make_check("fail", id="smoke.range", title="Output range")
+    checks = (make_check("skip", title="Not run"), make_check("fail"), other)
+    assert (
+        headline([make_result("fail", checks=checks)])
+        == "fail: churn: No NaN, no Inf (onnx) and 1 more problem"
+    )
     assert headline([make_result("fail", checks=(make_check("pass"),), reason="why")]) == "fail: churn: why"
 
 
@@ -94,7 +98,8 @@ def test_annotations_point_at_the_model_only_where_it_is_in_the_repository(make_
     outside = annotations_of([make_result("fail", path="/etc/passwd")])
     assert [a.path for a in inside] == ["m/a.pkl"]
     assert [a.path for a in outside] == [""]
-    checks = (make_check("warn", required=False), make_check("fail"), make_check("pass"))
+    note = make_check("warn", required=False, id="smoke.range")
+    checks = (make_check("warn", id="smoke.shape"), note, make_check("fail"), make_check("pass"))
     assert [a.level for a in annotations_of([make_result("fail", checks=checks)])] == ["error", "warning"]
 
 
@@ -108,4 +113,12 @@ def test_runtimes_that_say_the_same_share_an_annotation(make_result: Any, make_c
     checks = tuple(make_check("fail", runtime=name) for name in ("native", "onnx"))
     other = make_check("fail", runtime="deployment", message="another cause")
     found = annotations_of([make_result("fail", checks=(*checks, other))])
-    assert [a.title.partition("[")[2] for a in found] == ["native, onnx]", "deployment]"]
+    assert [a.title.partition("[")[2] for a in found] == ["Native, ONNX and Deployment]"]
+    assert "another cause" in found[0].message
+
+
+def test_what_only_follows_is_counted_and_no_annotation_of_its_own(make_result: Any, make_check: Any):
+    skipped = tuple(make_check("skip", id=f"smoke.s{i}") for i in range(40))
+    (found,) = annotations_of([make_result("fail", checks=(*skipped, make_check("fail")))])
+    assert found.level == "error"
+    assert "40 further checks could not run because of it" in found.message

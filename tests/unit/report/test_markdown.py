@@ -83,9 +83,10 @@ def test_the_verdict_and_what_to_do_come_first() -> None:
     lines = [line for line in render_markdown([load("blocked")]).splitlines() if line.strip(" >")]
     assert lines[0] == "## ❌ Blocked · `trading`"
     assert lines[1] == "2 problems to solve."
-    assert lines[3].startswith("> **No NaN, no Inf** on **Native, ONNX and Deployment**")
-    assert "3 of 1,258 answers are NaN" in lines[4]
-    assert lines[5].startswith("> **What to do:** impute missing values")
+    assert lines[2].startswith("Quality was not measured: ")
+    assert lines[4].startswith("> **No NaN, no Inf** on **Native, ONNX and Deployment**")
+    assert "3 of 1,258 answers are NaN" in lines[5]
+    assert lines[6].startswith("> **What to do:** impute missing values")
 
 
 def test_a_pass_says_so_and_how_well_it_is_known() -> None:
@@ -119,7 +120,7 @@ def test_a_failure_without_a_failed_check_still_says_why() -> None:
 
 def test_what_could_not_run_does_not_bury_the_cause() -> None:
     head = render_markdown([load("stopped")]).split("### Checklist")[0]
-    assert "1 problem to solve; 93 checks could not run because of it." in head
+    assert "1 problem to solve; 93 further checks could not run because of it." in head
     assert head.count("[!CAUTION]") == 1
     assert "load.safety" in head
 
@@ -128,11 +129,12 @@ def test_warnings_with_one_remedy_are_one_line() -> None:
     found = raw("pass")
     for check in found["checks"]:
         if check["id"] in ("errors.nan", "errors.inf", "errors.text") and check["runtime"] == "native":
-            check |= {"status": "warn", "message": f"accepted: {check['id']}", "hint": "serve the Deployment"}
+            check |= {"status": "warn", "message": "accepted silently: 1", "hint": "serve the Deployment"}
     head = render_markdown([GateResult.model_validate(found)]).split("### Checklist")[0]
     assert head.count("⚠️") == 1
     titles = "NaN in a feature; Inf in a feature; Text where a number belongs"
-    assert f"**Warning: {titles}** on Native → *serve the Deployment*" in head
+    assert f"**Warning: Accepted without an error: {titles}** on Native" in head
+    assert "→ *serve the Deployment*" in head
 
 
 def test_what_was_accepted_silently_is_not_told_as_if_the_model_were_wrong() -> None:

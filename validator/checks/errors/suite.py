@@ -16,7 +16,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
-from validator.checks.check import CheckOutcome, Subject, failed, not_applicable, passed, result, seen, warned
+from validator.checks.check import (
+    CheckOutcome,
+    Subject,
+    failed,
+    not_applicable,
+    noted,
+    passed,
+    result,
+    seen,
+    warned,
+)
 from validator.checks.errors.cases import Case, EachFeature, Ending, OutcomeKind
 from validator.checks.errors.scenarios import SCENARIOS, Scenario
 from validator.errors import WorkerError
@@ -36,6 +46,10 @@ _SLIPS = (
     "AssertionError",
 )
 _GOOD = ("named", "declared")
+_BARE = "check the input before this runtime sees it, or serve the shipped Deployment, which does"
+_NOTE = (
+    "nothing, as long as the shipped Deployment is served; whoever serves this runtime says so with `serves`"
+)
 #: Characters of a feature's name that a message must hold: it may cut one that is longer.
 _LONG = 150
 _WHAT = {
@@ -66,8 +80,14 @@ class Candidate:
     broken: Callable[[str], str]
 
 
-def run(candidates: Mapping[RuntimeName, Candidate], subject: Subject) -> list[CheckResult]:
-    """Every scenario on every runtime, in the catalogue's order."""
+def run(
+    candidates: Mapping[RuntimeName, Candidate], subject: Subject, *, serves: RuntimeName = "deployment"
+) -> list[CheckResult]:
+    """Every scenario on every runtime, in the catalogue's order.
+
+    What a bare runtime lets through and the deployment catches is a warning where that runtime is what `serves`, and
+    a note else.
+    """
     results = []
     for scenario in SCENARIOS:
         outcomes = {name: _outcome(candidate, scenario, subject) for name, candidate in candidates.items()}
@@ -77,12 +97,12 @@ def run(candidates: Mapping[RuntimeName, Candidate], subject: Subject) -> list[C
             if raw and outcome.kind == "silent" and guard is None:
                 finding = _unguarded(outcome)
             else:
-                finding = _judge(outcome, caught_by=guard if raw else None)
+                finding = _judge(outcome, caught_by=guard if raw else None, is_served=name == serves)
             results.append(result(scenario.id, name, finding, outcome.seconds))
     return results
 
 
-def _judge(outcome: ScenarioOutcome, *, caught_by: ScenarioOutcome | None) -> CheckOutcome:
+def _judge(outcome: ScenarioOutcome, *, caught_by: ScenarioOutcome | None, is_served: bool) -> CheckOutcome:
     evidence = seen("outcome", outcome.kind)
     if outcome.kind == "inapplicable":
         return not_applicable(outcome.text)
@@ -90,11 +110,8 @@ def _judge(outcome: ScenarioOutcome, *, caught_by: ScenarioOutcome | None) -> Ch
         return passed(outcome.text, evidence)
     message = f"{_WHAT[outcome.kind]}: {outcome.text}"
     if caught_by is not None and caught_by.kind in _GOOD:
-        return warned(
-            f"{message}. The deployment catches it",
-            evidence,
-            hint="serve the model through the shipped Deployment, not through the bare runtime",
-        )
+        finding = warned if is_served else noted
+        return finding(f"{message}. The deployment catches it", evidence, hint=_BARE if is_served else _NOTE)
     return failed(message, evidence)
 
 

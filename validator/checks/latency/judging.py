@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from validator.checks.check import CheckOutcome, failed, passed, seen, warned
 from validator.checks.latency.statistics import Reading, read_limit
-from validator.results import Evidence, Ratio, RuntimeLatency
+from validator.results import Evidence, Ratio, RuntimeLatency, RuntimeName
 
 #: What a limit that noise leaves undecided means: an absolute one is judged by its estimate and a relative one
 #: warned of; or both fail; or both are warned of.
 Inconclusive = Literal["estimate", "fail", "warn"]
 
+#: No call came near a limit where none took this part of it.
+_NEAR = 0.5
 #: Two processes of one and the same model differ by a few per cent, for where their memory lies.
 _SAME = 0.95
 
@@ -30,6 +32,7 @@ class Limits:
     max_slowdown: float = 0.10
     confidence: float = 0.95
     inconclusive: Inconclusive = "estimate"
+    serves: RuntimeName = "deployment"
 
     @property
     def least_speed(self) -> float:
@@ -58,6 +61,19 @@ def judge_single(figures: RuntimeLatency, limits: Limits, *, is_honest: bool, en
         *evidence,
         hint="raise latency_budget_s for more calls, measure on a quieter machine, or move the limit",
     )
+
+
+def unless_it_matters(
+    finding: CheckOutcome, runtime: RuntimeName, figures: RuntimeLatency, limits: Limits
+) -> CheckOutcome:
+    """What too few calls leave undecided is a note of a bare runtime that nobody serves, and where no call came near.
+
+    With `inconclusive` set to warn it is a warning in any case.
+    """
+    bare = runtime in ("native", "onnx") and runtime != limits.serves
+    if finding.status != "warn" or limits.inconclusive != "estimate":
+        return finding
+    return replace(finding, required=not (bare or figures.max_ms < _NEAR * limits.single_ms))
 
 
 def _bounds(figures: RuntimeLatency) -> tuple[float, float]:

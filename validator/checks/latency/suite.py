@@ -15,6 +15,7 @@ from validator.checks.latency.comparison import BASE, Base, confirmed, pair_of
 from validator.checks.latency.judging import Limits
 from validator.checks.latency.sampling import Arm, Clock, Effort, RatioTarget, Sampled, sample
 from validator.checks.latency.series import Series
+from validator.checks.shapes import latencies
 from validator.errors import PreflightError
 from validator.results import BatchLatency, CheckResult, Latency, Ratio, RuntimeLatency, RuntimeName
 from validator.runtimes.runtime import Runtime
@@ -84,7 +85,9 @@ class Trial:
             return [run_check("latency.single", name, partial(_again, self.sampled.broken[name]))]
         honest = self.sampled.series[name].is_honest(self.limits.single_ms)
         single = judging.judge_single(figures, self.limits, is_honest=honest, ended=self.sampled.ended)
-        checks = [result("latency.single", name, single)]
+        checks = [
+            result("latency.single", name, judging.unless_it_matters(single, name, figures, self.limits))
+        ]
         if name in _raw(self.runtimes):
             checks.append(result("latency.load", name, judging.judge_load(figures, self.limits)))
             checks.append(result("latency.memory", name, judging.judge_memory(figures, self.limits)))
@@ -148,6 +151,9 @@ class Trial:
             "whose first two are not counted; "
             "time that other processes took left out",
             stopped=self.sampled.ended,
+            distribution=latencies(
+                [(name, series.spans_ns / 1e6) for name, series in self.sampled.series.items()]
+            ),
         )
 
 

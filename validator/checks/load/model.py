@@ -6,9 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import get_args
 
-from validator.checks.check import CheckOutcome, needed, passed, result, seen, warned
+from validator.checks.check import (
+    CheckFailedError,
+    CheckOutcome,
+    failed,
+    needed,
+    passed,
+    result,
+    seen,
+    warned,
+)
 from validator.checks.context import Context
 from validator.checks.load.versions import Versions
 from validator.checks.preload import JUDGING, MEASURING, TOOLS
@@ -18,6 +28,7 @@ from validator.libraries.known import format_named
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, category_names, recorded_categories
 from validator.model.knowledge import Knowledge, Known, only_known, only_seen
+from validator.permissions import remedy
 from validator.results import CheckResult, Contract, ModelInfo, Task
 from validator.runtimes import replies
 from validator.runtimes.replies import NativeFacts
@@ -39,6 +50,8 @@ _FEW_ROWS = 100
 _TOLD = 10
 
 
+#: Told of the rows that were read, with a function that says of how many.
+Watch = Callable[[int, Callable[[int], "int | None"]], None]
 #: Names and dtypes of the input columns, in the model's order.
 Columns = Sequence[tuple[str, str]]
 
@@ -68,7 +81,8 @@ class Data:
     """The sample, its columns that are features, the first rows of those, and the check `load.sample`.
 
     `categories` are the values that the model recorded for its category columns; `observer` collects what has been
-    seen of the features so far; `small` says why the sample can judge little.
+    seen of the features so far, `infinities` where they are infinite; `small` says why the sample can judge little.
+    Rows that hold an infinite number are left out, of `rows` too, unless the contract allows such.
     """
 
     sample: Sample
@@ -77,7 +91,10 @@ class Data:
     rows: Table
     observer: contracts.Observer
     check: CheckResult
+    infinities: contracts.Infinities
+    allow_infinite: bool = False
     small: tuple[str, ...] = ()
+    watch: Watch | None = None
 
     @property
     def columns(self) -> Columns:
@@ -85,21 +102,55 @@ class Data:
 
     def batches(self, settings: Settings) -> Iterator[Batch]:
         """The rows that are to be judged; the observer sees each batch as it is read."""
-        for table in self.sample.batches(limit=settings.sample_rows):
+        seen_here = contracts.Infinities()
+        for read in self.sample.batches(limit=settings.sample_rows):
+            table = read
             rows, truth = split(table, self.features, settings.target)
-            batch = Batch(rows=as_categories(rows, self.categories), table=table, truth=truth)
-            self.observer.observe(batch.rows)
-            yield batch
+            rows = as_categories(rows, self.categories)
+            self.observer.observe(rows)
+            fine = seen_here.take(rows)
+            if fine is not None and not self.allow_infinite:
+                rows, table = rows.take(fine), table.take(fine)
+                truth = None if truth is None else truth[fine]
+            if len(rows):
+                yield Batch(rows=rows, table=table, truth=truth)
+            if self.watch is not None:
+                self.watch(seen_here.rows, self._whole(settings))
+        self.infinities.become(seen_here)
+
+    def _whole(self, settings: Settings) -> Callable[[int], int | None]:
+        """Of how many rows so many were read: no more than the settings allow."""
+
+        def whole(done: int) -> int | None:
+            total = self.sample.total(done)
+            return min(total, settings.sample_rows) if total is not None and settings.sample_rows else total
+
+        return whole
+
+    def judged(self) -> CheckResult:
+        """Check `load.sample` by all that was read so far."""
+        return self.check if self.allow_infinite or not self.infinities.first else _infinite(self.infinities)
 
 
-def open_sample(context: Context) -> Sample:
-    """Raises UsageError without a sample, SampleError for one that cannot be read."""
-    path = context.settings.data
+def need_sample(settings: Settings) -> str:
+    """The sample's path, before anything is done. Raises UsageError without one, or where there is no such file."""
+    path = settings.data
     if path is None:
         raise UsageError(
             "no data sample was given",
             hint="give --data, or data = ... in preflight.toml: some hundred real rows",
         )
+    try:
+        Path(path).stat()
+    except OSError as error:
+        hint = remedy(error, Path(path), "check the path that --data, or data in preflight.toml, names")
+        raise UsageError(f"cannot open the sample {path}: {error.strerror}", hint=hint) from error
+    return path
+
+
+def open_sample(context: Context) -> Sample:
+    """Raises UsageError without a sample, SampleError for one that cannot be read."""
+    path = need_sample(context.settings)
     sample = Sample.open(context.pool, path, context.settings.ignore)
     context.pool.zygote(TOOLS).preload(JUDGING)
     if context.settings.target:
@@ -220,8 +271,11 @@ def agreed_task(settings: Settings, own: Task, model: str) -> Task:
     return told
 
 
-def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts) -> Data:
-    """The sample's columns against the model's. Raises SampleError when they do not fit."""
+def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts, watch: Watch | None = None) -> Data:
+    """The sample's columns against the model's; `watch` is told of each batch that is read.
+
+    Raises SampleError when they do not fit.
+    """
     fixed = [feature.name for feature in settings.contract.features]
     known = contracts.respelt(facts.feature_names or fixed or None, sample.names)
     apart = [*settings.slices, *([settings.group] if settings.group else [])]
@@ -244,8 +298,13 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts) -> Data:
         categorical=categories.keys() | category_names(facts.category_columns or (), features),
         where=sample.path,
     )
-    observer = contracts.Observer()
+    observer, infinities = contracts.Observer(), contracts.Infinities()
     observer.observe(rows)
+    fine = infinities.take(rows)
+    if fine is not None and not settings.contract.allow_infinite:
+        rows = rows.take(fine)
+        if not len(rows):
+            raise CheckFailedError(_infinite(infinities))
     return Data(
         sample=sample,
         features=features,
@@ -253,6 +312,9 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts) -> Data:
         rows=rows,
         observer=observer,
         check=result("load.sample", "", _judge_order(sample, features, known, len(rows))),
+        infinities=infinities,
+        allow_infinite=settings.contract.allow_infinite,
+        watch=watch,
         small=small,
     )
 
@@ -282,6 +344,20 @@ def _has_one_value(sample: Sample, head: Table, name: str) -> bool:
     if len(first) != 1 or len(head) < _SUBJECT_ROWS:
         return len(first) == 1
     return all(values(table) == first for table in sample.batches())
+
+
+def _infinite(found: contracts.Infinities) -> CheckResult:
+    """What the deployment would refuse is no sample of what it will serve; the rest is judged without those rows."""
+    return result(
+        "load.sample",
+        "",
+        failed(
+            f"the sample holds infinite numbers, which are no declared input: {found.in_words}",
+            *(seen(f"infinite values of {name}"[:1_000], times, "0") for name, times in found.times.items()),
+            hint="correct these values, or leave them empty where the number is not known; if the model is meant to "
+            "take infinite numbers, set `allow_infinite = true` under [contract] in preflight.toml",
+        ),
+    )
 
 
 def _judge_order(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ import numpy as np
 from validator.checks.sample_pass import Batch
 from validator.drift import quality
 from validator.drift.tally import Tally
-from validator.profile.document import Quality
 from validator.profile.making import ProfileMaker, output_columns
 from validator.profile.thinning import Thinned
 from validator.runtimes.runtime import WorkerRuntime
@@ -67,14 +66,14 @@ class Gathering:
                 self.champion.add(values)
             self._rows += len(rows)
 
-    def measured(self, task: str, classes: Sequence[Any]) -> tuple[tuple[Quality, ...], NDArray[Any]]:
-        """The metrics on the rows whose true answer is known, and those answers [N]."""
+    def answered(self) -> tuple[NDArray[np.float64], NDArray[Any]]:
+        """The model's answers [N, K] and the true ones [N], on the rows where those are known."""
         if not len(self._labelled):
-            return (), np.zeros(0)
+            return np.zeros((0, 1)), np.zeros(0)
         *outputs, truth = self._labelled.joined().arrays
         known = quality.has_truth(truth)
         matrix = np.column_stack([array.astype(np.float64) for array in outputs])[known]
-        return quality.measure(task, classes, matrix, truth[known]), truth[known]
+        return matrix, truth[known]
 
 
 def plain_values(column: Column) -> NDArray[Any]:

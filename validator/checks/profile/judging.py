@@ -9,11 +9,11 @@ import numpy as np
 
 from validator.checks.check import CheckOutcome, failed, not_applicable, passed, seen, warned
 from validator.drift import quality
-from validator.drift.pictures import sparkline
 from validator.drift.rule import ColumnVerdict, judge_column
 from validator.drift.tally import Tally
 from validator.profile import Profile
 from validator.profile.document import Quality
+from validator.report.drawing import sparkline
 from validator.results import Evidence
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def judge_chance(
     deciding = next((one for one in measured if one.metric == _DECIDING.get(task)), None)
     if deciding is None:
         return not_applicable(f"too few true answers, or no figure for the task {task}")
-    by_chance = {one.metric: quality.chance(one.metric, task, classes, truth) for one in measured}
+    by_chance = constants(measured, truth, task, classes)
     evidence = [seen(one.metric, _span(one), f"constant {by_chance[one.metric]:.4g}") for one in measured]
     verdict = quality.compare(deciding, None, by_chance[deciding.metric])
     told = f"{deciding.metric} is {_span(deciding)}, a constant prediction's {by_chance[deciding.metric]:.4g}"
@@ -82,6 +82,13 @@ def judge_chance(
         *evidence,
         hint="give more rows with true answers, better features, or a target that can be foretold",
     )
+
+
+def constants(
+    measured: Sequence[Quality], truth: NDArray[Any], task: str, classes: Sequence[Any]
+) -> dict[str, float]:
+    """What the best constant prediction reaches, by metric."""
+    return {one.metric: quality.chance(one.metric, task, classes, truth) for one in measured}
 
 
 def _span(one: Quality) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from validator.checks.change.base_version import BaseVersion, NoVersion
 from validator.checks.check import result
 from validator.checks.context import Context
 from validator.checks.load.model import Data
 from validator.checks.profile.gathering import Gathering, file_digest
-from validator.checks.profile.judging import judge_chance, judge_drift
+from validator.checks.profile.judging import constants, judge_chance, judge_drift
+from validator.checks.quality.judging import MeasuredQuality
 from validator.checks.sample_pass import Batch
+from validator.checks.shapes import of_answers, ranges_of
+from validator.drift import quality
 from validator.drift.tally import Tally
 from validator.errors import SampleError, UsageError
 from validator.model.categories import as_categories
@@ -23,9 +27,13 @@ from validator.runtimes.sample import Sample
 
 @dataclass(frozen=True, kw_only=True)
 class Profiled:
-    """The profile for the artifact, and the checks `profile.drift` and `quality.chance`."""
+    """The profile for the artifact, the sample's quality, data for pictures, and the checks `profile.drift` and
+    `quality.chance`.
+    """
 
     profile: Profile
+    quality: tuple[MeasuredQuality, ...]
+    shapes: Mapping[str, Any]
     checks: tuple[CheckResult, ...]
 
 
@@ -41,7 +49,8 @@ def profile_data(
     referenced = settings.reference is not None
     sampled = Gathering(runtime=runtime, champion=None if referenced else _tally(champion, data))
     sampled.read(data.batches(settings))
-    measured, truth = sampled.measured(contract.task, contract.classes)
+    answers, truth = sampled.answered()
+    measured = quality.measure(contract.task, contract.classes, answers, truth)
     gathered = sampled
     if settings.reference is not None:
         gathered = Gathering(runtime=runtime, champion=_tally(champion, data))
@@ -67,8 +76,16 @@ def profile_data(
         target=settings.target,
         fail=settings.quality_chance == "fail",
     )
+    by_constant = constants(measured, truth, contract.task, contract.classes)
     return Profiled(
-        profile=profile, checks=(result("profile.drift", "", drift), result("quality.chance", "", chance))
+        profile=profile,
+        quality=tuple(MeasuredQuality(quality=one, constant=by_constant[one.metric]) for one in measured),
+        shapes={
+            **of_answers(contract.task, contract.classes, answers, truth),
+            "features": ranges_of(profile),
+            "features_of": "the training data" if referenced else "the sample",
+        },
+        checks=(result("profile.drift", "", drift), result("quality.chance", "", chance)),
     )
 
 

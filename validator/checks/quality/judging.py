@@ -8,12 +8,22 @@ between the sample is too small to tell, which warns, or fails where `inconclusi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from validator.checks.check import CheckOutcome, failed, not_applicable, passed, seen, warned
+from validator.profile.document import Quality
 from validator.results import Evidence, MetricResult, Task
 from validator.worker.quality import HIGHER_IS_BETTER, METRICS
 
 _SHOWN = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredQuality:
+    """One figure with its interval, and what the best constant prediction reaches on the same rows."""
+
+    quality: Quality
+    constant: float
 
 
 def needs_answers(target: str | None, group: str | None, task: Task) -> CheckOutcome | None:
@@ -50,6 +60,36 @@ def judge_limits(metrics: Sequence[MetricResult], limits: Mapping[str, float]) -
     if broken:
         return failed("; ".join(broken), *evidence)
     return passed("within the limits" if limits else "measured; no limits are set", *evidence)
+
+
+def with_limits(metrics: Sequence[MetricResult], limits: Mapping[str, float]) -> tuple[MetricResult, ...]:
+    """The metrics, each with what is allowed of it."""
+    return tuple(
+        metric.model_copy(update={"limit": _allowed(metric.name, limits.get(key(metric)))})
+        for metric in metrics
+    )
+
+
+def with_intervals(
+    metrics: Sequence[MetricResult], found: Sequence[MeasuredQuality]
+) -> tuple[MetricResult, ...]:
+    """The metrics over all rows with the interval, and the figure of a constant prediction, that a profile has found.
+
+    A profile measures no more rows than it keeps, so the interval is set around the value over all of them.
+    """
+    known = {one.quality.metric: one for one in found}
+    return tuple(
+        metric
+        if metric.slice or metric.value is None or metric.name not in known
+        else metric.model_copy(
+            update={
+                "low": metric.value + known[metric.name].quality.low - known[metric.name].quality.value,
+                "high": metric.value + known[metric.name].quality.high - known[metric.name].quality.value,
+                "constant": known[metric.name].constant,
+            }
+        )
+        for metric in metrics
+    )
 
 
 def judge_base(

@@ -9,7 +9,13 @@ from validator.checks.change.base_version import BaseVersion, NoVersion
 from validator.checks.change.baseline_runner import BaselineRunner
 from validator.checks.check import CheckOutcome, failed, not_applicable, result
 from validator.checks.context import Context
-from validator.checks.quality.judging import judge_base, judge_limits, needs_answers, without_base
+from validator.checks.quality.judging import (
+    judge_base,
+    judge_limits,
+    needs_answers,
+    with_limits,
+    without_base,
+)
 from validator.checks.sample_pass import Answers, Batch
 from validator.errors import PreflightError
 from validator.outputs import Outputs
@@ -154,8 +160,12 @@ def judge_quality(
             metrics = measuring.end(compare=compared)
         except PreflightError as error:
             limits = failed(error.message, hint=error.hint)
-            return _judged((), limits, failed("quality could not be measured: see quality.limits"))
+            unmeasured = CheckOutcome(
+                status="skip", message="quality could not be measured: see quality.limits"
+            )
+            return _judged((), limits, unmeasured)
         unable = None if metrics else not_applicable("no row has both a true answer and an answer")
+    metrics = with_limits(metrics, settings.quality)
     limits = judge_limits(metrics, settings.quality) if unable is None or settings.quality else unable
     losses = settings.max_quality_loss
     if isinstance(base, NoVersion):

@@ -34,8 +34,20 @@ class Wrapper:
 
 
 def wrapper_of(settings: Settings, file: ModelFile) -> Wrapper | None:
-    """The wrapper that the settings name for a model, if any. Raises UsageError as `find_wrapper` does."""
+    """The wrapper that the settings name for a model, if any.
+
+    Raises UsageError as `find_wrapper` does, and where what the settings say is served does not take part.
+    """
+    if settings.serves == "native" and file.loadable.format == "onnx":
+        raise UsageError(
+            "serves = native, but the model is an ONNX file, which has no native runtime",
+            hint="set `serves` to onnx or deployment",
+        )
     if settings.wrapper is None:
+        if settings.serves == "wrapper":
+            raise UsageError(
+                "serves = wrapper, but no wrapper is named", hint=f"name it with `wrapper`, as {_FORMS}"
+            )
         return None
     return find_wrapper(settings.wrapper, settings.wrapper_methods, Path(file.loadable.path))
 

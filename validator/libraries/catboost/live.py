@@ -6,7 +6,7 @@ import json
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Optional
+from typing import Any, ClassVar, Dict, Optional, Tuple
 
 from validator.libraries.live import Live, as_array, estimator_task, matrix, texts, through_file
 from validator.libraries.plain import Export, Header, NotExpressible, class_labels, plain
@@ -55,6 +55,9 @@ class LiveCatBoost(Live):
             for one in floats
             if "flat_feature_index" in one and "has_nans" in one
         }
+
+    def importance(self, model: Any) -> Optional[Tuple[str, Any]]:
+        return "change of the prediction", model.get_feature_importance()
 
     def leaves(self, model: Any, given: Any) -> Optional[Any]:
         if _parameters(model).get("grow_policy") != "SymmetricTree":

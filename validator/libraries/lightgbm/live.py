@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from validator.errors import ModelError
 from validator.libraries.live import (
@@ -100,6 +100,10 @@ class LiveLightGBM(Live):
         if _ZERO_IS_MISSING in found.values() or _IGNORES_MISSING.search(text):
             return {}
         return {column: kind == _NAN_IS_MISSING for column, kind in found.items()}
+
+    def importance(self, model: Any) -> Optional[Tuple[str, Any]]:
+        booster = getattr(model, "booster_", model)
+        return "gain of its splits", booster.feature_importance(importance_type="gain")
 
     def leaves(self, model: Any, given: Any) -> Optional[Any]:
         return matrix(model.predict(given, pred_leaf=True))

@@ -111,6 +111,12 @@ class LiveXGBoost(Live):
         values = [_values(encodings[i]) if i < len(encodings) else None for i in columns]
         return {"category_columns": columns, "categories": [] if None in values else values}
 
+    def importance(self, model: Any) -> Optional[Tuple[str, Any]]:
+        booster = _booster(model)
+        names = booster.feature_names or [f"f{i}" for i in range(int(booster.num_features()))]
+        gains = booster.get_score(importance_type="total_gain")
+        return "gain of its splits", [gains.get(name, 0.0) for name in names]
+
     def leaves(self, model: Any, given: Any) -> Optional[Any]:
         """XGBoost gives nodes: the leaves among them are counted in their order."""
         import numpy as np

@@ -89,6 +89,25 @@ def test_what_too_few_calls_leave_undecided_is_for_the_setting_to_say(policy, es
     assert "budget" in figures.stopped
 
 
+@pytest.mark.parametrize(
+    ("serves", "policy", "longest_ms", "is_warning"),
+    [
+        ("deployment", "estimate", 49, False),
+        ("native", "estimate", 49, True),
+        ("native", "estimate", 24, False),
+        ("native", "warn", 24, True),
+        ("deployment", "warn", 24, True),
+    ],
+)
+def test_what_is_undecided_warns_where_it_is_served_and_near_the_limit(
+    serves, policy, longest_ms, is_warning, subject
+):
+    few = FakeRuntime(duration_ns=every(50, longest_ms, otherwise=10))
+    checks, _ = run(native=few, subject=subject, serves=serves, inconclusive=policy, budget_s=4)
+    found = checks["latency.single", "native"]
+    assert (found.status, found.required) == ("warn", is_warning)
+
+
 def test_sampling_ends_early_when_nothing_is_left_to_know(subject):
     checks, figures = run(subject=subject, budget_s=60)
     assert "narrow enough" in figures.stopped
