@@ -87,6 +87,13 @@ class Table:
     def is_numeric(self) -> bool:
         return all(column.is_numeric for column in self.columns)
 
+    @property
+    def dtype(self) -> Any:
+        """The numpy dtype of all columns where that is one number type; None where they differ or are no numbers."""
+        found = {column.values.dtype for column in self.columns}
+        plain = len(found) == 1 and all(column.is_numeric and not column.truth for column in self.columns)
+        return found.pop() if plain else None
+
     def __len__(self) -> int:
         return self.n_rows
 
@@ -112,7 +119,8 @@ class Table:
 
     def select(self, names: Sequence[str]) -> Table:
         """Those columns, in that order. Raises KeyError when one is missing."""
-        return Table(tuple(self.column(name) for name in names), self.n_rows)
+        held = {column.name: column for column in reversed(self.columns)}
+        return Table(tuple(held[name] for name in names), self.n_rows)
 
     def replace(self, column: Column) -> Table:
         """The same table with the column of that name exchanged."""

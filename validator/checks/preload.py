@@ -12,7 +12,7 @@ from validator.libraries.known import LIBRARIES
 #: The zygotes, by what they have imported. The native one may run under another interpreter.
 NATIVE, SERVING, TOOLS = "native", "serving", "tools"
 
-SCANNING = ("numpy", "validator.model.safety.scan", "validator.worker.jobs.scan")
+SCANNING = ("numpy", "validator.model.safety.scanning", "validator.worker.jobs.scan")
 READING = ("pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet", "validator.worker.jobs.sample")
 JUDGING = (
     "numpy.random",

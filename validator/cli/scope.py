@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from validator.environments.requirements import files_read
 from validator.errors import PublishError
-from validator.github.changed import WatchedModel, changed_files, touched, why_again
 from validator.github.checkout import Checkout, DoubtError, open_checkout
 from validator.github.deciding import Deciding, Names
 from validator.github.event import Target
-from validator.github.publication import PublishContext, open_api
-from validator.github.status import context_for
 from validator.settings.table import CONFIG_NAME, Settings
+
+if TYPE_CHECKING:
+    from validator.github.publication import PublishContext
 
 _PROJECT_NAME = "pyproject.toml"
 _MOST_RESULT_BYTES = 1 << 24
@@ -60,6 +61,10 @@ def scope_of(models: Sequence[Settings], settings: Settings, target: Target, aro
 
 def _narrowed(scope: Scope, settings: Settings, target: Target, around: PublishContext) -> Scope:
     """The scope without the models that the change does not touch."""
+    from validator.github.changed import WatchedModel, changed_files, touched, why_again
+    from validator.github.publication import open_api
+    from validator.github.status import context_for
+
     watched = [
         (WatchedModel(path=one.model[0], names=names), one)
         for one, names in zip(scope.judged, scope.names, strict=True)

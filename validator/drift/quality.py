@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from validator.profile.document import Quality
+from validator.profile.quantiles import t_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -163,9 +164,7 @@ def _jackknife(metric: _Metric, answers: NDArray[Any], truth: NDArray[Any]) -> t
 
 
 def _t(parts: int) -> float:
-    from scipy import special
-
-    return float(special.stdtrit(parts - 1, (1 + _CONFIDENCE) / 2))
+    return t_quantile((1 + _CONFIDENCE) / 2, parts - 1)
 
 
 def _auc(answers: NDArray[Any], truth: NDArray[Any]) -> float:

@@ -7,10 +7,10 @@ A model answers through the method its users call: `predict_proba` and `predict`
 from __future__ import annotations
 
 import warnings
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from validator.libraries import contents
-from validator.libraries.frames import frame
+from validator.libraries.frames import frame, frames
 from validator.libraries.known import LIBRARIES, live_of
 from validator.libraries.plain import class_name, library_of
 from validator.outputs import Outputs
@@ -75,6 +75,15 @@ class Adapter:
         if self.feature_names is None and table.is_numeric:
             return self.from_array(table.matrix())
         return self.from_array(frame(table))
+
+    def cut(self, table: Table, rows: int, starts: Sequence[int]) -> List[Any]:
+        """The inputs of so many rows from each of `starts` on."""
+        if self._reads_texts:
+            return [self.inputs(table.take(slice(at, at + rows))) for at in starts]
+        if self.feature_names is None and table.is_numeric:
+            whole = table.matrix()
+            return [self.from_array(whole[at : at + rows]) for at in starts]
+        return [self.from_array(piece) for piece in frames(table, rows, starts)]
 
     def from_array(self, array: Any) -> Any:
         """An array or DataFrame as the model's users would pass it, whatever its rank and dtype."""

@@ -1,8 +1,8 @@
 """What data looked like when a model was judged, and the counting that later data is compared with it by.
 
 One definition of bins serves the pull request, the command `drift`, the server's metrics and the rollout.
-`columns` says which bin a value is in, `counting` counts, `document` is `profile.json`; these need numpy
-alone. `making` and `windows`, which make a profile, need scipy too and are imported where they are used.
+`columns` says which bin a value is in, `counting` counts, `document` is `profile.json`; `making` and `windows`, which
+make a profile, are imported where they are used.
 """
 
 from validator.artifact.read import PROFILE_FILE

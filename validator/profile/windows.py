@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from validator.profile import quantiles
 from validator.profile.columns import Column, Floor
 
 if TYPE_CHECKING:
@@ -104,9 +105,7 @@ def floor_of(windows: NDArray[np.int64], n_columns: int) -> Floor | None:
 
 def f_quantile(alpha: float, directions: float, windows: int) -> float:
     """F₁₋alpha(nu, K-1), the quantile by which the floor exceeds what is expected."""
-    from scipy import special
-
-    return float(special.fdtri(directions, windows - 1, 1 - alpha))
+    return quantiles.f_quantile(1 - alpha, directions, windows - 1)
 
 
 def _noise(dimensions: int, windows: int, rows: float) -> float:

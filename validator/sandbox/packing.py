@@ -9,7 +9,12 @@ from validator.table import Column, Table
 
 
 def pack_table(table: Table) -> Tuple[wire.Meta, wire.Arrays]:
-    """A table as meta and arrays, to be sent."""
+    """A table as meta and arrays, to be sent: columns of one number type as one array [F, N], others one by one."""
+    import numpy as np
+
+    if len(table.columns) > 1 and table.dtype is not None:
+        block = np.stack([column.values for column in table.columns])
+        return {"names": list(table.names), "n_rows": table.n_rows}, [block]
     arrays: wire.Arrays = []
     columns = []
     for column in table.columns:
@@ -28,6 +33,8 @@ def unpack_table(meta: Any, arrays: wire.Arrays) -> Table:
     """The table that `pack_table` described. Raises WireError when the parts do not fit."""
     try:
         n_rows = meta["n_rows"]
+        if "names" in meta:
+            return _of_block(meta["names"], n_rows, arrays[0])
         columns = []
         for entry in meta["columns"]:
             categories = None if entry["categories"] is None else arrays[entry["categories"]]
@@ -39,8 +46,16 @@ def unpack_table(meta: Any, arrays: wire.Arrays) -> Table:
                 raise wire.WireError("category codes out of range")
             columns.append(column)
         return Table(tuple(columns), n_rows)
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise wire.WireError(f"malformed table: {error!r:.200}") from error
+
+
+def _of_block(names: Any, n_rows: Any, block: Any) -> Table:
+    if not isinstance(names, list) or block.shape != (len(names), n_rows):
+        raise wire.WireError(f"a block of {block.shape} in a table of {n_rows} rows")
+    if block.dtype.kind not in "fiub":
+        raise wire.WireError(f"a block of {block.dtype}")
+    return Table(tuple(Column(str(name), values) for name, values in zip(names, block)), n_rows)
 
 
 def _codes_fit(column: Column) -> bool:

@@ -25,6 +25,7 @@ DTYPES = frozenset([
     "<M8[ns]", "<M8[us]", "<M8[ms]", "<M8[s]", "<M8[D]",
 ])  # fmt: skip
 _CHUNK = 1 << 20
+_READ = 1 << 18
 _MAX_ARRAYS = 1 << 16
 
 Meta = Dict[str, Any]
@@ -83,8 +84,16 @@ def _encode_array(array: Any) -> Tuple[Meta, List[memoryview]]:
 def send(fd: int, meta: Meta, arrays: Sequence[Any] = (), deadline: Optional[float] = None) -> None:
     """Write one frame. `deadline` is a time of `time.monotonic()`. Raises Closed, Timeout or WireError."""
     head, pieces = encode(meta, arrays)
-    for piece in [memoryview(head), *pieces]:
+    small = bytearray(head)  # short pieces go together: each write wakes the reader
+    for piece in pieces:
+        if len(small) + piece.nbytes <= _CHUNK:
+            small += piece
+            continue
+        _write(fd, memoryview(small), deadline)
         _write(fd, piece, deadline)
+        small = bytearray()
+    if small:
+        _write(fd, memoryview(small), deadline)
 
 
 def _write(fd: int, data: memoryview, deadline: Optional[float]) -> None:
@@ -112,19 +121,20 @@ def _wait(fd: int, event: int, deadline: Optional[float]) -> None:
 def _read(fd: int, size: int, deadline: Optional[float]) -> bytearray:
     """Exactly `size` bytes. Memory grows with what arrives, not with what was promised."""
     data = bytearray()
+    buffer = memoryview(bytearray(min(_READ, size)))  # one for all pieces that the kernel hands over
     while len(data) < size:
         if deadline is not None:
             _wait(fd, select.POLLIN, deadline)
         try:
-            piece = os.read(fd, min(_CHUNK, size - len(data)))
+            count = os.readv(fd, [buffer[: size - len(data)]])
         except ConnectionResetError as error:
             raise Closed("the other side closed the channel") from error
         except BlockingIOError:
             _wait(fd, select.POLLIN, deadline)
             continue
-        if not piece:
+        if not count:
             raise Closed("the other side closed the channel")
-        data += piece
+        data += buffer[:count]
     return data
 
 

@@ -79,7 +79,7 @@ class ServedContract:
         )
         return replace(self, features=kept, flags_range=on_range == "flag")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features)
 

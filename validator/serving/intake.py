@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Values = NDArray[Any] | list[Any]
 
+#: Columns of more rows are looked at one by one: what that costs is little beside a copy of them all.
+MANY_ROWS = 4_096
 _ACCEPTED = "a DataFrame, a mapping of columns, a structured array, an array [N, F] or an Arrow table"
 
 
@@ -102,7 +104,7 @@ def _unmasked(array: NDArray[Any]) -> Values:
 
 def _values(name: Any, column: Any) -> Values:
     """A mapping's column: an array or list as it is, a pandas or Arrow column converted."""
-    if isinstance(column, list):
+    if isinstance(column, list) or (type(column) is np.ndarray and column.ndim == 1):
         return column
     if isinstance(column, tuple):
         return list(column)
@@ -135,10 +137,12 @@ def _checked(items: list[tuple[Any, Values]]) -> Columns:
 
 
 def uniform_matrix(data: Any, names: Sequence[str]) -> NDArray[Any] | None:
-    """A DataFrame that holds exactly these columns, all of one float type, as [N, F] in the order of `names`.
+    """A DataFrame or dictionary of exactly these columns, all of one float type, as [N, F] in the order of `names`.
 
     None for everything else: it takes the way by columns, which says what is wrong.
     """
+    if type(data) is dict:
+        return _uniform_columns(data, names)
     pandas = sys.modules.get("pandas")
     if pandas is None or not isinstance(data, pandas.DataFrame) or data.shape[1] != len(names):
         return None
@@ -152,6 +156,25 @@ def uniform_matrix(data: Any, names: Sequence[str]) -> NDArray[Any] | None:
     if len(place) != len(given) or place.keys() != set(names):
         return None
     return np.ascontiguousarray(data.to_numpy()[:, [place[name] for name in names]])
+
+
+def _uniform_columns(data: dict[Any, Any], names: Sequence[str]) -> NDArray[Any] | None:
+    """As `uniform_matrix`; None for many rows too, which are not worth a copy that may not be of use."""
+    if len(data) != len(names):
+        return None
+    try:
+        held = [data[name] for name in names]
+    except KeyError:
+        return None
+    if set(map(type, held)) != {np.ndarray}:
+        return None
+    shapes, dtypes = {values.shape for values in held}, {values.dtype for values in held}
+    if len(shapes) != 1 or len(dtypes) != 1 or dtypes.pop().kind != "f":
+        return None
+    shape = shapes.pop()
+    if len(shape) != 1 or shape[0] > MANY_ROWS:
+        return None
+    return np.ascontiguousarray(np.array(held).T)
 
 
 def _from_frame(frame: Any) -> Columns:

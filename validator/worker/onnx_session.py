@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from validator import onnx_runtime
 from validator.errors import ModelError
@@ -66,6 +66,11 @@ class OnnxModel:
         if missing:
             raise InputError(f"missing columns: {', '.join(missing[:10])}")
         return {name: _tensor(table.column(name), kind) for name, kind, _ in self.signature}
+
+    def cut(self, table: Table, rows: int, starts: Sequence[int]) -> List[Dict[str, Any]]:
+        """The inputs of so many rows from each of `starts` on."""
+        whole = self.inputs(table)
+        return [{name: values[at : at + rows] for name, values in whole.items()} for at in starts]
 
     def from_array(self, array: Any) -> Dict[str, Any]:
         return {self.signature[0][0]: array}

@@ -7,6 +7,7 @@ a message: `preload` (import modules), `fork` (start a job; the child's channel 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -25,6 +26,7 @@ _POLL_S = 0.002
 
 def serve(fd: int, supervisor: int) -> None:
     """Obey orders from the socket `fd` until it closes or the process `supervisor` ends."""
+    gc.disable()  # what is imported stays: looking through it over and over finds nothing
     control = socket.socket(fileno=fd)
     children: Set[int] = set()
     _follow(supervisor)
@@ -91,9 +93,11 @@ def preload(modules: Any) -> Dict[str, str]:
 
 def _fork(order: Dict[str, Any], fds: Any, control: socket.socket) -> int:
     zygote = os.getpid()
+    gc.freeze()  # a child's collector neither walks nor, by walking, copies what all of them share
     pid = os.fork()
     if pid:
         return pid
+    gc.enable()
     code = 70
     try:
         control.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any, ClassVar, Dict, List, Tuple
+from typing import Any, ClassVar, Dict, List, Sequence, Tuple
 
 from validator.libraries.frames import columns, mappings
 from validator.outputs import NAMES, Outputs, concatenate
@@ -43,6 +43,13 @@ class DeploymentModel:
         if method == "batch":
             return self.deployment.predict_batch, rows
         return self.deployment.predict_single, rows[0] if len(rows) == 1 else rows
+
+    def cut(self, table: Table, rows: int, starts: Sequence[int]) -> List[Given]:
+        """The inputs of so many rows from each of `starts` on."""
+        if rows == 1:
+            held = mappings(table)
+            return [(self.deployment.predict_single, held[at]) for at in starts]
+        return [self.inputs(table.take(slice(at, at + rows))) for at in starts]
 
     def from_array(self, array: Any) -> Given:
         return self.deployment.predict, array

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from validator.libraries.frames import frame_or_columns, mappings
 from validator.outputs import Outputs, concatenate, same
@@ -50,6 +50,10 @@ class WrapperModel:
             return method, bound, frame_or_columns(table)
         rows = mappings(table)
         return method, bound, rows if method == "batch" or len(rows) != 1 else rows[0]
+
+    def cut(self, table: Table, rows: int, starts: Sequence[int]) -> List[Given]:
+        """The inputs of so many rows from each of `starts` on."""
+        return [self.inputs(table.take(slice(at, at + rows))) for at in starts]
 
     def from_array(self, array: Any) -> Given:
         """A bare array to the method for tables, or for one row where there is no other."""
