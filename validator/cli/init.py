@@ -23,6 +23,9 @@ from validator.sandbox.worker_pool import interruptible
 from validator.settings.sources import resolve
 from validator.settings.table import CONFIG_NAME, Settings
 
+#: Editors that know TOML (Taplo, and Even Better TOML in VS Code) check and complete the file by its first line.
+SCHEMA = "https://model-preflight.github.io/model-preflight/preflight.schema.json"
+
 
 def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
     """Write a first configuration."""
@@ -82,6 +85,7 @@ def render(
 
 
 def _head(model: str, data: str, target: str | None, name: str) -> Iterator[str]:
+    yield f"#:schema {SCHEMA}"
     yield "# What may ship, for Model Preflight. Every key can also be a flag or a PREFLIGHT_* variable."
     yield f"model = {_toml(model)}"
     yield f"data = {_toml(data)}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from validator.checks.load.versions import recorded_versions
 from validator.checks.preload import SCANNING, TOOLS
+from validator.cli.console import complain
 from validator.environments import mlflow
-from validator.errors import Exit
+from validator.errors import Exit, PreflightError
 from validator.model.file import ModelFile, identify, read_verified
 from validator.model.safety import SafetyReport, gather
 from validator.pipelines.foreseen import Foreseen, foreseen
@@ -56,20 +57,29 @@ class Inspection:
         return {**facts, "isolation": [layer.model_dump() for layer in self.isolation]}
 
 
-def inspect_file(path: str, settings: Settings) -> Inspection:
-    """Identify and scan one file. Raises UsageError or ModelError where there is no model to look at."""
-
-    file = identify(path)
-    data = read_verified(file.loadable)
+def inspect_files(
+    paths: Sequence[str], settings: Settings
+) -> Iterator[tuple[str, Inspection | PreflightError]]:
+    """Identify and scan files one after the other; a file without a model to look at gives the error that says so."""
     limits = WorkerLimits(memory_bytes=settings.worker_memory_mb * _MIB, timeout_s=settings.worker_timeout_s)
     with WorkerPool(limits=limits) as pool:
-        pool.zygote(TOOLS).preload(SCANNING)
-        options = {"format": file.loadable.format, "allow": list(settings.allow)}
-        worker = pool.start("scan", options=options)
-        reply = worker.call("scan", [data])
-        return Inspection(
-            file=file, report=replies.safety_report(reply.result, "scan"), isolation=worker.isolation
-        )
+        for path in paths:
+            try:
+                yield path, _inspect(path, settings, pool)
+            except PreflightError as error:
+                yield path, error
+
+
+def _inspect(path: str, settings: Settings, pool: WorkerPool) -> Inspection:
+    """One file. Raises UsageError or ModelError where there is no model to look at."""
+    file = identify(path)
+    data = read_verified(file.loadable)
+    pool.zygote(TOOLS).preload(SCANNING)
+    worker = pool.start("scan", options={"format": file.loadable.format, "allow": list(settings.allow)})
+    reply = worker.call("scan", [data])
+    return Inspection(
+        file=file, report=replies.safety_report(reply.result, "scan"), isolation=worker.isolation
+    )
 
 
 def render(found: Inspection) -> str:
@@ -112,8 +122,22 @@ def _verdict(report: SafetyReport) -> list[str]:
 
 
 def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    """What the file is and asks for. Exit code 1 when loading it would be refused."""
+    """What the files are and ask for. Exit code 1 when loading one would be refused; of several the worst code."""
     settings = resolve(flags, environ, Path.cwd())
-    found = inspect_file(settings.model[0], settings)
-    print(json.dumps(found.to_json(), indent=2) if settings.json_output else render(found), end="\n")
-    return Exit.PASSED if found.ok else Exit.FAILED
+    shown: list[dict[str, Any]] = []
+    codes = [Exit.PASSED]
+    for path, found in inspect_files(settings.model, settings):
+        if isinstance(found, PreflightError):
+            if len(settings.model) == 1:
+                raise found
+            complain(found)
+            shown.append({"path": path, "error": found.message, "hint": found.hint})
+            codes.append(found.exit_code)
+            continue
+        codes.append(Exit.PASSED if found.ok else Exit.FAILED)
+        shown.append(found.to_json())
+        if not settings.json_output:
+            print(render(found), end="\n\n" if len(settings.model) > 1 else "\n")
+    if settings.json_output:
+        print(json.dumps(shown if len(settings.model) > 1 else shown[0], indent=2))
+    return max(codes)

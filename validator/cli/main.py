@@ -30,9 +30,10 @@ _COMMANDS = {
     "serve": "serve a judged artifact over HTTP, with metrics",
     "rollout": "move traffic to a candidate as far as measurements allow, or back",
     "monitor": "write rules, alerts and their tests for a model that serves",
+    "completion": "print what makes a shell complete this command",
 }
 #: These take arguments of their own, rather than from the table of settings.
-_OWN_ARGUMENTS = ("drift", "registry", "serve", "rollout", "monitor")
+_OWN_ARGUMENTS = ("drift", "registry", "serve", "rollout", "monitor", "completion")
 
 #: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
 SECRETS = (
@@ -173,6 +174,9 @@ _FLAGS = {
 }  # fmt: skip
 
 
+_SEVERAL = {"validate": ", or several; those in preflight.toml if none", "inspect": ", or several"}
+
+
 def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     from validator.settings.table import Settings, group_of, is_file_only
 
@@ -186,10 +190,9 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     else:
         parser.add_argument(
             "model",
-            nargs="*" if command == "validate" else 1,
+            nargs={"validate": "*", "inspect": "+"}.get(command, 1),
             metavar="MODEL",
-            help="the model file"
-            + (", or several; those in preflight.toml if none" if command == "validate" else ""),
+            help="the model file" + _SEVERAL.get(command, ""),
         )
     if command == "convert":
         parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the ONNX file to write")

@@ -47,9 +47,17 @@ def split_requirements(value: object) -> object:
     return split(value)
 
 
-Items = Annotated[tuple[str, ...], BeforeValidator(split)]
+#: In a file each may be a list or table, and what is written in a flag as well: so says the schema for editors.
+Items = Annotated[tuple[str, ...], BeforeValidator(split, json_schema_input_type=str | tuple[str, ...])]
 #: Items that hold no comma of their own, so that one of them may be several.
-Names = Annotated[tuple[str, ...], BeforeValidator(_split_each)]
-Requirements = Annotated[tuple[str, ...], BeforeValidator(split_requirements)]
-Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...], BeforeValidator(_split_each)]
-Limits = Annotated[dict[str, float], BeforeValidator(_pairs)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_each, json_schema_input_type=str | tuple[str, ...])]
+Requirements = Annotated[
+    tuple[str, ...], BeforeValidator(split_requirements, json_schema_input_type=str | tuple[str, ...])
+]
+_Size = Annotated[int, Field(ge=1, le=10_000_000)]
+Sizes = Annotated[
+    tuple[_Size, ...], BeforeValidator(_split_each, json_schema_input_type=str | tuple[_Size, ...])
+]
+Limits = Annotated[
+    dict[str, float], BeforeValidator(_pairs, json_schema_input_type=str | tuple[str, ...] | dict[str, float])
+]
