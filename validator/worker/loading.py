@@ -35,7 +35,7 @@ def _load_pickle(data: bytes, allow: Sequence[str], trusted: bool) -> Any:
         import joblib
 
         return joblib.load(io.BytesIO(data))
-    from validator.model.safety import load
+    from validator.model.safety.loader import load
 
     return load(data, allow=tuple(allow))
 
@@ -44,7 +44,8 @@ def _load_skops(data: bytes, allow: Sequence[str]) -> Any:
     """With the types that our own scan lets pass: skops knows fewer of scikit-learn's than that."""
     import skops.io
 
-    from validator.model.safety import refuse_unsafe, scan
+    from validator.model.safety.loader import refuse_unsafe
+    from validator.model.safety.scanning import scan
 
     report = scan(bytes(data), "skops", allow=tuple(allow))
     refuse_unsafe(report)

@@ -15,7 +15,7 @@ class ScanJob:
         self._allow = tuple(allow)
 
     def scan(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:
-        from validator.model.safety import scan
+        from validator.model.safety.scanning import scan
 
         report = scan(arrays[0], self._format, allow=self._allow)
         return report.to_dict(), []
