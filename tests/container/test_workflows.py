@@ -35,7 +35,7 @@ def pin_action() -> ModuleType:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_every_action_is_pinned_by_commit_and_says_its_version(path: Path) -> None:
-    lines = [line.split("uses:")[1].strip() for line in path.read_text().splitlines() if "uses:" in line]
+    lines = re.findall(r"^\s+(?:- )?uses: (.+)$", path.read_text(), re.MULTILINE)
     assert lines
     for line in lines:
         if path.name == "preflight.yml" and line == OUR_RELEASE:
