@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import sklearn
 import sklearn_calls as calls
 
-from validator.model.safety import values
+from validator.model.safety import stand_ins, values
+
+_ASKED = re.compile(
+    r"self\.(\w+)(?:\[[^]]*\])?\.(?:transform|inverse_transform|apply|predict|predict_proba|decision_function|kneighbors)\("
+)
 
 
 def test_every_site_of_the_installed_version_was_read() -> None:
@@ -34,3 +39,21 @@ def test_the_attributes_that_are_looked_up_are_held() -> None:
     assert {"stack_method_", "chain_method_", "response_method", "_response_method"} <= values.METHOD_NAMES
     assert {"importance_getter", "output_distribution"} <= values.WORDS.keys()
     assert "input" in values.TEXT_WORDS
+
+
+def test_no_frame_stands_where_an_estimator_is_asked() -> None:
+    """Attributes of estimators whose methods scikit-learn calls after fitting, by their names in its sources."""
+    sources = [path for path in Path(sklearn.__file__).parent.rglob("*.py") if "tests" not in path.parts]
+    asked = {name for path in sources for name in _ASKED.findall(path.read_text(encoding="utf-8"))}
+    assert len(asked) > 20
+    assert [name for name in sorted(asked) if not stand_ins.ASKED.match(name)] == []
+    for kept in (
+        "categories",
+        "statistics",
+        "classes_",
+        "feature_names",
+        "training_data",
+        "columns",
+        "sample",
+    ):
+        assert not stand_ins.ASKED.match(kept)

@@ -13,11 +13,11 @@ from validator.model.safety.findings import State
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, preview
 
 # Attributes of scikit-learn 0.24 to 1.9 whose values, or theirs, are asked to transform, predict or apply.
-_ASKED = re.compile(
-    r"_?(sub|base_?|best_?|final_?|named_|initial_?|calibrated_|label_?|target_)?"
-    r"(estimators?|regressors?|classifiers?|transformers?|transformer_list|steps|init|imputers?|imputation_sequence"
-    r"|encoders?|binarizer|binner|bin_mapper|centerer|indicator|scaler|kernel_pca|tree|predictors?|scorers?|scoring"
-    r"|kernels?|model|mlb|chain|poly|knn|nbrs|pca|svd|kmeans)_*\Z"
+ASKED = re.compile(
+    r"(\w*_|sub)?(estimators?|regressors?|classifiers?|transformers?|transformer_list|steps|init|imputers?"
+    r"|imputation_sequence|encoders?|binarizer|binner|bin_mapper|centerer|indicator|scaler|pca|tree|predictors?|scorers?"
+    r"|scoring|kernels?|model|mlb|chain|poly|knn|nbrs|nn_fit|svd|kmeans|loss|tfidf|le|est|preprocessor|calibrators?"
+    r"|delegate|Booster)_*\Z"
 )
 _FRAMES = ("pandas.core.frame.", "pandas.core.series.", "pandas.DataFrame", "pandas.Series")
 _MOST_DEPTH = 20
@@ -37,7 +37,7 @@ class Frames:
 
     def reason(self, key: Any, value: Any) -> str:
         """Why the attribute is refused, or nothing."""
-        if type(key) is not str or not _ASKED.match(key):
+        if type(key) is not str or not ASKED.match(key):
             return ""
         found = self._found(value, 0)
         return f"holds {found} where an estimator stands" if found else ""
