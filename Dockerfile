@@ -77,7 +77,8 @@ RUN sh /build/slim.sh /opt/preflight/lib/python3.13/site-packages \
     && pip --python /opt/preflight/bin/python3 install --no-cache-dir --no-compile --disable-pip-version-check \
         --no-deps --no-index /build/wheel/*.whl \
     && /opt/preflight/bin/python3 -I /build/compile_imported.py \
-        'validator.serving.*' uvloop pyarrow.parquet validator.cli.main validator.artifact.read
+        'validator.serving.*' uvloop pyarrow.parquet validator.cli.main validator.artifact.read \
+        validator.registry.remote.repository
 
 FROM plain AS serve
 COPY --from=locale /usr/lib/locale/en_US.utf8 /usr/lib/locale/en_US.utf8

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from validator.cli.drift_job import INPUTS
+from validator.cli.gate_push import OUTPUTS as PUSH_OUTPUTS
 from validator.cli.reference import renewed
 from validator.github.publication import PublishSettings
 from validator.github.wording import outputs
@@ -54,7 +55,7 @@ def test_every_input_is_kebab_case_and_optional(action):
 
 
 def test_outputs_are_those_that_publishing_sets(action):
-    assert list(action["outputs"]) == [*outputs([], verdict="pass"), "comment-url"]
+    assert list(action["outputs"]) == [*outputs([], verdict="pass"), "comment-url", *PUSH_OUTPUTS]
     assert all(about["description"] for about in action["outputs"].values())
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from validator.artifact.read import MANIFEST_FILE, PROFILE_FILE, SUMS_FILE, StoredArtifact, read_artifact
+from validator.artifact.version import VERSION_PATTERN
 from validator.baseline.base import Base, NoBase
 from validator.baseline.git_objects import NewFileError, NotInGitError, Snapshot, pull_request_base, read_at
 from validator.errors import ArtifactError, ModelError, PreflightError, UsageError
 from validator.model.file import identify, read_verified
+from validator.registry.opening import CHAMPION, opened, opened_artifact
+from validator.registry.reference import is_reference, looks_remote, parse
 from validator.results import Contract, GateResult
 
 _RESULT_BYTES = 256 * 2**20
@@ -24,12 +27,15 @@ def find_base(baseline: str | None, model: str, environ: Mapping[str, str]) -> B
     """The version to compare `model` (a path) with.
 
     Without a setting it is the base branch on a pull request, and nothing elsewhere; that nothing is found there
-    is no error. Raises UsageError or ArtifactError when a version was asked for by name and cannot be read.
+    is no error. Raises UsageError, ArtifactError or RegistryError when a version was asked for by name and cannot be
+    read.
     """
     if baseline == _OFF:
         return NoBase(reason="No base version: the comparison is switched off.")
     if baseline is None:
         return _default(model, environ)
+    if _is_image(baseline):
+        return _of_image(baseline, environ)
     place = Path(baseline)
     if place.exists():
         return _at_path(place, baseline)
@@ -39,6 +45,33 @@ def find_base(baseline: str | None, model: str, environ: Mapping[str, str]) -> B
         return NoBase(name=baseline, reason=f"A new model: there is none at this path in {baseline}.")
     except NotInGitError as error:
         raise UsageError(f"--baseline {baseline}: no file, and {error.message}", hint=error.hint) from error
+
+
+def _is_image(baseline: str) -> bool:
+    """Whether a registry or a layout folder is meant. A Git reference may look like a host's name."""
+    return baseline.startswith(("oci:", "oci+http:")) or (
+        is_reference(baseline) and not looks_remote(baseline)
+    )
+
+
+def _of_image(baseline: str, environ: Mapping[str, str]) -> Base | NoBase:
+    """The version that a registry's tag, or digest, names. An alias that is not there yet is no error."""
+    place = parse(baseline)
+    wanted = place.wanted or CHAMPION
+    with opened(place, environ) as repository:
+        digest = repository.find(wanted)
+    if digest is None:
+        if place.digest is not None or VERSION_PATTERN.fullmatch(wanted):
+            raise UsageError(
+                f"--baseline {baseline}: {place.name} has no {wanted}",
+                hint="see `model-preflight registry list`",
+            )
+        reason = f"No base version: {place.name} has no {wanted} yet."
+        return NoBase(name=baseline, reason=reason, missing=True)
+    with opened_artifact(place.place.at(digest), environ) as found:
+        base = _of_artifact(found.read(), baseline)
+    named = "" if wanted == digest else f"{wanted} is {digest[:19]}…"
+    return Base(**{**vars(base), "origin": ", ".join(part for part in (named, base.origin) if part)})
 
 
 def _default(model: str, environ: Mapping[str, str]) -> Base | NoBase:

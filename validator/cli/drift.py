@@ -6,7 +6,8 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[count] DATA",
         help="Parquet, CSV or Arrow file, a folder of them, or files that `drift count` wrote",
     )
-    parser.add_argument("--artifact", metavar="DIR", help="the artifact of the model that the data is for")
+    parser.add_argument(
+        "--artifact",
+        metavar="DIR",
+        help="the artifact of the model that the data is for: a folder, or oci://HOST/NAME:champion",
+    )
     parser.add_argument(
         "--against", metavar="DATA", help="compare with this data instead of the artifact's own profile"
     )
@@ -92,10 +97,12 @@ def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
     if not sources and not flags.get("prometheus"):
         raise UsageError("no data was given", hint="model-preflight drift DATA --artifact DIR")
     if sources and sources[0] == "count" and not Path("count").exists():
-        return _count(sources[1:], flags)
+        with _artifact(flags, environ) as artifact:
+            return _count(sources[1:], flags, artifact)
     out = Path(flags.get("out") or "drift")
     _prepare(out)
-    report = _compared(sources, flags)
+    with _artifact(flags, environ) as artifact:
+        report = _compared(sources, flags, artifact)
     _write(out, report)
     _show(report, flags, out)
     tell(report, flags, out, environ, sys.stderr)
@@ -111,12 +118,12 @@ def exit_code(report: DriftReport, insufficient: str | None) -> int:
     return Exit.PASSED
 
 
-def _compared(sources: list[str], flags: dict[str, Any]) -> DriftReport:
+def _compared(sources: list[str], flags: dict[str, Any], artifact: str) -> DriftReport:
     from validator.drift.command import Options, compare_counts, compare_data, compare_served
 
     options = Options(
         tool_version=__version__,
-        artifact=_artifact(flags),
+        artifact=artifact,
         against=flags.get("against"),
         window=flags.get("window"),
         time=flags.get("time"),
@@ -145,7 +152,7 @@ def _compared(sources: list[str], flags: dict[str, Any]) -> DriftReport:
     return compare_data(sources[0], options)
 
 
-def _count(sources: list[str], flags: dict[str, Any]) -> int:
+def _count(sources: list[str], flags: dict[str, Any], artifact: str) -> int:
     from validator.drift.command import Options, count_data
 
     if len(sources) != 1 or not flags.get("output"):
@@ -155,7 +162,7 @@ def _count(sources: list[str], flags: dict[str, Any]) -> int:
         )
     options = Options(
         tool_version=__version__,
-        artifact=_artifact(flags),
+        artifact=artifact,
         group=flags.get("group"),
         override=flags.get("override"),
     )
@@ -166,12 +173,22 @@ def _count(sources: list[str], flags: dict[str, Any]) -> int:
     return Exit.PASSED
 
 
-def _artifact(flags: dict[str, Any]) -> str:
-    if not flags.get("artifact"):
+@contextmanager
+def _artifact(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    """The artifact's folder; of an image, fetched, until the block ends. An alias such as `champion` may name it."""
+    from validator.registry.opening import opened_artifact
+    from validator.registry.reference import is_reference
+
+    given = str(flags.get("artifact") or "")
+    if not given:
         raise UsageError(
             "no artifact was given", hint="give --artifact and the folder that `validate` wrote for the model"
         )
-    return str(flags["artifact"])
+    if not is_reference(given):
+        yield given
+        return
+    with opened_artifact(given, environ) as found:
+        yield str(found.folder)
 
 
 def _prepare(out: Path) -> None:

@@ -42,7 +42,7 @@ exit codes:
 """
 #: Where models are kept when nothing else is said, and the variable that says it.
 DEFAULT, VARIABLE = "registry", "MODEL_PREFLIGHT_REGISTRY"
-_NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})((?:[:@].*)?)")
+_NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})((?::[^/@]+)?(?:@[^/]+)?)")
 _AGE = re.compile(r"([0-9]{1,5})([dhw])")
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
@@ -118,6 +118,10 @@ def _add_move(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--url", metavar="URL", help="for the history; in a GitHub job the run's page by default"
     )
+    sub.add_argument(
+        "--environment", metavar="NAME", help="of the GitHub deployment (default: production, or the alias)"
+    )
+    sub.add_argument("--no-deployment", action="store_true", default=None, help="make no GitHub deployment")
     _add_key(sub)
 
 
@@ -275,7 +279,7 @@ def _promote(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             alias=flags["alias"],
             verify_key=flags.get("verify_key"),
         )
-        return _moved(done, repository, flags)
+        return _moved(done, repository, flags, environ)
 
 
 def _rollback(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -285,11 +289,16 @@ def _rollback(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         done = rollback(
             repository, _why(flags, environ), alias=flags["alias"], verify_key=flags.get("verify_key")
         )
-        return _moved(done, repository, flags)
+        return _moved(done, repository, flags, environ)
 
 
-def _moved(done: Promoted, repository: Repository, flags: Mapping[str, Any]) -> int:
+def _moved(
+    done: Promoted, repository: Repository, flags: Mapping[str, Any], environ: Mapping[str, str]
+) -> int:
+    from validator.cli.registry_github import tell_of_promotion
+
     view.moved(done, repository.name, flags)
+    tell_of_promotion(done, flags, environ)
     return Exit.PASSED
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli.console import complain, notice
+from validator.cli.gate_push import check_push, push_passed
 from validator.errors import Exit, InternalError, PreflightError, SettingsError, UsageError
 from validator.results import GateResult
 from validator.settings.sources import resolve, salvage
@@ -35,6 +36,7 @@ def run(flags: Flags, environ: Environ) -> int:
     given = {name: value for name, value in flags.items() if value != []}
     try:
         settings = resolve(given, environ, Path.cwd(), notice)
+        check_push(settings.push)
     except SettingsError as error:
         _tell_of_settings(error, given, environ)
         raise
@@ -50,10 +52,15 @@ def run(flags: Flags, environ: Environ) -> int:
     elif outcome.unchanged is not None:
         print(outcome.line, file=log)
     report = job.publish(outcome, [one.settings.out for one in judging.outcomes if one.result is not None])
+    stored = True
+    if settings.push is not None and outcome.verdict == "pass" and found:
+        stored = push_passed(
+            settings.push, found, several=judging.several, target=job.target, environ=environ, log=log
+        )
     code = Exit.PASSED if outcome.verdict == "pass" else Exit.FAILED
     if judging.error is not None and outcome.verdict != "fail":
         code = judging.error.exit_code
-    unpublished = report is not None and bool(report.failed) and settings.require_publish
+    unpublished = not stored or (report is not None and bool(report.failed) and settings.require_publish)
     return Exit.UNPUBLISHED if code == Exit.PASSED and unpublished else code
 
 

@@ -60,8 +60,8 @@ def effective(repository: Repository, state: State) -> Record | None:
         if record is None:
             continue
         if record.digest == state.digest:
-            # What came later was a rival's, or never took effect: it found what is there still.
-            idle = (one.replaces == state.digest or one.previous == record.previous for one in passed)
+            # What came later never took effect: it found what is there still, or had begun before this one did.
+            idle = (one.replaces == state.digest or one.previous < record.tag for one in passed)
             return record if all(idle) else None
         passed.append(record)
     return None
@@ -82,7 +82,11 @@ def move(repository: Repository, manifest: Manifest, draft: Record, state: State
         image = image_of_record(record)
         repository.add_blobs(image)
         begun = clock.seconds()
-        _unchanged(repository, state, record.alias, at)
+        try:
+            _unchanged(repository, state, record.alias, at)
+        except OvertakenError:
+            _record_loss(repository, record, clock)
+            raise
         repository.tag(image.manifest, record.tag)
         claimed = clock.seconds()
         if not repository.is_atomic:
@@ -100,6 +104,17 @@ def move(repository: Repository, manifest: Manifest, draft: Record, state: State
                 hint="look at `registry history`, and decide again",
             )
     return record
+
+
+def _record_loss(repository: Repository, record: Record, clock: Clock) -> None:
+    """The history has who was too late, too: after the winner, from the same state as that."""
+    state = read_state(repository, record.alias)
+    if state.newest == record.previous:
+        return  # nobody was faster: somebody moved the alias without a record, or is about to move it
+    late = replace(record, at=_time(clock.now(), state))
+    image = image_of_record(late)
+    repository.add_blobs(image)
+    repository.tag(image.manifest, late.tag)
 
 
 def _time(now: datetime, state: State) -> datetime:

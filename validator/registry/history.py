@@ -7,7 +7,6 @@ so that no move is without a record; whether a record took effect is told by the
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -120,22 +119,21 @@ def told(found: Sequence[Record], current: str | None) -> list[Entry]:
 
     Those that began from the same record were rivals: the next one's `replaces` says which of them it was.
     """
-    groups = [list(group) for _, group in itertools.groupby(found, key=lambda one: one.previous)]
-    entries: list[Entry] = []
-    for place, group in enumerate(groups):
-        is_last = place + 1 == len(groups)
-        named = current if is_last else groups[place + 1][0].replaces
+    groups: dict[str, list[Record]] = {}
+    for record in found:
+        groups.setdefault(record.previous, []).append(record)
+    rivals = list(groups.values())
+    outcomes: dict[str, Outcome] = {}
+    for place, group in enumerate(rivals):
+        named = rivals[place + 1][0].replaces if place + 1 < len(rivals) else current
         winner = next((record for record in group if record.digest == named), None)
         for record in group:
-            outcome: Outcome = "was"
-            if record is not winner:
-                is_idle = winner is not None or record.replaces == (named or "")
-                outcome = "never" if is_idle else "unknown"
-            entries.append(Entry(record=record, outcome=outcome))
-    last = max((place for place, one in enumerate(entries) if one.outcome == "was"), default=None)
-    if last is not None and entries[last].record.digest == current:
-        entries[last] = Entry(record=entries[last].record, outcome="now")
-    return _with_ends(entries)
+            is_idle = winner is not None or record.replaces == (named or "")
+            outcomes[record.tag] = "was" if record is winner else ("never" if is_idle else "unknown")
+    last = next((record for record in reversed(found) if outcomes[record.tag] == "was"), None)
+    if last is not None and last.digest == current:
+        outcomes[last.tag] = "now"
+    return _with_ends([Entry(record=record, outcome=outcomes[record.tag]) for record in found])
 
 
 def _with_ends(entries: list[Entry]) -> list[Entry]:

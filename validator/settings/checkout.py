@@ -84,6 +84,8 @@ def _paths(values: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]
     # A Git reference is no path; what looks like a path is one, there or not.
     if isinstance(baseline, str) and ((folder / baseline).exists() or baseline.startswith((".", "/", "~"))):
         yield "baseline", baseline
+    elif isinstance(baseline, str) and baseline.startswith("oci:") and not baseline.startswith("oci://"):
+        yield "baseline", baseline.removeprefix("oci:")
     wrapper = values.get("wrapper")
     if isinstance(wrapper, str):
         place, _, rest = wrapper.rpartition(":")

@@ -19,6 +19,7 @@ CONFIG_NAME = "preflight.toml"
 #: Settings that a checked-out file must not decide: whoever opens the pull request can edit that file.
 NOT_FROM_FILE = frozenset({
     "config", "github_token", "environment_cache", "status_context", "instance_key", "policy", "waiver_days",
+    "push",
 })  # fmt: skip
 #: Earlier names of settings, which still work in every place, and what each is called now.
 RENAMED = {"deployment": "wrapper", "deployment_methods": "wrapper_methods"}
@@ -124,6 +125,13 @@ class Settings(_Table):
     out: Path = _field(
         Path("preflight"), "Output", "folder for the result, reports and artifact", metavar="DIR"
     )
+    push: str | None = _field(
+        None,
+        "Output",
+        "repository to store the artifact in once it has passed: oci://HOST/NAME, or the folder of an OCI layout; "
+        "never on a pull request. With several models one below it for each",
+        metavar="REF",
+    )
     config: str | None = _field(
         None, "Model", "configuration file; preflight.toml by default", metavar="FILE"
     )
@@ -185,7 +193,8 @@ class Settings(_Table):
     baseline: str | None = _field(
         None,
         "Comparison",
-        "version to compare with: artifact folder, result.json, model file or git ref; none to switch off. "
+        "version to compare with: artifact folder, result.json, model file, git ref, or what is in production in a "
+        "registry (oci://HOST/NAME:champion); none to switch off. "
         "On a pull request the base branch by default",
     )
     quality: Limits = _field(

@@ -238,6 +238,14 @@ def test_in_a_folder_whoever_looked_before_is_told(tmp_path: Path) -> None:
     with pytest.raises(OvertakenError, match="at the same time"):
         promote(stale, version(2), Why(by="berta"))  # type: ignore[arg-type]
     assert folder.find("champion") == folder.find(version(1))
+    promote(folder, version(2), Why(by="carla"))
+    tags = record_tags(folder.tags(), "champion")
+    entries = told(records(folder, tags), folder.find("champion"))
+    outcomes = [(one.record.by, one.outcome) for one in entries]
+    assert outcomes == [("anna", "was"), ("berta", "never"), ("carla", "now")], (
+        "the history has both, in order"
+    )
+    assert rollback(folder, Why(by="anna")).record.version == version(1)
 
 
 def test_a_champion_that_was_moved_by_hand(site: Site) -> None:

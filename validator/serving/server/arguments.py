@@ -20,7 +20,11 @@ _SIZES = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The reference, and one flag for each option."""
     defaults, limits = ServeOptions(), Limits()
-    parser.add_argument("reference", metavar="ARTIFACT", help="the folder that a passing run wrote")
+    parser.add_argument(
+        "reference",
+        metavar="ARTIFACT",
+        help="the folder that a passing run wrote, or an image by digest: oci://HOST/NAME@sha256:...",
+    )
     group = parser.add_argument_group("address")
     _add(group, "--host", "HOST", f"address to listen on (default: {defaults.host}, this machine alone)")
     _add(group, "--port", "PORT", f"0 takes a free one (default: {defaults.port})")

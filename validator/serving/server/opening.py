@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from validator.artifact.read import GOLDEN_FILE, SUMS_FILE, StoredArtifact
-from validator.errors import UsageError
 from validator.profile import PROFILE_FILE, Profile, parse_profile
+from validator.registry.opening import opened_artifact
+from validator.registry.reference import is_reference, parse
 from validator.serving.deployment import Deployment
 from validator.serving.errors import FailedArtifactError
 from validator.serving.identity import hold_to_key, open_artifact
 from validator.serving.metrics.server import Served
 from validator.serving.server.example import example_row
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 DEFAULT_SLO_MS = 50.0
 
 
@@ -43,37 +45,44 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """Where an artifact lies on this machine. `digest` is the registry's, None for a plain folder."""
+    """Where an artifact lies here; of an image until the block ends. `digest` and `name` are the image's."""
 
     folder: Path
     digest: str | None = None
+    name: str | None = None
 
 
-def locate(reference: str) -> Located:
-    """The folder of a reference. Raises UsageError for one that only a registry can resolve."""
-    if _SCHEME.match(reference):
-        raise UsageError(
-            f"{reference[:200]} is not on this machine, and this release fetches nothing",
-            hint="pull the artifact, and give the folder that holds its manifest.json",
-        )
-    folder = Path(reference)
-    if (folder / "oci-layout").exists():
-        raise UsageError(
-            f"{folder} is an OCI layout, which this release does not read",
-            hint="give the folder that holds the artifact's manifest.json",
-        )
-    return Located(folder=folder)
+@contextmanager
+def locate(reference: str, environ: Mapping[str, str] = os.environ) -> Iterator[Located]:
+    """The folder of a reference: a path, or an image by digest, fetched where it is not in this user's cache.
+
+    Raises
+    ------
+    UsageError
+        For an image without a digest (what is served is pinned), and for an address of another kind.
+    RegistryError
+        If it cannot be had, whole and as it was.
+    """
+    if not is_reference(reference) and not Path(reference).exists() and "://" in reference:
+        parse(reference)
+    if not is_reference(reference):
+        yield Located(folder=Path(reference))
+        return
+    with opened_artifact(reference, environ, pinned=True) as found:
+        yield Located(folder=found.folder, digest=found.digest, name=found.reference.rpartition("://")[2])
 
 
 def open_model(reference: str, *, override: str | None = None, verify_key: Path | None = None) -> Opened:
     """Read, verify and load. Everything comes from the bytes that were verified.
 
-    Raises what `Deployment.load` raises, and UsageError for a reference that is none.
+    Raises what `Deployment.load` raises, what `locate` raises, and UsageError for a reference that is none.
     """
-    located = locate(reference)
-    stored, overridden = open_artifact(located.folder, override)
-    if verify_key is not None:
-        hold_to_key(stored, verify_key)
+    with locate(reference) as located:
+        stored, overridden = open_artifact(located.folder, override)
+        if verify_key is not None:
+            hold_to_key(stored, verify_key)
+    if located.digest is not None:
+        stored = replace(stored, path=Path(located.name or reference))
     deployment = Deployment.from_stored(stored, overridden)
     identity = deployment.metadata()
     contract = identity["contract"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from validator.errors import PreflightError, UsageError
+from validator.registry.errors import DamagedError
 from validator.serving.server.access import read_token
 from validator.serving.server.limits import Limits
 from validator.serving.server.opening import locate, open_model
@@ -290,12 +292,42 @@ def test_the_description_names_every_path_and_its_examples_are_answered(ask):
             assert answer.status_code == 200, (path, answer.text)
 
 
-def test_what_only_a_registry_can_resolve_is_refused_by_name(tmp_path):
-    with pytest.raises(UsageError, match="oci://somewhere/m@sha256:1"):
-        locate("oci://somewhere/m@sha256:1")
-    (tmp_path / "oci-layout").write_text("{}")
-    with pytest.raises(UsageError, match="OCI layout"):
-        locate(str(tmp_path))
+def test_an_image_is_served_by_its_digest_alone(tmp_path, monkeypatch):
+    """From a layout folder, and from this user's cache where the registry does not answer."""
+    from tests.unit.serving.conftest import contract_of, features, logistic_graph, result_of
+    from validator.artifact.write import write_artifact
+    from validator.registry.layout import LayoutRepository
+    from validator.registry.pushing import push
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    result = result_of(contract_of(features("f0", "f1", "f2", "f3")))
+    made = write_artifact(tmp_path, result=result, onnx=logistic_graph(), report_md="# R")
+    pushed = push(LayoutRepository(tmp_path / "registry" / "m"), Path(made.path))
+    opened = open_model(pushed.reference)
+    assert opened.served.digest == pushed.digest
+    assert opened.served.version == pushed.version
+    assert opened.identity["serving"]["path"] == pushed.reference
+    with pytest.raises(UsageError, match="names no digest") as caught:
+        open_model(f"{tmp_path}/registry/m:{pushed.version}")
+    assert pushed.reference in caught.value.hint
+    with pytest.raises(UsageError, match="no reference"):
+        open_model("https://somewhere/m")
+    with pytest.raises(DamagedError), locate(f"{tmp_path}/registry/m@{spoiled(tmp_path, pushed.digest)}"):
+        pass
+    cache = LayoutRepository(tmp_path / "cache" / "model-preflight" / "images")
+    push(cache, Path(made.path))
+    served = open_model(f"oci://registry.invalid/m@{pushed.digest}").served
+    assert served.digest == pushed.digest
+
+
+def spoiled(folder, digest):
+    """The same digest, whose layer was changed on the disk."""
+    import json
+
+    blobs = folder / "registry" / "m" / "blobs" / "sha256"
+    layer = json.loads((blobs / digest[7:]).read_bytes())["layers"][0]["digest"]
+    (blobs / layer[7:]).write_bytes(b"x" * (blobs / layer[7:]).stat().st_size)
+    return digest
 
 
 def test_what_may_not_be_served_is_not(make_artifact, tmp_path):

@@ -1,0 +1,61 @@
+"""A promotion told to GitHub, best effort: what fails of it is said, and changes nothing of the promotion."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from validator import __version__
+from validator.cli.console import notice
+from validator.errors import PublishError
+
+if TYPE_CHECKING:
+    from validator.registry.promoting import Promoted
+
+_TOKENS = ("INPUT_GITHUB-TOKEN", "PREFLIGHT_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+
+
+def tell_of_promotion(done: Promoted, flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Make a deployment where a token and a repository are there, and say what became of it on standard error."""
+    repository = environ.get("GITHUB_REPOSITORY", "")
+    token = next((environ[name].strip() for name in _TOKENS if environ.get(name, "").strip()), "")
+    if not done.is_new or flags.get("no_deployment") or not token or not _REPOSITORY.fullmatch(repository):
+        return
+    record = done.record
+    environment = flags.get("environment") or ("production" if record.alias == "champion" else record.alias)
+    try:
+        commit = _deployed(done, repository, token, str(environment), environ)
+    except ModuleNotFoundError as error:
+        notice(f"no GitHub deployment was made: the module {error.name} is not installed")
+    except PublishError as error:
+        notice(f"no GitHub deployment was made: {error.message}")
+        notice(f"the promotion stands; {error.hint}")
+    else:
+        print(f"model-preflight: deployment to {environment} at {commit[:12]}", file=sys.stderr)
+
+
+def _deployed(
+    done: Promoted, repository: str, token: str, environment: str, environ: Mapping[str, str]
+) -> str:
+    from validator.github.api import GitHubApi
+    from validator.github.deployment import make_deployment
+
+    record = done.record
+    known = (
+        ref for ref in (record.commit, environ.get("GITHUB_SHA", "")) if re.fullmatch(r"[0-9a-f]{40,64}", ref)
+    )
+    api_url = environ.get("GITHUB_API_URL", "") or "https://api.github.com"
+    verb = "back to" if record.action == "rollback" else "now"
+    with GitHubApi(base_url=api_url, token=token, user_agent=f"model-preflight/{__version__}") as api:
+        return make_deployment(
+            api,
+            repository,
+            refs=tuple(dict.fromkeys(known)),
+            environment=environment,
+            description=f"{done.model} {verb} {record.version}",
+            payload={"version": record.version, "digest": record.digest, "record": record.tag},
+            log_url=record.url,
+        )
