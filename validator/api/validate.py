@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Variables by which a run takes itself for a step of a job on GitHub, that reads inputs and is told of.
 _OF_A_JOB = ("GITHUB_ACTIONS",)
 #: Settings that say how a run is told of, or which of several models it judges.
-_NOT_HERE = frozenset({"only_changed", "json_output"})
+_NOT_HERE = frozenset({"only_changed", "json_output", "push"})
 
 
 def validate(model: Any, data: Any = None, **settings: Any) -> Validation:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from validator.registry.promoting import Promoted
 
 _TOKENS = ("INPUT_GITHUB-TOKEN", "PREFLIGHT_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
+_TASK = "deploy:model"
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 
 
@@ -40,22 +41,34 @@ def tell_of_promotion(done: Promoted, flags: Mapping[str, Any], environ: Mapping
 def _deployed(
     done: Promoted, repository: str, token: str, environment: str, environ: Mapping[str, str]
 ) -> str:
+    """Make it at the commit that was judged, or at the job's where the repository does not know that one."""
     from validator.github.api import GitHubApi
-    from validator.github.deployment import make_deployment
+    from validator.github.deployments import open_deployment, set_deployment_status
+    from validator.github.refusals import RefusedError
 
     record = done.record
-    known = (
-        ref for ref in (record.commit, environ.get("GITHUB_SHA", "")) if re.fullmatch(r"[0-9a-f]{40,64}", ref)
-    )
+    known = (record.commit, environ.get("GITHUB_SHA", ""))
+    commits = list(dict.fromkeys(ref for ref in known if re.fullmatch(r"[0-9a-f]{40,64}", ref)))
+    if not commits:
+        raise PublishError("no commit is known", hint="set GITHUB_SHA to make one")
+    text = f"{done.model} {'back to' if record.action == 'rollback' else 'now'} {record.version}"
     api_url = environ.get("GITHUB_API_URL", "") or "https://api.github.com"
-    verb = "back to" if record.action == "rollback" else "now"
     with GitHubApi(base_url=api_url, token=token, user_agent=f"model-preflight/{__version__}") as api:
-        return make_deployment(
-            api,
-            repository,
-            refs=tuple(dict.fromkeys(known)),
-            environment=environment,
-            description=f"{done.model} {verb} {record.version}",
-            payload={"version": record.version, "digest": record.digest, "record": record.tag},
-            log_url=record.url,
-        )
+        for commit in commits:
+            try:
+                made = open_deployment(
+                    api,
+                    repository,
+                    sha=commit,
+                    environment=environment,
+                    task=_TASK,
+                    key=record.tag,
+                    description=text,
+                )
+            except RefusedError as error:
+                if error.status != 422 or commit == commits[-1]:
+                    raise
+            else:
+                break
+        set_deployment_status(api, repository, made, state="success", description=text, log_url=record.url)
+    return commit

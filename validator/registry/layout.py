@@ -6,7 +6,6 @@ other out by a lock on a file in the folder.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -26,6 +25,7 @@ from validator.registry.store import (
     Descriptor,
     Image,
     Manifest,
+    Repository,
     digest_of,
     is_digest,
     parse_manifest,
@@ -101,6 +101,21 @@ class LayoutRepository:
         with self._writing():
             for digest, content in image.blobs.items():
                 self._store(digest, content)
+
+    def keep(self, manifest: Manifest, source: Repository, tag: str) -> None:
+        """Copy an image from another place, blob by blob, each checked before it has its name. Raises as both do."""
+        with self._writing():
+            for blob in manifest.blobs:
+                self._copy(blob, source)
+        self.tag(manifest, tag)
+
+    def _copy(self, blob: Descriptor, source: Repository) -> None:
+        place = self._blob(blob.digest)
+        with _staged(place) as staged, staged.open("xb") as file:
+            source.read(blob, file)
+            file.flush()
+            os.fsync(file.fileno())
+            staged.replace(place)
 
     def tag(self, manifest: Manifest, tag: str, *, patience_s: float | None = None) -> None:
         del patience_s  # a folder answers or fails
@@ -251,16 +266,22 @@ def _read(place: Path, limit: int) -> bytes:
 
 def _replace(place: Path, content: bytes) -> None:
     """A whole file or none, on the disk before it has its name."""
-    staged = place.with_name(f".writing-{secrets.token_hex(8)}")
-    try:
+    with _staged(place) as staged:
         with staged.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         staged.replace(place)
+
+
+@contextmanager
+def _staged(place: Path) -> Iterator[Path]:
+    """A name beside the place, where nothing is left in the end."""
+    staged = place.with_name(f".writing-{secrets.token_hex(8)}")
+    try:
+        yield staged
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            staged.unlink()
+        staged.unlink(missing_ok=True)
 
 
 def _unreadable(place: Path, error: OSError) -> DamagedError:

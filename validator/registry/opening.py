@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from validator.errors import UsageError
-from validator.registry.errors import NotThereError, RegistryError
+from validator.registry.errors import RegistryError
 from validator.registry.fetching import Fetched, fetched
+from validator.registry.image import check_sizes
 from validator.registry.layout import LAYOUT_FILE, LayoutRepository
 from validator.registry.reference import Reference, parse
-from validator.registry.store import Descriptor, Image, Repository, is_digest
+from validator.registry.store import LAYER_BYTES, Repository
 
 if TYPE_CHECKING:
     from validator.registry.remote.credentials import Credentials
@@ -145,29 +146,11 @@ def _cache(environ: Mapping[str, str]) -> LayoutRepository | None:
 
 def _keep(repository: Repository, wanted: str, cache: LayoutRepository) -> str:
     """Copy an image into the cache, checked, and return its digest."""
-    from io import BytesIO
-
-    from validator.registry.image import check_sizes
-    from validator.registry.store import LAYER_BYTES
-
     manifest = repository.manifest(wanted)
-    if is_digest(wanted) and manifest.digest != wanted:
-        raise NotThereError(f"{repository.name} has no {wanted}", hint="check the digest")
-    if cache.find(manifest.digest):
-        return manifest.digest
-    check_sizes(manifest, layer_bytes=LAYER_BYTES)
-    blobs = {blob.digest: _bytes(repository, blob, BytesIO()) for blob in manifest.blobs}
-    cache.add_blobs(Image(manifest=manifest, blobs=blobs))
-    cache.tag(manifest, manifest.digest.replace(":", "-"))
+    if not cache.find(manifest.digest):
+        check_sizes(manifest, layer_bytes=LAYER_BYTES)
+        cache.keep(manifest, repository, manifest.digest.replace(":", "-"))
     return manifest.digest
-
-
-def _bytes(repository: Repository, blob: Descriptor, into: object) -> bytes:
-    from io import BytesIO
-
-    assert isinstance(into, BytesIO)  # noqa: S101 - for the type checker
-    repository.read(blob, into)
-    return into.getvalue()
 
 
 def models_in(folder: Path) -> list[LayoutRepository]:

@@ -90,6 +90,13 @@ def parse(text: str) -> Reference:
     ------
     UsageError
         If it is none, naming the part that is wrong.
+
+    Examples
+    --------
+    >>> parse("oci://ghcr.io/acme/models/trading:champion").name
+    'ghcr.io/acme/models/trading'
+    >>> parse("registry/trading:champion").tag
+    'champion'
     """
     if looks_remote(text):
         return _remote(text)

@@ -24,7 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_arguments(parser)
     try:
-        flags = vars(parser.parse_args(argv))
+        given = list(sys.argv[1:] if argv is None else argv)
+        if len(given) > 1 and given[0] == "serve" and not given[1].startswith("-"):
+            del given[0]  # the command's name, as another image needs it
+        flags = vars(parser.parse_args(given))
         options = options_of(flags)
         from validator.serving.server.serve import serve, tell_on_stderr
 

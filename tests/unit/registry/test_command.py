@@ -258,7 +258,7 @@ def test_a_promotion_makes_a_deployment(
     assert f"deployment to production at {sha[:12]}" in err
     (made,) = github.deployments()
     assert (made["environment"], made["sha"], made["task"]) == ("production", sha, "deploy:model")
-    assert made["payload"]["version"] == version(1)
+    assert made["description"] == f"churn now {version(1)}"
     status = github.deployment_statuses(made["id"])[0]
     assert status["state"] == "success"
     assert status["log_url"] == f"https://github.com/{github.repo}/actions/runs/17"

@@ -19,6 +19,7 @@ from validator.errors import UsageError
 from validator.registry.errors import DamagedError, NotThereError, OvertakenError, RegistryError
 from validator.registry.fetching import fetched
 from validator.registry.image import image_of
+from validator.registry.layout import LayoutRepository
 from validator.registry.listing import listing
 from validator.registry.remote.credentials import Credentials, credentials_for, from_flags
 from validator.registry.remote.repository import RemoteRepository
@@ -100,6 +101,19 @@ def test_no_redirect_leaves_encryption(image: Image, location: str) -> None:
     with pytest.raises(RegistryError, match="not encrypted"), fetched(peer.repository(), "champion"):
         pass
     assert {request.url.scheme for request in peer.requests} == {"https"}
+
+
+def test_a_copy_in_the_cache_is_checked_on_its_way(image: Image, tmp_path: Path) -> None:
+    peer, cache = filled(image), LayoutRepository(tmp_path / "images")
+    cache.keep(image.manifest, peer.repository(), "kept")
+    with fetched(cache, image.manifest.digest) as found:
+        assert found.read().manifest["version"] == version(1)
+    peer, fresh = filled(image), LayoutRepository(tmp_path / "fresh")
+    LIES["another blob"](peer)
+    with pytest.raises(DamagedError):
+        fresh.keep(image.manifest, peer.repository(), "kept")
+    assert fresh.tags() == []
+    assert not [one for one in (tmp_path / "fresh").rglob("*") if one.is_file() and "blobs" in one.parts]
 
 
 def test_redirects_in_circles_end(image: Image) -> None:

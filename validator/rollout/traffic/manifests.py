@@ -190,6 +190,7 @@ def _predictor(image: str, artifact: str) -> Document:
                 "image": image,
                 "args": ["serve", f"oci://{artifact}", "--host", "0.0.0.0", "--port", "8080"],  # noqa: S104 - in its pod
                 "ports": [{"containerPort": 8080, "protocol": "TCP"}],
+                "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - where images are unpacked
                 "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}},
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -198,7 +199,8 @@ def _predictor(image: str, artifact: str) -> Document:
                     "capabilities": {"drop": ["ALL"]},
                 },
             }
-        ]
+        ],
+        "volumes": [{"name": "scratch", "emptyDir": {}}],
     }
 
 

@@ -320,6 +320,14 @@ def test_an_image_is_served_by_its_digest_alone(tmp_path, monkeypatch):
     assert served.digest == pushed.digest
 
 
+def test_the_serving_image_takes_the_commands_name_too(tmp_path, capsys):
+    from validator.serving.__main__ import main
+
+    for given in ([f"{tmp_path}/absent"], ["serve", f"{tmp_path}/absent"]):
+        assert main(given) == 2
+        assert f"there is no artifact folder {tmp_path}/absent" in capsys.readouterr().err
+
+
 def spoiled(folder, digest):
     """The same digest, whose layer was changed on the disk."""
     import json
