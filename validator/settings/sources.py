@@ -37,6 +37,8 @@ ENV_PREFIX = "PREFLIGHT_"
 _IS_VERSION = re.compile(r"3(\.\d+){0,2}\Z")
 #: Settings by which a file lets further code run, or loosens what holds it.
 _LETS_CODE_RUN = frozenset({"allow", "isolation", "python", "requirements", "trust_pickle", "wrapper"})
+#: What an image in a registry begins with.
+_REGISTRIES = ("oci://", "oci+http://")
 #: Events that start the base branch's workflow, with its token and secrets, on whatever somebody else wrote.
 _PRIVILEGED_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_comment", "issues"})
 
@@ -270,8 +272,9 @@ def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, st
     """Raise SettingsError for what a file of a pull request may not decide.
 
     In a job that a pull request starts, `python` from a file is a version only: a path could lead to a program in the
-    same pull request, and an interpreter is no worker that could be locked down. Where the job holds the base
-    branch's token, nothing that lets further code run may come from a file.
+    same pull request, and an interpreter is no worker that could be locked down; nor does a file name the servers
+    that the job talks to. Where the job holds the base branch's token, nothing that lets further code run may come
+    from a file.
     """
     if environ.get("GITHUB_ACTIONS") != "true":
         return
@@ -288,6 +291,13 @@ def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, st
                 f"{path} may not set {named[0]!r} in a {event} run, which holds the base branch's token while "
                 "somebody else may have written that file",
                 hint=f"give it as the action input {flag_of(named[0])!r} in the workflow",
+            )
+        baseline = table.get("baseline")
+        if isinstance(baseline, str) and baseline.startswith(_REGISTRIES):
+            raise SettingsError(
+                f"{path} may not name a registry as 'baseline' in a GitHub job: a pull request would say whom the "
+                "job talks to",
+                hint="give it as the action input 'baseline' in the workflow",
             )
         python = table.get("python")
         if isinstance(python, str) and not _IS_VERSION.match(python):

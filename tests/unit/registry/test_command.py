@@ -22,7 +22,7 @@ from validator.cli.registry import place_of
 from validator.errors import SettingsError, UsageError
 from validator.registry.layout import LayoutRepository
 from validator.results import Artifact
-from validator.settings.sources import from_file
+from validator.settings.sources import from_file, resolve
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -174,6 +174,17 @@ def test_no_file_of_a_checkout_says_where_to_push(tmp_path: Path) -> None:
     (tmp_path / "preflight.toml").write_text('push = "oci://ghcr.io/acme/x"\n')
     with pytest.raises(SettingsError, match="may not set 'push'"):
         from_file(tmp_path / "preflight.toml")
+
+
+@pytest.mark.parametrize("table", ["", "[[models]]\nmodel = 'm.pkl'\n"])
+def test_no_file_of_a_checkout_says_whom_a_job_talks_to(tmp_path: Path, table: str) -> None:
+    (tmp_path / "preflight.toml").write_text(f'{table}baseline = "oci://evil.example/x:champion"\n')
+    with pytest.raises(SettingsError, match="may not name a registry as 'baseline'"):
+        resolve({}, {"GITHUB_ACTIONS": "true"}, tmp_path)
+    assert resolve({}, {}, tmp_path) is not None
+    (tmp_path / "preflight.toml").unlink()
+    given = {"baseline": "oci://ghcr.io/acme/x:champion"}
+    assert resolve(given, {"GITHUB_ACTIONS": "true"}, tmp_path).baseline == given["baseline"]
 
 
 def pushed(
