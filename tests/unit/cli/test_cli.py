@@ -19,6 +19,7 @@ COMMANDS = {
     "publish": [],
     "drift": ["data"],
     "serve": ["folder"],
+    "registry": ["list"],
     "rollout": ["status"],
     "monitor": ["init", "--artifact", "folder"],
     "completion": ["bash"],
