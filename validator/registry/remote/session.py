@@ -20,7 +20,6 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from validator import __version__
 from validator.registry.errors import DamagedError, NotThereError, RegistryError
 from validator.registry.remote.credentials import Credentials
 from validator.registry.remote.tokens import Challenge, read_challenges
@@ -97,7 +96,7 @@ class Session:
         self._client = httpx.Client(
             transport=effects.transport,
             follow_redirects=False,
-            headers={"User-Agent": f"model-preflight/{__version__}", "Accept-Encoding": "identity"},
+            headers={"User-Agent": "model-preflight", "Accept-Encoding": "identity"},
         )
 
     def __repr__(self) -> str:
