@@ -23,7 +23,6 @@ COMMANDS = {
     "rollout": ["status"],
     "monitor": ["init", "--artifact", "folder"],
     "completion": ["bash"],
-    "registry": ["list", "churn"],
 }
 #: In place of the command: does the kernel still show a secret to those who read this process's variables?
 _PROGRAM = """
