@@ -29,7 +29,7 @@ _COMMANDS = {
     "registry": "keep versions of models: push, promote, roll back, and what was in production when",
     "serve": "serve a judged artifact over HTTP, with metrics",
     "rollout": "move traffic to a candidate as far as measurements allow, or back",
-    "monitor": "write rules, alerts and their tests for a model that serves",
+    "monitor": "rules with tests, alerts, dashboard and history of a model that serves",
     "completion": "print what makes a shell complete this command",
 }
 #: These take arguments of their own, rather than from the table of settings.

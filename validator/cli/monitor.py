@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from validator.monitoring.check import Finding
     from validator.monitoring.files import Outcome
     from validator.monitoring.init import Made
 
 _ACTIONS = {
-    "init": "write Prometheus' rules and their tests, its configuration and Alertmanager's",
+    "init": "write rules with their tests, configurations, a dashboard; for compose or Kubernetes if asked",
+    "check": "run promtool and amtool on it, and ask a Prometheus whether every query returns something",
+    "page": "one web page of a model's history, from Prometheus",
 }
 EPILOG = """exit codes:
   0  done, all is as it should be
-  1  something is not: a file of yours that a newer one was not written over
+  1  something is not: a rule's test fails, a query returns nothing, a file of yours that is not the newest
   2  unable: bad usage, unreadable artifact or settings
 """
 
@@ -48,10 +52,39 @@ def _init_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--out", metavar="DIR", default="monitoring", help="folder to write (default: monitoring)"
     )
+    sub.add_argument(
+        "--compose", action="store_true", help="compose.yaml of the whole: proxy, slots, rollout, Grafana"
+    )
+    sub.add_argument("--kubernetes", action="store_true", help="ServiceMonitor and PrometheusRule")
     sub.add_argument("--override", metavar="REASON", help="for an artifact that failed the gate, and say why")
 
 
-_ARGUMENTS = {"init": _init_arguments}
+def _check_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "folder",
+        nargs="?",
+        default="monitoring",
+        metavar="DIR",
+        help="what `init` wrote (default: monitoring)",
+    )
+    sub.add_argument("--prometheus", metavar="URL", help="ask it for every series of rules and dashboards")
+
+
+def _page_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--prometheus", required=True, metavar="URL", help="address of Prometheus")
+    sub.add_argument("--model", metavar="NAME", help="its label in the metrics (default: the only one)")
+    sub.add_argument(
+        "--last", metavar="TIME", default="7d", help="how far back, such as 24h or 30d (default: 7d)"
+    )
+    sub.add_argument("--config", metavar="FILE", help="monitor.toml (default: that of this folder, if there)")
+    sub.add_argument("--rollout", metavar="FILE", help="rollout.toml of the same model: its limits")
+    sub.add_argument(
+        "--out", metavar="FILE", default="monitor.html", help="page to write (default: monitor.html)"
+    )
+    sub.add_argument("--serve", metavar="HOST:PORT", help="answer with a fresh page instead, until stopped")
+
+
+_ARGUMENTS = {"init": _init_arguments, "check": _check_arguments, "page": _page_arguments}
 
 
 def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:  # noqa: ARG001 - all commands have it
@@ -70,6 +103,8 @@ def _init(flags: Mapping[str, Any]) -> int:
             rollout=Path(flags["rollout"]) if flags.get("rollout") else None,
             slo_percent=_percent(flags.get("slo")),
             override=flags.get("override"),
+            compose=bool(flags.get("compose")),
+            kubernetes=bool(flags.get("kubernetes")),
         )
     )
     outcomes = write_files(Path(flags["out"]), made.files)
@@ -120,4 +155,79 @@ def _show(made: Made, outcomes: list[Outcome], out: Path) -> None:
         print("Take over what you want of it, or remove the file and run this again.")
 
 
-_RUN = {"init": _init}
+def _check(flags: Mapping[str, Any]) -> int:
+    from validator.monitoring.check import check_files, check_queries
+    from validator.monitoring.history import address, history
+    from validator.report.escape import clean
+
+    folder = Path(flags["folder"])
+    url = address(flags["prometheus"]) if flags.get("prometheus") else None
+    wrong = 0
+
+    def tell(findings: Iterator[Finding]) -> None:
+        nonlocal wrong
+        for one in findings:
+            wrong += one.ok is False
+            mark = {True: "ok ", False: "BAD", None: "-- "}[one.ok]
+            print(
+                f"{mark} {clean(one.what, limit=400)}{f': {one.told}' if one.ok is not False else ''}",
+                flush=True,
+            )
+            for line in one.told.splitlines() if one.ok is False else ():
+                print(f"      {clean(line, limit=400)}")
+
+    tell(check_files(folder))
+    if url is not None:
+        with history(url) as past:
+            tell(check_queries(folder, past.instant))
+    print(f"{wrong} wrong" if wrong else "all is well")
+    return Exit.FAILED if wrong else Exit.PASSED
+
+
+def _page(flags: Mapping[str, Any]) -> int:
+    from validator.monitoring.history import address, history
+    from validator.monitoring.live import Page, serve
+    from validator.monitoring.settings import read_settings
+
+    page = Page(
+        url=address(flags["prometheus"]),
+        model=flags.get("model"),
+        seconds=_span(flags["last"]),
+        settings=read_settings(_config(flags)),
+        rollout=Path(flags["rollout"]) if flags.get("rollout") else None,
+    )
+    if flags.get("serve"):
+        host, _, port = str(flags["serve"]).rpartition(":")
+        if not port.isdigit() or int(port) > 65535:
+            raise UsageError(f"{flags['serve']!r} is no address to listen on", hint="give HOST:PORT")
+        with serve(page, host, int(port)) as httpd:
+            print(f"answering on http://{host or '*'}:{httpd.server_port}/", flush=True)
+            httpd.serve_forever()
+        return Exit.PASSED
+    with history(page.url) as past:
+        text = page.render(past)
+    out = Path(flags["out"])
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staged = out.with_name(f".{out.name}.new")
+        staged.write_text(text, encoding="utf-8")
+        staged.replace(out)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}", hint="choose another --out") from error
+    print(f"Page: {out}")
+    return Exit.PASSED
+
+
+def _span(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,5})([mhdwy])", text)
+    seconds = (
+        int(match[1]) * {"m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}[match[2]]
+        if match
+        else 0
+    )
+    if not 600 <= seconds <= 10 * 31_536_000:
+        raise UsageError(f"{text!r} is no time", hint="give a number and m, h, d, w or y, such as 24h or 30d")
+    return float(seconds)
+
+
+_RUN = {"init": _init, "check": _check, "page": _page}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from validator.monitoring import scraping
+from validator.errors import UsageError
+from validator.monitoring import compose, dashboard, kubernetes, scraping
 from validator.monitoring.budget import Budget, budget
-from validator.monitoring.files import as_yaml
+from validator.monitoring.files import as_json, as_yaml
 from validator.monitoring.rule import Watched
 from validator.monitoring.rule_tests import documents
 from validator.monitoring.rules import document
@@ -51,10 +52,22 @@ def make(options: Options) -> Made:
     ArtifactError, SettingsError
         If the artifact or a settings file cannot be read or do not fit, or more series come of it than allowed.
     """
-    watched, _ = watch(options)
+    watched, rollout = watch(options)
+    files = basic_files(watched) | dashboard_files(watched)
+    if options.kubernetes:
+        about = _ABOUT.format(f" from {watched.subject.model} {watched.subject.version}")
+        name = f"kubernetes/{watched.subject.model}.yml"
+        files[name] = as_yaml(kubernetes.manifests(watched), about=about)
+    if options.compose:
+        if rollout is not None:
+            raise UsageError(
+                "--compose brings a rollout.toml of its own, and --rollout names another",
+                hint="give one of them",
+            )
+        files |= compose_files(watched, Path(options.artifact))
     return Made(
         watched=watched,
-        files=basic_files(watched),
+        files=files,
         budget=budget(watched),
         unheard=tuple(scraping.unheard(watched.settings)),
     )
@@ -64,6 +77,8 @@ def watch(options: Options) -> tuple[Watched, RolloutSettings | None]:
     """What is watched, by the settings in force."""
     subject: Subject = read_subject(options.artifact, override=options.override)
     settings = read_settings(options.config)
+    if options.compose:
+        settings = compose.on_network(settings)
     if options.slo_percent is not None:
         settings = settings.model_copy(update={"slo_percent": options.slo_percent})
     settings, limits, rollout = with_rollout(
@@ -86,3 +101,22 @@ def basic_files(watched: Watched) -> dict[str, str]:
     for ending, tests in documents(watched, rules=f"../{model}.yml").items():
         files[f"rules/tests/{model}{ending}.yml"] = as_yaml(tests, about=of_model)
     return files
+
+
+def dashboard_files(watched: Watched) -> dict[str, str]:
+    """Grafana's dashboard, and how Grafana finds it."""
+    about = _ABOUT.format("")
+    files = {f"grafana/dashboards/{watched.subject.model}.json": as_json(dashboard.document(watched))}
+    for name, document_ in dashboard.provisioning(watched.settings.prometheus).items():
+        files[f"grafana/provisioning/{name}"] = as_yaml(document_, about=about)
+    return files
+
+
+def compose_files(watched: Watched, artifact: Path) -> dict[str, str]:
+    """compose.yaml, the rollout's settings, and the proxy's first configuration."""
+    settings = compose.rollout_toml(watched)
+    return {
+        "compose.yaml": as_yaml(compose.document(watched, artifact), about=_ABOUT.format("")),
+        "rollout/rollout.toml": settings,
+        "rollout/haproxy/haproxy.cfg": compose.first_haproxy(settings),
+    }

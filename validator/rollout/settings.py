@@ -224,6 +224,11 @@ def read_proxy_settings(path: Path) -> RolloutSettings:
     return _read(path, RolloutSettings)
 
 
+def parse_settings(text: str, *, folder: Path) -> RolloutSettings:
+    """The settings of a text that is known to be right; relative paths in it are from `folder`."""
+    return _anchored(RolloutSettings.model_validate(tomllib.loads(text)), folder)
+
+
 def read_judge_settings(path: Path) -> JudgeSettings:
     """The same for a judge alone: what says who moves the traffic may be left out, as where Argo does."""
     if {"slots", "haproxy", "kserve"} & set(_values(path)):

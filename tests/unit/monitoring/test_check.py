@@ -1,0 +1,117 @@
+"""`monitor check`: what the tools say decides, and what a Prometheus does not have is told of."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from validator.errors import SettingsError, UsageError
+from validator.monitoring import check
+from validator.monitoring.files import write_files
+from validator.monitoring.init import Options, make
+
+
+@pytest.fixture
+def folder(artifact: Path, tmp_path: Path) -> Path:
+    write_files(tmp_path / "m", make(Options(artifact=str(artifact))).files)
+    return tmp_path / "m"
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+
+
+class Tools:
+    """Plays promtool and amtool: fails what holds `bad`."""
+
+    def __init__(self, bad: str = "nothing") -> None:
+        self.bad, self.asked = bad, []  # type: ignore[var-annotated]
+
+    def __call__(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        self.asked.append(" ".join(command))
+        return subprocess.CompletedProcess(command, int(self.bad in " ".join(command)), "FAILED: why\n", "")
+
+
+@pytest.mark.usefixtures("tools")
+def test_every_file_is_put_before_its_tool(folder: Path) -> None:
+    played = Tools()
+    assert all(one.ok for one in check.check_files(folder, played))
+    assert played.asked[:3] == [
+        "promtool check config prometheus.yml",
+        "amtool check-config alertmanager.yml",
+        "promtool check rules --lint-fatal rules/churn.yml",
+    ]
+    assert len([one for one in played.asked if one.startswith("promtool test rules rules/tests/churn-")]) == 4
+
+
+@pytest.mark.usefixtures("tools")
+def test_what_a_tool_finds_is_told(folder: Path) -> None:
+    (found,) = [one for one in check.check_files(folder, Tools("churn-days")) if not one.ok]
+    assert found.told == "FAILED: why"
+
+
+@pytest.mark.usefixtures("tools")
+def test_rules_without_tests_are_not_well(folder: Path) -> None:
+    for path in folder.glob("rules/tests/*"):
+        path.unlink()
+    assert [one.told for one in check.check_files(folder, Tools()) if not one.ok] == ["there are none"]
+
+
+def test_a_missing_tool_or_folder_is_no_pass(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UsageError, match="promtool is not on this machine"):
+        list(check.check_files(folder))
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    with pytest.raises(UsageError, match="holds no rules"):
+        list(check.check_files(tmp_path / "empty"))
+
+
+def test_each_query_that_finds_nothing_is_told(folder: Path) -> None:
+    something = [{"metric": {"feature": "income", "output": "p"}, "value": [0, "1"]}]
+    assert all(one.ok for one in check.check_queries(folder, lambda _: something))
+
+    def no_slow(query: str) -> list[Any]:
+        return [] if "slow" in query else something
+
+    wrong = [one.what for one in check.check_queries(folder, no_slow) if one.ok is False]
+    assert wrong
+    assert all("slow" in what for what in wrong)
+    assert any("grafana" in what for what in wrong)
+
+
+def test_what_comes_later_or_may_lack_is_not_wrong(folder: Path) -> None:
+    something = [{"metric": {"feature": "income"}, "value": [0, "1"]}]
+
+    def young(query: str) -> list[Any]:
+        return [] if "offset" in query or "psi" in query or "preflight_rollout" in query else something
+
+    found = list(check.check_queries(folder, young))
+    assert not [one.what for one in found if one.ok is False]
+    assert any(one.told.startswith("nothing yet") for one in found)
+
+
+def test_the_dashboards_variables_are_filled(folder: Path) -> None:
+    nasty = 'a"} or vector(1) #'
+    asked: list[str] = []
+
+    def ask(query: str) -> list[Any]:
+        asked.append(query)
+        return [{"metric": {"feature": nasty, "output": nasty}, "value": [0, "1"]}]
+
+    list(check.check_queries(folder, ask))
+    assert any('feature="a\\"} or vector(1) #"' in query for query in asked)
+    assert not any("$feature" in query for query in asked)
+
+
+@pytest.mark.parametrize("content", ["[", "groups: 3", "{}"])
+def test_rules_that_are_none_are_refused(folder: Path, content: str) -> None:
+    (folder / "rules" / "churn.yml").write_text(content)
+    with pytest.raises(SettingsError, match="cannot be read as rules"):
+        list(check.check_queries(folder, lambda _: []))

@@ -1,0 +1,92 @@
+"""`monitor page`: made once, or anew for whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from validator.errors import PreflightError, UsageError
+from validator.monitoring.gather import gather, models
+from validator.monitoring.history import History, history
+from validator.monitoring.page import render
+from validator.monitoring.promql import select
+from validator.monitoring.settings import MonitorSettings, with_rollout
+from validator.report.escape import log_line
+
+#: How often a page that is served asks for itself again.
+REFRESH_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Which page: `model` None is the only one that Prometheus knows."""
+
+    url: str
+    model: str | None
+    seconds: float
+    settings: MonitorSettings
+    rollout: Path | None = None
+
+    def render(self, past: History, *, refresh_s: int | None = None) -> str:
+        """Ask and draw.
+
+        Raises
+        ------
+        SampleError
+            If Prometheus cannot be asked.
+        UsageError
+            If it is not clear which model is meant.
+        """
+        model = self.model or _only(past)
+        slo = past.values(f"max({select('preflight_slo_seconds', ('model', '=', model))})")
+        _, limits, _ = with_rollout(
+            self.settings, self.rollout, model=model, profile_slo_ms=1e3 * slo[0][1] if slo else None
+        )
+        seen = gather(past, model, limits, seconds=self.seconds)
+        return render(seen, refresh_s=refresh_s, runbooks=self.settings.runbooks)
+
+
+def _only(past: History) -> str:
+    known = models(past)
+    if len(known) == 1:
+        return known[0]
+    told = f"it knows {', '.join(known[:10])}" if known else "it knows none now"
+    raise UsageError(f"which model? {told}", hint="name it with --model")
+
+
+@contextmanager
+def serve(page: Page, host: str, port: int) -> Iterator[ThreadingHTTPServer]:
+    """Answer `GET /` with a fresh page. It only reads, and tells nobody what Prometheus said of an error."""
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 30
+
+        def do_GET(self) -> None:
+            if self.path.partition("?")[0] != "/":
+                self._answer(404, "text/plain; charset=utf-8", "there is one page, /\n")
+                return
+            try:
+                with history(page.url) as past:
+                    self._answer(200, "text/html; charset=utf-8", page.render(past, refresh_s=REFRESH_S))
+            except PreflightError as error:
+                print(f"! {log_line(error.message)}", flush=True)
+                self._answer(503, "text/plain; charset=utf-8", "Prometheus cannot be asked now\n")
+
+        def _answer(self, status: int, kind: str, text: str) -> None:
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads of each request."""
+
+    with ThreadingHTTPServer((host, port), Handler) as httpd:
+        yield httpd

@@ -1,0 +1,242 @@
+"""The history as one web page: no script, nothing loaded from anywhere, light and dark."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from importlib import resources
+
+from markupsafe import Markup
+
+from validator.monitoring.charts import Chart, draw, pair_of_bars, spans
+from validator.monitoring.gather import Alerted, Column, Seen
+from validator.report.escape import clean
+
+_MOST_COLUMNS = 120
+_MOST_ALERTS = 60
+_WORDS = {"fail": "drift", "none": "cannot tell", "warn": "look", "ok": "ok"}
+_CLASSES = {"fail": "fail", "warn": "warn", "ok": "ok", "none": ""}
+_PAGE = Markup(
+    """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+{refresh}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{digest}'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<a class="skip" href="#main">To the figures</a>
+{body}
+</body>
+</html>
+"""
+)
+
+
+def render(
+    seen: Seen, *, refresh_s: int | None = None, runbooks: str = "", more: Markup | None = None
+) -> str:
+    """A self-contained page whose content-security policy allows its own style alone."""
+    style = Markup(resources.files("validator.monitoring").joinpath("page.css").read_text("utf-8"))  # noqa: S704
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    firing = sum(one.firing for one in seen.alerts)
+    parts = [
+        _header(seen, firing),
+        Markup('<main id="main">'),
+        _alerts(seen, runbooks),
+        _section("service", "Service", Markup('<div class="charts">{}</div>').format(_charts(seen.charts))),
+        _columns("drift", "Features", seen.features, seen) if seen.features else Markup(""),
+        _columns("outputs", "Outputs", seen.outputs, seen) if seen.outputs else Markup(""),
+        _section(
+            "quality", "Live quality", Markup('<div class="charts">{}</div>').format(_charts(seen.quality))
+        )
+        if seen.quality
+        else Markup(""),
+        more or Markup(""),
+        Markup("</main>"),
+    ]
+    return str(
+        _PAGE.format(
+            digest=digest,
+            refresh=Markup('<meta http-equiv="refresh" content="{}">\n').format(refresh_s)
+            if refresh_s
+            else "",
+            title=f"{f'({firing}) ' if firing else ''}{clean(seen.model)}",
+            style=style,
+            body=Markup("\n").join(part for part in parts if part),
+        )
+    )
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _header(seen: Seen, firing: int) -> Markup:
+    state, word = (
+        ("fail", f"{firing} alert{'s fire' if firing > 1 else ' fires'}")
+        if firing
+        else ("ok", "no alert fires")
+    )
+    if not seen.watched:
+        state, word = "warn", "no watchdog: alerts are not evaluated"
+    if seen.is_empty:
+        state, word = "fail", "nothing is known"
+    versions = Markup("").join(
+        Markup("<li>{}, verdict {}{}, made {}</li>").format(
+            clean(version),
+            clean(verdict),
+            f", overridden: {clean(override)}" if override else "",
+            _moment(created),
+        )
+        for version, verdict, override, created in seen.versions
+    )
+    links = [("alerts", "Alerts"), ("service", "Service")]
+    optional: dict[str, tuple[str, object]] = {
+        "drift": ("Features", seen.features),
+        "outputs": ("Outputs", seen.outputs),
+    }
+    optional["quality"] = ("Live quality", seen.quality)
+    links += [(name, title) for name, (title, there) in optional.items() if there]
+    empty = (
+        Markup(
+            "<p>Prometheus holds no metric of this model in this time. Is the name right, does the model serve, "
+            "and is it scraped?</p>"
+        )
+        if seen.is_empty
+        else Markup("")
+    )
+    notes = Markup("").join(Markup("<p>{}</p>").format(note) for note in seen.notes if not seen.is_empty)
+    return Markup(
+        '<header><h1><span class="badge {}">{}</span> {}</h1><p class="soft">{} to {}</p>{}{}{}'
+        '<nav aria-label="Sections"><ul>{}</ul></nav>{}</header>'
+    ).format(
+        state,
+        word,
+        clean(seen.model),
+        _moment(seen.start),
+        _moment(seen.end),
+        Markup("<ul>{}</ul>").format(versions) if versions else "",
+        empty,
+        notes,
+        Markup("").join(Markup('<li><a href="#{}">{}</a></li>').format(*link) for link in links),
+        Markup(
+            '<p class="soft"><span class="key rollout" aria-hidden="true"></span>Shaded in the charts: '
+            "a rollout was under way.</p>"
+        )
+        if seen.rollouts
+        else "",
+    )
+
+
+def _section(name: str, title: str, body: Markup) -> Markup:
+    return Markup('<section aria-labelledby="{0}"><h2 id="{0}">{1}</h2>{2}</section>').format(
+        name, title, body
+    )
+
+
+def _charts(charts: tuple[Chart, ...]) -> Markup:
+    return Markup("").join(draw(chart) for chart in charts)
+
+
+def _alerts(seen: Seen, runbooks: str) -> Markup:
+    if not seen.alerts:
+        told = "None fired in this time." if seen.watched else "None is known: the rules are not loaded."
+        return _section("alerts", "Alerts", Markup("<p>{}</p>").format(told))
+    shown = seen.alerts[:_MOST_ALERTS]
+    rows = Markup("").join(_alert(one, runbooks) for one in shown)
+    picture = spans(
+        [(f"{one.name.removeprefix('Preflight')} {one.about}", one.spans) for one in shown[:20]],
+        seen.start,
+        seen.end,
+        title=f"When alerts fired: {', '.join(sorted({one.name for one in shown[:20]}))}",
+    )
+    hidden = len(seen.alerts) - len(shown)
+    return _section(
+        "alerts",
+        "Alerts",
+        Markup(
+            '<figure class="spans">{}</figure>'
+            '<div class="wide alerts" tabindex="0" role="region" aria-label="All alerts">'
+            "<table><thead><tr>"
+            '<th scope="col">Alert</th><th scope="col">About</th><th scope="col">Severity</th>'
+            '<th scope="col">Now</th>'
+            '<th scope="col">Since</th><th scope="col">Times</th></tr></thead><tbody>{}</tbody></table></div>{}'
+        ).format(picture, rows, Markup("<p>{} more.</p>").format(hidden) if hidden else ""),
+    )
+
+
+def _alert(one: Alerted, runbooks: str) -> Markup:
+    name = clean(one.name)
+    link = (
+        Markup('<a href="{}/{}/" rel="noreferrer">{}</a>').format(runbooks, name, name) if runbooks else name
+    )
+    return Markup(
+        '<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>'
+    ).format(
+        link,
+        clean(one.about, limit=160),
+        clean(one.severity),
+        Markup('<span class="badge fail">fires</span>') if one.firing else "over",
+        _moment(one.spans[-1].start) if one.spans else "",
+        len(one.spans),
+    )
+
+
+def _columns(name: str, title: str, columns: tuple[Column, ...], seen: Seen) -> Markup:
+    shown = columns[:_MOST_COLUMNS]
+    cards = Markup("").join(_card(column, seen) for column in shown)
+    counts = {word: sum(column.status == status for column in columns) for status, word in _WORDS.items()}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return _section(
+        name,
+        title,
+        Markup(
+            '<p class="soft">{}: the last 24 hours, worst first. '
+            '<span class="key then" aria-hidden="true"></span>reference '
+            '<span class="key now" aria-hidden="true"></span>now</p><div class="grid2">{}</div>'
+        ).format(told, cards),
+    )
+
+
+def _card(column: Column, seen: Seen) -> Markup:
+    picture = pair_of_bars(column.before, column.now, title=f"Shares of the bins of {column.name}")
+    told = [f"{column.rows:,.0f} rows"]
+    if column.psi is not None:
+        told.append(f"PSI {column.psi:.2f}")
+    if column.floor is not None:
+        told.append(f"chance explains {column.floor:.2f}")
+    special = [
+        f"{slot} {before:.1%} → {now:.1%}" for slot, before, now in column.special if abs(now - before) > 0.01
+    ]
+    past = (
+        draw(
+            Chart(
+                title="PSI over time",
+                lines=(("PSI", column.past),),
+                start=seen.start,
+                end=seen.end,
+                limit=0.2,
+                bands=seen.rollouts,
+                step=(seen.end - seen.start) / 240,
+            )
+        )
+        if column.past
+        else Markup("")
+    )
+    return Markup(
+        '<article class="card"><div class="head"><h3>{}</h3><span class="badge {}">{}</span></div>'
+        '<p class="soft">{}</p>'
+        "{}{}<details><summary>PSI over time</summary>{}</details></article>"
+    ).format(
+        clean(column.name, limit=80),
+        _CLASSES[column.status],
+        _WORDS[column.status],
+        "; ".join(told),
+        Markup("<p>{}</p>").format("; ".join(special)) if special else "",
+        picture,
+        past or Markup('<p class="none">No data in this time.</p>'),
+    )
