@@ -44,7 +44,7 @@ def score_of(answer: Outputs) -> tuple[str, NDArray[np.float64]] | None:
         return None
     name, values = answer.numeric
     if name == "probabilities" and values.shape[1] > 2:
-        return "largest probability", values.max(axis=1).astype(np.float64)
+        return "probability of the answer", values.max(axis=1).astype(np.float64)
     column = 1 if name == "probabilities" and values.shape[1] == 2 else 0
     title = "probability" if name == "probabilities" else name
     return title, values[:, column].astype(np.float64)

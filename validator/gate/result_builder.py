@@ -69,6 +69,8 @@ class Stages:
             return
         self._told = now
         whole, rate = total(done), done / spent
+        if whole is not None and whole <= done:
+            return
         left = f", {_duration((whole - done) / rate)} left" if whole is not None else ""
         of = f" of {whole:,}" if whole is not None else ""
         self.progress(self._name, f"{done:,}{of} rows, {rate:,.0f} a second{left}")

@@ -56,6 +56,8 @@ def test_a_short_stage_tells_nothing_and_an_unknown_length_no_time_left() -> Non
         stage.rows(60_000, lambda _: None)
         clock.now = 660.0
         stage.rows(66_000, lambda _: 660_000)
+        clock.now = 700.0
+        stage.rows(660_000, lambda _: 660_000)
     assert told[1:] == [
         ("profile", "60,000 rows, 100 a second"),
         ("profile", "66,000 of 660,000 rows, 100 a second, 99 min left"),
