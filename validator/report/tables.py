@@ -59,8 +59,17 @@ def _overview_row(model: ModelView, *, volatile: bool) -> tuple[str, ...]:
     onnx = model.result.latency.onnx
     speed = (figures.milliseconds(None if onnx is None else onnx.p99_ms),) if volatile else ()
     verdict = "✅\N{NO-BREAK SPACE}pass" if model.passed else "❌\N{NO-BREAK SPACE}fail"
-    why = clean(model.reason, limit=200)
+    why = clean(_why(model), limit=200)
     return Code(model.name), verdict, why, model.result.parity.level, *speed, Code(model.result.version)
+
+
+def _why(model: ModelView) -> str:
+    """The first problem by its name, for a narrow column; what was loosened comes before it."""
+    if not model.problems or model.result.loosened:
+        return model.reason
+    first, more = model.problems[0], len(model.problems) - 1
+    where = f" on {first.runtimes}" if first.runtimes else ""
+    return first.title + where + (f", and {figures.count(more, 'more problem')}" if more else "")
 
 
 #: What the terminal has no room for.

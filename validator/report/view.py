@@ -73,9 +73,11 @@ class ModelView:
             said.append(
                 f"only the shipped Deployment catches some wrong input; {where} alone would let it through"
             )
-        if len(self.notes) > len(unguarded):
-            where = " and ".join(dict.fromkeys(note.runtimes for note in self.notes if note not in unguarded))
+        undecided = [note for note in self.notes if note.id.startswith("latency.")]
+        if undecided:
+            where = " and ".join(dict.fromkeys(note.runtimes for note in undecided))
             said.append(f"there were too few calls to be sure of the p99 of {where}")
+        said += [note.message for note in self.notes if note not in unguarded and note not in undecided]
         unless = " unless a bare runtime is served: see `serves`" if unguarded else ""
         text = f"{'; '.join(said)}. Nothing to do{unless}."
         return text[0].upper() + text[1:]

@@ -84,7 +84,7 @@ def test_the_verdict_and_what_to_do_come_first() -> None:
     assert lines[0] == "## ❌ Blocked · `trading`"
     assert lines[1] == "2 problems to solve."
     assert lines[2].startswith("Quality was not measured: ")
-    assert lines[4].startswith("> **No NaN, no Inf** on **Native, ONNX and Deployment**")
+    assert lines[4].startswith("> ❌ **No NaN, no Inf** on **Native, ONNX and Deployment**")
     assert "3 of 1,258 answers are NaN" in lines[5]
     assert lines[6].startswith("> **What to do:** impute missing values")
 

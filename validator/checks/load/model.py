@@ -14,6 +14,7 @@ from validator.checks.check import (
     CheckOutcome,
     failed,
     needed,
+    noted,
     passed,
     result,
     seen,
@@ -127,9 +128,14 @@ class Data:
 
         return whole
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the sample itself holds rows that the deployment refuses: infinite ones, undeclared."""
+        return bool(self.infinities.first) and not self.allow_infinite
+
     def judged(self) -> CheckResult:
         """Check `load.sample` by all that was read so far."""
-        return self.check if self.allow_infinite or not self.infinities.first else _infinite(self.infinities)
+        return _infinite(self.infinities) if self.is_refused else self.check
 
 
 def need_sample(settings: Settings) -> str:
@@ -365,7 +371,7 @@ def _judge_order(
 ) -> CheckOutcome:
     given = [name for name in sample.names if name in features]
     if known and list(features) != given:
-        return warned(
+        return noted(
             "the sample's columns come in another order than the model's; they were taken by name",
             hint="nothing to do if the sample is right: the deployment takes columns by name too",
         )

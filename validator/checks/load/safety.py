@@ -105,7 +105,8 @@ def _judge(report: SafetyReport, context: Context, worker: Worker) -> CheckOutco
         )
     if not worker.contained:
         return warned(
-            "the file asks for nothing that is refused, but isolation is incomplete on this machine"
+            "the file asks for nothing that is refused, but isolation is incomplete on this machine",
+            hint="judge it where the kernel has all layers: Linux 6.7 or later; the report says which are missing",
         )
     names = len(report.imports)
     return passed(

@@ -23,11 +23,9 @@ def run(deployment: WorkerRuntime, data: Data, smoked: Sequence[CheckResult]) ->
     broken = any(
         one.status != "pass" for one in smoked if (one.id, one.runtime) == ("smoke.batch", deployment.name)
     )
-    return run_check(
-        "smoke.forms",
-        deployment.name,
-        partial(untold, "smoke.batch") if broken else partial(_forms, deployment, data),
-    )
+    need = "load.sample" if data.is_refused else "smoke.batch" if broken else ""
+    check = partial(untold, need) if need else partial(_forms, deployment, data)
+    return run_check("smoke.forms", deployment.name, check)
 
 
 def _forms(deployment: WorkerRuntime, data: Data) -> CheckOutcome:
