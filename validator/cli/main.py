@@ -29,11 +29,12 @@ _COMMANDS = {
     "registry": "keep versions of models: push, promote, roll back, and what was in production when",
     "serve": "serve a judged artifact over HTTP, with metrics",
     "rollout": "move traffic to a candidate as far as measurements allow, or back",
+    "test": "try what was published: serve it, ask it, count, end it, roll it back",
     "monitor": "rules with tests, alerts, dashboard and history of a model that serves",
     "completion": "print what makes a shell complete this command",
 }
 #: These take arguments of their own, rather than from the table of settings.
-_OWN_ARGUMENTS = ("drift", "registry", "serve", "rollout", "monitor", "completion")
+_OWN_ARGUMENTS = ("drift", "registry", "serve", "rollout", "test", "monitor", "completion")
 
 #: Variables that hold tokens. Workers get an empty environment; these are wiped from /proc too.
 SECRETS = (

@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": ["folder"],
     "registry": ["list"],
     "rollout": ["status"],
+    "test": ["folder"],
     "monitor": ["init", "--artifact", "folder"],
     "completion": ["bash"],
 }

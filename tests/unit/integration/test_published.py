@@ -1,0 +1,164 @@
+"""`test REF`: a published artifact that works passes, and each way of being broken fails the check that is for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.unit.serving.conftest import NAMES, WEIGHTS, contract_of, features, logistic_graph, result_of
+from validator.artifact.write import write_artifact
+from validator.cli.main import main
+from validator.errors import UsageError
+from validator.integration import report as view
+from validator.integration.rehearsal import TOOLS, missing_tools
+from validator.integration.run import Parts, TestReport, run
+from validator.serving import Deployment
+
+BROKEN = str(Path(__file__).with_name("broken_server.py"))
+ROWS = [dict(zip(NAMES, values, strict=True)) for values in ([0.1, -0.5, 2.0, 0.25], [1.0, 2.0, 0.0, -1.0])]
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact with golden requests, as the gate writes it."""
+    folder = tmp_path_factory.mktemp("published")
+    contract = contract_of(features(*NAMES))
+    document = json.loads(contract.model_dump_json()) | {"schema_version": 1}
+    answers = Deployment.for_validation(onnx=logistic_graph(), contract=document).predict_batch(ROWS)
+    golden = {
+        "schema_version": 1,
+        "rows": ROWS,
+        "answers": {"label": answers.label.tolist(), "probabilities": answers.probabilities.tolist()},
+    }
+    written = write_artifact(
+        folder,
+        result=result_of(contract),
+        onnx=logistic_graph(),
+        report_md="# R\n",
+        golden=json.dumps(golden).encode(),
+    )
+    assert len(WEIGHTS) == len(NAMES)
+    return Path(written.path)
+
+
+def tried(artifact: Path, fault: str = "", **changes: object) -> TestReport:
+    serve = (sys.executable, BROKEN, fault) if fault else Parts().serve
+    return run(str(artifact), Parts(**({"serve": serve, "rehearse": False} | changes)), lambda _: None)
+
+
+def failed(report: TestReport) -> list[str]:
+    return [one.id for one in report.tried if one.status == "fail"]
+
+
+def test_what_works_passes_and_says_what_was_not_tried(
+    artifact: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["test", str(artifact), "--no-rehearsal"]) == 0
+    out = capsys.readouterr().out
+    assert "works as published: 8 passed, 0 failed, 2 not tried" in out
+    assert "left out by --no-rehearsal" in out
+    document = json.loads((tmp_path / "preflight-test" / "test.json").read_text())
+    assert document["verdict"] == "pass"
+    assert document["version"] == artifact.name
+    suite = ET.parse(tmp_path / "preflight-test" / "junit.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("10", "0", "2")
+    assert "| ✓ | Golden requests" in (tmp_path / "preflight-test" / "test.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        ("another_version", "server.version"),
+        ("another_answer", "answers.golden"),
+        ("takes_anything", "answers.refusals"),
+        ("mixed_up_callers", "answers.concurrency"),
+        ("uncounted_refusals", "server.metrics"),
+        ("dies_at_once", "server.drain"),
+        ("never_ready", "server.start"),
+    ],
+)
+def test_each_fault_fails_the_check_that_is_for_it(artifact: Path, fault: str, named: str) -> None:
+    report = tried(artifact, fault)
+    assert named in failed(report)
+    assert failed(report)[0] == named, "the first to fail is the one that is for it"
+    assert report.verdict == "fail"
+
+
+def test_a_changed_file_is_found_before_anything_is_served(artifact: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(artifact, copy)
+    (copy / "model.onnx").write_bytes(logistic_graph(width=4, double=False))
+    report = tried(copy)
+    assert failed(report) == ["published.artifact"]
+    assert {one.status for one in report.tried[1:]} == {"skip"}
+
+
+def test_without_golden_requests_nothing_is_called_right(tmp_path: Path) -> None:
+    written = write_artifact(
+        tmp_path, result=result_of(contract_of(features(*NAMES))), onnx=logistic_graph(), report_md="# R\n"
+    )
+    with pytest.raises(UsageError, match="no golden requests"):
+        tried(Path(written.path))
+    assert main(["test", str(written.path)]) == 2
+
+
+def test_nothing_tried_is_no_pass() -> None:
+    assert TestReport(reference="x", model="", version="", digest="", tried=()).verdict == "fail"
+
+
+def test_what_a_name_holds_is_escaped() -> None:
+    report = TestReport(reference="a`|<b>\x1b[2J", model="", version="", digest="", tried=())
+    text = view.render_markdown(report)
+    assert "a`" not in text, "it ends the code that it stands in"
+    assert "\x1b" not in text
+    assert "\x1b" not in view.headline(report)
+    ET.fromstring(view.render_junit(report))
+
+
+@pytest.fixture
+def deaf_proxy(tmp_path: Path) -> Callable[[], tuple[str, ...]]:
+    """HAProxy that gives every request to one server, whatever the weights."""
+
+    def make() -> tuple[str, ...]:
+        script = tmp_path / "haproxy"
+        script.write_text(
+            "#!/bin/sh\nsed -i '/^backend model$/a\\    use-server blue if TRUE' \"$3\"\nexec "
+            f'{shutil.which("haproxy")} "$@"\n'
+        )
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+        return (str(script),)
+
+    return make
+
+
+needs_tools = pytest.mark.skipif(
+    bool(missing_tools()) and not os.environ.get("CI"), reason=f"needs {' and '.join(TOOLS)}"
+)
+
+
+@needs_tools
+@pytest.mark.long
+@pytest.mark.drill
+def test_the_rollback_is_rehearsed(artifact: Path) -> None:
+    report = tried(artifact, rehearse=True)
+    assert [(one.id, one.message) for one in report.tried if one.status != "pass"] == []
+    assert report.tried[-1].id == "rollout.rollback"
+
+
+@needs_tools
+@pytest.mark.long
+@pytest.mark.drill
+def test_a_proxy_that_ignores_weights_is_found(
+    artifact: Path, deaf_proxy: Callable[[], tuple[str, ...]]
+) -> None:
+    report = tried(artifact, rehearse=True, proxy=deaf_proxy())
+    assert failed(report)[:1] == ["rollout.weights"]
