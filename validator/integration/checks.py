@@ -25,9 +25,10 @@ _INSIDE = re.compile(r"Traceback|File \"|site-packages|/home/|/root/|/usr/lib")
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """The artifact that was fetched, and the requests whose answers are known."""
+    """The artifact that was fetched, the digest of what it came in, and the requests whose answers are known."""
 
     folder: Path
+    digest: str
     opened: Opened
     golden: Golden
 

@@ -15,6 +15,7 @@ from validator.errors import PreflightError, SettingsError, UsageError
 from validator.integration.asking import COMMAND, ServerError, serving
 from validator.integration.checks import CHECKS, Published
 from validator.integration.rehearsal import REHEARSALS, Site, missing_tools, site
+from validator.registry.errors import DamagedError, RegistryError
 from validator.serving.server.golden import read_golden
 from validator.serving.server.opening import locate, open_model
 
@@ -85,9 +86,9 @@ class _Results:
         started = time.perf_counter()
         try:
             wrong = check()
-        except UsageError:
-            raise
         except PreflightError as error:
+            if _is_unable(error):
+                raise
             wrong = error.message
         seconds = time.perf_counter() - started
         self.add(Tried(id=id, status="fail" if wrong else "pass", message=wrong, seconds=seconds))
@@ -119,32 +120,50 @@ def run(reference: str, parts: Parts, tell: Callable[[Tried], None]) -> TestRepo
     ------
     UsageError
         Where nothing can be tried: the reference is none, or its artifact records no golden requests.
+    RegistryError
+        Where the registry does not answer, or has nothing of that name.
     """
     results = _Results(tell)
     found: list[Published] = []
-    if results.attempt(_PULLED, lambda: _open(reference, parts, found)):
-        _on_a_server(found[0], parts, results)
-        _rehearse(found[0], parts, results)
-    else:
-        results.skip([id for id in _TITLES if id != _PULLED], "there is no artifact to serve")
+    with ExitStack() as stack:
+        if results.attempt(_PULLED, lambda: _open(reference, parts, stack, found)):
+            _on_a_server(found[0], parts, results)
+            _rehearse(found[0], parts, results)
+        else:
+            results.skip([id for id in _TITLES if id != _PULLED], "there is no artifact to serve")
     served = found[0].opened.served if found else None
     return TestReport(
         reference=reference,
         model=served.model if served else "",
         version=served.version if served else "",
-        digest=served.digest if served else "",
+        digest=found[0].digest if found else "",
         tried=tuple(results.found),
     )
 
 
-def _open(reference: str, parts: Parts, found: list[Published]) -> str:
-    opened = open_model(reference, verify_key=parts.verify_key)
+def _is_unable(error: PreflightError) -> bool:
+    """Whether an error says nothing of what was published: it could not be asked for, or had."""
+    return isinstance(error, UsageError) or (
+        isinstance(error, RegistryError) and not isinstance(error, DamagedError)
+    )
+
+
+def _open(reference: str, parts: Parts, stack: ExitStack, found: list[Published]) -> str:
+    located = stack.enter_context(locate(reference))
+    opened = open_model(str(located.folder), verify_key=parts.verify_key)
     if opened.golden is None:
         raise UsageError(
             f"{reference[:200]} records no golden requests, so no answer can be called right",
             hint="validate the model again with this release",
         )
-    found.append(Published(folder=locate(reference).folder, opened=opened, golden=read_golden(opened.golden)))
+    found.append(
+        Published(
+            folder=located.folder,
+            digest=located.digest or opened.served.digest,
+            opened=opened,
+            golden=read_golden(opened.golden),
+        )
+    )
     return ""
 
 

@@ -102,6 +102,27 @@ def test_a_changed_file_is_found_before_anything_is_served(artifact: Path, tmp_p
     assert {one.status for one in report.tried[1:]} == {"skip"}
 
 
+def test_an_image_is_tried_by_its_digest_and_another_digest_is_found(
+    artifact: Path, tmp_path: Path, capsys
+) -> None:
+    layout = tmp_path / "m"
+    assert main(["registry", "push", str(artifact), str(layout), "--json"]) == 0
+    digest = json.loads(capsys.readouterr().out)["digest"]
+    report = run(f"oci:{layout}@{digest}", Parts(rehearse=False), lambda _: None)
+    assert (report.verdict, report.digest) == ("pass", digest)
+    blob = max((layout / "blobs" / "sha256").iterdir(), key=lambda one: one.stat().st_size)
+    blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "model-preflight"
+    assert digest.partition(":")[2] not in {one.name for one in cache.rglob("*")}
+    assert failed(run(f"oci:{layout}@{digest}", Parts(rehearse=False), lambda _: None)) == [
+        "published.artifact"
+    ]
+
+
+def test_what_is_not_there_is_no_failure_of_the_model(tmp_path: Path) -> None:
+    assert main(["test", f"oci:{tmp_path}@sha256:{'0' * 64}"]) == 2
+
+
 def test_without_golden_requests_nothing_is_called_right(tmp_path: Path) -> None:
     written = write_artifact(
         tmp_path, result=result_of(contract_of(features(*NAMES))), onnx=logistic_graph(), report_md="# R\n"
