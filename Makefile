@@ -13,7 +13,7 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
 drill: $(VENV)/.ready
-	$(BIN)/python -m pytest -m drill tests/rollout tests/registry tests/unit/integration
+	$(BIN)/python -m pytest -m drill tests/rollout tests/registry tests/unit/integration tests/monitoring
 	FORBID_SKIPS=1 $(BIN)/python -m pytest -m "not long" tests/unit/monitoring
 
 test-long: $(VENV)/.ready

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +21,15 @@ _ACTIONS = {
     "init": "write rules with their tests, configurations, a dashboard; for compose or Kubernetes if asked",
     "check": "run promtool and amtool on it, and ask a Prometheus whether every query returns something",
     "page": "one web page of a model's history, from Prometheus",
+    "quality": "live quality, from logged predictions and true answers that came later",
+    "maintain": "whether the model is due for training, and what to train with",
 }
 EPILOG = """exit codes:
   0  done, all is as it should be
-  1  something is not: a rule's test fails, a query returns nothing, a file of yours that is not the newest
+  1  something is not: a rule's test fails, a query returns nothing, a file of yours that is not the newest,
+     quality that is worse than it was judged with, a model that is due
   2  unable: bad usage, unreadable artifact or settings
+  4  nothing speaks against it, and not all could be looked at or compared
 """
 
 
@@ -82,13 +88,54 @@ def _page_arguments(sub: argparse.ArgumentParser) -> None:
         "--out", metavar="FILE", default="monitor.html", help="page to write (default: monitor.html)"
     )
     sub.add_argument("--serve", metavar="HOST:PORT", help="answer with a fresh page instead, until stopped")
+    sub.add_argument(
+        "--quality", metavar="FILE", help="with --serve: quality.prom, which GET /metrics shows to Prometheus"
+    )
 
 
-_ARGUMENTS = {"init": _init_arguments, "check": _check_arguments, "page": _page_arguments}
+def _quality_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("log", metavar="LOG", help="the folder that `serve --log` writes")
+    sub.add_argument("--labels", required=True, metavar="DATA", help="true answers by prediction id")
+    sub.add_argument(
+        "--target", required=True, metavar="COLUMN", help="the column that holds the true answer"
+    )
+    sub.add_argument(
+        "--id", default="preflight_id", metavar="COLUMN", help="the prediction's id (default: preflight_id)"
+    )
+    sub.add_argument("--artifact", required=True, metavar="DIR", help="the artifact that serves")
+    sub.add_argument(
+        "--out", metavar="DIR", default="quality", help="for quality.prom, .json and .html (default: quality)"
+    )
+    sub.add_argument("--override", metavar="REASON", help="for an artifact that failed the gate, and say why")
 
 
-def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:  # noqa: ARG001 - all commands have it
+def _maintain_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--prometheus", required=True, metavar="URL", help="address of Prometheus")
+    sub.add_argument("--model", metavar="NAME", help="its label in the metrics (default: the only one)")
+    sub.add_argument("--last", metavar="TIME", default="30d", help="how far back (default: 30d)")
+    sub.add_argument("--quality", metavar="FILE", help="quality.json of `monitor quality`")
+    sub.add_argument("--config", metavar="FILE", help="monitor.toml (default: that of this folder, if there)")
+    sub.add_argument(
+        "--out",
+        metavar="DIR",
+        default="maintenance",
+        help="for maintenance.md and .html (default: maintenance)",
+    )
+
+
+_ARGUMENTS = {
+    "init": _init_arguments,
+    "check": _check_arguments,
+    "page": _page_arguments,
+    "quality": _quality_arguments,
+    "maintain": _maintain_arguments,
+}
+
+
+def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     """Do what was asked. Returns an exit code."""
+    if flags["action"] == "maintain":
+        return _maintain(flags, environ)
     return _RUN[flags["action"]](flags)
 
 
@@ -200,22 +247,110 @@ def _page(flags: Mapping[str, Any]) -> int:
         host, _, port = str(flags["serve"]).rpartition(":")
         if not port.isdigit() or int(port) > 65535:
             raise UsageError(f"{flags['serve']!r} is no address to listen on", hint="give HOST:PORT")
-        with serve(page, host, int(port)) as httpd:
+        quality = Path(flags["quality"]) if flags.get("quality") else None
+        with serve(page, host, int(port), quality=quality) as httpd:
             print(f"answering on http://{host or '*'}:{httpd.server_port}/", flush=True)
             httpd.serve_forever()
         return Exit.PASSED
     with history(page.url) as past:
         text = page.render(past)
-    out = Path(flags["out"])
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staged = out.with_name(f".{out.name}.new")
-        staged.write_text(text, encoding="utf-8")
-        staged.replace(out)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}", hint="choose another --out") from error
-    print(f"Page: {out}")
+    _write(Path(flags["out"]), text)
+    print(f"Page: {flags['out']}")
     return Exit.PASSED
+
+
+def _write(path: Path, text: str) -> None:
+    """A whole file or none."""
+    staged = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_text(text, encoding="utf-8")
+        staged.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", hint="choose another --out"
+        ) from error
+
+
+def _quality(flags: Mapping[str, Any]) -> int:
+    from validator.monitoring import quality_page
+    from validator.monitoring.quality import Options, as_json, exposition, measure_live
+    from validator.report.escape import clean
+
+    names = ("log", "labels", "artifact", "target", "id", "override")
+    found = measure_live(Options(**{name: flags[name] for name in names if name in flags}), now=time.time())
+    out = Path(flags["out"])
+    for name, text in (
+        ("quality.json", as_json(found)),
+        ("quality.html", quality_page.render(found)),
+        ("quality.prom", exposition(found)),
+    ):
+        _write(out / name, text)
+    print(f"{found.model}: {found.joined:,} joined, {found.waiting:,} wait, {found.ambiguous:,} ambiguous")
+    for one in found.standings:
+        print(
+            f"  {one.status:<4} {one.metric:<12} {one.value:.4g} [{one.low:.4g}, {one.high:.4g}] "
+            f"on {one.rows:,} rows, {clean(one.version)}{f': {one.reason}' if one.reason else ''}"
+        )
+    print(f"Page: {out / 'quality.html'}")
+    if found.is_worse:
+        return Exit.FAILED
+    if not found.is_compared:
+        print("! the version was judged without true answers (--target): there is nothing to compare with")
+        return Exit.INSUFFICIENT
+    return Exit.PASSED
+
+
+def _maintain(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    from validator.cli.monitor_job import tell
+    from validator.monitoring.history import address, history
+    from validator.monitoring.live import Page
+    from validator.monitoring.maintenance import judge, markdown, page, title
+    from validator.monitoring.quality import from_json
+    from validator.monitoring.settings import read_settings
+
+    settings = read_settings(_config(flags))
+    asked = Page(
+        url=address(flags["prometheus"]),
+        model=flags.get("model"),
+        seconds=_span(flags["last"]),
+        settings=settings,
+    )
+    quality = from_json(_read(Path(flags["quality"]))) if flags.get("quality") else None
+    with history(asked.url) as past:
+        seen = asked.seen(past)
+    if quality is not None and quality.model != seen.model:
+        raise UsageError(
+            f"{flags['quality']} is about {quality.model}, and Prometheus was asked about {seen.model}",
+            hint="give the quality.json of the same model",
+        )
+    found = judge(seen, quality, retrain_after_days=settings.retrain_after_days)
+    out = Path(flags["out"])
+    text = markdown(found)
+    _write(out / "maintenance.md", text)
+    _write(out / "maintenance.html", page(found))
+    print(title(found))
+    for mark, items in (("!", found.reasons), (">", found.advice), ("?", found.unknown)):
+        for item in items:
+            print(f"  {mark} {clean_line(item)}")
+    tell(found, text, environ, sys.stderr)
+    return {"due": Exit.FAILED, "unknown": Exit.INSUFFICIENT, "well": Exit.PASSED}[found.status]
+
+
+def clean_line(text: str) -> str:
+    """A line of what a model's names may be part of."""
+    from validator.report.escape import clean
+
+    return clean(text, limit=300)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > 2**24:
+            raise UsageError(f"{path} is absurdly large", hint="give the quality.json of `monitor quality`")
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint="give quality.json") from error
 
 
 def _span(text: str) -> float:
@@ -230,4 +365,4 @@ def _span(text: str) -> float:
     return float(seconds)
 
 
-_RUN = {"init": _init, "check": _check, "page": _page}
+_RUN = {"init": _init, "check": _check, "page": _page, "quality": _quality}

@@ -1,4 +1,4 @@
-"""One issue a model that says what is wrong with its data: opened, kept up to date and closed again."""
+"""One issue a model, of each kind, that says what is wrong: opened, kept up to date and closed again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Issue(BaseModel):
 
 
 def keep_issue(
-    api: GitHubApi, repository: str, *, model: str, title: str, body: str, wanted: Wanted
+    api: GitHubApi, repository: str, *, model: str, title: str, body: str, wanted: Wanted, kind: str = "drift"
 ) -> tuple[Became, str]:
     """Bring the model's issue to the state that is wanted; what became of it, and its address.
 
@@ -52,7 +52,7 @@ def keep_issue(
     Raises PublishError where GitHub refuses or cannot be reached.
     """
     path = f"/repos/{repository}/issues"
-    marked = marker(model)
+    marked = marker(model, kind)
     text = _fitted(f"{marked}\n{body}")
     found = _find(api, path, marked)
     if found is None:
@@ -73,9 +73,9 @@ def keep_issue(
     return "closed" if wanted == "closed" else "updated", written.html_url
 
 
-def marker(model: str) -> str:
+def marker(model: str, kind: str = "drift") -> str:
     """The hidden first line. Percent-encoding keeps `-->` and line ends out of it whatever the name holds."""
-    return f"<!-- model-preflight drift model={quote(model[:200], safe='')} -->"
+    return f"<!-- model-preflight {kind} model={quote(model[:200], safe='')} -->"
 
 
 def _find(api: GitHubApi, path: str, marked: str) -> Issue | None:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from validator.errors import PreflightError, UsageError
-from validator.monitoring.gather import gather, models
+from validator.monitoring.gather import Seen, gather, models
 from validator.monitoring.history import History, history
 from validator.monitoring.page import render
 from validator.monitoring.promql import select
@@ -40,13 +40,16 @@ class Page:
         UsageError
             If it is not clear which model is meant.
         """
+        return render(self.seen(past), refresh_s=refresh_s, runbooks=self.settings.runbooks)
+
+    def seen(self, past: History) -> Seen:
+        """What is known of the model."""
         model = self.model or _only(past)
         slo = past.values(f"max({select('preflight_slo_seconds', ('model', '=', model))})")
         _, limits, _ = with_rollout(
             self.settings, self.rollout, model=model, profile_slo_ms=1e3 * slo[0][1] if slo else None
         )
-        seen = gather(past, model, limits, seconds=self.seconds)
-        return render(seen, refresh_s=refresh_s, runbooks=self.settings.runbooks)
+        return gather(past, model, limits, seconds=self.seconds)
 
 
 def _only(past: History) -> str:
@@ -58,14 +61,21 @@ def _only(past: History) -> str:
 
 
 @contextmanager
-def serve(page: Page, host: str, port: int) -> Iterator[ThreadingHTTPServer]:
-    """Answer `GET /` with a fresh page. It only reads, and tells nobody what Prometheus said of an error."""
+def serve(page: Page, host: str, port: int, *, quality: Path | None = None) -> Iterator[ThreadingHTTPServer]:
+    """Answer `GET /` with a fresh page, and `GET /metrics` with the file `quality`, for Prometheus to scrape.
+
+    It only reads, and tells nobody what Prometheus said of an error.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 30
 
         def do_GET(self) -> None:
-            if self.path.partition("?")[0] != "/":
+            path = self.path.partition("?")[0]
+            if path == "/metrics" and quality is not None:
+                self._metrics(quality)
+                return
+            if path != "/":
                 self._answer(404, "text/plain; charset=utf-8", "there is one page, /\n")
                 return
             try:
@@ -74,6 +84,15 @@ def serve(page: Page, host: str, port: int) -> Iterator[ThreadingHTTPServer]:
             except PreflightError as error:
                 print(f"! {log_line(error.message)}", flush=True)
                 self._answer(503, "text/plain; charset=utf-8", "Prometheus cannot be asked now\n")
+
+        def _metrics(self, file: Path) -> None:
+            try:
+                text = file.read_text("utf-8")
+            except OSError as error:
+                print(f"! cannot read {file}: {error.strerror}", flush=True)
+                self._answer(503, "text/plain; charset=utf-8", "there are no figures now\n")
+                return
+            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
 
         def _answer(self, status: int, kind: str, text: str) -> None:
             body = text.encode()

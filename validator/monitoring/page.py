@@ -36,12 +36,8 @@ _PAGE = Markup(
 )
 
 
-def render(
-    seen: Seen, *, refresh_s: int | None = None, runbooks: str = "", more: Markup | None = None
-) -> str:
+def render(seen: Seen, *, refresh_s: int | None = None, runbooks: str = "") -> str:
     """A self-contained page whose content-security policy allows its own style alone."""
-    style = Markup(resources.files("validator.monitoring").joinpath("page.css").read_text("utf-8"))  # noqa: S704
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     firing = sum(one.firing for one in seen.alerts)
     parts = [
         _header(seen, firing),
@@ -55,18 +51,25 @@ def render(
         )
         if seen.quality
         else Markup(""),
-        more or Markup(""),
         Markup("</main>"),
     ]
+    title = f"{f'({firing}) ' if firing else ''}{clean(seen.model)}"
+    return whole(title, Markup("\n").join(part for part in parts if part), refresh_s=refresh_s)
+
+
+def whole(title: str, body: Markup, *, refresh_s: int | None = None) -> str:
+    """A page of this body, with our style and nothing else."""
+    style = Markup(resources.files("validator.monitoring").joinpath("page.css").read_text("utf-8"))  # noqa: S704
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return str(
         _PAGE.format(
             digest=digest,
             refresh=Markup('<meta http-equiv="refresh" content="{}">\n').format(refresh_s)
             if refresh_s
             else "",
-            title=f"{f'({firing}) ' if firing else ''}{clean(seen.model)}",
+            title=title,
             style=style,
-            body=Markup("\n").join(part for part in parts if part),
+            body=body,
         )
     )
 

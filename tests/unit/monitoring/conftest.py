@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from validator.artifact.write import write_artifact
 from validator.monitoring.init import Options, watch
 from validator.monitoring.rule import Watched
 from validator.profile import profile_json
+from validator.profile.document import Quality
 from validator.profile.making import ProfileMaker
 from validator.results import ModelInfo
 
@@ -23,7 +25,14 @@ NAMES = (HOSTILE, "income", "age", "region {{ $labels.x }}")
 
 
 def make_artifact(
-    folder: Path, *, names: Sequence[str] = NAMES, rows: int = 4_000, name: str = "churn", day: int = 5
+    folder: Path,
+    *,
+    names: Sequence[str] = NAMES,
+    rows: int = 4_000,
+    name: str = "churn",
+    day: int = 5,
+    tail: Sequence[Any] = (),
+    quality: Sequence[Quality] = (Quality(metric="auc", value=0.83, low=0.81, high=0.85, rows=4_000),),
 ) -> Path:
     """An artifact with a profile of random rows."""
     random = np.random.default_rng(7)
@@ -38,7 +47,9 @@ def make_artifact(
         }
 
     maker.add(values, answers)
-    profile = maker.finish(source="reference", source_sha256="0" * 64, slo_ms=50.0, target="stays")
+    profile = maker.finish(
+        source="reference", source_sha256="0" * 64, slo_ms=50.0, target="stays", quality=quality
+    )
     sha = hashlib.sha256(b"pickle").hexdigest()
     contract = contract_of(features(*names))
     result = result_of(
@@ -50,7 +61,7 @@ def make_artifact(
     written = write_artifact(
         folder,
         result=result,
-        onnx=logistic_graph(width=len(names)),
+        onnx=logistic_graph(width=len(names), tail=tail),
         report_md="# R\n",
         profile=profile_json(profile),
     )
