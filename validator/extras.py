@@ -5,6 +5,7 @@ from __future__ import annotations
 #: Modules that have an extra of their own. Whatever else is missing belongs to the gate.
 _OF_MODULE = {
     "catboost": "catboost",
+    "mlflow": "mlflow",
     "model_signing": "signing",
     "OpenSSL": "signing",
     "skops": "skops",

@@ -76,19 +76,21 @@ def validate(model: Any, data: Any = None, **settings: Any) -> Validation:
 def _judged(flags: dict[str, Any]) -> Validation:
     from validator.api.validation import Validation
     from validator.cli.github_job import GitHubJob
-    from validator.cli.validate import judge_all
+    from validator.cli.mlflow_store import fetched
+    from validator.cli.validate import judge_all, tell
     from validator.settings.sources import resolve
 
     environ = {name: value for name, value in os.environ.items() if name not in _OF_A_JOB}
     given = {name: _plain(value) for name, value in {"quiet": True, **flags}.items() if value is not None}
-    settings = resolve(given, environ, Path.cwd(), spelled=str)
-    job = GitHubJob.of(settings, environ, sys.stderr, given)
-    judging = judge_all(job, given)
+    with fetched(resolve(given, environ, Path.cwd(), spelled=str), environ) as models:
+        job = GitHubJob.of(models.settings, environ, sys.stderr, given)
+        judging = judge_all(job, given, models)
+        tell(models, judging.outcomes)
     if judging.error is not None:
         raise judging.error
     found = [one for one in judging.outcomes if one.result is not None]
     if len(found) != 1:
-        raise UsageError(f"{len(found)} models match {settings.model[0]}", hint="name one model file")
+        raise UsageError(f"{len(found)} models match {flags['model'][0]}", hint="name one model file")
     result, out = found[0].result, found[0].settings.out
     if result is None:
         raise AssertionError("a model that was judged has a result")

@@ -124,7 +124,7 @@ def _model(one: ModelOutcome, settings: Settings, names: Names) -> IndexedModel:
     whole = len(files) == len(names.files) and len(modules) == len(names.modules) and not names.doubt
     return IndexedModel(
         name=settings_name(own)[:_MOST_NAME_CHARS],
-        path=own.model[0][:_MOST_NAME_CHARS],
+        path=(one.result.model.path if one.result is not None else own.model[0])[:_MOST_NAME_CHARS],
         folder="." if own.out == settings.out else own.out.name,
         status="judged" if one.result is not None else "unchanged" if unchanged else "unjudged",
         sha256=digest,

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from validator.cli.console import complain, notice
 from validator.cli.gate_push import check_push, push_passed
-from validator.errors import Exit, InternalError, PreflightError, SettingsError, UsageError
+from validator.cli.mlflow_store import Fetched, fetched
+from validator.errors import Exit, InternalError, PreflightError, PublishError, SettingsError, UsageError
 from validator.results import GateResult
 from validator.settings.sources import resolve, salvage
 from validator.settings.table import Settings
@@ -31,18 +32,25 @@ Environ = Mapping[str, str]
 
 def run(flags: Flags, environ: Environ) -> int:
     """Judge. The worst verdict decides; publishing it cannot change it. Returns an exit code."""
+    given = {name: value for name, value in flags.items() if value != []}
+    with ExitStack() as stack:
+        try:
+            settings = resolve(given, environ, Path.cwd(), notice)
+            check_push(settings.push)
+            models = stack.enter_context(fetched(settings, environ))
+        except (SettingsError, UsageError) as error:
+            _tell_of_settings(error, given, environ)
+            raise
+        return _run(models, environ, given)
+
+
+def _run(models: Fetched, environ: Environ, given: Flags) -> int:
     from validator.cli.github_job import GitHubJob
 
-    given = {name: value for name, value in flags.items() if value != []}
-    try:
-        settings = resolve(given, environ, Path.cwd(), notice)
-        check_push(settings.push)
-    except SettingsError as error:
-        _tell_of_settings(error, given, environ)
-        raise
+    settings = models.settings
     log = sys.stderr if settings.json_output else sys.stdout
     job = GitHubJob.of(settings, environ, log, given)
-    judging = judge_all(job, given)
+    judging = judge_all(job, given, models)
     found = [one.result for one in judging.outcomes if one.result is not None]
     if found:
         _show(found, settings, several=judging.several)
@@ -57,11 +65,26 @@ def run(flags: Flags, environ: Environ) -> int:
         stored = push_passed(
             settings.push, found, several=judging.several, target=job.target, environ=environ, log=log
         )
+    untold = not tell(models, judging.outcomes)
     code = Exit.PASSED if outcome.verdict == "pass" else Exit.FAILED
     if judging.error is not None and outcome.verdict != "fail":
         code = judging.error.exit_code
-    unpublished = not stored or (report is not None and bool(report.failed) and settings.require_publish)
+    unheard = untold or (report is not None and bool(report.failed))
+    unpublished = not stored or (unheard and settings.require_publish)
     return Exit.UNPUBLISHED if code == Exit.PASSED and unpublished else code
+
+
+def tell(models: Fetched, outcomes: Sequence[ModelOutcome]) -> bool:
+    """Tell MLflow of the verdicts on models that it keeps, best effort; whether it took them all."""
+    told = True
+    for one in outcomes:
+        if one.result is not None:
+            try:
+                models.tell(one.settings.model[0], one.result)
+            except PublishError as error:
+                complain(error)
+                told = False
+    return told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +99,7 @@ class Judging:
         return len(self.outcomes) > 1
 
 
-def judge_all(job: GitHubJob, flags: Flags) -> Judging:
+def judge_all(job: GitHubJob, flags: Flags, fetched: Fetched) -> Judging:
     """Judge what is to be judged, and write the index last. An error before that leaves all models unjudged."""
     from validator.cli.gate_changes import changes, hold_to_policy
     from validator.cli.run_index import ModelOutcome, begun, index_of, red_before
@@ -108,7 +131,7 @@ def judge_all(job: GitHubJob, flags: Flags) -> Judging:
     if scope is None:
         outcomes = tuple(ModelOutcome(settings=one, error=error) for one in models)
     else:
-        outcomes = _judge(models, scope, job, loosened)
+        outcomes = _judge(models, scope, job, loosened, fetched)
         error = next((one.error for one in outcomes if one.error is not None), None)
     found = [one.result for one in outcomes if one.result is not None]
     try:
@@ -122,7 +145,11 @@ def judge_all(job: GitHubJob, flags: Flags) -> Judging:
 
 
 def _judge(
-    models: Sequence[Settings], scope: Scope, job: GitHubJob, loosened: Mapping[str, tuple[str, ...]]
+    models: Sequence[Settings],
+    scope: Scope,
+    job: GitHubJob,
+    loosened: Mapping[str, tuple[str, ...]],
+    fetched: Fetched,
 ) -> tuple[ModelOutcome, ...]:
     """Every model's outcome. Libraries are imported once for all."""
     from validator.cli.console import named, progress
@@ -151,6 +178,7 @@ def _judge(
                 progress=told,
                 pool=pool,
                 loosened=loosened.get(one.model[0], ()),
+                shown=fetched.shown(one.model[0]),
             )
             try:
                 outcomes.append(replace(none, result=judge(one, one.model[0], world)))
@@ -173,8 +201,8 @@ def _outcome_of(judging: Judging, found: Sequence[GateResult]) -> Outcome:
     return Outcome.no_model_changed([settings_name(one.settings) for one in judging.outcomes])
 
 
-def _tell_of_settings(error: SettingsError, given: Flags, environ: Environ) -> None:
-    """Tell of settings that cannot be read as far as those can be read that telling takes."""
+def _tell_of_settings(error: PreflightError, given: Flags, environ: Environ) -> None:
+    """Tell of settings that cannot be read, or a model that cannot be fetched, as far as can be."""
     from validator.cli.github_job import GitHubJob
     from validator.cli.run_index import index_of
     from validator.gate.conclusion import forget_earlier, write_index

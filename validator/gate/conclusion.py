@@ -38,7 +38,7 @@ def conclude(
     builder: ResultBuilder, settings: Settings, environ: Mapping[str, str], now: datetime
 ) -> GateResult:
     """The verdict on what was found, as a result without its artifact. Reads Git, and the model file again."""
-    commit = head_commit(Path(builder.model.path))
+    commit = head_commit(Path(builder.file))
     moment = choose_moment(
         source_date_epoch=environ.get("SOURCE_DATE_EPOCH"), commit=commit, now=lambda: now.astimezone(UTC)
     )
@@ -57,7 +57,7 @@ def _judge_record(builder: ResultBuilder, version: str, moment: Moment, now: dat
     evidence = (seen("sha256", builder.model.sha256), seen("time", moment.iso))
     source = moment.source.replace("_", " ")
     try:
-        sha256 = identify(builder.model.path).sha256
+        sha256 = identify(builder.file).sha256
     except PreflightError as error:
         sha256 = error.message
     if sha256 != builder.model.sha256:

@@ -82,7 +82,10 @@ def _duration(seconds: float) -> str:
 
 @dataclass(kw_only=True)
 class ResultBuilder:
-    """The parts of a result, each with the value that it has when nothing was found."""
+    """The parts of a result, each with the value that it has when nothing was found.
+
+    `place` is where the model's file lies, where its path is told of otherwise.
+    """
 
     model: ModelInfo
     stage: Stages
@@ -101,6 +104,12 @@ class ResultBuilder:
     loosened: tuple[str, ...] = ()
     golden: bytes | None = None
     shapes: Shapes = field(default_factory=Shapes)
+    place: str = ""
+
+    @property
+    def file(self) -> str:
+        """The path of the model's file."""
+        return self.place or self.model.path
 
     def add(self, *results: CheckResult) -> None:
         self.checks.extend(results)

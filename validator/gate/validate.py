@@ -63,7 +63,8 @@ class RunContext:
     """What the gate needs of the world: variables, a clock that gives times with a zone, and where progress goes.
 
     With a `pool` several models are judged with libraries imported once; without, each imports its own. `loosened`
-    says what the configuration allows that the base branch's, or the defaults, do not.
+    says what the configuration allows that the base branch's, or the defaults, do not. `shown` is how the model's
+    path is told of, where that is not the path itself.
     """
 
     environ: Mapping[str, str]
@@ -71,6 +72,7 @@ class RunContext:
     progress: Progress
     pool: WorkerPool | None = None
     loosened: tuple[str, ...] = ()
+    shown: str = ""
 
 
 def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
@@ -85,9 +87,10 @@ def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
     conclusion.prepare_folder(settings.out)
     wrapper = wrapper_of(settings, file)
     stage = Stages(progress=world.progress)
-    opened = open_context(settings, model, file, world.environ, stage, wrapper=wrapper, shared=world.pool)
+    shown = world.shown or model
+    opened = open_context(settings, shown, file, world.environ, stage, wrapper=wrapper, shared=world.pool)
     with opened as context:
-        run = ResultBuilder(model=context.model, stage=stage, loosened=world.loosened)
+        run = ResultBuilder(model=context.model, stage=stage, loosened=world.loosened, place=model)
         try:
             with run.recording():
                 Gate(context=context, run=run, found=found).judge()

@@ -9,12 +9,19 @@ from typing import Any
 from validator.settings.values import split, split_requirements
 
 
+def is_address(model: str) -> bool:
+    """Whether a model is named by its place in MLflow rather than by its path."""
+    return model.startswith(("models:/", "runs:/"))
+
+
 def anchored(values: dict[str, Any], base: Path, folder: Path) -> dict[str, Any]:
     """A file's values, their paths shown relative to `folder`, where the command runs."""
     if base.resolve() == folder.resolve():
         return values
 
     def moved(path: str) -> str:
+        if is_address(path):
+            return path
         found = base / path
         return str(found.relative_to(folder)) if found.is_relative_to(folder) else str(found)
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from validator.errors import SettingsError
-from validator.settings.anchoring import anchored
+from validator.settings.anchoring import anchored, is_address
 from validator.settings.checkout import checkout_of, refuse_outside
 from validator.settings.table import (
     CONFIG_NAME,
@@ -285,6 +285,13 @@ def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, st
         *(entry for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, dict)),
     ]
     for table in tables:
+        models = split(table.get("model") or ())
+        for model in models if isinstance(models, (list, tuple)) else ():
+            if is_address(str(model)):
+                raise SettingsError(
+                    f"{path} may not name {model!r:.200} in a GitHub job, which would write a verdict to MLflow",
+                    hint="give it as the action input 'model' in the workflow",
+                )
         named = sorted(name for name in table if name.replace("-", "_") in _LETS_CODE_RUN)
         if named and event in _PRIVILEGED_EVENTS:
             raise SettingsError(
