@@ -4,7 +4,8 @@
 unpickles the model, reads the sample, converts with the same converter, opens ONNX Runtime and the deployment, and
 asks each for as many rows as often as the gate did: a ledger of the gate's questions is taken first. What the gate
 does beyond that (processes and their lockdown, proof, boundary rows, checks, reports) is its overhead. Both take
-turns; shown are medians of processor time, clock, and peak memory (PSS, all processes together).
+turns; shown are medians of processor time, clock, and peak memory (PSS, all processes together). Below
+stands what else people wait for: `benchmarks/waiting.py`.
 """
 
 from __future__ import annotations
@@ -240,8 +241,15 @@ def main() -> int:
     if given.by_hand:
         work_by_hand([tuple(entry) for entry in json.loads(given.by_hand.read_text())])
         return 0
+    from benchmarks.waiting import HEAD, compile_bytecode, waits
+
+    compile_bytecode()
     costs = compare(given.rounds)
-    print(json.dumps({name: asdict(cost) for name, cost in costs.items()}) if given.json else table(costs))
+    if given.json:
+        print(json.dumps({name: asdict(cost) for name, cost in costs.items()}))
+        return 0
+    print(table(costs), flush=True)
+    print("", HEAD, *waits(measured, given.rounds), sep="\n")
     return 0
 
 
