@@ -68,6 +68,7 @@ def run(case: Case, folder: Path, around: RunContext) -> Ran:
             "boundary_rows": 4_000,
             "isolation": "reduced",
             "waivers": _WAIVED,
+            "column_order": "sample",
             **case.settings,
         }
     )

@@ -154,6 +154,7 @@ def _made(context: Context, native: Native, export: Export, columns: Columns) ->
         onnx_sha256=sha256(onnx).hexdigest(),
         onnx_bytes=len(onnx),
         hazards=told.hazards,
+        reason=told.reason if told.converted else "",
     )
 
 
@@ -243,7 +244,8 @@ def _judge_method(conversion: Conversion, native_bytes: int) -> CheckOutcome:
         return passed(conversion.reason, size)
     if conversion.method == "exact":
         return passed("exact trees", size, took)
-    return passed("through skl2onnx; measured, not proved", size, took)
+    how = f"through skl2onnx, {conversion.reason}" if conversion.reason else "through skl2onnx"
+    return passed(f"{how}; measured, not proved", size, took)
 
 
 def _judge_hazards(hazards: tuple[Hazard, ...]) -> CheckOutcome:

@@ -21,6 +21,7 @@ _LEAST = ("boundary_rows", "sample_rows", "latency_confidence", "min_rows")
 _WORDS = {
     "inconclusive": ("fail", "estimate", "warn"),
     "isolation": ("require", "auto", "reduced"),
+    "column_order": ("auto", "sample"),
 }
 #: Lists of which a longer one allows more.
 _LISTS = ("allow", "ignore")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, Dict, List, Optional, Sequence
 
-from validator.libraries import contents
+from validator.libraries import columns_used, contents
 from validator.libraries.frames import frame, frames
 from validator.libraries.known import LIBRARIES, live_of
 from validator.libraries.plain import class_name, library_of
@@ -37,8 +37,12 @@ class Adapter:
             raise NotAModelError(model)
         self.task = self._live.task(model)
         self.feature_names = self._plain_names()
-        self._reads_texts = hasattr(_first_step(model), "build_analyzer")
+        self._reads_texts = hasattr(columns_used.first_step(model), "build_analyzer")
         self.n_features = self._live.n_features(model)
+        self.unused = columns_used.unused(model) if self.feature_names is not None else []
+        if self.unused and self.feature_names is not None:
+            self.feature_names = [name for name in self.feature_names if name not in self.unused]
+            self.n_features = len(self.feature_names)
 
     @property
     def classes(self) -> List[Any]:
@@ -58,6 +62,8 @@ class Adapter:
             "task": self.task,
             "classes": self.classes,
             "feature_names": self.feature_names,
+            "unused": self.unused,
+            "free_texts": columns_used.free_texts(self.model),
             "n_features": self.n_features,
             "library": self.library,
             "model_class": class_name(self.model),
@@ -119,7 +125,7 @@ class Adapter:
     def _plain_names(self) -> Optional[List[str]]:
         """Names the model was trained with; None when that was a bare matrix, whatever its library calls them."""
         names = self._live.feature_names(self.model)
-        if names is None and (first := _first_step(self.model)) is not self.model:
+        if names is None and (first := columns_used.first_step(self.model)) is not self.model:
             names = live_of(first).feature_names(first)
         if names is None:
             return None
@@ -127,12 +133,3 @@ class Adapter:
         numbered = [library.unnamed for library in LIBRARIES if library.unnamed]
         bare = any(found == [pattern.format(i) for i in range(len(found))] for pattern in numbered)
         return None if bare else found
-
-
-def _first_step(model: Any) -> Any:
-    """What a model hands its inputs to first: itself where it is no pipeline."""
-    steps = getattr(model, "steps", None)
-    if steps:
-        return _first_step(steps[0][1])
-    best = getattr(model, "best_estimator_", None)
-    return model if best is None else _first_step(best)

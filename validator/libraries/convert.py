@@ -22,6 +22,8 @@ class ConvertedModel:
     method: str
     hazards: tuple[TreeHazard, ...] = ()
     """what is known to go wrong with such a model, and was repaired or is to be minded"""
+    reason: str = ""
+    """why it computes in float32 where double was tried"""
 
     @property
     def sha256(self) -> str:

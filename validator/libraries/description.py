@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Optional, Tuple
 
+from validator.libraries import columns_used
 from validator.libraries.known import live_of
 from validator.libraries.plain import Header, plain
 from validator.libraries.training import trained_on
@@ -22,11 +23,23 @@ def describe(model: Any) -> Header:
     return {
         "n_outputs": _outputs(last),
         "sums_to_one": live_of(last).sums_to_one(last),
+        "single": any(live_of(part).single for part in inside(model)),
         **live_of(model).categories(model),
-        "trained_on": trained_on(model),
+        "trained_on": _of_used(model, trained_on(model)),
         "importance": importance(model),
         "breakpoints": [point for name, step in walk(model) for point in breakpoints(name, step)],
     }
+
+
+def _of_used(model: Any, columns: List[Header]) -> List[Header]:
+    """The same of the columns that the model looks at alone, numbered without those that it drops."""
+    unused = set(columns_used.unused(model))
+    names = getattr(columns_used.first_step(model), "feature_names_in_", None) if unused else None
+    if names is None:
+        return columns
+    kept = [place for place, name in enumerate(names) if str(name) not in unused]
+    number = {place: index for index, place in enumerate(kept)}
+    return [{**one, "column": number[one["column"]]} for one in columns if one["column"] in number]
 
 
 def importance(model: Any) -> Optional[Header]:
@@ -64,6 +77,20 @@ def walk(model: Any, name: str = "", depth: int = 0) -> List[Tuple[str, Any]]:
     for part, step in parts + [pair for pair in inner if hasattr(pair[1], "predict")]:
         if step is not None and not isinstance(step, str):
             found += walk(step, f"{name}__{part}" if name else str(part), depth + 1)
+    return found
+
+
+def inside(model: Any, depth: int = 0) -> List[Any]:
+    """The model and every estimator that it holds, in lists, tuples and dictionaries too; 8 levels at most."""
+    found, held = [model], list(getattr(model, "__dict__", {}).values())
+    while held and depth < 8:
+        value = held.pop()
+        if isinstance(value, (list, tuple)):
+            held += value
+        elif isinstance(value, dict):
+            held += value.values()
+        elif hasattr(value, "get_params") and not isinstance(value, type):
+            found += inside(value, depth + 1)
     return found
 
 

@@ -124,6 +124,8 @@ class Library:
     hazards: tuple[KnownHazard, ...] = ()
     trees_alone: bool = True
     """whether its models are trees over numbers and declared categories, which no converter but ours takes"""
+    unseen: str = ""
+    """what it makes of a category that it never saw, where that means nothing and need not be copied"""
     unnamed: str = ""
     """the name that it gives to column `{}` of a bare matrix"""
     numpy_2: str = ""

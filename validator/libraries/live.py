@@ -17,6 +17,8 @@ from validator.outputs import Outputs
 class Live:
     """The interface of scikit-learn's estimators, and of whatever is made in their likeness."""
 
+    #: Whether its models answer in float32 whatever they are given.
+    single: ClassVar[bool] = False
     #: What every call of `predict` is given.
     options: ClassVar[Dict[str, Any]] = {}
 

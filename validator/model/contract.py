@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: A column of text with more values than this is taken for free text, which any value fits.
+#: A column of text of which the model tells nothing is free text, which any value fits, above so many values.
 _MOST_TEXTS = 1_000
 
 
@@ -127,17 +128,22 @@ def _is_text(value: object) -> bool:
 class Observer:
     """Collects what the sample shows of each feature, batch by batch, into the contract's features."""
 
-    def __init__(self) -> None:
+    def __init__(self, free: Collection[str] = (), listed: Collection[str] = ()) -> None:
+        """`free` are columns of free text, which any value fits; of those `listed` no value is left out."""
+        self._free, self._listed = frozenset(free), frozenset(listed)
         self._seen: dict[str, FeatureSpec] = {}
         self._order: list[str] = []
 
     def observe(self, table: Table) -> None:
         for column in table.columns:
-            new = _look(column)
+            most = sys.maxsize if column.name in self._listed else _MOST_TEXTS
+            new = _look(column, most)
+            if new.dtype == "string" and column.name in self._free:
+                new = new.model_copy(update={"categories": None})
             old = self._seen.get(column.name)
             if old is None:
                 self._order.append(column.name)
-            self._seen[column.name] = new if old is None else _merge(old, new)
+            self._seen[column.name] = new if old is None else _merge(old, new, most)
 
     @property
     def features(self) -> tuple[FeatureSpec, ...]:
@@ -192,7 +198,7 @@ class Infinities:
         return ", ".join(named) + more
 
 
-def _look(column: Column) -> FeatureSpec:
+def _look(column: Column, most_texts: int) -> FeatureSpec:
     import numpy as np
 
     values = column.values
@@ -214,7 +220,7 @@ def _look(column: Column) -> FeatureSpec:
     if values.dtype == object:
         missing = any(value is None for value in values)
         distinct = sorted({value for value in values if value is not None})
-        few = tuple(distinct) if len(distinct) <= _MOST_TEXTS else None
+        few = tuple(distinct) if len(distinct) <= most_texts else None
         return FeatureSpec(name=column.name, dtype="string", missing=missing, categories=few)
     return FeatureSpec(name=column.name, dtype=column.dtype)
 
@@ -223,13 +229,13 @@ def _plain(value: object) -> Scalar:
     return value if isinstance(value, (bool, int, float)) else str(value)
 
 
-def _merge(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
+def _merge(a: FeatureSpec, b: FeatureSpec, most_texts: int) -> FeatureSpec:
     lows = [x for x in (a.minimum, b.minimum) if x is not None]
     highs = [x for x in (a.maximum, b.maximum) if x is not None]
     categories: tuple[Scalar, ...] | None = None
     if a.categories is not None and b.categories is not None:
         merged = tuple(dict.fromkeys((*a.categories, *b.categories)))
-        categories = merged if "category" in (a.dtype, b.dtype) or len(merged) <= _MOST_TEXTS else None
+        categories = merged if "category" in (a.dtype, b.dtype) or len(merged) <= most_texts else None
     return a.model_copy(
         update={
             "minimum": min(lows, default=None),

@@ -19,14 +19,14 @@ from validator.python39 import pairs
 _NOWHERE = -1
 
 
-def register(update: Callable[..., None], *, double: bool) -> None:
-    """Tell skl2onnx of these converters; `double` is whether the graph's numbers are."""
+def register(update: Callable[..., None]) -> None:
+    """Tell skl2onnx of these converters."""
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
     update(OneHotEncoder, "ExactOneHotEncoder", _one_hot_shapes, _one_hot, overwrite=True)
     update(OrdinalEncoder, "ExactOrdinalEncoder", _ordinal_shapes, _ordinal, overwrite=True)
     for encoder in target_encoders():
-        update(encoder, "ExactTargetEncoder", _target_shapes(double), _target, overwrite=True)
+        update(encoder, "ExactTargetEncoder", _target_shapes, _target, overwrite=True)
 
 
 def target_encoders() -> tuple[type, ...]:
@@ -46,15 +46,8 @@ def _ordinal_shapes(operator: Any) -> None:
     operator.outputs[0].type = number_type(operator)([None, len(operator.raw_operator.categories_)])
 
 
-def _target_shapes(double: bool) -> Callable[[Any], None]:
-    """Means are no whole numbers: where only text goes in, they must be double all the same."""
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-
-    def calculate(operator: Any) -> None:
-        kind = DoubleTensorType if double else FloatTensorType
-        operator.outputs[0].type = kind([None, len(operator.raw_operator.encodings_)])
-
-    return calculate
+def _target_shapes(operator: Any) -> None:
+    operator.outputs[0].type = number_type(operator)([None, len(operator.raw_operator.encodings_)])
 
 
 def _features(operator: Any) -> range:

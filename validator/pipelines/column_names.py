@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from validator.errors import ConversionError
+from validator.libraries import columns_used
 from validator.pipelines.hazards import inner_models
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -17,6 +20,21 @@ def neutral(columns: Sequence[tuple[str, str]]) -> Mapping[str, str]:
     if all(_PLAIN.fullmatch(name) for name, _ in columns):
         return {}
     return {name: f"column_{place}" for place, (name, _) in enumerate(columns)}
+
+
+def choose_by_name(model: Any) -> None:
+    """Let the first step of a model, a copy, choose columns by name, where it drops some that do not come at all."""
+    if not columns_used.unused(model):
+        return
+    step = columns_used.first_step(model)
+    names, places = step.feature_names_in_, step._transformer_to_input_indices
+    chosen = []
+    for title, inner, columns in step.transformers_:
+        if isinstance(inner, str) and inner == "drop":
+            continue
+        found = [str(names[place]) for place in places.get(title, ())]
+        chosen.append((title, inner, found[0] if np.ndim(columns) == 0 and found else found))
+    step.transformers_ = chosen
 
 
 def rename_chosen(model: Any, names: Mapping[str, str]) -> None:

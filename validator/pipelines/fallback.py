@@ -22,6 +22,8 @@ _HINT = (
 )
 _UNKNOWN_CLASS = re.compile(r"<class '([\w.]+)'>.*no corresponding\s+converter", re.DOTALL)
 
+_NO_KERNEL = re.compile(r"Could not find an implementation for (\w+)")
+
 
 def convert_estimator(
     model: Any,
@@ -37,6 +39,7 @@ def convert_estimator(
     is in the way, when neither works.
     """
     repaired, found = hazards.examine(model)
+    column_names.choose_by_name(repaired)
     names = column_names.neutral(columns)
     column_names.rename_chosen(repaired, names)
     failure: Exception | None = None
@@ -49,7 +52,8 @@ def convert_estimator(
         except Exception as error:
             failure = error
             continue
-        return ConvertedModel(data=data, input_dtype=dtype, method="skl2onnx", hazards=found)
+        reason = "" if failure is None else f"in float32, since {_refused_in_double(failure)}"
+        return ConvertedModel(data=data, input_dtype=dtype, method="skl2onnx", hazards=found, reason=reason)
     raise ConversionError(_explained(failure, type(model).__name__), hint=_HINT) from failure
 
 
@@ -58,6 +62,13 @@ def _explained(failure: Exception | None, model: str) -> str:
     if unknown:
         return f"skl2onnx has no converter for {unknown[1]}"
     return f"skl2onnx cannot convert the {model}: {str(failure).strip()[:500]}"
+
+
+def _refused_in_double(failure: Exception) -> str:
+    operator = _NO_KERNEL.search(str(failure))
+    if operator:
+        return f"ONNX Runtime has no {operator[1]} in double"
+    return f"in double there is an error: {' '.join(str(failure).split())[:200]}"
 
 
 def is_numeric(dtype: str) -> bool:
@@ -89,7 +100,7 @@ def _convert(
             target_opset={"": min(_OPSET, __max_supported_opset__), "ai.onnx.ml": _ML_OPSET},
             options=_options(model),
         )
-    signature.tidy(proto, model, join=[name for name, _ in columns] if split else None)
+    signature.tidy(proto, model, dtype=dtype, join=[name for name, _ in columns] if split else None)
     column_names.restore(proto.graph, names)
     signature.label(proto, metadata)
     _set_locale(proto)

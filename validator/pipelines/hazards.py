@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from validator.errors import ConversionError
+from validator.pipelines import sparse_zeros
 from validator.pipelines.numpy_functions import KNOWN, nodes_of
 from validator.python39 import dataclass, pairs
 from validator.trees.hazard import TreeHazard
@@ -201,9 +202,23 @@ def examine(model: Any) -> tuple[Any, tuple[TreeHazard, ...]]:
     """A copy of the fitted model with its hazards repaired, and what was met. Raises ConversionError to refuse."""
     import copy
 
-    found: list[TreeHazard] = []
-    repaired = _examined(copy.deepcopy(model), found)
+    ours = copy.deepcopy(model)
+    found = [
+        TreeHazard(
+            id="sparse-zeros",
+            step=type(one).__name__,
+            action="repaired",
+            message="the zeros of the sparse matrix before it are missing values to it; converted so",
+        )
+        for one in sparse_zeros.mark(ours)
+    ]
+    repaired = _examined(ours, found)
     return repaired, tuple(found)
+
+
+def fitted_inside(model: Any) -> Iterator[tuple[str, Any]]:
+    """The fitted models that a model keeps, each with the name of the attribute that holds it."""
+    return ((place.name, place.get()) for place in _places(model))
 
 
 def inner_models(model: Any) -> Iterator[Any]:
@@ -231,6 +246,7 @@ def _examined(step: Any, found: list[TreeHazard]) -> Any:
 
 @dataclass(frozen=True)
 class _Place:
+    name: str
     get: Callable[[], Any]
     put: Callable[[Any], None]
 
@@ -251,27 +267,29 @@ def _places(step: Any) -> Iterator[_Place]:
     for name in _SINGLE:
         inner = getattr(step, "__dict__", {}).get(name)  # some releases have a property of that name, too
         if hasattr(inner, "get_params"):
-            yield _Place(lambda inner=inner: inner, lambda new, name=name: setattr(step, name, new))  # type: ignore[misc]
+            yield _Place(name, lambda inner=inner: inner, lambda new, name=name: setattr(step, name, new))  # type: ignore[misc]
     inner = getattr(step, "estimator", None)
     if type(step).__name__ == "_CalibratedClassifier" and hasattr(inner, "get_params"):
-        yield _Place(lambda: inner, lambda new: setattr(step, "estimator", new))
+        yield _Place("estimator", lambda: inner, lambda new: setattr(step, "estimator", new))
     for name in _LISTS:
         held = getattr(step, name, None)
         if isinstance(held, list):
-            yield from (_in_list(held, i) for i, item in enumerate(held) if hasattr(item, "__dict__"))
+            yield from (_in_list(name, held, i) for i, item in enumerate(held) if hasattr(item, "__dict__"))
     for name in _NAMED:
         held = getattr(step, name, None)
         if isinstance(held, list):
-            yield from (_in_tuple(held, i) for i, item in enumerate(held) if hasattr(item[1], "get_params"))
+            yield from (
+                _in_tuple(name, held, i) for i, item in enumerate(held) if hasattr(item[1], "get_params")
+            )
 
 
-def _in_list(held: list[Any], index: int) -> _Place:
-    return _Place(lambda: held[index], lambda new: held.__setitem__(index, new))
+def _in_list(name: str, held: list[Any], index: int) -> _Place:
+    return _Place(name, lambda: held[index], lambda new: held.__setitem__(index, new))
 
 
-def _in_tuple(held: list[Any], index: int) -> _Place:
+def _in_tuple(name: str, held: list[Any], index: int) -> _Place:
     def put(new: Any) -> None:
-        name, _, *rest = held[index]
-        held[index] = (name, new, *rest)
+        called, _, *rest = held[index]
+        held[index] = (called, new, *rest)
 
-    return _Place(lambda: held[index][1], put)
+    return _Place(name, lambda: held[index][1], put)

@@ -38,6 +38,12 @@ def responses(nodes: Nodes, container: Any, model: Any, inputs: Sequence[Any]) -
     return nodes.add("Gather", number, nodes.constant(np.array([place])), axis=1)
 
 
+def probabilities(nodes: Nodes, container: Any, model: Any, inputs: Sequence[Any]) -> str:
+    """What a classifier's predict_proba gives: [N, C]."""
+    _, outputs = _declared(nodes, container, model, inputs, {})
+    return nodes.add("Cast", outputs[1].full_name, to=DOUBLE)
+
+
 def _declared(
     nodes: Nodes, container: Any, model: Any, inputs: Sequence[Any], options: dict[str, Any]
 ) -> tuple[Any, Sequence[Any]]:

@@ -17,14 +17,17 @@ from validator.pipelines import (
     apart_classes,
     calibration,
     category_steps,
+    decision_thresholds,
     kernel_machines,
     nearest_centroid,
     numpy_functions,
+    sparse_zeros,
     target_steps,
     text_imputer,
     threshold_steps,
+    word_steps,
 )
-from validator.pipelines.step_nodes import number_type
+from validator.pipelines.step_nodes import Nodes, number_type, numbers_in, of_text
 from validator.python39 import pairs
 from validator.trees.ensemble import Task, Transform, TreeEnsemble
 from validator.trees.onnx_wire import Graph, PackedInts
@@ -44,13 +47,16 @@ def registered(dtype: str = "float64") -> Iterator[None]:
     from skl2onnx import _parse
 
     kept, apart = [(pool, dict(pool)) for pool in _registry()], _parse.do_not_merge_columns
+    guess = _parse.guess_tensor_type
     try:
-        _register(double=dtype == "float64")
+        _register()
         # Merged, a column of numbers beside one of text would become text.
         _parse.do_not_merge_columns = (*apart, *category_steps.target_encoders())
-        yield
+        _parse.guess_tensor_type = lambda kind: of_text(kind) or guess(kind)
+        with numbers_in(dtype):
+            yield
     finally:
-        _parse.do_not_merge_columns = apart
+        _parse.do_not_merge_columns, _parse.guess_tensor_type = apart, guess
         for pool, before in kept:
             pool.clear()
             pool.update(before)
@@ -69,7 +75,7 @@ def _registry() -> list[dict[Any, Any]]:
     ]
 
 
-def _register(*, double: bool) -> None:
+def _register() -> None:
     """Boosters are only known where the model has already imported their library."""
     from skl2onnx import update_registered_converter
 
@@ -79,8 +85,10 @@ def _register(*, double: bool) -> None:
     _register_imputer(update_registered_converter)
     kernel_machines.register(update_registered_converter)
     threshold_steps.register(update_registered_converter)
-    category_steps.register(update_registered_converter, double=double)
+    category_steps.register(update_registered_converter)
+    word_steps.register(update_registered_converter)
     apart_classes.register(update_registered_converter)
+    decision_thresholds.register(update_registered_converter)
     calibration.register(update_registered_converter)
     target_steps.register(update_registered_converter)
     numpy_functions.register(update_registered_converter)
@@ -145,6 +153,10 @@ def _convert_tree(scope: Any, operator: Any, container: Any) -> None:
     given = operator.inputs[0].full_name
     if type(operator.inputs[0].type) is not number_type(operator):
         given = _cast(scope, container, given, dtype)
+    if sparse_zeros.reads_zeros_as_missing(operator.raw_operator):
+        nodes = Nodes(scope, operator, container)
+        nothing, missing = (nodes.constant(np.array([value], dtype=dtype)) for value in (0.0, np.nan))
+        given = nodes.add("Where", nodes.add("Equal", given, nothing), missing, given)
     _embed(scope, container, graph, given, operator, dtype)
 
 

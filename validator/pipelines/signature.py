@@ -11,13 +11,15 @@ from validator.trees.onnx_wire import ML_OPSET
 _FLOAT, _INT64, _STRING, _DOUBLE = 1, 7, 8, 11
 
 
-def tidy(proto: Any, model: Any, *, join: Sequence[str] | None) -> None:
+def tidy(proto: Any, model: Any, *, dtype: str, join: Sequence[str] | None) -> None:
     """Rename outputs, give them our shapes, take ZipMap away; `join` turns these inputs into one, `features`.
+
+    `dtype` is that of the graph's numbers.
 
     Changes `proto`. Raises ConversionError for outputs that have no place in the signature.
     """
     graph = proto.graph
-    _without_zipmap(graph)
+    _without_zipmap(graph, _DOUBLE if dtype == "float64" else _FLOAT)
     canonical_names(graph)
     chosen = _chosen(list(graph.output), model)
     clash = {new for _, new in chosen} & {value.name for value in graph.input}
@@ -102,24 +104,16 @@ def _rename(graph: Any, known: dict[str, str], counter: Iterator[int]) -> None:
         value.name = fresh(value.name)
 
 
-def _without_zipmap(graph: Any) -> None:
+def _without_zipmap(graph: Any, number: int) -> None:
     zipmaps = [node for node in graph.node if node.op_type == "ZipMap"]
+    known = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
     for node in zipmaps:
         for output in graph.output:
             if output.name == node.output[0]:
                 output.name = node.input[0]
                 output.type.Clear()
-                output.type.tensor_type.elem_type = _element_type(graph, node.input[0])
+                output.type.tensor_type.elem_type = known.get(node.input[0], number)
         graph.node.remove(node)
-
-
-def _element_type(graph: Any, name: str) -> int:
-    """The element type of a value inside the graph."""
-    known = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
-    if name in known:
-        return int(known[name])
-    first = graph.input[0].type.tensor_type.elem_type
-    return int(first) if first in (_FLOAT, _DOUBLE) else _FLOAT
 
 
 def _chosen(outputs: list[Any], model: Any) -> list[tuple[Any, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,35 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 DOUBLE = 11
+_GRAPH_IS_DOUBLE: ContextVar[bool] = ContextVar("graph_is_double", default=True)
+
+
+@contextmanager
+def numbers_in(dtype: str) -> Iterator[None]:
+    """Inside the block numbers that are made of text are "float64" or "float32", as the rest of the graph is."""
+    before = _GRAPH_IS_DOUBLE.set(dtype == "float64")
+    try:
+        yield
+    finally:
+        _GRAPH_IS_DOUBLE.reset(before)
+
+
+def of_text(kind: Any) -> Any:
+    """The type of numbers that a step makes of this type where it is text, which skl2onnx takes for float32."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+
+    if not isinstance(kind, StringTensorType):
+        return None
+    return DoubleTensorType() if _GRAPH_IS_DOUBLE.get() else FloatTensorType()
 
 
 def number_type(operator: Any) -> Any:
-    """The type of the step's numeric outputs: double where an input is."""
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+    """The type of the step's numeric outputs: double where an input is, or where all are text in a double graph."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
-    double = any(isinstance(given.type, DoubleTensorType) for given in operator.inputs)
+    kinds = [given.type for given in operator.inputs]
+    text = all(isinstance(kind, StringTensorType) for kind in kinds)
+    double = any(isinstance(kind, DoubleTensorType) for kind in kinds) or (text and _GRAPH_IS_DOUBLE.get())
     return DoubleTensorType if double else FloatTensorType
 
 
@@ -24,12 +48,12 @@ class Nodes:
     """One step being written into a graph."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
-        self.scope, self._operator, self._container = scope, operator, container
+        self.scope, self.operator, self._container = scope, operator, container
 
     @cached_property
     def rows(self) -> str:
         """The step's inputs side by side [N, F], in double."""
-        given = [self.add("Cast", one.full_name, to=DOUBLE) for one in self._operator.inputs]
+        given = [self.add("Cast", one.full_name, to=DOUBLE) for one in self.operator.inputs]
         return given[0] if len(given) == 1 else self.add("Concat", *given, axis=1)
 
     def columns(self) -> Iterator[tuple[str, bool]]:
@@ -37,7 +61,7 @@ class Nodes:
         import numpy as np
         from skl2onnx.common.data_types import StringTensorType
 
-        for one in self._operator.inputs:
+        for one in self.operator.inputs:
             text = isinstance(one.type, StringTensorType)
             given = one.full_name if text else self.add("Cast", one.full_name, to=DOUBLE)
             width = int(one.type.shape[1])
@@ -77,7 +101,7 @@ class Nodes:
         """The step's output number `index`, as the type that its shape calculator promised."""
         from skl2onnx.common.data_types import FloatTensorType
 
-        output = self._operator.outputs[index]
+        output = self.operator.outputs[index]
         if isinstance(output.type, FloatTensorType):
             node = self.scope.get_unique_operator_name("Cast")
             self._container.add_node("Cast", [name], [output.full_name], name=node, to=1)

@@ -82,9 +82,12 @@ class NativeFacts(WorkerReply):
     task: _Name | None = None
     classes: Annotated[tuple[Scalar, ...], Field(max_length=10_000)] | None = None
     feature_names: Annotated[tuple[_Name, ...], Field(max_length=1_000_000)] | None = None
+    unused: Annotated[tuple[_Name, ...], Field(max_length=1_000_000)] = ()
+    free_texts: Annotated[tuple[_Name, ...], Field(max_length=1_000_000)] = ()
     n_features: _Count | None = None
     n_outputs: _Count = 1
     sums_to_one: bool = True
+    single: bool = False
     reading: Annotated[str, Field(max_length=1_000)] = ""
     reading_marked: bool = True
     category_columns: Annotated[tuple[_Count, ...], Field(max_length=1_000_000)] | None = ()
@@ -108,6 +111,7 @@ class Conversion(WorkerReply):
     method: Literal["exact", "skl2onnx"] = "exact"
     input_dtype: _Name = ""
     hazards: Annotated[tuple[Hazard, ...], Field(max_length=1_000)] = ()
+    reason: Annotated[str, Field(max_length=1_000)] = ""
 
 
 def safety_report(told: Any, worker: str) -> SafetyReport:

@@ -144,6 +144,12 @@ class Settings(_Table):
         "how to read a file of early-stopped training: as the library's estimator does, up to the best iteration, or "
         "as its bare booster does, to the end; auto is as whichever of the two saved it",
     )
+    column_order: Literal["auto", "sample"] = _field(
+        "auto",
+        "Model",
+        "sample says that the sample's columns stand in the order of training, where the model holds no names that "
+        "could tell; auto refuses such a model unless its columns are counted or named under [contract]",
+    )
     contract: ContractSettings = _field(
         ContractSettings(), "Model", "the input contract, fixed instead of inferred", file_only=True
     )

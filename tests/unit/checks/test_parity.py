@@ -110,6 +110,17 @@ def test_a_difference_everywhere_fails_wherever_numbers_are_compared(mixed):
     assert found["parity.labels"].status == "pass"
 
 
+def test_unseen_categories_that_a_library_answers_by_accident_need_a_word_and_no_more(mixed):
+    pair = parity.RuntimePair(native=Asked(by_numbers), onnx=Asked(shifted(unseen)), tolerance=1e-9)
+    check, comparison = parity.unseen_categories(pair, mixed, library="xgboost")
+    assert (check.status, comparison) == ("warn", None)
+    assert "the deployment refuses it" in check.message
+    assert parity.unseen_categories(pair, mixed, library="lightgbm")[0].status == "fail"
+    text = Column("kind", np.array(["x", "y"] * (len(mixed.rows) // 2), dtype=object))
+    texts = replace(mixed, rows=mixed.rows.replace(text))
+    assert parity.unseen_categories(pair, texts, library="xgboost")[0].status == "fail"
+
+
 def test_equal_runtimes_pass(mixed):
     assert {check.status for check in judged(by_numbers, mixed).values()} == {"pass"}
 

@@ -364,6 +364,7 @@ def test_every_truncation_and_many_mutations_end_in_an_answer_or_a_refusal() -> 
     [
         b"",
         b"binf\x00\x01",
+        bytes(136) + b"\x0f" + bytes(7) + b"binary:logistic",
         b"[1]",
         b"{" * 10_000,
         b'{"a":' * 100_000,
@@ -376,7 +377,7 @@ def test_every_truncation_and_many_mutations_end_in_an_answer_or_a_refusal() -> 
         b"{NNNN",
         b"{#i\x05",
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_bytes_that_are_no_model_are_refused(data: bytes) -> None:
     with pytest.raises(ConversionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -284,13 +285,22 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts, watch: Wa
     """
     fixed = [feature.name for feature in settings.contract.features]
     known = contracts.respelt(facts.feature_names or fixed or None, sample.names)
+    given = [settings.target] if settings.target else []
     apart = [*settings.slices, *([settings.group] if settings.group else [])]
     features = contracts.choose_features(
         sample.names,
         known=known,
         n_features=facts.n_features,
         target=settings.target,
-        ignored=(*settings.ignore, *(name for name in apart if name not in (known or ()))),
+        ignored=(
+            *settings.ignore,
+            *(name for name in apart if name not in (known or ())),
+            *(
+                name
+                for name in facts.unused
+                if name in sample.names and name not in {*settings.ignore, *given}
+            ),
+        ),
         where=sample.path,
     )
     head = sample.head(_SUBJECT_ROWS)
@@ -304,7 +314,9 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts, watch: Wa
         categorical=categories.keys() | category_names(facts.category_columns or (), features),
         where=sample.path,
     )
-    observer, infinities = contracts.Observer(), contracts.Infinities()
+    listed = [features[one.column] for one in facts.trained_on if one.values and one.column < len(features)]
+    observer = contracts.Observer(free=facts.free_texts, listed=listed)
+    infinities = contracts.Infinities()
     observer.observe(rows)
     fine = infinities.take(rows)
     if fine is not None and not settings.contract.allow_infinite:
@@ -317,7 +329,7 @@ def fit_sample(settings: Settings, sample: Sample, facts: NativeFacts, watch: Wa
         categories=categories,
         rows=rows,
         observer=observer,
-        check=result("load.sample", "", _judge_order(sample, features, known, len(rows))),
+        check=result("load.sample", "", _judge_order(settings, sample, features, known, len(rows))),
         infinities=infinities,
         allow_infinite=settings.contract.allow_infinite,
         watch=watch,
@@ -367,7 +379,11 @@ def _infinite(found: contracts.Infinities) -> CheckResult:
 
 
 def _judge_order(
-    sample: Sample, features: Sequence[str], known: Sequence[str] | None, rows: int
+    settings: Settings,
+    sample: Sample,
+    features: Sequence[str],
+    known: Sequence[str] | None,
+    rows: int,
 ) -> CheckOutcome:
     given = [name for name in sample.names if name in features]
     if known and list(features) != given:
@@ -375,13 +391,28 @@ def _judge_order(
             "the sample's columns come in another order than the model's; they were taken by name",
             hint="nothing to do if the sample is right: the deployment takes columns by name too",
         )
-    if not known:
-        return warned(
-            f"the model holds no feature names; its {len(features)} features were taken in the sample's order",
+    if not known and len(features) > 1 and not _are_counted(features) and settings.column_order == "auto":
+        return failed(
+            f"the model holds no feature names, and nothing says that the sample's {len(features)} columns stand in "
+            "the order of its training: in another order all answers would be wrong",
             seen("features", ", ".join(features)[:2000]),
-            hint="train on a DataFrame, or fix the names under [contract] in preflight.toml",
+            hint='where they do, say so with `column_order = "sample"`; or train on a DataFrame, or fix the names '
+            "in their order under [contract] in preflight.toml, as `model-preflight init` writes them",
+        )
+    if not known:
+        return passed(
+            f"{len(features)} features, taken in the sample's order, {rows} rows at hand",
+            seen("features", ", ".join(features)[:2000]),
         )
     return passed(f"{len(features)} features, {rows} rows at hand")
+
+
+def _are_counted(names: Sequence[str]) -> bool:
+    """Whether the columns' names count them: 0, 1, 2, ... or f1, f2, f3, ..., as columns without names are called."""
+    parts = [re.fullmatch(r"(\D*)(\d+)", name) for name in names]
+    numbers = [int(part[2]) for part in parts if part is not None]
+    stems = {part[1] for part in parts if part is not None}
+    return len(numbers) == len(names) and len(stems) == 1 and numbers == sorted(set(numbers))
 
 
 def infer_contract(

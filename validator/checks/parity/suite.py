@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from validator.checks.check import CheckOutcome, Subject, not_applicable, run_check, seen
 from validator.checks.context import Context
@@ -77,6 +78,7 @@ def set_beside(context: Context, native: Native, converted: Converted, judge: Ju
         context.settings.tolerance,
         single=[str(name) for name in operators],
         native=str(first.numeric[1].dtype) if first.present.keys() - {"label"} else "",
+        inside=native.facts.single,
     )
     return Sides(
         native=native,
@@ -121,7 +123,8 @@ def on_made_rows(context: Context, sides: Sides, subject: Subject, sample: OnSam
             lambda: _inside(context, sides, [subject.head(_INSIDE_ROWS), *edges], inside),
         ),
     ]
-    for special in (parity.missing_values, parity.unseen_categories):
+    library = sides.native.facts.library
+    for special in (parity.missing_values, partial(parity.unseen_categories, library=library)):
         check, differences = special(pair, subject)
         checks.append(check)
         seen_so_far += [] if differences is None else [differences]

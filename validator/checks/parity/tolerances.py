@@ -39,12 +39,18 @@ _OTHER = Tolerance(value=1e-4, reason="an ONNX file with inputs of an unusual ty
 
 
 def tolerance_for(
-    method: str, input_dtype: str, chosen: float | None, *, single: Sequence[str] = (), native: str = ""
+    method: str,
+    input_dtype: str,
+    chosen: float | None,
+    *,
+    single: Sequence[str] = (),
+    native: str = "",
+    inside: bool = False,
 ) -> Tolerance:
     """The user's tolerance, else the one for this kind of conversion.
 
     `single` are operators in it that compute in float32 although the input is double, `native` is the dtype of the
-    native library's own answers.
+    native model's own answers; `inside` it may be one that answers in float32 whatever becomes of that.
     """
     if chosen:
         return Tolerance(value=chosen, reason="set by `tolerance`")
@@ -54,5 +60,10 @@ def tolerance_for(
         return Tolerance(
             value=1e-5,
             reason="the native library answers in float32: its sums and exponentials round to 24 bits",
+        )
+    if inside and method == "skl2onnx" and input_dtype == "float64":
+        return Tolerance(
+            value=1e-5,
+            reason="a model inside answers in float32: its sums and exponentials round to 24 bits",
         )
     return _TOLERANCES.get((method, input_dtype), _OTHER)

@@ -59,7 +59,8 @@ LIBRARY = Library(
     ),
     refused=(
         Refused(
-            begins=re.compile(rb"binf"),
+            # Before the release that wrote "binf", 136 bytes of parameters and the objective's length and name.
+            begins=re.compile(rb"binf|.{136}.\0{7}(binary|count|multi|rank|reg|survival):", re.DOTALL),
             what="an XGBoost model in the old binary format, which nothing can check before it is loaded",
             remedy="Load it with the XGBoost that wrote it, and save it as .ubj or .json.",
         ),
@@ -79,6 +80,8 @@ LIBRARY = Library(
             applies=lambda trees: trees.task == "regression" and trees.n_targets > 1,
         ),
     ),
+    # 3.1 and 3.2 answer as for the first category that they know.
+    unseen="XGBoost answers a category that it never saw as one that it knows, another one in other releases",
     numpy_2="2.1.0",
     # Of setuptools they import what later releases of it lack.
     old_releases=(OldReleases(before="1.7", constraints=("pandas<2",), requirements=("setuptools<80",)),),

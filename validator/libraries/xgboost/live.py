@@ -27,6 +27,8 @@ _TASKS = {"binary:logistic": "binary", "multi:softprob": "multiclass", "multi:so
 class LiveXGBoost(Live):
     """`XGBModel` and `Booster`."""
 
+    single = True
+
     def load(self, data: bytes, format: str) -> Any:
         import xgboost
 

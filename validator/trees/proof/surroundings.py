@@ -42,7 +42,7 @@ def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
     if found.tensors["scores"] not in model.node.outputs:
         raise NotUnderstoodError("scores that do not come from the trees")
     if native.linear is not None:
-        _check_features(model, found)
+        _check_features(model, native, found)
     return GraphConstants(constants=found.constants, differences=tuple(_differences(native, found.constants)))
 
 
@@ -84,20 +84,26 @@ def _older(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
     return GraphConstants(constants={}, differences=tuple(found), older=True)
 
 
-def _check_features(model: OnnxTreeModel, found: Found) -> None:
-    """Linear leaves must read the features as they are: what the trees read first."""
+def _check_features(model: OnnxTreeModel, native: TreeEnsemble, found: Found) -> None:
+    """Linear leaves must read the features as they are: what the trees read first. They read no categories."""
     if "features" not in found.tensors:
         return
     from validator.trees.onnx_reading.columns import trace
 
     columns = trace(model.graph, found.tensors["features"])
-    if any(c.source != place or set(_ops(c.expression)) - {"Cast", "x"} for place, c in enumerate(columns)):
+    read = set() if native.linear is None else set(native.linear.feature.tolist())
+    if any(
+        c.source != place or (_ops(c.expression) - {"Cast", "x"} and place in read)
+        for place, c in enumerate(columns)
+    ):
         raise NotUnderstoodError("linear leaves that read something other than the features")
 
 
-def _ops(expression: tuple[object, ...]) -> list[object]:
+def _ops(expression: tuple[object, ...]) -> set[object]:
+    if expression[0] == "Code":
+        return {"Code"}
     inner = [part for part in expression[1:] if isinstance(part, tuple)]
-    return [expression[0], *(name for part in inner for name in _ops(part))]
+    return {expression[0]}.union(*(_ops(part) for part in inner))
 
 
 def _differences(native: TreeEnsemble, constants: dict[str, Array]) -> list[str]:

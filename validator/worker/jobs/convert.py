@@ -59,5 +59,6 @@ def _answer(converted: Any) -> Answer:
         "method": converted.method,
         "input_dtype": converted.input_dtype,
         "hazards": [hazard.to_json() for hazard in converted.hazards],
+        "reason": converted.reason,
     }
     return meta, [converted.data]
