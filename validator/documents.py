@@ -16,7 +16,9 @@ MOST_DEPTH = 64
 TREE_DEPTH = 500
 """for documents that nest a tree as deep as it is: one grown leaf by leaf, a level of braces for each split"""
 MOST_NODES = 5_000_000
-"""the nodes of trees that one file may hold; a document of them has four values a node, at most"""
+"""the nodes of trees that one file may hold"""
+VALUES_A_NODE = 16
+"""the most that a document spends on one: XGBoost's has a dozen arrays of a value a node"""
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 # Code, struct layout and array type code of UBJSON's fixed-size numbers (big-endian).
@@ -34,8 +36,8 @@ class DocumentError(ValueError):
 def read_json(data: bytes, *, nodes: int = MOST_NODES, depth: int = MOST_DEPTH) -> Any:
     """The document's value. Raises DocumentError past `nodes` values or `depth` levels, or where it is broken."""
     bare = _STRINGS.sub(b'"', data)
-    if bare.count(b",") + bare.count(b":") > nodes * 4:
-        raise DocumentError(f"it holds more than {nodes * 4:,} values")
+    if bare.count(b",") + bare.count(b":") > nodes * VALUES_A_NODE:
+        raise DocumentError(f"it holds more than {nodes * VALUES_A_NODE:,} values")
     level = 0
     for found in _BRACKETS.finditer(bare):
         level += 1 if found[0] in b"[{" else -1
@@ -71,7 +73,7 @@ class _Ubj:
     def __init__(self, data: bytes, nodes: int) -> None:
         self.data = data
         self.position = 0
-        self.left = nodes * 4
+        self.left = nodes * VALUES_A_NODE
 
     def take(self, count: int) -> bytes:
         start, self.position = self.position, self.position + count

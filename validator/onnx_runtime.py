@@ -18,9 +18,22 @@ DTYPES = {
 #: What other converters call the outputs.
 RENAMED = {
     "output_label": "label",
+    "label_0": "label",
+    "predicted_label": "label",
+    "class": "label",
+    "classLabel": "label",
     "output_probability": "probabilities",
+    "probability": "probabilities",
+    "probability_tensor": "probabilities",
+    "classProbability": "probabilities",
+    "predict_proba": "probabilities",
     "variable": "prediction",
+    "variable_0": "prediction",
+    "predictions": "prediction",
+    "regression": "prediction",
+    "y_pred": "prediction",
     "scores": "score",
+    "decision_function": "score",
 }
 
 

@@ -191,6 +191,11 @@ CASES: tuple[Case, ...] = (
         booster(sets.diabetes_with_gaps, objective="regression", linear_tree=True),
         PROVED,
     ),
+    line(
+        "LightGBM linear trees, pandas categories",
+        regressor(sets.firms_as_categories, linear_tree=True),
+        PROVED,
+    ),
     line("LightGBM missing values", classifier(sets.cancer_with_gaps), PROVED),
     line(
         "LightGBM missing values, use_missing off",

@@ -67,8 +67,22 @@ def pipeline(data: Callable[[], Data], *steps: E, matrix: bool = False) -> Calla
     return make
 
 
+class Booster(E):
+    """An estimator of another library."""
+
+    def __init__(self, module: str, path: str, **params: Any) -> None:
+        super().__init__(path, **params)
+        self.module = module
+
+    def __call__(self) -> Any:
+        import importlib
+
+        return getattr(importlib.import_module(self.module), self.path)(**self.params)
+
+
 LOGISTIC = E("linear_model.LogisticRegression", max_iter=2000)
 SCALED = E("preprocessing.StandardScaler")
+BOOSTED_CLASSES = E("ensemble.HistGradientBoostingClassifier", max_iter=10)
 FOREST = E("ensemble.RandomForestClassifier", n_estimators=10, max_depth=5, random_state=0)
 TREE = E("tree.DecisionTreeClassifier", max_depth=4, random_state=0)
 
@@ -308,12 +322,24 @@ COMBINED: tuple[Case, ...] = (
     _other(
         "calibration.CalibratedClassifierCV",
         sets.cancer,
-        refused("temperature"),
         note="temperature",
         estimator=LOGISTIC,
         cv=3,
         method="temperature",
     ),
+    _other(
+        "calibration.CalibratedClassifierCV",
+        sets.cancer,
+        note="isotonic, over XGBoost",
+        estimator=Booster("xgboost", "XGBClassifier", n_estimators=8, n_jobs=1, max_depth=3),
+        cv=3,
+        method="isotonic",
+    ),
+    _other("model_selection.FixedThresholdClassifier", sets.cancer, estimator=FOREST, threshold=0.3),
+    _other("model_selection.TunedThresholdClassifierCV", sets.cancer, estimator=BOOSTED_CLASSES, cv=3),
+    _other("kernel_ridge.KernelRidge", sets.diabetes, kernel="rbf"),
+    _other("dummy.DummyClassifier", sets.iris),
+    _other("dummy.DummyRegressor", sets.diabetes, strategy="median"),
     _other(
         "ensemble.VotingClassifier",
         sets.iris,
@@ -385,7 +411,6 @@ COMBINED: tuple[Case, ...] = (
     _other(
         "compose.TransformedTargetRegressor",
         sets.diabetes,
-        refused("QuantileTransformer"),
         note="quantiles",
         regressor=E("linear_model.Ridge"),
         transformer=E("preprocessing.QuantileTransformer", n_quantiles=50),
@@ -457,6 +482,7 @@ def _firms(encoder: E, last: E, data: Callable[[], Data] = sets.firms) -> Callab
 ONE_HOT = E("preprocessing.OneHotEncoder", handle_unknown="ignore")
 ORDINAL = E("preprocessing.OrdinalEncoder", handle_unknown="use_encoded_value", unknown_value=-1)
 RIDGE = E("linear_model.Ridge")
+BOOSTED_ELSEWHERE = Booster("xgboost", "XGBRegressor", n_estimators=8, n_jobs=1, max_depth=3)
 BOOSTED = E("ensemble.HistGradientBoostingRegressor", max_iter=10, random_state=0)
 
 
@@ -529,8 +555,8 @@ PIPELINES: tuple[Case, ...] = (
             ("PolynomialFeatures", {}, MEASURED),
             ("PowerTransformer", {}, MEASURED),
             ("KBinsDiscretizer", {}, MEASURED),
-            ("QuantileTransformer", {"n_quantiles": 50}, refused("minutes")),
-            ("SplineTransformer", {}, refused("SplineTransformer")),
+            ("QuantileTransformer", {"n_quantiles": 50}, MEASURED),
+            ("SplineTransformer", {}, MEASURED),
         )
     ),
     line(
@@ -598,6 +624,7 @@ PIPELINES: tuple[Case, ...] = (
         MEASURED,
     ),
     line("ColumnTransformer, pandas categories", _firms(ONE_HOT, RIDGE, sets.firms_as_categories), MEASURED),
+    line("ColumnTransformer, sparse one-hot and XGBoost", _firms(ONE_HOT, BOOSTED_ELSEWHERE), MEASURED),
     line("TF-IDF, one-hot and scaler, linear", _by_kind(SCALED, "tfidf", ONE_HOT, last=LOGISTIC), MEASURED),
     line(
         "TF-IDF, one-hot and scaler, CSV",

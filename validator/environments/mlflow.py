@@ -95,6 +95,27 @@ def from_conda(text: str) -> tuple[list[str], str]:
     return pip, python if _VERSION.match(python) else ""
 
 
+def conda_items(text: str) -> list[str]:
+    """The entries of a conda file's dependencies that conda itself installs: all but those below `pip:`."""
+    found: list[str] = []
+    depth, inside = -1, ""
+    for line in text.splitlines():
+        top = re.match(r"([a-z_]+):", line)
+        if top:
+            inside, depth = top[1], -1
+        item = _ITEM.match(line)
+        if not item or inside != "dependencies":
+            continue
+        indent, value = len(item[1]), item[2].strip("'\"")
+        if value == "pip:":
+            depth = indent
+        elif not (depth >= 0 and indent > depth):
+            depth = -1
+            if not value.startswith("-"):
+                found.append(re.sub(r"\s+#.*", "", value))
+    return found
+
+
 def _lines(path: Path) -> list[str]:
     if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_BYTES:
         return []

@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from validator.environments import mlflow, older
+from validator.environments import lists_of_tools, mlflow, older
 from validator.errors import UsageError
 
 #: As a value of `requirements`: what the MLflow folder itself records.
@@ -57,10 +57,11 @@ def read(items: Sequence[str], model: Path | None = None) -> Requirements:
     Raises UsageError for a missing file, and for a line that is wrong or would run code when it is installed.
     """
     lines: list[str] = []
-    python = ""
+    python, left_out = "", []
     for item in items:
         found, named = _expand(item, model)
         lines += found
+        left_out += _left_out(item)
         python = python or named
     if not any(not line.startswith("-") for line in lines):
         raise UsageError(
@@ -77,8 +78,17 @@ def read(items: Sequence[str], model: Path | None = None) -> Requirements:
         helpers=() if hashed or "scikit-learn" not in _names(lines) else ("skl2onnx", "onnx"),
         hashed=hashed,
         python=python,
-        source=", ".join(items)[:200],
+        source=", ".join(items)[:200]
+        + (f" (without conda's {', '.join(left_out)})"[:300] if left_out else ""),
     )
+
+
+def _left_out(item: str) -> list[str]:
+    """The packages of a conda file that are none of PyPI's, so that they are not installed."""
+    path = Path(item)
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return []
+    return list(lists_of_tools.of_conda(_text(path))[1])
 
 
 def _expand(item: str, model: Path | None) -> tuple[list[str], str]:
@@ -94,7 +104,7 @@ def _expand(item: str, model: Path | None) -> tuple[list[str], str]:
     path = Path(item)
     if path.is_file():
         return _read_file(path)
-    if item.endswith((".txt", ".in", ".lock", ".yaml", ".yml")) or item.startswith((".", "/")):
+    if item.endswith((".txt", ".in", ".lock", ".toml", ".yaml", ".yml")) or item.startswith((".", "/")):
         raise UsageError(f"there is no requirements file {item}", hint="check the path")
     return list(_checked([item], Path(), "requirements", depth=0)), ""
 
@@ -103,10 +113,15 @@ def _read_file(path: Path) -> tuple[list[str], str]:
     text = _text(path)
     if path.suffix in (".yaml", ".yml"):
         lines, python = mlflow.from_conda(text)
-        nested = [line for line in lines if line]
+        pip = {_name(line) for line in lines if line and not line.startswith("-")}
+        mapped = [line for line in lists_of_tools.of_conda(text)[0] if _name(line) not in pip]
+        nested = [*(line for line in lines if line), *mapped]
         if not nested:
-            raise UsageError(f"{path} names no pip packages", hint="give a requirements file")
+            raise UsageError(f"{path} names no package of PyPI", hint="give a requirements file")
         return list(_checked(nested, path.parent, str(path), depth=0)), python
+    listed = lists_of_tools.lines_of(path, text)
+    if listed is not None:
+        return list(_checked(listed, path.parent, str(path), depth=0)), ""
     return list(_checked(_joined(text), path.parent, str(path), depth=0)), mlflow.python_beside(path)
 
 
@@ -115,7 +130,8 @@ def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"{path} is larger than a mebibyte", hint="give a requirements file")
-        return path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}", hint="give a requirements file") from error
 

@@ -15,7 +15,7 @@ from typing import BinaryIO, Union
 
 from validator.errors import ModelError, UsageError
 from validator.libraries.known import LIBRARIES
-from validator.model import formats, mlflow_folder
+from validator.model import formats, mlflow_folder, pointers
 from validator.permissions import remedy
 
 _BLOCK = 1 << 20
@@ -62,6 +62,8 @@ def identify(path: PathLike) -> ModelFile:
     not readable), and ModelError where there is a file but no model in it (empty, Git-LFS pointer, unknown).
     """
     target = Path(path)
+    if (said := pointers.of_name(os.fspath(path))) is not None:
+        raise UsageError(f"{path} {said[0]}", hint=said[1])
     mode = _mode(target)
     if stat.S_ISDIR(mode):
         return _identify_folder(target)
@@ -151,11 +153,8 @@ def _identify_stream(path: Path, stream: BinaryIO) -> ModelFile:
         )
     stream.seek(0)
     head = stream.read(formats.HEAD_BYTES)
-    if formats.is_lfs_pointer(head):
-        raise ModelError(
-            f"{path} is a Git-LFS pointer, not the model",
-            hint="Fetch the file before validating: `lfs: true` for actions/checkout, or `git lfs pull`.",
-        )
+    if (said := pointers.of_head(os.fspath(path), head)) is not None:
+        raise ModelError(f"{path} {said[0]}, not the model", hint=said[1])
     refused = formats.refused(head)
     if refused is not None:
         raise ModelError(f"{path} is {refused.what}", hint=refused.remedy)
@@ -184,9 +183,10 @@ def _hash(stream: BinaryIO) -> tuple[int, str]:
 def _identify_folder(folder: Path) -> ModelFile:
     description = folder / "MLmodel"
     if not description.is_file() or description.is_symlink():
+        inside = ", ".join(pointers.models_in(folder))
         raise UsageError(
-            f"{folder} is a folder without an MLmodel file",
-            hint="Give the path of one model file, or of a folder that MLflow wrote.",
+            f"{folder} is a folder without an MLmodel file{f'; it holds {inside}' if inside else ''}",
+            hint="Give the path of one model file, of several, or of a folder that MLflow wrote.",
         )
     with open_regular(description) as stream:
         content = stream.read(_MLMODEL_BYTES + 1)

@@ -105,6 +105,9 @@ def _probabilities(nodes: Nodes, container: Any, one: Any, operator: Any) -> str
     """Of one calibrated classifier: [N, C]."""
     given = responses(nodes, container, one.estimator, operator.inputs)
     count = len(one.classes)
+    if hasattr(one.calibrators[0], "beta_"):
+        scores, single = hasattr(one.estimator, "decision_function"), count == 2
+        return _by_temperature(nodes, given, one.calibrators[0], scores=scores, single=single)
     if count == 2:
         second = _curve(nodes, given, one.calibrators[0])
         first = nodes.add("Sub", nodes.constant(np.array([1.0])), second)
@@ -126,6 +129,20 @@ def _probabilities(nodes: Nodes, container: Any, one: Any, operator: Any) -> str
     total = nodes.add("ReduceSum", apart, nodes.constant(np.array([1])), keepdims=1)
     none = nodes.add("Equal", total, nodes.constant(np.array([0.0])))
     return nodes.add("Where", none, nodes.constant(np.array([1 / count])), nodes.add("Div", apart, total))
+
+
+def _by_temperature(nodes: Nodes, given: str, calibrator: Any, *, scores: bool, single: bool) -> str:
+    """[N, C]: the softmax of scores, or of the logarithms of probabilities, times the inverse temperature."""
+    if scores:
+        logits = nodes.add("Concat", nodes.add("Neg", given), given, axis=1) if single else given
+    else:
+        both = (
+            nodes.add("Concat", nodes.add("Sub", nodes.number(1.0), given), given, axis=1)
+            if single
+            else given
+        )
+        logits = nodes.add("Log", nodes.add("Add", both, nodes.number(1e-12)))
+    return nodes.add("Softmax", nodes.add("Mul", logits, nodes.number(float(calibrator.beta_))), axis=1)
 
 
 def _curve(nodes: Nodes, column: str, calibrator: Any) -> str:

@@ -106,13 +106,6 @@ RULES = (
         hint="use KNeighborsClassifier instead",
     ),
     Rule(
-        id="temperature-calibration",
-        names=("CalibratedClassifierCV",),
-        applies=lambda step: step.method not in ("sigmoid", "isotonic"),
-        message="calibration by temperature has no converter",
-        hint="calibrate with method='isotonic' or method='sigmoid'",
-    ),
-    Rule(
         id="frozen",
         names=("FrozenEstimator",),
         message="converted as the model that it keeps from being fitted again",
@@ -153,18 +146,6 @@ RULES = (
         hint="use another classifier, or calibrate a regressor",
     ),
     Rule(
-        id="spline",
-        names=("SplineTransformer",),
-        message="no converter exists",
-        hint="use KBinsDiscretizer or PolynomialFeatures instead",
-    ),
-    Rule(
-        id="quantile-transformer",
-        names=("QuantileTransformer",),
-        message="it converts to a graph that takes minutes to make",
-        hint="use PowerTransformer or RobustScaler instead",
-    ),
-    Rule(
         id="text-analyser",
         names=("CountVectorizer", "TfidfVectorizer"),
         applies=_unusual_text,
@@ -196,6 +177,13 @@ RULES = (
     ),
 )
 """In the order in which they are tried. A rule without names looks at every estimator."""
+
+
+def _without_samplers(step: Any) -> Any:
+    """imbalanced-learn's pipeline as scikit-learn's: what draws other rows does so in training alone."""
+    from sklearn.pipeline import Pipeline
+
+    return Pipeline([(name, inner) for name, inner in step.steps if not hasattr(inner, "fit_resample")])
 
 
 def examine(model: Any) -> tuple[Any, tuple[TreeHazard, ...]]:
@@ -230,6 +218,15 @@ def inner_models(model: Any) -> Iterator[Any]:
 
 def _examined(step: Any, found: list[TreeHazard]) -> Any:
     name = type(step).__name__
+    if type(step).__module__.startswith("imblearn.") and hasattr(step, "steps"):
+        step = _without_samplers(step)
+        message = "its samplers do nothing at prediction; converted without them"
+        found.append(TreeHazard(id="samplers", step=name, action="repaired", message=message))
+    if type(step).__module__.startswith("category_encoders."):
+        raise ConversionError(
+            f"{name} of category_encoders cannot be converted: it has no converter",
+            hint="use scikit-learn's OneHotEncoder, OrdinalEncoder or TargetEncoder in its place",
+        )
     for rule in RULES:
         if (rule.names and name not in rule.names) or not rule.applies(step):
             continue

@@ -17,6 +17,8 @@ from validator.pipelines import (
     apart_classes,
     calibration,
     category_steps,
+    constant_models,
+    curves,
     decision_thresholds,
     kernel_machines,
     nearest_centroid,
@@ -88,6 +90,8 @@ def _register() -> None:
     category_steps.register(update_registered_converter)
     word_steps.register(update_registered_converter)
     apart_classes.register(update_registered_converter)
+    curves.register(update_registered_converter)
+    constant_models.register(update_registered_converter)
     decision_thresholds.register(update_registered_converter)
     calibration.register(update_registered_converter)
     target_steps.register(update_registered_converter)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from validator.errors import ConversionError
+from validator.pipelines.curves import interpolated
 from validator.pipelines.inner_models import predictions
 from validator.pipelines.numpy_functions import KNOWN, Step, nodes_of
 from validator.pipelines.step_nodes import Nodes, number_type
@@ -80,10 +81,29 @@ def _least_and_largest(step: Any) -> Step:
     return turn
 
 
+def _quantiles(step: Any) -> Step:
+    """Uniform quantiles: the line between the levels around a prediction."""
+    if step.output_distribution != "uniform":
+        raise ConversionError(
+            "TransformedTargetRegressor cannot be converted: no inverse of normal quantiles is known",
+            hint="train it with output_distribution='uniform', or turn predictions back outside of the model",
+        )
+
+    def turn(nodes: Nodes, value: str) -> str:
+        levels, columns = np.asarray(step.references_, dtype=np.float64), []
+        for place in range(step.quantiles_.shape[1]):
+            column = nodes.add("Gather", value, nodes.constant(np.array([place])), axis=1)
+            columns.append(interpolated(nodes, column, levels, np.asarray(step.quantiles_[:, place])))
+        return nodes.add("Concat", *columns, axis=1)
+
+    return turn
+
+
 _INVERSES: dict[str, Callable[[Any], Step]] = {
     "StandardScaler": _scaler,
     "RobustScaler": _scaler,
     "MaxAbsScaler": _scaler,
+    "QuantileTransformer": _quantiles,
     "MinMaxScaler": _least_and_largest,
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from validator.errors import SampleError, UsageError
+from validator.model import pointers
 from validator.permissions import remedy
 from validator.sandbox import wire
 from validator.sandbox.packing import unpack_table
@@ -25,6 +26,7 @@ FORMATS = {
     ".npz": "npz",
 }
 BATCH_ROWS = 65_536
+_COMPRESSED = {".gz": "gunzip", ".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".zip": "unzip"}
 
 
 @dataclass(kw_only=True)
@@ -38,6 +40,8 @@ class Sample:
     @classmethod
     def open(cls, pool: WorkerPool, path: str, ignored: Sequence[str] = ()) -> Sample:
         """Raises UsageError when there is no such file, SampleError when it cannot be read or has no rows."""
+        if (said := pointers.of_name(path)) is not None:
+            raise UsageError(f"the sample {path} {said[0]}", hint=said[1])
         format = _format(path)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -49,6 +53,8 @@ class Sample:
                 ),
             ) from error
         try:
+            if (said := pointers.of_head(path, pointers.read_head(fd))) is not None:
+                raise SampleError(f"the sample {path} {said[0]}, not the rows", hint=said[1])
             options = {"format": format, "name": Path(path).name, "ignored": list(ignored)}
             worker = pool.start("sample", options=options, files=[fd])
         finally:
@@ -117,7 +123,17 @@ class Sample:
 
 
 def _format(path: str) -> str:
+    if Path(path).is_dir():
+        raise SampleError(
+            f"the sample {path} is a folder",
+            hint="give one file: parts of Parquet become one by pyarrow.dataset",
+        )
     suffix = Path(path).suffix.lower()
+    if suffix in _COMPRESSED:
+        raise SampleError(
+            f"the sample {path} is compressed as a whole",
+            hint=f"unpack it ({_COMPRESSED[suffix]}), or save it as Parquet",
+        )
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
         raise SampleError(

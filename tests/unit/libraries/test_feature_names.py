@@ -60,3 +60,44 @@ def test_a_file_of_catboost_knows_how_many_columns_its_bare_matrix_had() -> None
     loaded = LiveCatBoost().load(data, "catboost-cbm")
     assert Adapter(loaded).n_features == 3
     assert Adapter(loaded).feature_names is None
+
+
+def test_a_file_whose_parameters_catboost_cannot_list_is_read_as_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Files of its old releases predict well, and `get_all_params` fails on them."""
+    import catboost
+
+    from validator.libraries.export import export
+    from validator.libraries.read import read
+
+    def refuse(_: Any) -> Any:
+        raise catboost.CatBoostError("unknown parameter")
+
+    model = catboost.CatBoostClassifier(
+        iterations=3,
+        depth=2,
+        verbose=0,
+        thread_count=1,
+        allow_writing_files=False,
+        loss_function="MultiClass",
+    ).fit(_ROWS, np.arange(len(_ROWS)) % 3)
+    before = read(*export(model))
+    monkeypatch.setattr(catboost.CatBoostClassifier, "get_all_params", refuse)
+    after = read(*export(model))
+    assert before is not None
+    assert after is not None
+    assert after.transform == before.transform
+    assert np.array_equal(after.leaf_value, before.leaf_value)
+    assert Adapter(model).task == "multiclass"
+
+
+@pytest.mark.parametrize("space", ["\t", "\u00a0", "\u3000", "\x0b"])
+def test_names_of_lightgbm_may_hold_any_space_but_a_blank(space: str) -> None:
+    from validator.libraries.lightgbm.check import check_text
+
+    names = [f"a{space}b", "c", "d"]
+    model = _fitted("lightgbm", _frame(names))
+    text = model.booster_.model_to_string()
+    assert check_text(text.encode(), nodes=1_000).facts["features"] == "3"
+    assert Adapter(model).feature_names == names

@@ -92,13 +92,6 @@ def test_calibrated_text_labels_and_a_class_that_a_part_lacks() -> None:
     assert np.abs(convert(model, 13)(X)["probabilities"] - model.predict_proba(X)).max() < 1e-12
 
 
-def test_temperature_is_refused_by_name() -> None:
-    model = CalibratedClassifierCV(BASES[1], cv=2).fit(*WINE)
-    model.method = "temperature"
-    with pytest.raises(ConversionError, match="temperature"):
-        convert(model, 13)
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("beyond", ["nan", "clip"])
 def test_an_isotonic_curve_at_and_beside_its_points(beyond: str, dtype: str) -> None:

@@ -94,7 +94,13 @@ class LiveCatBoost(Live):
 
 
 def _parameters(model: Any) -> Dict[str, Any]:
-    return model.get_all_params() or {}
+    """Those that the file keeps; of files of old releases CatBoost cannot list them, and `get_params` has a few."""
+    import catboost
+
+    try:
+        return model.get_all_params() or {}
+    except catboost.CatBoostError:
+        return model.get_params() or {}
 
 
 def _probability_threshold(model: Any) -> Any:

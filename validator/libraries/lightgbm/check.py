@@ -29,7 +29,7 @@ def check_text(data: bytes, *, nodes: int = MOST_NODES) -> Checked:
     )
     _need(n_classes in (1, per_iteration), "num_class and num_tree_per_iteration do not agree")
     for key in ("feature_names", "feature_infos"):
-        count = len(head.get(key.encode(), b"").split())
+        count = len(_parted(head.get(key.encode(), b"")))
         _need(count == n_features, f"{key} lists {count:,} of {n_features:,} features")
     _need(len(trees) % per_iteration == 0, f"{len(trees):,} trees are no whole number of iterations")
     _check_sizes(text)
@@ -45,6 +45,11 @@ def check_text(data: bytes, *, nodes: int = MOST_NODES) -> Checked:
         "features": str(n_features), "trees": str(len(trees)), "splits": str(splits), "classes": str(n_classes),
     }  # fmt: skip
     return Checked(facts["version"], facts)
+
+
+def _parted(line: bytes) -> list[bytes]:
+    """LightGBM parts them at blanks alone: a name may hold a tab, or what else is a space elsewhere."""
+    return [word for word in line.split(b" ") if word.strip()]
 
 
 def _check_sizes(text: ModelText) -> None:

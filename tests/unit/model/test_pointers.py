@@ -1,0 +1,96 @@
+"""What stands in a model's or sample's place is named, with the way to the thing itself."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from validator.errors import PreflightError, SampleError, UsageError
+from validator.model.file import identify
+from validator.runtimes.sample import Sample
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
+
+
+def archive(compressed: bool) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("model.pkl"))
+    return gzip.compress(stream.getvalue()) if compressed else stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("s3://bucket/model.pkl", "aws s3 cp"),
+        ("https://host/model.pkl", "curl -LO"),
+        ("gs://bucket/model.pkl", "gcloud storage cp"),
+        ("models:/churn/3", "mlflow artifacts download"),
+        ("~/model.pkl", "Write the path out"),
+    ],
+)
+@pytest.mark.parametrize("what", ["model", "sample"])
+def test_what_is_not_here_is_named_with_the_way_to_it(address: str, hint: str, what: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        identify(address) if what == "model" else Sample.open(None, address)  # type: ignore[arg-type]
+    assert hint in str(caught.value.hint)
+
+
+def test_files_that_other_tools_keep_are_named(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl.dvc").write_text("outs:\n- md5: 00\n  path: model.pkl\n")
+    (tmp_path / "annexed.pkl").symlink_to(".git/annex/objects/aa/bb/SHA256E-s1--00.pkl")
+    (tmp_path / "unlocked.pkl").write_bytes(b"/annex/objects/SHA256E-s1--00.pkl\n")
+    for name, hint in (
+        ("model.pkl", "dvc pull"),
+        ("model.pkl.dvc", "and give"),
+        ("annexed.pkl", "git annex get"),
+        ("unlocked.pkl", "git annex get"),
+    ):
+        with pytest.raises(PreflightError) as caught:
+            identify(tmp_path / name)
+        assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "hint"),
+    [
+        ("model.tar.gz", archive(compressed=True), "tar -xf"),
+        ("model", archive(compressed=False), "tar -xf"),
+        ("churn.bentomodel", archive(compressed=True), "saved model inside"),
+    ],
+)
+def test_wrappings_are_named(tmp_path: Path, name: str, data: bytes, hint: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(PreflightError) as caught:
+        identify(path)
+    assert hint in str(caught.value.hint)
+
+
+def test_a_folder_of_several_models_lists_them(tmp_path: Path) -> None:
+    for name in ("b.pkl", "a.onnx", "notes.md", "requirements.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"it holds a\.onnx, b\.pkl"):
+        identify(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("rows.csv", LFS, "Git-LFS pointer"),
+        ("rows.csv.gz", gzip.compress(b"a,b\n1,2\n"), "compressed"),
+        ("rows", b"", "names no known format"),
+    ],
+)
+def test_samples_too(tmp_path: Path, name: str, data: bytes, said: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(SampleError, match=said):
+        Sample.open(None, str(path))  # type: ignore[arg-type]
+    (tmp_path / "parts").mkdir()
+    with pytest.raises(SampleError, match="is a folder"):
+        Sample.open(None, str(tmp_path / "parts"))  # type: ignore[arg-type]

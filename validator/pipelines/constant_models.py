@@ -1,0 +1,119 @@
+"""Models that answer alike for every row, and kernel ridge regression, in double, for skl2onnx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from validator.errors import ConversionError
+from validator.pipelines.step_nodes import Nodes, number_type
+
+_OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
+
+
+def register(update: Callable[..., None]) -> None:
+    """Tell skl2onnx of these converters."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.kernel_ridge import KernelRidge
+
+    update(DummyRegressor, "ExactDummyRegressor", _regressor_shapes, _regressor, overwrite=True)
+    update(
+        DummyClassifier, "ExactDummyClassifier", _classifier_shapes, _classifier, overwrite=True,
+        options=dict(_OPTIONS),
+    )  # fmt: skip
+    update(KernelRidge, "ExactKernelRidge", _ridge_shapes, _ridge, overwrite=True)
+
+
+def _every_row(nodes: Nodes, row: npt.NDArray[Any]) -> str:
+    """[N, K] of one row [K]."""
+    shape = nodes.add("Shape", nodes.rows, start=0, end=1)
+    shape = nodes.add("Concat", shape, nodes.constant(np.array([len(row)])), axis=0)
+    return nodes.add("Expand", nodes.constant(row[None, :]), shape)
+
+
+def _regressor_shapes(operator: Any) -> None:
+    width = int(np.size(operator.raw_operator.constant_))
+    operator.outputs[0].type = number_type(operator)([None, width])
+
+
+def _regressor(scope: Any, operator: Any, container: Any) -> None:
+    nodes = Nodes(scope, operator, container)
+    nodes.finish(_every_row(nodes, np.asarray(operator.raw_operator.constant_, dtype=np.float64).reshape(-1)))
+
+
+def _classifier_shapes(operator: Any) -> None:
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+    classes = operator.raw_operator.classes_
+    operator.outputs[0].type = (Int64TensorType if classes.dtype.kind in "iufb" else StringTensorType)([None])
+    operator.outputs[1].type = number_type(operator)([None, len(classes)])
+
+
+def _classifier(scope: Any, operator: Any, container: Any) -> None:
+    model, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    if model.strategy not in ("prior", "most_frequent", "constant"):
+        raise ConversionError(
+            f"DummyClassifier cannot be converted: with strategy={str(model.strategy)[:20]!r} it answers at random",
+            hint="train it with strategy='prior' or 'most_frequent'",
+        )
+    prior, classes = np.asarray(model.class_prior_, dtype=np.float64), model.classes_
+    best = int(prior.argmax())
+    if model.strategy == "constant":
+        best = int(np.flatnonzero(classes == np.ravel(model.constant)[0])[0])
+    chances = prior if model.strategy == "prior" else (np.arange(len(classes)) == best).astype(np.float64)
+    labels = classes.astype(np.int64) if classes.dtype.kind in "iufb" else classes.astype(object)
+    label = _every_row(nodes, labels[best : best + 1])
+    nodes.finish(nodes.add("Reshape", label, nodes.constant(np.array([-1]))))
+    nodes.finish(_every_row(nodes, chances), 1)
+
+
+def _ridge_shapes(operator: Any) -> None:
+    coefficients = operator.raw_operator.dual_coef_
+    operator.outputs[0].type = number_type(operator)(
+        [None, 1 if coefficients.ndim == 1 else coefficients.shape[1]]
+    )
+
+
+def _ridge(scope: Any, operator: Any, container: Any) -> None:
+    """Kernel values between the row and those of training, times coefficients."""
+    model, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    known = model.X_fit_
+    known = np.asarray(known.toarray() if hasattr(known, "toarray") else known, dtype=np.float64)
+    values = _kernel(nodes, model, known)
+    weights = np.asarray(model.dual_coef_, dtype=np.float64)
+    nodes.finish(nodes.add("MatMul", values, nodes.constant(weights.reshape(len(known), -1))))
+
+
+def _kernel(nodes: Nodes, model: Any, known: npt.NDArray[np.float64]) -> str:
+    kernel = model.kernel
+    gamma = 1.0 / known.shape[1] if model.gamma is None else float(model.gamma)
+    if kernel == "rbf":
+        # Both are taken from the middle of the rows of training: squares of small numbers lose less.
+        middle = known.mean(axis=0)
+        rows, known = nodes.add("Sub", nodes.rows, nodes.constant(middle[None, :])), known - middle
+        one = nodes.constant(np.array([1]))
+        own = nodes.add("ReduceSum", nodes.add("Mul", rows, rows), one, keepdims=1)
+        theirs = nodes.constant((known * known).sum(axis=1)[None, :])
+        products = nodes.add(
+            "Mul", nodes.number(-2.0), nodes.add("MatMul", rows, nodes.constant(known.T.copy()))
+        )
+        distance = nodes.add("Add", nodes.add("Add", products, own), theirs)
+        distance = nodes.add("Max", distance, nodes.number(0.0))
+        return nodes.add("Exp", nodes.add("Mul", nodes.number(-gamma), distance))
+    if kernel not in ("linear", "poly", "polynomial", "sigmoid"):
+        raise ConversionError(
+            f"KernelRidge cannot be converted with the kernel {str(kernel)[:40]!r}",
+            hint="train it with the kernel linear, poly, rbf or sigmoid",
+        )
+    products = nodes.add("MatMul", nodes.rows, nodes.constant(known.T.copy()))
+    if kernel == "linear":
+        return products
+    scaled = nodes.add(
+        "Add", nodes.add("Mul", nodes.number(gamma), products), nodes.number(float(model.coef0))
+    )
+    if kernel == "sigmoid":
+        return nodes.add("Tanh", scaled)
+    return nodes.add("Pow", scaled, nodes.number(float(model.degree)))
