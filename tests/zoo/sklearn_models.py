@@ -268,10 +268,10 @@ OTHERS: tuple[Case, ...] = (
     _other("gaussian_process.GaussianProcessRegressor", sets.linnerud, note="three outputs", alpha=1.0),
     _other("gaussian_process.GaussianProcessRegressor", sets.diabetes, alpha=1.0),
     _other("gaussian_process.GaussianProcessClassifier", sets.iris, refused("operator")),
-    _other("kernel_ridge.KernelRidge", sets.diabetes, refused("KernelRidge")),
+    _other("kernel_ridge.KernelRidge", sets.diabetes),
     _other("isotonic.IsotonicRegression", one_measure),
     _other("cross_decomposition.PLSRegression", sets.linnerud),
-    _other("dummy.DummyClassifier", sets.iris, refused("DummyClassifier")),
+    _other("dummy.DummyClassifier", sets.iris),
     _other("covariance.EllipticEnvelope", sets.iris, refused("EllipticEnvelope"), random_state=0),
 )
 
@@ -337,8 +337,7 @@ COMBINED: tuple[Case, ...] = (
     ),
     _other("model_selection.FixedThresholdClassifier", sets.cancer, estimator=FOREST, threshold=0.3),
     _other("model_selection.TunedThresholdClassifierCV", sets.cancer, estimator=BOOSTED_CLASSES, cv=3),
-    _other("kernel_ridge.KernelRidge", sets.diabetes, kernel="rbf"),
-    _other("dummy.DummyClassifier", sets.iris),
+    _other("kernel_ridge.KernelRidge", sets.diabetes, note="rbf", kernel="rbf"),
     _other("dummy.DummyRegressor", sets.diabetes, strategy="median"),
     _other(
         "ensemble.VotingClassifier",

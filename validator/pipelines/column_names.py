@@ -10,7 +10,7 @@ import numpy as np
 
 from validator.errors import ConversionError
 from validator.libraries import columns_used
-from validator.pipelines.hazards import inner_models
+from validator.pipelines.places import inner_models
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -33,7 +33,8 @@ def choose_by_name(model: Any) -> None:
         if isinstance(inner, str) and inner == "drop":
             continue
         found = [str(names[place]) for place in places.get(title, ())]
-        chosen.append((title, inner, found[0] if np.ndim(columns) == 0 and found else found))
+        one = isinstance(columns, (str, int, np.integer))
+        chosen.append((title, inner, found[0] if one else found))
     step.transformers_ = chosen
 
 

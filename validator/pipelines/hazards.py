@@ -6,12 +6,13 @@ the answers of the model are the same after a repair, and parity is measured all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from validator.errors import ConversionError
 from validator.pipelines import sparse_zeros
 from validator.pipelines.numpy_functions import KNOWN, nodes_of
+from validator.pipelines.places import places_in
 from validator.python39 import dataclass, pairs
 from validator.trees.hazard import TreeHazard
 
@@ -204,18 +205,6 @@ def examine(model: Any) -> tuple[Any, tuple[TreeHazard, ...]]:
     return repaired, tuple(found)
 
 
-def fitted_inside(model: Any) -> Iterator[tuple[str, Any]]:
-    """The fitted models that a model keeps, each with the name of the attribute that holds it."""
-    return ((place.name, place.get()) for place in _places(model))
-
-
-def inner_models(model: Any) -> Iterator[Any]:
-    """A fitted model and all that it holds, itself first."""
-    yield model
-    for place in _places(model):
-        yield from inner_models(place.get())
-
-
 def _examined(step: Any, found: list[TreeHazard]) -> Any:
     name = type(step).__name__
     if type(step).__module__.startswith("imblearn.") and hasattr(step, "steps"):
@@ -236,57 +225,6 @@ def _examined(step: Any, found: list[TreeHazard]) -> Any:
         found.append(TreeHazard(id=rule.id, step=name, action=action, message=rule.message))
         if rule.repair is not None:
             step = rule.repair(step)
-    for place in _places(step):
+    for place in places_in(step):
         place.put(_examined(place.get(), found))
     return step
-
-
-@dataclass(frozen=True)
-class _Place:
-    name: str
-    get: Callable[[], Any]
-    put: Callable[[Any], None]
-
-
-_SINGLE = (
-    "estimator_",
-    "base_estimator_",
-    "final_estimator_",
-    "best_estimator_",
-    "regressor_",
-)
-_LISTS = ("estimators_", "calibrated_classifiers_")
-_NAMED = ("steps", "transformers_", "transformer_list", "named_estimators_")
-
-
-def _places(step: Any) -> Iterator[_Place]:
-    """Where a fitted estimator keeps other fitted estimators."""
-    for name in _SINGLE:
-        inner = getattr(step, "__dict__", {}).get(name)  # some releases have a property of that name, too
-        if hasattr(inner, "get_params"):
-            yield _Place(name, lambda inner=inner: inner, lambda new, name=name: setattr(step, name, new))  # type: ignore[misc]
-    inner = getattr(step, "estimator", None)
-    if type(step).__name__ == "_CalibratedClassifier" and hasattr(inner, "get_params"):
-        yield _Place("estimator", lambda: inner, lambda new: setattr(step, "estimator", new))
-    for name in _LISTS:
-        held = getattr(step, name, None)
-        if isinstance(held, list):
-            yield from (_in_list(name, held, i) for i, item in enumerate(held) if hasattr(item, "__dict__"))
-    for name in _NAMED:
-        held = getattr(step, name, None)
-        if isinstance(held, list):
-            yield from (
-                _in_tuple(name, held, i) for i, item in enumerate(held) if hasattr(item[1], "get_params")
-            )
-
-
-def _in_list(name: str, held: list[Any], index: int) -> _Place:
-    return _Place(name, lambda: held[index], lambda new: held.__setitem__(index, new))
-
-
-def _in_tuple(name: str, held: list[Any], index: int) -> _Place:
-    def put(new: Any) -> None:
-        called, _, *rest = held[index]
-        held[index] = (called, new, *rest)
-
-    return _Place(name, lambda: held[index][1], put)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from validator.errors import ConversionError
+from validator.pipelines.places import fitted_inside
 
 #: Steps that hand a sparse matrix on as one.
 _KEEP = frozenset(
@@ -71,8 +72,6 @@ def _follow(step: Any, *, sparse: bool, found: list[Any]) -> bool:
 
 def _inside(step: Any) -> list[tuple[str, Any]]:
     """Fitted models that a model hands its own input to; the one that stacks gets it beside the others' answers."""
-    from validator.pipelines.hazards import fitted_inside
-
     return [(name, inner) for name, inner in fitted_inside(step) if inner is not step]
 
 
