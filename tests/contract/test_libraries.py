@@ -22,6 +22,7 @@ NEW = Path(__file__).parents[1] / "unit" / "libraries" / "new_library"
 NAMED = {
     "checks/preload.py": "the metrics of quality are scikit-learn's",
     "environments/interpreter.py": "a hint gives two formats as examples",
+    "environments/lists_of_tools.py": "the packages that conda has under names of its own",
     "environments/requirements.py": "a hint gives an example, and skl2onnx is for scikit-learn",
     "extras.py": "the distribution's extras, by the modules that they bring",
     "model/file.py": "a hint gives a line of MLflow's as an example",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from validator.errors import ConversionError
 from validator.pipelines.step_nodes import Nodes, number_type
+from validator.python39 import pairs
 
 Floats = npt.NDArray[np.float64]
 _BOUND = 1e-7
@@ -201,7 +202,7 @@ def _beyond(
     """The values with those beyond the ends replaced: constant, or along the line that leaves the end."""
     if step.extrapolation not in ("constant", "linear"):
         return values
-    for end, below in zip(ends, (True, False), strict=True):
+    for end, below in pairs(ends, (True, False)):
         level, slope = spline(end), spline(end, nu=1)
         kept = np.arange(len(level)) < degree
         kept = kept if below else kept[::-1]
