@@ -32,12 +32,24 @@ def documented() -> Iterator[tuple[str, dict[Any, Any]]]:
                 yield page.name, found
 
 
+def runs_commands_alone(workflow: dict[Any, Any]) -> bool:
+    """Whether no step of it is the action: its commands are tried where they are tested."""
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    return not any(OURS.fullmatch(step.get("uses", "")) for step in steps)
+
+
 #: By page and name, or the number in its page. What has no `on` is a part of one.
-WORKFLOWS = [
+WHOLE = [
     (f"{page}: {one.get('name', number)}", one)
     for number, (page, one) in enumerate(documented())
     if True in one
 ]
+WORKFLOWS = [(name, one) for name, one in WHOLE if not runs_commands_alone(one)]
+#: Where the commands of the others are tried.
+ELSEWHERE = {
+    "registry.md: Promote": "tests/unit/registry",
+    "rollout.md: Roll out": "tests/rollout/test_workflow.py",
+}
 
 
 def steps_shown() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -189,6 +201,8 @@ def recipe() -> tuple[dict[Any, Any], dict[Any, Any]]:
 def test_the_documentation_has_workflows_of_known_events():
     """Each of them is played below: a further one needs a test too."""
     assert {name for name, _ in WORKFLOWS} == PLAYED
+    assert {name for name, one in WHOLE if runs_commands_alone(one)} == set(ELSEWHERE)
+    assert all((ROOT / place).exists() for place in ELSEWHERE.values())
     for name, one in WORKFLOWS:
         triggers = one[True]
         kinds = {triggers} if isinstance(triggers, str) else set(triggers)

@@ -40,6 +40,7 @@ _KNOWN = {
         "minReplicas",
         "maxReplicas",
         "containers",
+        "volumes",
         "canaryTrafficPercent",
         "serviceAccountName",
     },

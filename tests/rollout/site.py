@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import random
 import shutil
 import signal
 import socket
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.rollout.alerts import RULES, Receiver, configuration
 from validator.rollout.settings import RolloutSettings, read_proxy_settings
 from validator.rollout.stages import weights
 from validator.rollout.state import Rollout, read_state
@@ -26,18 +29,24 @@ from validator.rollout.traffic.haproxy import HAProxy
 SERVER = Path(__file__).with_name("model_server.py")
 #: A generous limit for the slow: what is awaited here takes a server seconds.
 SLO_S = 0.25
-TOOLS = ("haproxy", "prometheus")
+TOOLS = ("haproxy", "prometheus", "prometheus-alertmanager")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports that were free a moment ago, below those that the kernel hands out, in a range of this test process."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    first = 18_000 + 1500 * (int(worker) % 8)
+    found: list[int] = []
+    for port in random.sample(range(first, first + 1500), 1500):
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no port is free")
 
 
 def until(condition: Callable[[], object], seconds: float = 60, what: str = "") -> None:
@@ -55,7 +64,11 @@ class Site:
     def __init__(self, folder: Path, **overrides: object) -> None:
         self.folder = folder
         self.ports = dict(
-            zip(("blue", "green", "clients", "proxy", "prometheus"), free_ports(5), strict=True)
+            zip(
+                ("blue", "green", "clients", "proxy", "prometheus", "run", "alertmanager"),
+                free_ports(7),
+                strict=True,
+            )
         )
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.config = folder / "rollout.toml"
@@ -67,6 +80,10 @@ class Site:
         #: How a slot's server is started; the stand-in by default.
         self.served: dict[str, tuple[str, ...]] = {}
         self.champion = self.candidate = ""
+        #: Whom Alertmanager tells; set before Prometheus is started.
+        self.receiver: Receiver | None = None
+        #: Beside those of this process, for the commands.
+        self.environ: dict[str, str] = {}
         self._asking = False
         self._clients: list[threading.Thread] = []
         self.config.write_text(self._toml(overrides))
@@ -100,7 +117,9 @@ class Site:
 
     def go(self, name: str, *command: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as file:
-            self.processes[name] = subprocess.Popen(command, stdout=file, stderr=file, cwd=self.folder)
+            self.processes[name] = subprocess.Popen(
+                command, stdout=file, stderr=file, cwd=self.folder, env=os.environ | self.environ
+            )
 
     def stop(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         process = self.processes.pop(name)
@@ -119,13 +138,34 @@ class Site:
     def prometheus(self) -> None:
         jobs = [{"job_name": "model", "static_configs": [{"targets": [self._host("blue"), self._host("green")]}]},
                 {"job_name": "proxy", "static_configs": [{"targets": [self._host("proxy")]}]}]  # fmt: skip
-        document = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
+        jobs.append({"job_name": "rollout", "static_configs": [{"targets": [self._host("run")]}]})
+        document: dict[str, object] = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "scrape_configs": jobs
+        }  # fmt: skip
+        if self.receiver is not None:
+            (self.folder / "rules.yml").write_text(json.dumps(RULES))
+            targets = [{"targets": [self._host("alertmanager")]}]
+            document |= {
+                "rule_files": ["rules.yml"],
+                "alerting": {"alertmanagers": [{"static_configs": targets}]},
+            }
         (self.folder / "prometheus.yml").write_text(json.dumps(document))
         self.go(
             "prometheus", "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data",
             f"--web.listen-address=127.0.0.1:{self.ports['prometheus']}", "--log.level=warn",
+            "--rules.alert.resend-delay=2s",
         )  # fmt: skip
         until(lambda: _answers(self.url("prometheus") + "/-/ready"), what="Prometheus")
+
+    def alertmanager(self) -> None:
+        """Told by Prometheus, tells `receiver`."""
+        assert self.receiver is not None
+        (self.folder / "alertmanager.yml").write_text(json.dumps(configuration(self.receiver)))
+        self.go(
+            "alertmanager", "prometheus-alertmanager", "--config.file=alertmanager.yml", "--storage.path=alerts",
+            f"--web.listen-address=127.0.0.1:{self.ports['alertmanager']}", "--cluster.listen-address=",
+        )  # fmt: skip
+        until(lambda: _answers(self.url("alertmanager") + "/-/ready"), what="Alertmanager")
 
     def _host(self, name: str) -> str:
         return f"127.0.0.1:{self.ports[name]}"
@@ -155,7 +195,7 @@ class Site:
     def reset(self, **overrides: object) -> None:
         """Two new versions, blue with all traffic, green with none, clients asking, no rollout."""
         self.silence()
-        for name in [name for name in self.processes if name != "prometheus"]:
+        for name in [name for name in self.processes if name not in ("prometheus", "alertmanager")]:
             self.stop(name)
         shutil.rmtree(self.folder / "state", ignore_errors=True)
         (self.folder / "run.log").unlink(missing_ok=True)

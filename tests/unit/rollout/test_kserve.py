@@ -281,7 +281,7 @@ def test_who_it_is_comes_from_the_specification_and_what_is_scraped(api: Kuberne
         (("canary", 0, "predictor", "minReplicas"), 0, "none of its pods would run"),
         (("predictor", "minReplicas"), 1, "takes off it"),
         (("predictor", "containers"), [], "names no artifact by digest"),
-        (("canary", 0, "predictor", "containers"), [{"name": "kserve-container", "args": ["serve", "x:latest"]}],
+        (("canary", 0, "predictor", "containers", 0, "args"), ["/m", "--digest", "x:latest"],
          "names no artifact by digest"),
     ],
 )  # fmt: skip

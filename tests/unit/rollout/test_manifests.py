@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import functools
 import json
@@ -16,6 +17,7 @@ from tests.peers.kubernetes_api import strict
 from tests.unit.rollout.simulation import SETTINGS
 from validator.errors import UsageError
 from validator.rollout.traffic.manifests import Document, argo_analysis, argo_rollout, kserve_service
+from validator.serving.server.arguments import add_arguments, options_of
 
 IMAGE = f"ghcr.io/acme/serve@sha256:{'a' * 64}"
 OLD, NEW = (f"ghcr.io/acme/models/trading@sha256:{digit * 64}" for digit in "01")
@@ -112,6 +114,18 @@ def test_kserve_runs_both_and_takes_no_replica_off_the_champion() -> None:
     stable, canary = spec["predictor"], spec["canary"][0]["predictor"]
     assert (stable["name"], canary["name"]) == ("green", "blue")
     assert stable["minReplicas"] - canary["minReplicas"] == canary["minReplicas"] == 3
+
+
+def test_kserve_serves_the_artifact_by_its_digest() -> None:
+    """Its server takes the flags that it is given."""
+    (container,) = service()["spec"]["predictor"]["containers"]
+    word, *rest = container["args"]
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    flags = vars(parser.parse_args(rest))
+    options = options_of(flags)
+    assert (word, flags["reference"]) == ("serve", f"oci://{OLD}")
+    assert (options.port, options.slo_ms) == (container["ports"][0]["containerPort"], SETTINGS.slo_ms)
 
 
 @pytest.mark.parametrize("change", [{"slot": "red"}, {"replicas": 0}, {"replicas": True}])

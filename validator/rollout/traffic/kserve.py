@@ -21,7 +21,7 @@ SLOTS: tuple[SlotName, ...] = ("blue", "green")
 #: Modes in which `spec.canary` is heeded, by their names in annotation and status.
 _STANDARD = frozenset({"Standard", "RawDeployment"})
 _MODE = "serving.kserve.io/deploymentMode"
-_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
+_ARTIFACT = re.compile(r"oci://.*@(sha256:[0-9a-f]{64})")
 _HINT = "write the InferenceService as `rollout emit --engine kserve` does"
 
 
@@ -156,9 +156,8 @@ def _seen(document: Mapping[str, Any]) -> dict[SlotName, SlotSeen]:
 
 
 def _stable_ready(document: Mapping[str, Any]) -> tuple[bool, str]:
-    conditions = (document.get("status") or {}).get("conditions")
-    for condition in conditions if isinstance(conditions, list) else []:
-        if isinstance(condition, dict) and condition.get("type") == "PredictorReady":
+    for condition in _dicts((document.get("status") or {}).get("conditions")):
+        if condition.get("type") == "PredictorReady":
             if condition.get("status") == "True":
                 return True, "ready"
             return False, f"not ready ({clean(str(condition.get('reason') or 'no reason given'))})"
@@ -166,9 +165,8 @@ def _stable_ready(document: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def _canary_ready(document: Mapping[str, Any], name: str) -> tuple[bool, str]:
-    statuses = (document.get("status") or {}).get("canaryStatuses")
-    for status in statuses if isinstance(statuses, list) else []:
-        if isinstance(status, dict) and status.get("name") == name:
+    for status in _dicts((document.get("status") or {}).get("canaryStatuses")):
+        if status.get("name") == name:
             return (True, "ready") if status.get("ready") is True else (False, "not ready")
     return False, "not reported"
 
@@ -189,17 +187,20 @@ def _keeps_replicas(stable: Mapping[str, Any], canary: Mapping[str, Any]) -> Non
 
 def _digest(predictor: Mapping[str, Any], slot: str) -> str:
     """From `serve oci://…@sha256:…` among the container's arguments."""
-    containers = predictor.get("containers")
-    words = [
-        str(word)
-        for container in (containers if isinstance(containers, list) else [])
-        if isinstance(container, dict) and container.get("name") == "kserve-container"
-        for word in container.get("args") or []
-    ]
-    found = {match[1] for word in words if (match := _DIGEST.search(word))}
+    found = {
+        match[1]
+        for container in _dicts(predictor.get("containers"))
+        if container.get("name") == "kserve-container" and isinstance(container.get("args"), list)
+        for word in container["args"]
+        if (match := _ARTIFACT.fullmatch(str(word)))
+    }
     if len(found) != 1:
         raise EngineError(f"the predictor {slot} names no artifact by digest that it serves", hint=_HINT)
     return found.pop()
+
+
+def _dicts(items: object) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _replaced(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

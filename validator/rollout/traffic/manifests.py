@@ -141,7 +141,7 @@ def kserve_service(
     Parameters
     ----------
     image, champion, candidate : str
-        The serving image and both artifacts, each by digest.
+        The serving image (`docker build --target serve`) and the images of both artifacts, each by digest.
     share : int
         The candidate's percent, 0 to 100. At 0 its pods run, and get no traffic: so a rollout begins.
     slot : {"blue", "green"}
@@ -162,12 +162,12 @@ def kserve_service(
         raise UsageError(f"{replicas!r} is no number of replicas", hint="give a whole number from 1")
     spec: Document
     if mode == "Serverless":
-        predictor = _predictor(image, candidate if share else champion)
+        predictor = _predictor(settings, image, candidate if share else champion)
         spec = {"predictor": {**predictor, "canaryTrafficPercent": share} if share else predictor}
     else:
         other = "green" if slot == "blue" else "blue"
-        stable = {"name": slot, "minReplicas": 2 * replicas, **_predictor(image, champion)}
-        canary = {"name": other, "minReplicas": replicas, **_predictor(image, candidate)}
+        stable = {"name": slot, "minReplicas": 2 * replicas, **_predictor(settings, image, champion)}
+        canary = {"name": other, "minReplicas": replicas, **_predictor(settings, image, candidate)}
         spec = {"predictor": stable, "canary": [{"predictor": canary, "trafficPercent": share}]}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
@@ -180,15 +180,17 @@ def kserve_service(
     }
 
 
-def _predictor(image: str, artifact: str) -> Document:
+def _predictor(settings: JudgeSettings, image: str, artifact: str) -> Document:
+    """A pod of the serving image, which fetches the artifact by its digest and shows that."""
     for reference in (image, artifact):
         _check(reference, _IMAGE, "reference by digest", "a tag can move: give NAME@sha256:…")
+    args = ["serve", f"oci://{artifact}", "--host", "0.0.0.0", "--port", "8080"]  # noqa: S104 - in its pod
     return {
         "containers": [
             {
                 "name": "kserve-container",
                 "image": image,
-                "args": ["serve", f"oci://{artifact}", "--host", "0.0.0.0", "--port", "8080"],  # noqa: S104 - in its pod
+                "args": [*args, "--slo-ms", f"{settings.slo_ms:g}"],
                 "ports": [{"containerPort": 8080, "protocol": "TCP"}],
                 "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - where images are unpacked
                 "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}},

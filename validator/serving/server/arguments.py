@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add(group, "--override", "REASON", "serve what would be refused; metrics and page show the reason")
     _add(
         group,
+        "--digest",
+        "DIGEST",
+        "name it by the digest of the image that it was mounted from (default: that of its checksums)",
+    )
+    _add(
+        group,
         "--shadow",
         "ARTIFACT",
         "a second version that is asked the same, compared and counted, never heard",
@@ -100,6 +106,7 @@ def options_of(flags: Mapping[str, Any]) -> ServeOptions:
         "slo_ms": _if(flags, "slo_ms", number, 0.001, 10**6),
         "override": flags.get("override"),
         "verify_key": flags.get("verify_key"),
+        "digest": _digest(flags.get("digest")),
         "allow_positional": flags.get("allow_positional"),
         "lease_s": _if(flags, "lease", duration, 1, 7 * 86400),
         "drain_s": _if(flags, "drain", duration, 0, 3600),
@@ -134,6 +141,12 @@ def _if(
     if not low <= value <= high:
         raise UsageError(f"{flag} is {str(text)[:60]}", hint=f"give from {low:g} to {high:g}")
     return value
+
+
+def _digest(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
+        raise UsageError(f"--digest is {text[:80]!r}", hint="give sha256: and 64 of 0-9 and a-f")
+    return text
 
 
 def _token(flags: Mapping[str, Any], name: str) -> str | None:

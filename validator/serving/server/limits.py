@@ -28,7 +28,8 @@ class Limits:
 class ServeOptions:
     """How to serve. Tokens are those read from files; `repr` does not show them.
 
-    `slo_ms` is None for the limit that the artifact names, `lease_s` for no lease. `drain_s` is how long the server
+    `slo_ms` is None for the limit that the artifact names, `lease_s` for no lease, `digest` for that of the
+    artifact's own checksums. `drain_s` is how long the server
     still takes new requests after it was told to end, while it is not ready any more.
     """
 
@@ -37,6 +38,7 @@ class ServeOptions:
     slo_ms: float | None = None
     override: str | None = None
     verify_key: Path | None = None
+    digest: str | None = None
     allow_positional: bool = False
     lease_s: float | None = None
     drain_s: float = 5.0

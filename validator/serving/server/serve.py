@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from validator.errors import UsageError
 from validator.serving.metrics.bins import LiveBins
@@ -78,6 +78,8 @@ def serve(reference: str, options: ServeOptions, tell: Callable[[str], None]) ->
 def assemble(reference: str, options: ServeOptions, tell: Callable[[str], None]) -> Assembled:
     """The service of a reference, warmed up. Raises as `serve` does."""
     opened = open_model(reference, override=options.override, verify_key=options.verify_key)
+    if options.digest is not None:
+        opened = replace(opened, served=replace(opened.served, digest=options.digest))
     golden = warm_up(opened.deployment, opened.golden, opened.example)
     served = opened.served
     bins = LiveBins(opened.profile)

@@ -12,8 +12,9 @@ import pytest
 from validator.errors import PreflightError, UsageError
 from validator.registry.errors import DamagedError
 from validator.serving.server.access import read_token
-from validator.serving.server.limits import Limits
+from validator.serving.server.limits import Limits, ServeOptions
 from validator.serving.server.opening import locate, open_model
+from validator.serving.server.serve import assemble
 
 ROW = {"f0": 0.1, "f1": -0.5, "f2": 2.0, "f3": 0.25}
 TOKEN = "correct-horse-battery-staple"
@@ -336,6 +337,14 @@ def spoiled(folder, digest):
     layer = json.loads((blobs / digest[7:]).read_bytes())["layers"][0]["digest"]
     (blobs / layer[7:]).write_bytes(b"x" * (blobs / layer[7:]).stat().st_size)
     return digest
+
+
+def test_it_is_named_by_the_digest_of_the_image_that_it_was_mounted_from(make_artifact):
+    digest = f"sha256:{'0' * 64}"
+    told = []
+    assembled = assemble(str(make_artifact()), ServeOptions(digest=digest), told.append)
+    assert assembled.opened.served.digest == digest
+    assert digest in assembled.service.metrics.render().decode()
 
 
 def test_what_may_not_be_served_is_not(make_artifact, tmp_path):
