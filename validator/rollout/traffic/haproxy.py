@@ -31,9 +31,9 @@ class HAProxy:
         found: dict[SlotName, SlotSeen] = {}
         for slot in SLOTS:
             row = seen.get(slot)
-            if row is None or not (row["weight"] or "").isdigit():
+            if row is None or not (row.get("weight") or "").isdigit():
                 raise EngineError(f"HAProxy knows no server {BACKEND}/{slot}", hint=_HINT)
-            status = row["status"] or ""
+            status = row.get("status") or ""
             found[slot] = SlotSeen(
                 weight=int(row["weight"]), up=status.startswith(("UP", "DRAIN", "no check")), status=status
             )
