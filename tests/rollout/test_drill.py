@@ -241,6 +241,7 @@ def test_on_a_full_disk_nothing_moves_and_the_lease_takes_the_candidate_out(plac
 
 def test_only_one_loop_runs(place: Site) -> None:
     begin(place)
+    place.reaches("guard-25")  # the first has the lock by then
     second = place.done("run")
     assert second.returncode == 2
     assert "another process holds" in second.stderr

@@ -71,7 +71,7 @@ def test_people_are_told_of_what_died_and_when_it_is_back(place: Site) -> None:
     place.reaches("guard-25")
     told, since = receiver(place), time.monotonic()
     place.stop("run")
-    until(lambda: told.has("RolloutStalled", since=since), 60, "word of a rollout that stalls")
+    until(lambda: told.has("RolloutStalled", since=since), 120, "word of a rollout that stalls")
     run(place)
     until(lambda: told.has("RolloutStalled", "resolved", since=since), 60, "word that it goes on")
     until(lambda: place.proxy.read()["green"].up, 30, "the candidate to be ready again")
@@ -147,6 +147,7 @@ def test_two_loops_and_people_who_step_change_no_order_nor_does_a_job_that_dies(
 
     impatient = threading.Thread(target=steps)
     impatient.start()
+    place.reaches("guard-25", "confirm-50")  # the first has the lock by then
     second = place.done("run", "--until-ended")
     assert second.returncode == 2
     assert "another process holds" in second.stderr
