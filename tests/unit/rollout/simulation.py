@@ -109,8 +109,8 @@ def whole_way(world: World) -> tuple[End, str]:
 
 
 def an_hour(world: World, share: float, margin: float = 0.01) -> Verdict:
-    """One confirming stage of an hour, judged at its looks until it ends."""
-    metrics = tuple(Metric(name=name, margin=margin, limit=0.005) for name in BASE)
+    """One confirming stage of an hour, of errors alone, judged at its looks until it ends."""
+    metrics = (Metric(name="error", margin=margin, limit=0.005),)
     planned = round(world.per_second * 60 * share * 58)
     how = Rule(stage="hour", kind="confirm", metrics=metrics, planned_requests=planned)
     windows = world.windows(62, share)

@@ -131,10 +131,10 @@ def test_an_hour_of_bursts_of_clients_that_stay(
     share: float, equal: float, at_margin: float, back: float
 ) -> None:
     """Promoted as often as by windows' design effect alone, rolled back less often than by a plain e-process."""
-    ends = hours(300, 22, share, 0.0, sticky_bursts())
+    ends = hours(200, 22, share, 0.0, sticky_bursts())
     at_least(ends, "promote", equal)
     at_most(ends, "rollback", back)
-    at_most(hours(300, 23, share, 0.01, sticky_bursts()), "promote", at_margin)
+    at_most(hours(200, 23, share, 0.01, sticky_bursts()), "promote", at_margin)
 
 
 @pytest.mark.long
