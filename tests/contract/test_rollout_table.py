@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DRILL, ALERTS = "tests/rollout/test_drill.py", "tests/rollout/test_drill_alerts.py"
 STEP, KSERVE = "tests/unit/rollout/test_step.py", "tests/unit/rollout/test_kserve.py"
-SERVER = "tests/unit/serving/server/test_service.py"
+REMOTE = "tests/unit/registry/test_remote.py"
 LOOPS = "test_two_loops_and_people_who_step_change_no_order_nor_does_a_job_that_dies"
 #: By row: the tests, as FILE::TEST.
 TESTS: dict[str, tuple[str, ...]] = {
@@ -44,7 +44,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{DRILL}::test_a_proxy_that_restarts_in_a_stage_comes_back_with_its_weights",
         f"{STEP}::test_at_every_move_the_file_holds_the_safer_weights",
     ),
-    "the registry": (f"{SERVER}::test_what_only_a_registry_can_resolve_is_refused_by_name",),
+    "the registry": (f"{REMOTE}::test_a_copy_in_the_cache_is_checked_on_its_way",),
     "GitHub": ("tests/unit/github/test_deployments.py::test_what_github_cannot_be_told_now_is_told_later",),
     "the job that waits": (f"{ALERTS}::{LOOPS}",),
     "the disk is full": (
