@@ -89,6 +89,14 @@ def _burns(watched: Watched) -> Iterator[Case]:
         much = 20 * budget
         yield _bad(watched, kind, (much, 52), (0, 8)).case("over since eight minutes", name, *every[1:])
         yield _bad(watched, kind, (much, 47), (0, 33)).case("over since half an hour", name, every[2])
+        for about, told, *shares in (
+            ("began half an hour ago", every[1:], (0, 30), (20, 30)),
+            ("began half an hour ago, after a longer calm", every[2:], (0, 90), (20, 30)),
+            ("half as bad since ten minutes", every[1:], (20, 50), (10, 10)),
+            ("a fifth as bad since an hour", every[2:], (20, 60), (4, 60)),
+        ):
+            parts_of = [(factor * budget, minutes) for factor, minutes in shares]
+            yield _bad(watched, kind, *parts_of).case(about, name, *told)
         yield _bad(watched, kind, (0.15, 60), pace=1).case("nine bad requests of sixty", name)
         yield _bad(watched, kind, (0.25, 60), pace=1).case("fifteen bad requests of sixty", name, *every)
     shed = healthy(watched, 60).requests(ok=steady(800, 60), shed=steady(200, 60))
@@ -258,3 +266,9 @@ def _over(watched: Watched) -> Iterator[Case]:
         over = _bad(watched, kind, (20 * budget, 5 * _HOUR), (0, 7 * _HOUR), pace=5 * PACE)
         about = "PreflightErrorBurnSlow" if kind == "error" else "PreflightSlowBurnSlow"
         yield over.case("over since seven hours", about)
+        for what, *shares in (
+            ("began six hours ago", (0, 12), (2, 6)),
+            ("better since six hours", (4, 12), (0.7, 6)),
+        ):
+            parts_of = [(factor * budget, hours * _HOUR) for factor, hours in shares]
+            yield _bad(watched, kind, *parts_of, pace=5 * PACE).case(what, about)
