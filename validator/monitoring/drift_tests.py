@@ -131,6 +131,9 @@ def _specials(watched: Watched, kind: str) -> Iterator[Case]:
         yield with_share(share, _ROWS, slot).case(told, about, alert(slot))
     yield with_share(0.012, _ROWS, "missing").case(f"{kind}: missing in 1.2 %", about)
     yield with_share(0.028, _ROWS, "zero").case(f"{kind}: zero in 2.8 % for 2 %", about)
+    rates = _rates(_EVEN, _ROWS) | {"missing": 0.05 * _ROWS}
+    early = _column(watched, kind, _HOUR, rates)
+    yield early.case(f"{kind}: missing for less than an hour", about)
     yield with_share(0.05, 1, "missing").case(f"{kind}: two of forty rows", about)
     alike = {"missing": 0.02}
     yield with_share(0.03, _ROWS, "missing", alike=alike).case(f"{kind}: missing by whole hours", about)
@@ -149,7 +152,8 @@ def unknown(watched: Watched) -> Iterator[Case]:
         del blind.found[series]
     yield blind.case("a reference too small for a floor", about, alert)
     yield _column(watched, "feature", 2 * _DAY, _rates(_EVEN, few)).case("few rows for two days", about)
-    yield _column(watched, "feature", steps, _rates(_EVEN, 3.6)).case("just enough rows", about)
+    for kind in ("feature", "output"):
+        yield _column(watched, kind, steps, _rates(_EVEN, 3.6)).case(f"{kind}: just enough rows", about)
     single = healthy(watched, steps)
     single.column("feature", _name(watched, "feature"), {"0": 1.0}, {"0": steady(1, steps)})
     yield single.case("a feature of one value", about)
