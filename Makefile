@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test drill test-long lint bench gate zoo examples docs coverage requirements clean
+.PHONY: demo life test drill test-long lint bench gate zoo examples docs coverage requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/model-preflight validate examples/trading/model.pkl
+
+life: $(VENV)/.ready
+	$(BIN)/python examples/life/life.py life
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
@@ -56,7 +59,7 @@ requirements:
 		requirements/docs.in -o requirements/docs.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-docs site preflight .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-docs site preflight life .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

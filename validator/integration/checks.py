@@ -139,14 +139,24 @@ def metrics(server: Server, it: Published) -> str:
         )
         if counted != wanted:
             return f"{name} is {_count(counted)}, {wanted} were sent"
-    bins: Counter[str] = Counter()
+    return _bins(seen, it, sent["rows"])
+
+
+def _bins(seen: Sequence[Sample], it: Published, rows: int) -> str:
+    """Each feature's values lie in one bin each, or are missing; other special values are in a bin as well."""
+    if it.opened.profile is None:
+        return ""
+    counted: Counter[str] = Counter()
+    bins = {column.name: {*column.bins, "missing"} for column in it.opened.profile.features}
     for one in seen:
         if one.name == "preflight_feature_bin_total":
-            bins[one.labels["feature"]] += int(one.value)
-    off = [name for name, count in bins.items() if count != sent["rows"]]
-    if it.opened.profile is not None and (off or not bins):
-        name = off[0] if off else "no feature"
-        return f"of {name} {bins[name]} values are counted, {sent['rows']} rows were answered"
+            feature = one.labels["feature"]
+            if one.labels["bin"] in bins.get(feature, ()):
+                counted[feature] += int(one.value)
+    off = [name for name in counted if counted[name] != rows]
+    if off or not counted:
+        name = off[0] if off else "any feature"
+        return f"of {name} {counted[name]} values are counted, {rows} rows were answered"
     return ""
 
 

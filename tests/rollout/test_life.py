@@ -1,0 +1,37 @@
+"""`make life`: the whole life of a model, with real parts, ends as its summary says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIFE = Path(__file__).parents[2] / "examples" / "life" / "life.py"
+TOOLS = ("haproxy", "prometheus", "prometheus-alertmanager")
+MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
+
+
+@pytest.mark.drill
+@pytest.mark.long
+@pytest.mark.timeout(1_200)
+@pytest.mark.skipif(bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}")
+def test_a_good_version_takes_over_a_bad_one_is_taken_out_and_the_alert_rings(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(LIFE.parents[2])}
+    done = subprocess.run(
+        [sys.executable, str(LIFE), str(tmp_path / "life")],
+        capture_output=True, text=True, check=False, env=environment, timeout=1_100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+    for told in (
+        "the second version took over: promoted",
+        "the third version was taken out by itself: rolled_back: refused",
+        "the alert rang: PreflightDrift",
+        ", 0 without an answer of the model",
+    ):
+        assert told in done.stdout, done.stdout[-3_000:]
+    for name in ("second/preflight/report.html", "rollout/rollout.html", "monitor.html", "drift/drift.html"):
+        assert (tmp_path / "life" / name).stat().st_size > 5_000
