@@ -70,7 +70,7 @@ def mixed_up_callers() -> None:
 
     def late(self: Any, *given: Any) -> Reply:
         kept.append(compute(self, *given))
-        return kept[-2] if len(kept) % 97 == 0 and kept[-1].status == kept[-2].status == 200 else kept[-1]
+        return kept[-2] if len(kept) % 11 == 0 and kept[-1].status == kept[-2].status == 200 else kept[-1]
 
     Predictor.compute = late  # type: ignore[method-assign]
 
