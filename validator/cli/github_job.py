@@ -71,7 +71,7 @@ class GitHubJob:
         for one in models:
             refuse_links(one.out, Path(workspace))
             files = [item for item in one.requirements if Path(item).exists()]
-            for path in (one.model[0], one.data, one.onnx, *files):
+            for path in (one.model[0], one.data, one.reference, one.onnx, *files):
                 if path:
                     refuse_outside(path, roots)
                     _refuse_git(path, Path(workspace))

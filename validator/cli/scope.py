@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from validator.environments.requirements import files_read
-from validator.errors import PublishError
+from validator.errors import PublishError, UsageError
 from validator.github.checkout import Checkout, DoubtError, open_checkout
 from validator.github.deciding import Deciding, Names
 from validator.github.event import Target
+from validator.registry.reference import looks_remote, parse
 from validator.settings.table import CONFIG_NAME, Settings
 
 if TYPE_CHECKING:
@@ -91,11 +92,11 @@ def _replaced(scope: Scope, judged: tuple[Settings, ...], reason: str) -> Scope:
 
 def _names_of(models: Sequence[Settings], settings: Settings, checkout: Checkout) -> list[Names]:
     deciding = Deciding(checkout=checkout)
-    shared = deciding.names(config_paths(settings))
+    shared = deciding.names([*config_paths(settings), *_of_policy(settings.policy)])
     found = []
     for one in models:
         paths, modules = deciding_paths(one)
-        found.append(shared | deciding.names(paths, modules))
+        found.append(shared | deciding.names(paths, modules) | Names(doubt=doubt_of_baseline(one.baseline)))
     return found
 
 
@@ -112,7 +113,7 @@ def config_paths(settings: Settings) -> list[str]:
 def deciding_paths(one: Settings) -> tuple[list[str], list[str]]:
     """The paths of what decides one model's verdict, there or not, and the folders whose Python modules do."""
     model = one.model[0]
-    paths = [model, *filter(None, (one.data, one.onnx, one.config))]
+    paths = [model, *filter(None, (one.data, one.reference, one.onnx, one.config))]
     paths += map(str, files_read(one.requirements))
     paths += _of_baseline(one.baseline)
     paths += [one.python] if one.python and "/" in one.python else []
@@ -123,10 +124,15 @@ def deciding_paths(one: Settings) -> tuple[list[str], list[str]]:
 
 
 def _of_baseline(baseline: str | None) -> Iterator[str]:
-    """The base version's path, which may be a Git reference too, and the artifact that a result there names."""
+    """The base version's path, which may be a Git reference too, and the artifact that a result there names.
+
+    Of a layout of images the whole folder, whatever tag or digest follows its name.
+    """
     if baseline is None or baseline == "none":
         return
-    yield baseline
+    bare = baseline.removeprefix("oci:")
+    untagged = bare.rpartition("@")[0] or bare
+    yield from filter(None, dict.fromkeys((baseline, bare, untagged, untagged.rpartition(":")[0])))
     for place in (Path(baseline), Path(baseline, "result.json")):
         if place.is_file() and place.suffix == ".json" and place.stat().st_size <= _MOST_RESULT_BYTES:
             yield str(place.parent / "artifact")
@@ -137,6 +143,22 @@ def _of_baseline(baseline: str | None) -> Iterator[str]:
             artifact = found.get("artifact") if isinstance(found, Mapping) else None
             if isinstance(artifact, Mapping) and isinstance(artifact.get("path"), str):
                 yield artifact["path"]
+
+
+def doubt_of_baseline(baseline: str | None) -> str:
+    """Why no commit tells which version a registry's name means, or nothing: a digest always means the same."""
+    if baseline is None or not baseline.startswith("oci") or not looks_remote(baseline):
+        return ""
+    try:
+        fixed = parse(baseline).digest is not None
+    except UsageError:
+        fixed = False
+    return "" if fixed else f"what {baseline} means may change without a commit"
+
+
+def _of_policy(policy: str | None) -> list[str]:
+    """The policy's file; none where its lines themselves are given."""
+    return [policy] if policy and "\n" not in policy and "=" not in policy else []
 
 
 def _of_wrapper(target: str, model: str) -> tuple[list[str], list[str]]:

@@ -251,11 +251,13 @@ def files_read(items: Sequence[str]) -> list[Path]:
     What is missing or cannot be read is named too: it decides as well.
     """
     found: list[Path] = []
-    waiting = [(Path(item), 0) for item in items if item != MLFLOW]
+    looked_at: set[Path] = set()
+    waiting = [(Path(_named_by(item) or item), 0) for item in items if item != MLFLOW]
     while waiting:
         path, depth = waiting.pop()
-        if path in found:
+        if path in looked_at:
             continue
+        looked_at.add(path)
         found.append(path)
         if not path.is_file() or depth > _MOST_NESTED:
             continue
@@ -264,8 +266,21 @@ def files_read(items: Sequence[str]) -> list[Path]:
             text = _text(path)
         except UsageError:
             continue
-        lines = mlflow.from_conda(text)[0] if path.suffix in (".yaml", ".yml") else _joined(text)
-        for option, value in map(_option, lines):
-            if option in ("-r", "--requirement"):
-                waiting.append((path.parent / value, depth + 1))
+        waiting += [(path.parent / name, depth + 1) for name in map(_named_by, _any_lines(path, text)) if name]
     return found
+
+
+def _any_lines(path: Path, text: str) -> Iterator[str]:
+    """The lines of a file in whatever form it is read: what one file names, another form reads as plain text."""
+    yield from _joined(text)
+    yield from mlflow.from_conda(text)[0]
+    try:
+        yield from lists_of_tools.lines_of(path, text) or ()
+    except UsageError:
+        return
+
+
+def _named_by(line: str) -> str:
+    """The file that a line names with `-r`, or nothing."""
+    option, value = _option(line)
+    return value if option in ("-r", "--requirement") else ""

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from validator.github.checkout import Checkout, DoubtError
 
 #: A change of these can change what is judged or how, whatever the model: by name, and by folder.
-GOVERNING_NAMES = frozenset({"preflight.toml", "pyproject.toml"})
+GOVERNING_NAMES = frozenset({"preflight.toml", "pyproject.toml", "action.yml", "action.yaml"})
 GOVERNING_FOLDERS = (".github/",)
 #: These decide which bytes a checkout puts under a name.
 CHECKOUT_NAMES = frozenset({".gitattributes", ".gitmodules", ".lfsconfig"})

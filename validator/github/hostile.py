@@ -33,6 +33,8 @@ MAX_ENTRIES = 1_000
 #: What a JSON document of ours never exceeds: objects and lists in all, and keys in one object.
 MAX_CONTAINERS = 400_000
 MAX_KEYS = 20_000
+#: Objects and lists of all results together: each takes memory many times its length.
+MAX_TOTAL_CONTAINERS = 1_000_000
 
 _HINT = (
     "upload the folder that `validate` wrote, unchanged, and use one version of the action in both workflows"
@@ -198,7 +200,7 @@ def _opened(folder: Path) -> int:
 def _read_all(root: int, index: RunIndex) -> list[GateResult]:
     """The results that the index names, each the very file that it names."""
     found: list[GateResult] = []
-    total = 0
+    total = parts = 0
     for one in index.models:
         if one.status != "judged":
             continue
@@ -209,6 +211,9 @@ def _read_all(root: int, index: RunIndex) -> list[GateResult]:
         total += len(raw)
         if total > MAX_TOTAL_BYTES:
             raise _refused(f"more than {MAX_TOTAL_BYTES} bytes of results")
+        parts += _containers(raw)
+        if parts > MAX_TOTAL_CONTAINERS:
+            raise _refused(f"more than {MAX_TOTAL_CONTAINERS} lists and objects in all results")
         if hashlib.sha256(raw).hexdigest() != one.sha256:
             raise _refused(f"{_shown(name)} is not the file that {INDEX_NAME} names")
         result = _parsed(raw, name)
@@ -275,7 +280,7 @@ def _valid(kind: type[_T], raw: bytes, name: str) -> _T:
 def _plain(raw: bytes, name: str) -> Any:
     """The document as plain values, of no more parts than any of ours: that bounds memory and faults."""
     against = f"{_shown(name)} does not follow the schema"
-    if raw.count(b"{") + raw.count(b"[") > MAX_CONTAINERS:
+    if _containers(raw) > MAX_CONTAINERS:
         _refuse(f"{against}: more than {MAX_CONTAINERS} lists and objects")
 
     def keyed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -288,6 +293,11 @@ def _plain(raw: bytes, name: str) -> Any:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=keyed)
     except (ValueError, RecursionError) as error:
         raise _refused(f"{against}: {one_line(str(error), 200)}") from None
+
+
+def _containers(raw: bytes) -> int:
+    """No fewer than the objects and lists of a document."""
+    return raw.count(b"{") + raw.count(b"[")
 
 
 def _without_foreign_paths(result: GateResult, name: str) -> GateResult:

@@ -30,7 +30,7 @@ _STATES: dict[str, State] = {sign: state for state, sign in _SIGNS.items()}
 _MARK = re.compile(
     r"#preflight-(?P<kind>[vunx])(?P<state>[sfep])-(?P<run>[0-9]{1,18})-(?P<attempt>[0-9]{1,9})-(?P<pull>[0-9]{1,18})"
     r"-(?P<job>[0-9a-f]{8})-(?P<seat>[0-9a-f]{8})-(?P<time>[0-9]{1,12})-(?P<publisher>[0-9]{1,18})-(?P<again>[0-9]{1,9})"
-    r"-(?P<workflow>[0-9a-f]{8})$"
+    r"-(?P<workflow>[0-9a-f]{8})\Z"
 )
 
 

@@ -131,8 +131,10 @@ def checklist(checks: Sequence[CheckResult], *, volatile: bool) -> ChecklistView
 def _category(name: Category, title: str, checks: list[CheckResult], *, volatile: bool) -> CategoryView:
     used = {check.runtime for check in checks}
     runtimes = tuple(runtime for runtime in RUNTIME_TITLES if runtime in used)
-    ids = dict.fromkeys(check.id for check in checks)
-    rows = [_row([c for c in checks if c.id == id_], runtimes, volatile=volatile) for id_ in ids]
+    by_id: dict[str, list[CheckResult]] = {}
+    for check in checks:
+        by_id.setdefault(check.id, []).append(check)
+    rows = [_row(same, runtimes, volatile=volatile) for same in by_id.values()]
     rows.sort(key=lambda row: not any(cell.blocks for cell in row.cells))
     bad = [check for check in checks if blocks(check) and check.status != "skip"]
     not_run = sum(blocks(check) and check.status == "skip" for check in checks)
@@ -182,8 +184,9 @@ def _sum(checks: list[CheckResult], *, volatile: bool, count_them: bool = True) 
     kinds = [_kind(check, volatile=volatile) for check in checks]
     kinds = [kind for kind in kinds if kind != "none"] or kinds
     worst = next(kind for kind in _ORDER if kind in kinds)
-    mark = MARKS[_blocking_status(checks) if worst == "blocked" else worst]
-    number = sum(blocks(check) and check.status == _blocking_status(checks) for check in checks)
+    blocking = _blocking_status(checks)
+    mark = MARKS[blocking if worst == "blocked" else worst]
+    number = sum(blocks(check) and check.status == blocking for check in checks)
     number = number if worst == "blocked" else kinds.count(worst)
     noted = kinds.count("note") if worst == "pass" and count_them else 0
     note = (

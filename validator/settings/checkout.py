@@ -76,7 +76,7 @@ def refuse_links(out: Path, checkout: Path) -> None:
 
 def _paths(values: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
     """Each path in a file's values, with the setting's name."""
-    for name in ("data", "onnx", "out", "model"):
+    for name in ("data", "reference", "onnx", "out", "model"):
         found = split(values.get(name) or ())
         for path in found if isinstance(found, (list, tuple)) else ():
             yield name, str(path)
@@ -84,8 +84,13 @@ def _paths(values: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]
     # A Git reference is no path; what looks like a path is one, there or not.
     if isinstance(baseline, str) and ((folder / baseline).exists() or baseline.startswith((".", "/", "~"))):
         yield "baseline", baseline
-    elif isinstance(baseline, str) and baseline.startswith("oci:") and not baseline.startswith("oci://"):
-        yield "baseline", baseline.removeprefix("oci:")
+    elif isinstance(baseline, str) and not baseline.startswith("oci://"):
+        # The folder of an OCI layout: what precedes a tag or digest may be a link.
+        bare = baseline.removeprefix("oci:")
+        untagged = bare.rpartition("@")[0] or bare
+        for path in (bare, untagged, untagged.rpartition(":")[0]):
+            if path and (bare != baseline or (folder / path).exists()):
+                yield "baseline", path
     wrapper = values.get("wrapper")
     if isinstance(wrapper, str):
         place, _, rest = wrapper.rpartition(":")

@@ -174,3 +174,37 @@ def test_recorded_versions_are_those_of_the_flavour_before_those_of_the_requirem
         "scikit_learn==1.2.0\nxgboost[x]==1.7.6 ; python_version>'3'\n"
     )
     assert mlflow.recorded_versions(mlflow_model) == {"scikit-learn": "1.2.2", "xgboost": "1.7.6"}
+
+
+# --- which files decide ---
+NAMED = {
+    "plain": ("r.txt", "-r deep.lst\nnumpy\n"),
+    "a project": ("pyproject.toml", '[project]\nname = "x"\ndependencies = ["-r deep.lst"]\n'),
+    "a lock": ("Pipfile.lock", '{"default": {"--requirement=deep.lst": {"version": ""}}}'),
+    "conda": ("env.yaml", "dependencies:\n- pip:\n  - -r deep.lst\n"),
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_what_a_file_of_any_form_names_is_among_the_files_read(kind, tmp_path):
+    name, text = NAMED[kind]
+    (tmp_path / name).write_text(text)
+    (tmp_path / "deep.lst").write_text("scikit-learn==1.5.0\n")
+    assert "scikit-learn==1.5.0" in requirements.read([str(tmp_path / name)]).lines
+    assert tmp_path / "deep.lst" in requirements.files_read([str(tmp_path / name)])
+
+
+def test_an_item_may_name_a_file_and_a_nested_file_is_read_as_plain_lines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list").write_text("-r odd.yaml\n")
+    (tmp_path / "odd.yaml").write_text("-r deep.lst\n")
+    (tmp_path / "deep.lst").write_text("scikit-learn==1.5.0\n")
+    assert "scikit-learn==1.5.0" in requirements.read(["-r list"]).lines
+    assert {Path("list"), Path("odd.yaml"), Path("deep.lst")} <= set(requirements.files_read(["-r list"]))
+
+
+def test_a_conda_file_beside_another_is_looked_into_all_the_same(tmp_path):
+    (tmp_path / "requirements.txt").write_text("numpy\n")
+    (tmp_path / "conda.yaml").write_text("dependencies:\n- pip:\n  - -r deep.lst\n")
+    items = [str(tmp_path / name) for name in ("conda.yaml", "requirements.txt")]
+    assert tmp_path / "deep.lst" in requirements.files_read(items)

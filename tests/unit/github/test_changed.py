@@ -40,6 +40,8 @@ def judged(*paths: str) -> list[str]:
         ((".github/workflows/x.yml",), BOTH),
         ((".gitmodules",), BOTH),
         (("data/.gitattributes",), BOTH),
+        (("tools/gate/action.yml",), BOTH),
+        (("action.yaml",), BOTH),
         ((".lfsconfig",), BOTH),
         ((), []),
     ],

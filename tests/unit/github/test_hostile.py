@@ -13,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from validator.causes import blocks
 from validator.github import hostile
 from validator.github.hostile import HostileResultError, NoResultError, read_run
+from validator.report import checklist_view
 from validator.results import GateResult, IndexedModel, RunIndex
 
 
@@ -329,3 +331,30 @@ def test_any_bytes_end_in_a_refusal(tmp_path: Path, data: bytes):
 def test_a_result_survives_its_file(write: Any):
     (found,) = read_run(write()).results
     assert GateResult.model_validate_json(found.model_dump_json()) == found
+
+
+def test_all_results_together_are_bounded(write: Any, monkeypatch: pytest.MonkeyPatch):
+    write("ma", name="a")
+    folder = write("mb", name="b")
+    raw = (folder / "ma" / "result.json").read_bytes()
+    parts = raw.count(b"{") + raw.count(b"[")
+    monkeypatch.setattr(hostile, "MAX_TOTAL_CONTAINERS", 2 * parts)
+    assert len(read_run(folder).results) == 2
+    monkeypatch.setattr(hostile, "MAX_TOTAL_CONTAINERS", 2 * parts - 1)
+    refused(folder, "in all results")
+
+
+def test_a_checklist_is_summed_in_proportion_to_its_length(make_check: Any, monkeypatch: pytest.MonkeyPatch):
+    """The most checks that are allowed took twenty seconds, a model, before the status was set."""
+    asked = 0
+
+    def counted(check: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        return blocks(check)
+
+    monkeypatch.setattr(checklist_view, "blocks", counted)
+    checks = [make_check("fail", id=f"smoke.n{number % 50}") for number in range(500)]
+    shown = checklist_view.checklist(checks, volatile=True)
+    assert [len(one.rows) for one in shown.categories] == [50]
+    assert asked < 20 * len(checks)

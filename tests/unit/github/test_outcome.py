@@ -6,9 +6,11 @@ import pytest
 
 from validator.errors import SampleError
 from validator.github.event import Target
+from validator.github.hostile import UploadedRun
 from validator.github.outcome import Outcome
 from validator.github.publication import PublishReport, Step
 from validator.github.trust import origin_of_fork
+from validator.results import IndexedModel, RunIndex
 
 ERROR = SampleError("s.csv: no column `a`", hint="check --data")
 
@@ -101,3 +103,11 @@ def test_a_deleted_fork_has_no_name():
 def test_publishing_moves_no_verdict(verdict: Any, failed: bool, required: bool, code: int):
     step = Step(name="status", state="failed" if failed else "done")
     assert PublishReport(verdict=verdict, steps=(step,)).exit_code(require_publish=required) == code
+
+
+def test_a_long_name_leaves_room_for_the_reason_that_a_model_was_not_judged():
+    index = RunIndex(
+        tool_version="0.1.0",
+        models=(IndexedModel(name="m" * 900, path="m.pkl", folder=".", status="unjudged", reason="no sample"),),
+    )
+    assert "no sample" in Outcome.of_run(UploadedRun(index=index, results=())).line[:140]

@@ -41,9 +41,11 @@ LEADS_OUT = [
     'requirements = "/proc/self/environ"', 'requirements = ".git/config"', 'data = "../secret.txt"',
     'data = "link.txt"', 'data = "/proc/self/environ"', 'onnx = "folder/x.onnx"', 'out = "../x"', 'out = "folder/x"',
     'model = "../m.pkl"', 'model = ["models/m.pkl", "folder/*.pkl"]', 'baseline = "../other"',
-    'baseline = "link.txt"',
+    'baseline = "link.txt"', 'reference = "link.txt"', 'reference = "/proc/self/environ"',
+    'baseline = "folder:champion"', 'baseline = "oci:folder:v1"', f'baseline = "folder@sha256:{"0" * 64}"',
     'wrapper = "../serve.py:Model"', 'wrapper = "mlflow:folder"',
     '[[models]]\nmodel = "models/m.pkl"\ndata = "link.txt"',
+    '[[models]]\nmodel = "models/m.pkl"\nreference = "folder/secret.txt"',
     '[[models]]\nmodel = "models/m.pkl"\nrequirements = ".git/config"',
 ]  # fmt: skip
 
@@ -61,7 +63,8 @@ def test_a_path_that_leads_out_is_refused_by_name_and_nothing_is_quoted(checkout
 STAYS = [
     'model = "models/*.pkl"', 'data = "models/m.pkl"', 'out = "results/here"',
     'requirements = ["numpy==2.0", "a>1,<2"]',
-    'baseline = "origin/main"', 'baseline = "none"', 'wrapper = "package.module:Model"',
+    'baseline = "origin/main"', 'baseline = "none"', 'baseline = "models:champion"', 'baseline = "oci:models"',
+    'wrapper = "package.module:Model"',
 ]  # fmt: skip
 
 
