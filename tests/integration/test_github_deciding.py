@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.integration.github_history import commit, git
 from validator.cli.scope import config_paths, deciding_paths
-from validator.github.changed import ChangedFiles, WatchedModel, touched
+from validator.github.changed import ChangedFiles, WatchedModel, as_merged, touched
 from validator.github.checkout import DoubtError, open_checkout
 from validator.github.deciding import Deciding, Names
 from validator.github.event import Target
@@ -198,6 +198,33 @@ def test_a_merge_is_a_checkout_of_what_it_merged(place: Place, monkeypatch: pyte
     git(place.top, "checkout", "-q", "--detach", "main")
     git(place.top, "merge", "-q", "--no-ff", "-m", "merged", "feature")
     assert place.names(head, monkeypatch).doubt == ""
+
+
+def test_a_merge_may_have_a_change_under_a_name_that_the_base_gave(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    """The base has moved the models, the pull request replaces one where it was: the merge has it where it is now."""
+    (place.top / "models/m.pkl").write_text("a model\n" * 50)
+    commit(place.top, "base")
+    git(place.top, "checkout", "-q", "-b", "feature")
+    (place.top / "models/m.pkl").write_text("a model\n" * 49 + "another\n")
+    head = commit(place.top, "change")
+    git(place.top, "checkout", "-q", "main")
+    git(place.top, "mv", "models", "current")
+    commit(place.top, "moved")
+    git(place.top, "checkout", "-q", "--detach", "main")
+    git(place.top, "merge", "-q", "--no-ff", "-m", "merged", "feature")
+    assert (place.top / "current/m.pkl").read_text().endswith("another\n")
+    names = place.names(head, monkeypatch, model="current/m.pkl", data="current/s.csv")
+    assert (names.doubt, is_judged(names, "models/m.pkl")) == ("", False)  # the list alone does not tell
+    listed = frozenset({"models/m.pkl"})
+    with open_checkout(target(head), {"GITHUB_WORKSPACE": str(place.workspace)}) as checkout:
+        found = as_merged(ChangedFiles(paths=listed, present=listed), checkout)
+        assert (found.paths, found.reason) == (None, "the merge that is checked out has no models/m.pkl")
+        kept = ChangedFiles(paths=frozenset({"README.md", "gone.txt"}), present=frozenset({"README.md"}))
+        assert as_merged(kept, checkout) == kept
+        assert checkout.merged_in(["README.md", "gone.txt", "current/s.csv"]) == ""
+        assert checkout.merged_in(["README.md", "current/m.pkl"]) == "current/m.pkl"
 
 
 # --- random histories ---

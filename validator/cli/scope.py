@@ -51,18 +51,23 @@ def scope_of(models: Sequence[Settings], settings: Settings, target: Target, aro
     try:
         with open_checkout(target, around.environ) as checkout:
             rules = Deciding(checkout=checkout, content=False).names(config_paths(settings))
+            if merged := checkout.merged_in(rules.files):
+                rules |= Names(doubt=f"the pull request changes {merged}")
             if settings.only_changed:
                 names = _names_of(models, settings, checkout)
+                known = Scope(judged=tuple(models), names=tuple(names), rules=rules)
+                return _narrowed(known, settings, target, around, checkout)
     except DoubtError as error:
         doubt = str(error)
         names = [Names(doubt=doubt)] * len(models)
-    known = Scope(judged=tuple(models), names=tuple(names), rules=rules, doubt=doubt)
-    return _narrowed(known, settings, target, around) if settings.only_changed else known
+    return Scope(judged=tuple(models), names=tuple(names), rules=rules, doubt=doubt, reason=doubt)
 
 
-def _narrowed(scope: Scope, settings: Settings, target: Target, around: PublishContext) -> Scope:
+def _narrowed(
+    scope: Scope, settings: Settings, target: Target, around: PublishContext, checkout: Checkout
+) -> Scope:
     """The scope without the models that the change does not touch."""
-    from validator.github.changed import WatchedModel, changed_files, touched, why_again
+    from validator.github.changed import WatchedModel, as_merged, changed_files, touched, why_again
     from validator.github.publication import open_api
     from validator.github.status import context_for
 
@@ -70,12 +75,10 @@ def _narrowed(scope: Scope, settings: Settings, target: Target, around: PublishC
         (WatchedModel(path=one.model[0], names=names), one)
         for one, names in zip(scope.judged, scope.names, strict=True)
     ]
-    if scope.doubt:
-        return _replaced(scope, scope.judged, scope.doubt)
     context = context_for(settings.status_context, settings.instance_key)
     try:
         with open_api(target, settings, around) as api:
-            changed = changed_files(api, target)
+            changed = as_merged(changed_files(api, target), checkout)
             reason = changed.reason
             met = touched([model for model, _ in watched], changed)
             if len(met) < len(watched) and (reason := why_again(api, target, context)):

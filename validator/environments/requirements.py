@@ -266,7 +266,9 @@ def files_read(items: Sequence[str]) -> list[Path]:
             text = _text(path)
         except UsageError:
             continue
-        waiting += [(path.parent / name, depth + 1) for name in map(_named_by, _any_lines(path, text)) if name]
+        waiting += [
+            (path.parent / name, depth + 1) for name in map(_named_by, _any_lines(path, text)) if name
+        ]
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from validator.errors import PublishError
+from validator.github.checkout import Checkout, DoubtError
 from validator.github.deciding import Names, is_governing, is_of_checkout
 from validator.github.event import Target
 from validator.github.refusals import READ_COMPARE, READ_PULLS
@@ -24,9 +25,13 @@ MOST_COMPARE_FILES = 300
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedFiles:
-    """Paths that a change touches, old names of renamed files among them; `paths` None where that is not known."""
+    """Paths that a change touches, old names of renamed files among them; `paths` None where that is not known.
+
+    `present` are those that are there after the change.
+    """
 
     paths: frozenset[str] | None
+    present: frozenset[str] = frozenset()
     reason: str = ""
 
 
@@ -62,6 +67,21 @@ def touched(watched: Sequence[WatchedModel], changed: ChangedFiles) -> tuple[Wat
     return tuple(model for model in watched if model.names.doubt or model.names.meets(changed.paths))
 
 
+def as_merged(changed: ChangedFiles, checkout: Checkout) -> ChangedFiles:
+    """The same, unless the checked-out merge has a changed file under another name than the change gives it.
+
+    Git follows renames: where the base has renamed a file that the change edits, the merge has the edit under the
+    new name, which no list of the change holds.
+    """
+    if not checkout.merged or changed.paths is None:
+        return changed
+    try:
+        moved = next((name for name in sorted(changed.present) if not checkout.lists(name)), None)
+    except DoubtError as error:
+        return _unknown(str(error))
+    return changed if moved is None else _unknown(f"the merge that is checked out has no {moved}")
+
+
 TOO_MANY = f"the change touches {MOST_COMPARE_FILES} files or more, GitHub lists no more"
 
 
@@ -86,7 +106,7 @@ def compare(api: GitHubApi, repository: str, base_sha: str, head_sha: str, *, di
         return _unknown("GitHub lists no files of this change")
     if len(found.files) >= MOST_COMPARE_FILES:
         return _unknown(TOO_MANY)
-    return ChangedFiles(paths=_names(found.files))
+    return _known(found.files)
 
 
 def why_again(api: GitHubApi, target: Target, context: str) -> str:
@@ -127,11 +147,13 @@ def _of_pull(api: GitHubApi, target: Target) -> ChangedFiles:
             files = api.pages(f"{place}/files", ChangedFile, need=READ_PULLS)
     if len(files) >= MOST_PULL_FILES:
         return _unknown(f"the change touches {MOST_PULL_FILES} files or more, GitHub lists no more")
-    return ChangedFiles(paths=_names(files))
+    return _known(files)
 
 
-def _names(files: Sequence[ChangedFile]) -> frozenset[str]:
-    return frozenset(name for file in files for name in (file.filename, file.previous_filename) if name)
+def _known(files: Sequence[ChangedFile]) -> ChangedFiles:
+    names = (name for file in files for name in (file.filename, file.previous_filename) if name)
+    present = (file.filename for file in files if file.status != "removed")
+    return ChangedFiles(paths=frozenset(names), present=frozenset(present))
 
 
 def _unknown(reason: str) -> ChangedFiles:

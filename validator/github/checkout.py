@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -32,12 +32,18 @@ class DoubtError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """One repository, checked out at `top`. `here` is the working directory; links above both are resolved."""
+    """One repository, checked out at `top`. `here` is the working directory; links above both are resolved.
+
+    `merged` says that what is checked out is the judged commit merged into another; `into` is that one's tree, None
+    where this clone does not hold it.
+    """
 
     top: Path
     here: Path
     repository: Repo
     tree: bytes
+    merged: bool = False
+    into: bytes | None = None
 
     def holds(self, place: Path) -> bool:
         return place == self.top or place.is_relative_to(self.top)
@@ -58,6 +64,24 @@ class Checkout:
     def has(self, name: str) -> bool:
         """Whether the commit has something under the name."""
         return self._find(name) is not None
+
+    def lists(self, name: str) -> bool:
+        """Whether the commit has the name, of submodules their own alone. Raises DoubtError as `check`."""
+        return _entry_of(self.repository, self.tree, PurePosixPath(name).parts) is not None
+
+    def merged_in(self, names: Iterable[str]) -> str:
+        """The first of the names that the merge changes in what it was merged into, as far as is known."""
+        if self.into is None:
+            return ""
+        for name in sorted(names):
+            parts = PurePosixPath(name).parts
+            try:
+                was = _entry_of(self.repository, self.into, parts)
+            except DoubtError:
+                return ""
+            if was != _entry_of(self.repository, self.tree, parts):
+                return name
+        return ""
 
     def check(self, name: str) -> None:
         """Raise DoubtError where what lies under the name is not what the commit holds there."""
@@ -104,7 +128,12 @@ def open_checkout(target: Target, environ: Mapping[str, str]) -> Iterator[Checko
         wanted = (target.head_sha or "").encode()
         if not tree or wanted not in (head.id, *parents[1:]):
             raise DoubtError(f"{top} is not a checkout of the commit {(target.head_sha or 'unknown')[:10]}")
-        yield Checkout(top=top, here=here, repository=repository, tree=tree)
+        merged = wanted != head.id
+        first = (
+            repository.object_store[parents[0]] if merged and parents[0] in repository.object_store else None
+        )
+        into = first.tree if isinstance(first, Commit) else None
+        yield Checkout(top=top, here=here, repository=repository, tree=tree, merged=merged, into=into)
 
 
 def _top(here: Path, workspace: Path) -> Path:
@@ -128,6 +157,19 @@ def _top(here: Path, workspace: Path) -> Path:
 def _find_in(
     repository: Repo, tree: bytes, top: Path, parts: tuple[str, ...]
 ) -> tuple[int, bytes, Repo] | None:
+    found = _entry_of(repository, tree, parts)
+    if found is None:
+        return None
+    mode, sha, inside = found
+    if mode == _GITLINK:
+        return _in_submodule(sha, top.joinpath(*parts[: len(parts) - len(inside)]), inside)
+    return mode, sha, repository
+
+
+def _entry_of(
+    repository: Repo, tree: bytes, parts: tuple[str, ...]
+) -> tuple[int, bytes, tuple[str, ...]] | None:
+    """Mode and hash of the last entry on the way to a name, and what of the name is left behind a submodule."""
     from dulwich.objects import Tree
 
     mode, sha = stat.S_IFDIR, tree
@@ -140,10 +182,10 @@ def _find_in(
             return None
         mode, sha = found[os.fsencode(part)]
         if mode == _GITLINK:
-            return _in_submodule(sha, top.joinpath(*parts[: count + 1]), parts[count + 1 :])
+            return mode, sha, parts[count + 1 :]
         if not stat.S_ISDIR(mode) and count + 1 < len(parts):
             return None
-    return mode, sha, repository
+    return mode, sha, ()
 
 
 def _in_submodule(sha: bytes, place: Path, parts: tuple[str, ...]) -> tuple[int, bytes, Repo] | None:

@@ -59,7 +59,8 @@ class Outcome:
         elif run.unjudged:
             first = run.unjudged[0]
             error = PublishError(
-                f"{one_line(first.name, 40)}: {first.reason or 'it was not judged'}", hint=first.hint or _AGAIN
+                f"{one_line(first.name, 40)}: {first.reason or 'it was not judged'}",
+                hint=first.hint or _AGAIN,
             )
         unchanged = run.unchanged if run.unchanged and not run.results and error is None else None
         return cls(results=run.results, unchanged=unchanged, error=error, uploaded=True, run=run)

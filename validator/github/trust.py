@@ -114,12 +114,13 @@ def _doubt_of_run(target: Target) -> str | None:
 def _doubt_of_changes(changed: ChangedFiles, index: RunIndex | None) -> str | None:
     if changed.paths is None:
         return f"it is not known what the pull request changes ({changed.reason})"
+    governing = min(filter(is_governing, changed.paths), default="")
+    if governing:
+        return f"the pull request changes `{one_line(governing, 80)}`"
     if index is None or index.doubt:
         return f"it is not known which configuration was in force ({index.doubt if index else 'no index'})"
-    rules = Names(files=frozenset(index.rules))
-    governing = sorted(filter(is_governing, changed.paths)) or [rules.meets(changed.paths)]
-    if governing[0]:
-        return f"the pull request changes `{one_line(governing[0], 80)}`"
+    if ruling := Names(files=frozenset(index.rules)).meets(changed.paths):
+        return f"the pull request changes `{one_line(ruling, 80)}`"
     for model in index.models:
         names = Names(files=frozenset(model.files), modules=frozenset(model.modules))
         if model.status == "unchanged" and (

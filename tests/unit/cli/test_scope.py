@@ -56,7 +56,14 @@ def test_a_policy_of_lines_is_no_file(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_registry_moves_without_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for moving in ("oci://ghcr.io/acme/m:champion", "oci://ghcr.io/acme/m", "oci+http://localhost:5000/m:v1"):
         assert "may change without a commit" in names_of(tmp_path, monkeypatch, baseline=moving).doubt
-    for still in (None, "none", "main", "old.pkl", "oci:registry/m:champion", f"oci://ghcr.io/acme/m@{DIGEST}"):
+    for still in (
+        None,
+        "none",
+        "main",
+        "old.pkl",
+        "oci:registry/m:champion",
+        f"oci://ghcr.io/acme/m@{DIGEST}",
+    ):
         assert doubt_of_baseline(still) == ""
 
 

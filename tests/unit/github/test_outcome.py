@@ -108,6 +108,8 @@ def test_publishing_moves_no_verdict(verdict: Any, failed: bool, required: bool,
 def test_a_long_name_leaves_room_for_the_reason_that_a_model_was_not_judged():
     index = RunIndex(
         tool_version="0.1.0",
-        models=(IndexedModel(name="m" * 900, path="m.pkl", folder=".", status="unjudged", reason="no sample"),),
+        models=(
+            IndexedModel(name="m" * 900, path="m.pkl", folder=".", status="unjudged", reason="no sample"),
+        ),
     )
     assert "no sample" in Outcome.of_run(UploadedRun(index=index, results=())).line[:140]
