@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.github_history import commit, git
-from validator.cli.scope import config_paths, deciding_paths
+from validator.cli.scope import config_paths, deciding_paths, scope_of
 from validator.github.changed import ChangedFiles, WatchedModel, as_merged, touched
 from validator.github.checkout import DoubtError, open_checkout
 from validator.github.deciding import Deciding, Names
@@ -225,6 +227,17 @@ def test_a_merge_may_have_a_change_under_a_name_that_the_base_gave(
         assert as_merged(kept, checkout) == kept
         assert checkout.merged_in(["README.md", "gone.txt", "current/s.csv"]) == ""
         assert checkout.merged_in(["README.md", "current/m.pkl"]) == "current/m.pkl"
+    one = Settings.model_validate(
+        {"model": "current/m.pkl", "data": "current/s.csv", "only_changed": True, "config": "current/m.pkl"}
+    )
+    around: Any = SimpleNamespace(environ={"GITHUB_WORKSPACE": str(place.workspace)})
+    monkeypatch.setattr("validator.github.publication.open_api", lambda *_: nullcontext())
+    monkeypatch.setattr("validator.github.changed.why_again", lambda *_: "")
+    for changed, judged in ((listed, 1), (frozenset({"README.md"}), 0)):
+        found = ChangedFiles(paths=changed, present=changed)
+        monkeypatch.setattr("validator.github.changed.changed_files", lambda *_, found=found: found)
+        scope = scope_of([one], one, target(head), around)
+        assert (len(scope.judged), scope.rules.doubt) == (judged, "the pull request changes current/m.pkl")
 
 
 # --- random histories ---
