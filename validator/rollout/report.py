@@ -23,7 +23,7 @@ def moment(seconds: float) -> str:
 def figures(metric: MetricVerdict) -> str:
     """A metric's figures in one line."""
     if metric.difference is None or metric.lower is None or metric.upper is None:
-        return f"{metric.name}: nothing counted yet"
+        return f"{metric.name}: {_unmeasured(metric)}"
     counts = (
         f"{metric.events:,} of {metric.requests:,} against {metric.base_events:,} of {metric.base_requests:,}"
     )
@@ -31,6 +31,11 @@ def figures(metric: MetricVerdict) -> str:
         f"{metric.name}: {counts}; {metric.difference * 100:+.3f} pp "
         f"[{metric.lower * 100:+.3f}, {metric.upper * 100:+.3f}], margin {metric.margin * 100:.3f}"
     )
+
+
+def _unmeasured(metric: MetricVerdict) -> str:
+    """Why there is no interval. What rolls back at once does so before a window is whole."""
+    return metric.reason if metric.outcome == "rollback" else "no whole window yet"
 
 
 def lines(state: Rollout, verdict: Verdict | None) -> list[str]:
@@ -104,6 +109,7 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.4rem;margin:0}table{border-collapse:collapse;width:100%;margin:1rem 0}
 th,td{text-align:left;padding:.35rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}
+td:first-child{white-space:nowrap}
 .bar{display:flex;height:2rem;border-radius:.4rem;overflow:hidden;margin:1rem 0;font-size:.85rem}
 .bar span{padding:.3rem .5rem;white-space:nowrap;overflow:hidden;color:#fff;min-width:0}
 .champion{background:#57606a}.candidate{background:#0969da}
@@ -172,7 +178,7 @@ def _intervals(verdict: Verdict | None) -> str:
 def _picture(metric: MetricVerdict) -> str:
     """The interval against the margin: from -2 to 3 margins."""
     if metric.lower is None or metric.upper is None or metric.difference is None:
-        return "<small>nothing counted yet</small>"
+        return f"<small>{_e(_unmeasured(metric))}</small>"
 
     def place(value: float) -> float:
         return max(0.0, min(500.0, (value / metric.margin + 2) * 100))

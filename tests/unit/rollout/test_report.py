@@ -66,8 +66,10 @@ def test_figures_and_pictures(done: Step) -> None:
     assert "●" in picture(metric)
     assert "┃" in picture(metric)
     nothing = dataclasses.replace(metric, difference=None, lower=None, upper=None)
-    assert figures(nothing) == "error: nothing counted yet"
+    assert figures(nothing) == "error: no whole window yet"
     assert "●" not in picture(nothing)
+    at_once = dataclasses.replace(nothing, outcome="rollback", reason="far worse")
+    assert figures(at_once) == "error: far worse", "it did not wait for a whole window"
 
 
 def test_stages_are_in_order(tmp_path: Path) -> None:
