@@ -20,7 +20,7 @@ def archive(compressed: bool) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("model.pkl"))
-    return gzip.compress(stream.getvalue()) if compressed else stream.getvalue()
+    return gzip.compress(stream.getvalue(), mtime=0) if compressed else stream.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_folder_of_several_models_lists_them(tmp_path: Path) -> None:
     ("name", "data", "said"),
     [
         ("rows.csv", LFS, "Git-LFS pointer"),
-        ("rows.csv.gz", gzip.compress(b"a,b\n1,2\n"), "compressed"),
+        ("rows.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0), "compressed"),
         ("rows", b"", "names no known format"),
     ],
 )
