@@ -27,7 +27,7 @@ _DISTANCES = {
 }
 _LAST = 10
 #: Checks that look at the same thing again: a failure beside one of those named follows from it on any runtime.
-_ECHOES = {"smoke.latency": ("latency.single",)}
+_ECHOES = {"latency.single": ("smoke.latency",)}
 #: The same, on the same runtime.
 _ECHOES_THERE = {
     "smoke.rowwise": ("smoke.repeatable",),

@@ -118,21 +118,32 @@ def test_a_file_that_would_be_written_is_not(tmp_path: Path, monkeypatch: pytest
     assert (tmp_path / "written").exists()
 
 
-@pytest.mark.parametrize("kind", called.HOSTILE)
+#: What skops itself does not write: no file of these exists.
+UNWRITTEN = {
+    "a frame beside a model",
+    "a frame that a model remembers",
+    "a frame in an array",
+    "a frame's own transform",
+    "a label by which NumPy reads memory",
+    "a series that answers by its labels",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(UNWRITTEN))
+def test_what_skops_does_not_write_is_known(kind: str) -> None:
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever skops says
+        skops_io.dumps((called.HOSTILE | called.HONEST)[kind])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in called.HOSTILE if kind not in UNWRITTEN])
 def test_what_a_pickle_may_not_hold_a_skops_file_may_not(kind: str) -> None:
-    try:
-        content = skops_io.dumps(called.HOSTILE[kind])
-    except Exception:
-        pytest.skip("skops cannot write it")
+    content = skops_io.dumps(called.HOSTILE[kind])
     assert not scan(content, "skops").ok
 
 
-@pytest.mark.parametrize("kind", called.HONEST)
+@pytest.mark.parametrize("kind", [kind for kind in called.HONEST if kind not in UNWRITTEN])
 def test_what_a_pickle_may_hold_a_skops_file_may(kind: str) -> None:
-    try:
-        content = skops_io.dumps(called.HONEST[kind])
-    except Exception:
-        pytest.skip("skops cannot write it")
+    content = skops_io.dumps(called.HONEST[kind])
     assert scan(content, "skops").findings == ()
     assert type(load_model(content, "skops", (), False)) is type(called.HONEST[kind])
 

@@ -47,7 +47,6 @@ WHOLE = [
 WORKFLOWS = [(name, one) for name, one in WHOLE if not runs_commands_alone(one)]
 #: Where the commands of the others are tried.
 ELSEWHERE = {
-    "registry.md: Promote": "tests/unit/registry",
     "rollout.md: Roll out": "tests/rollout/test_workflow.py",
 }
 

@@ -170,6 +170,7 @@ def test_an_mlflow_folder_is_judged_in_the_environment_that_it_records(train):
 )
 def test_what_cannot_be_had_is_one_error_with_a_remedy(tmp_path, flags, said, remedy):
     (tmp_path / "model.txt").write_text("tree\nversion=v4\n")
+    (tmp_path / "sample.csv").write_text("a,b\n1,2\n")
     flags = [f"{flags[0]}={flags[1]}"]
     ran = run("validate", "model.txt", "--data", "sample.csv", *flags, cwd=tmp_path)
     assert ran.code == 2

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from validator.checks.check import CheckOutcome, failed, not_applicable, passed, seen, warned
-from validator.profile.document import Quality
 from validator.results import Evidence, MetricResult, Task
 from validator.worker.quality import HIGHER_IS_BETTER, METRICS
+
+if TYPE_CHECKING:
+    from validator.profile.document import Quality
 
 _SHOWN = 100
 
