@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from validator.baseline.base import Base, NoBase
 from validator.baseline.find import find_base
@@ -40,7 +41,6 @@ from validator.checks.parity.suite import on_made_rows, on_sample, set_beside
 from validator.checks.quality.judging import with_intervals
 from validator.checks.quality.measuring import Measuring, judge_quality
 from validator.checks.sample_pass import Observer, read_through
-from validator.checks.shapes import ScoreShape, importance_of
 from validator.checks.wrapper.find import wrapper_of
 from validator.errors import WorkerError
 from validator.gate import conclusion
@@ -54,6 +54,9 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.runtimes.sample import Sample
 from validator.sandbox.worker_pool import WorkerPool
 from validator.settings.table import Settings
+
+if TYPE_CHECKING:
+    from validator.checks.shapes import ScoreShape
 
 _NO_BASE = NoBase(reason="no base version to compare with")
 
@@ -115,6 +118,8 @@ class Observed:
     def begin(
         cls, context: Context, task: Task, contract: Contract, base: BaseVersion | NoVersion
     ) -> Observed:
+        from validator.checks.shapes import ScoreShape
+
         base = base.beside(contract)
         runner = BaselineRunner.of(base, contract) if isinstance(base, BaseVersion) else None
         return cls(
@@ -213,6 +218,8 @@ class Gate:
 
     def fit(self, sample: Sample, model: Native) -> tuple[Data, Subject]:
         """The sample as the model takes it, and the contract that its first rows show."""
+        from validator.checks.shapes import importance_of
+
         data = fit_sample(self.context.settings, sample, model.facts, self.run.stage.rows)
         self.run.add(data.judged())
         self.run.show(importance=importance_of(model.facts, data.features))

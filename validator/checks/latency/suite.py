@@ -15,7 +15,6 @@ from validator.checks.latency.comparison import BASE, Base, confirmed, pair_of
 from validator.checks.latency.judging import Limits
 from validator.checks.latency.sampling import Arm, Clock, Effort, RatioTarget, Sampled, sample
 from validator.checks.latency.series import Series
-from validator.checks.shapes import latencies
 from validator.errors import PreflightError
 from validator.results import BatchLatency, CheckResult, Latency, Ratio, RuntimeLatency, RuntimeName
 from validator.runtimes.runtime import Runtime
@@ -135,6 +134,8 @@ class Trial:
         against_base: Ratio | None,
         batches: tuple[BatchLatency, ...],
     ) -> Latency:
+        from validator.checks.shapes import latencies
+
         each = {name: self.figures(name, runtime) for name, runtime in self.runtimes.items()}
         return Latency(
             native=each.get("native"),
