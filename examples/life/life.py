@@ -250,8 +250,16 @@ metrics_bind = "{address["counts"]}"
                 self.answers[0] += 1
             time.sleep(0.02)
 
-    def roll_out(self, candidate: str, wanted: str) -> list[str]:
-        """A rollout to its end. Returns what its history says."""
+    def is_up(self, slot: str) -> bool:
+        """Whether the proxy sees the slot's server: it asks again only every second."""
+        with urllib.request.urlopen(f"{self.url('counts')}/metrics", timeout=5) as response:
+            seen = response.read().decode()
+        return bool(re.search(rf'haproxy_server_status{{[^}}]*server="{slot}",state="UP"}} 1', seen))
+
+    def roll_out(self, slot: str, wanted: str) -> list[str]:
+        """A rollout of what the slot serves, to its end. Returns what its history says."""
+        until(lambda: self.is_up(slot), f"the proxy to see the server in {slot}")
+        candidate = digest_of(self.url(slot))
         shutil.rmtree(self.folder / "rollout", ignore_errors=True)
         command("rollout", "start", "digits", "--candidate", candidate, "--force")
         line = (sys.executable, "-m", "validator.cli", "rollout", "run", "--until-ended")
@@ -372,13 +380,13 @@ def in_production(site: Site, artifacts: dict[str, Path], table: pd.DataFrame) -
     until(lambda: sum(site.answers.values()) > 300, "the first answers")
 
     say("roll out the second version")
-    history = site.roll_out(digest_of(site.url("green")), "promoted")
+    history = site.roll_out("green", "promoted")
     command("registry", "promote", "digits", artifacts["second"].name, "--reason", "promoted by its rollout")
     told.append(f"the second version took over: {history[-1]}")
 
     say("roll out the one that has seen faint scans only: it refuses what it does not know")
     site.serve("blue", artifacts["faint"])
-    history = site.roll_out(digest_of(site.url("blue")), "rolled_back")
+    history = site.roll_out("blue", "rolled_back")
     told.append(f"the third version was taken out by itself: {history[-1]}")
     site.serve("blue", artifacts["second"])
 
