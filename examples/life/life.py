@@ -396,7 +396,7 @@ def in_production(site: Site, artifacts: dict[str, Path], table: pd.DataFrame) -
     site.ask(new)
     until(lambda: site.alerts["PreflightDrift"], "the alert PreflightDrift", 180)
     told.append(f"the alert rang: {', '.join(sorted(site.alerts))}")
-    page = ("--prometheus", site.url("prometheus"), "--model", "digits", "--last", "5m")
+    page = ("--prometheus", site.url("prometheus"), "--model", "digits", "--last", "10m")
     command("monitor", "page", *page, "--rollout", "rollout.toml", "--out", "monitor.html")
     return told
 
