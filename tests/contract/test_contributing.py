@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -34,3 +35,12 @@ def test_every_target_of_make_that_it_names_exists():
     targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE))
     assert len(targets) > 5
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_nothing_lies_at_the_top_that_was_left_there_by_accident():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    tops = {name.split("/", 1)[0] for name in listed if name}
+    kept = {"Dockerfile", "LICENSE", "Makefile", "action.yml", "mkdocs.yml", "pyproject.toml"}
+    folders = {"benchmarks", "container", "docs", "examples", "requirements", "tests", "validator"}
+    documents = {"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"}
+    assert {name for name in tops if not name.startswith(".")} == kept | folders | documents
