@@ -25,7 +25,6 @@ _DISTANCES = {
     "profile": 8,
     "version": 9,
 }
-_LAST = 10
 #: Checks that look at the same thing again: a failure beside one of those named follows from it on any runtime.
 _ECHOES = {"latency.single": ("smoke.latency",)}
 #: The same, on the same runtime.
@@ -107,8 +106,6 @@ def in_words(cause: Cause) -> str:
 
 
 def _distance(check: CheckResult) -> int:
-    if check.id in _ECHOES:
-        return _LAST
     if check.category == "smoke":
         return 1 if check.runtime == "native" else 4
     return _DISTANCES[check.category]
