@@ -5,10 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.rollout.alerts import RULES, Receiver, configuration
+from validator.integration.rehearsal import free_ports
 from validator.rollout.settings import RolloutSettings, read_proxy_settings
 from validator.rollout.stages import weights
 from validator.rollout.state import Rollout, read_state
@@ -30,23 +29,6 @@ SERVER = Path(__file__).with_name("model_server.py")
 #: A generous limit for the slow: what is awaited here takes a server seconds.
 SLO_S = 0.25
 TOOLS = ("haproxy", "prometheus", "prometheus-alertmanager")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, below those that the kernel hands out, in a range of this test process."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    first = 18_000 + 1500 * (int(worker) % 8)
-    found: list[int] = []
-    for port in random.sample(range(first, first + 1500), 1500):
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError("no port is free")
 
 
 def until(condition: Callable[[], object], seconds: float = 60, what: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from validator.results import CheckResult, Conversion, Parity
 from validator.sandbox.worker_pool import interruptible
 from validator.settings.sources import resolve
 from validator.settings.table import Settings
+from validator.whole_file import whole_file
 
 _GUESSED = "give --data with a few rows: without them every column is taken for a number"
 
@@ -166,14 +166,11 @@ def _own_columns(native: Native) -> Columns:
 
 
 def _write(output: Path, onnx: bytes) -> None:
-    staged = output.with_name(f".{output.name}-{secrets.token_hex(8)}")
     try:
-        staged.write_bytes(onnx)
-        staged.replace(output)
+        with whole_file(output) as staged:
+            staged.write_bytes(onnx)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}", hint="check --output") from error
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from validator import __version__
 from validator.errors import Exit, SampleError, UsageError
+from validator.whole_file import whole_file
 
 if TYPE_CHECKING:
     from validator.drift.document import DriftReport
@@ -219,14 +219,11 @@ def _write(out: Path, report: DriftReport) -> None:
 
 def _write_file(path: Path, content: bytes) -> None:
     """A whole file or none."""
-    staged = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        staged.write_bytes(content)
-        staged.replace(path)
+        with whole_file(path) as staged:
+            staged.write_bytes(content)
     except OSError as error:
         raise SampleError(f"{path} cannot be written: {error.strerror}", hint="is the disk full?") from error
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def _show(report: DriftReport, flags: dict[str, Any], out: Path) -> None:

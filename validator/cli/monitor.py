@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from validator.cli.actions import add_actions
 from validator.errors import Exit, UsageError
+from validator.whole_file import whole_file
 
 if TYPE_CHECKING:
     from validator.monitoring.check import Finding
@@ -35,16 +37,7 @@ EPILOG = """exit codes:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The actions and their flags."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, summary in _ACTIONS.items():
-        sub = actions.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+    for name, sub in add_actions(parser, _ACTIONS, EPILOG):
         _ARGUMENTS[name](sub)
 
 
@@ -261,11 +254,10 @@ def _page(flags: Mapping[str, Any]) -> int:
 
 def _write(path: Path, text: str) -> None:
     """A whole file or none."""
-    staged = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(text, encoding="utf-8")
-        staged.replace(path)
+        with whole_file(path) as staged:
+            staged.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}", hint="choose another --out"
@@ -361,7 +353,10 @@ def _span(text: str) -> float:
         else 0
     )
     if not 600 <= seconds <= 10 * 31_536_000:
-        raise UsageError(f"{text!r} is no time", hint="give a number and m, h, d, w or y, such as 24h or 30d")
+        raise UsageError(
+            f"{text!r} is no time from 10m to 10y",
+            hint="give a number and m, h, d, w or y, such as 24h or 30d",
+        )
     return float(seconds)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli import registry_view as view
+from validator.cli.actions import add_actions
 from validator.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -49,16 +50,7 @@ _HOURS = {"h": 1, "d": 24, "w": 168}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The actions and their flags."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, summary in _ACTIONS.items():
-        sub = actions.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+    for name, sub in add_actions(parser, _ACTIONS, EPILOG):
         _ADD[name](sub)
         sub.add_argument(
             "--registry", metavar="BASE", help=f"folder or address of all models (default: {DEFAULT})"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from validator.cli.actions import add_actions
 from validator.errors import Exit, PreflightError, UsageError
 
 if TYPE_CHECKING:
@@ -43,16 +44,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The actions and their flags."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, summary in _ACTIONS.items():
-        sub = actions.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+    for name, sub in add_actions(parser, _ACTIONS, EPILOG):
         if name == "judge":
             sub.add_argument("evidence", nargs="?", metavar="EVIDENCE", help="a file below evidence/")
             sub.add_argument("--listen", metavar="HOST:PORT", help="answer GET /verdict over HTTP")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from validator.errors import Exit, UsageError
+from validator.whole_file import whole_file
 
 EPILOG = """exit codes:
   0  it works as published
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     """Try everything, write the reports, and end with the verdict."""
+    from validator.github.commands import append_summary
     from validator.integration import report as view
     from validator.integration.run import Parts, Tried
     from validator.integration.run import run as attempt
@@ -74,12 +76,12 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            with whole_file(folder / name) as staged:
+                staged.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="give another --out") from error
-    if summary := environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(texts["test.md"])
+        if summary := environ.get("GITHUB_STEP_SUMMARY"):
+            append_summary(Path(summary), texts["test.md"])
     if quiet:
         sys.stdout.write(texts["test.json"])
     else:

@@ -22,6 +22,7 @@ from validator.model.file import identify
 from validator.permissions import remedy
 from validator.results import Environment, GateResult, RunIndex
 from validator.settings.table import Settings
+from validator.whole_file import whole_file
 
 if TYPE_CHECKING:
     from validator.profile import Profile
@@ -247,16 +248,13 @@ def _is_ours(path: Path) -> bool:
 
 def write_file(path: Path, text: str, owner: tuple[int, int] | None) -> None:
     """Write a whole file under a temporary name, then rename it."""
-    staged = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        staged.write_text(text, encoding="utf-8")
-        _give(staged, owner)
-        staged.replace(path)
+        with whole_file(path) as staged:
+            staged.write_text(text, encoding="utf-8")
+            _give(staged, owner)
     except OSError as error:
         hint = remedy(error, path, "choose another place, or make room on the disk")
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def _owner(folder: Path) -> tuple[int, int] | None:

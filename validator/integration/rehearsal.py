@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from validator.artifact.read import MANIFEST_FILE, SUMS_FILE
+from validator.artifact.read import MANIFEST_FILE, SUMS_FILE, read_artifact, render_sums
 from validator.integration.asking import COMMAND, Server, ServerError, serving
 from validator.integration.checks import Published, samples
 from validator.rollout.settings import RolloutSettings, read_proxy_settings
@@ -53,7 +53,7 @@ class Site:
 
     def __init__(self, folder: Path, blue: Server, green: Server, *, slo_ms: float, model: str) -> None:
         self.folder, self.blue, self.green, self.model = folder, blue, green, model
-        self.clients, self.counts, self.prometheus = _free_ports(3)
+        self.clients, self.counts, self.prometheus = free_ports(3)
         self.config = folder / "rollout.toml"
         self.config.write_text(self._toml(slo_ms))
         self.settings: RolloutSettings = read_proxy_settings(self.config)
@@ -192,17 +192,13 @@ REHEARSALS: Mapping[str, tuple[str, Callable[[Site, Published], str]]] = {
 
 def stand_in(folder: Path, copy: Path) -> Path:
     """A copy of an artifact under another version: the champion, where there is no other version at hand."""
+    stored = read_artifact(folder)
+    manifest = {**stored.manifest, "version": f"{stored.manifest['version']}.stand-in"}
+    files = {**stored.files, MANIFEST_FILE: json.dumps(manifest).encode()}
+    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in files if name != SUMS_FILE}
     copy.mkdir()
-    sums = {}
-    for line in (folder / SUMS_FILE).read_text().splitlines():
-        name = line.split("  ", 1)[1]
-        content = (folder / name).read_bytes()
-        if name == MANIFEST_FILE:
-            manifest = json.loads(content)
-            content = json.dumps({**manifest, "version": f"{manifest['version']}.stand-in"}).encode()
+    for name, content in {**files, SUMS_FILE: render_sums(digests).encode()}.items():
         (copy / name).write_bytes(content)
-        sums[name] = hashlib.sha256(content).hexdigest()
-    (copy / SUMS_FILE).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     return copy
 
 
@@ -255,7 +251,7 @@ def _until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

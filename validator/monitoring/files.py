@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from validator.errors import SettingsError, UsageError
+from validator.whole_file import whole_file
 
 MANIFEST = ".monitor.json"
 _LARGEST = 16 * 2**20
@@ -117,12 +117,8 @@ def _write(folder: Path, name: str, text: str, before: str | None) -> Outcome:
 
 
 def _replace(path: Path, text: str) -> None:
-    staged = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
+    with whole_file(path) as staged:
         staged.write_text(text, encoding="utf-8")
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def _read_manifest(path: Path) -> dict[str, str]:
