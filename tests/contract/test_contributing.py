@@ -38,8 +38,8 @@ def test_every_target_of_make_that_it_names_exists():
 
 
 def test_nothing_lies_at_the_top_that_was_left_there_by_accident():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    tops = {name.split("/", 1)[0] for name in listed if name}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tops = {name.split("/", 1)[0] for name in listed.stdout.splitlines()}
     kept = {"Dockerfile", "LICENSE", "Makefile", "action.yml", "mkdocs.yml", "pyproject.toml"}
     folders = {"benchmarks", "container", "docs", "examples", "requirements", "tests", "validator"}
     documents = {"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"}
