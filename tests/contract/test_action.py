@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from validator.cli.drift_job import INPUTS
+from validator.cli.drift_job import INPUTS as DRIFT_INPUTS
 from validator.cli.gate_push import OUTPUTS as PUSH_OUTPUTS
+from validator.cli.main import _COMMANDS
 from validator.cli.reference import renewed
+from validator.cli.test_job import INPUTS as TEST_INPUTS
 from validator.github.publication import PublishSettings
 from validator.github.wording import outputs
 from validator.settings.table import RENAMED, Settings, flag_of, is_file_only
@@ -28,7 +30,7 @@ def test_every_setting_is_an_input_in_the_same_words(action):
     assert renewed(text) == text, "run: python -m validator.cli.reference action.yml"
     settings = {flag_of(n) for n in Settings.model_fields if not is_file_only(n)} - {"quiet", "json"}
     earlier = {flag_of(old): flag_of(new) for old, new in RENAMED.items()}
-    assert set(action["inputs"]) == settings | {"command", "matrix", *earlier, *INPUTS}
+    assert set(action["inputs"]) == settings | {"command", "matrix", *earlier, *DRIFT_INPUTS, *TEST_INPUTS}
     for old, new in earlier.items():
         assert f"called {new} now" in action["inputs"][old]["deprecationMessage"]
     for name in settings - {"github-token"}:
@@ -68,3 +70,13 @@ def test_publishing_reads_settings_that_exist():
     names = {name for name in vars(PublishSettings) if not name.startswith("_")}
     assert names
     assert names <= set(Settings.model_fields)
+
+
+def test_the_commands_that_the_input_names_are_commands_and_say_which_inputs_they_read(action):
+    described = action["inputs"]["command"]["description"]
+    named = {part.strip().split(" ")[0] for part in described.split(";")}
+    assert named == {"validate", "publish", "drift", "test"}
+    assert named <= set(_COMMANDS)
+    for command, inputs in (("drift", DRIFT_INPUTS), ("test", TEST_INPUTS)):
+        assert all(text.startswith(f"with command {command}: ") for text in inputs.values())
+    assert not set(DRIFT_INPUTS) & set(TEST_INPUTS)

@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from validator.catalog import SPECS
-from validator.cli.drift_job import INPUTS
+from validator.cli.drift_job import INPUTS as DRIFT_INPUTS
+from validator.cli.test_job import INPUTS as TEST_INPUTS
 from validator.settings.table import RENAMED, Settings, flag_of, is_file_only, json_schema
 
 #: What the console shows: no matter of an action.
@@ -66,7 +67,7 @@ def action_inputs() -> str:
         lines += [f"  {flag_of(name)}:", f"    description: {text}"]
         if name == "github_token":
             lines.append("    default: ${{ github.token }}")
-    for name, text in INPUTS.items():
+    for name, text in {**DRIFT_INPUTS, **TEST_INPUTS}.items():
         lines += [f"  {name}:", f"    description: {json.dumps(text, ensure_ascii=False)}"]
     lines += _MATRIX
     for old, new in RENAMED.items():

@@ -7,12 +7,15 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from validator.errors import Exit, UsageError
 from validator.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from validator.integration.run import TestReport, Tried
 
 EPILOG = """exit codes:
   0  it works as published
@@ -32,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     parser.add_argument(
-        "reference", metavar="REF", help="artifact folder, OCI layout, or oci://HOST/REPOSITORY@sha256:..."
+        "references",
+        nargs="*",
+        metavar="REF",
+        help="artifact folder, OCI layout, or oci://HOST/REPOSITORY@sha256:..., or several",
     )
     parser.add_argument(
         "--verify-key", metavar="FILE", type=Path, help="public key (PEM) that must have signed it"
@@ -43,47 +49,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        default="preflight-test",
-        help="for test.md, test.json, junit.xml (default: %(default)s)",
+        help="for test.md, test.json, junit.xml (default: preflight-test); of several in 1, 2, ... below it",
     )
     parser.add_argument(
         "--json", dest="json_output", action="store_true", default=None, help="print test.json"
     )
 
 
-def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    """Try everything, write the reports, and end with the verdict."""
-    from validator.github.commands import append_summary
+def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
+    """Try everything, write the reports, tell the job, and end with the verdict."""
+    from validator.cli.test_job import from_inputs, tell
+
+    flags = from_inputs(flags, environ)
+    references: Sequence[str] = flags["references"]
+    out, several = Path(flags.get("out") or "preflight-test"), len(references) > 1
+    tried = []
+    for number, reference in enumerate(references, 1):
+        folder = out / str(number) if several else out
+        tried.append((_try(reference, folder, flags), folder))
+    tell(tried, environ, sys.stderr)
+    return Exit.PASSED if all(report.verdict == "pass" for report, _ in tried) else Exit.FAILED
+
+
+def _try(reference: str, folder: Path, flags: Mapping[str, Any]) -> TestReport:
     from validator.integration import report as view
-    from validator.integration.run import Parts, Tried
+    from validator.integration.run import Parts
     from validator.integration.run import run as attempt
 
     quiet = bool(flags.get("json_output"))
-    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
-
-    def tell(one: Tried) -> None:
-        if not quiet:
-            print(view.line_of(one, width=width), flush=True)
-
     parts = Parts(rehearse=not flags.get("no_rehearsal"), verify_key=flags.get("verify_key"))
-    found = attempt(flags["reference"], parts, tell)
-    folder = Path(flags["out"])
+    _write(folder, {})
+    found = attempt(reference, parts, _nothing if quiet else _teller())
     texts = {
         "test.md": view.render_markdown(found),
         "junit.xml": view.render_junit(found),
         "test.json": json.dumps(view.document(found), indent=1) + "\n",
     }
+    _write(folder, texts)
+    if quiet:
+        sys.stdout.write(texts["test.json"])
+    else:
+        print(f"\n{view.headline(found)}\nReport: {os.path.relpath(folder / 'test.md')}")
+    return found
+
+
+def _teller() -> Callable[[Tried], None]:
+    from validator.integration import report as view
+
+    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
+    return lambda one: print(view.line_of(one, width=width), flush=True)
+
+
+def _nothing(_: Tried) -> None:
+    """Nothing is told while it goes on."""
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    """The reports of this run; without any, those of an earlier one are removed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not texts:
+            for name in ("test.md", "junit.xml", "test.json"):
+                (folder / name).unlink(missing_ok=True)
         for name, text in texts.items():
             with whole_file(folder / name) as staged:
                 staged.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="give another --out") from error
-        if summary := environ.get("GITHUB_STEP_SUMMARY"):
-            append_summary(Path(summary), texts["test.md"])
-    if quiet:
-        sys.stdout.write(texts["test.json"])
-    else:
-        print(f"\n{view.headline(found)}\nReport: {os.path.relpath(folder / 'test.md')}")
-    return Exit.PASSED if found.verdict == "pass" else Exit.FAILED

@@ -20,7 +20,7 @@ from validator.errors import PreflightError
 _START_S, _END_S, _ANSWER_S = 120.0, 60.0, 30.0
 _MOST_BYTES = 64 * 2**20
 #: How a server is started, before the reference and flags.
-COMMAND = (sys.executable, "-P", "-m", "validator.cli", "serve")
+COMMAND = (sys.executable, "-I" if sys.flags.isolated else "-P", "-m", "validator.cli", "serve")
 
 
 class ServerError(PreflightError):

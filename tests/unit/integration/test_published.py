@@ -7,7 +7,9 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -18,8 +20,8 @@ from validator.artifact.write import write_artifact
 from validator.cli.main import main
 from validator.errors import UsageError
 from validator.integration import report as view
-from validator.integration.rehearsal import TOOLS, missing_tools
-from validator.integration.run import Parts, TestReport, run
+from validator.integration.rehearsal import TOOLS, missing_tools, stand_in
+from validator.integration.run import Parts, TestReport, Tried, run
 from validator.serving import Deployment
 
 BROKEN = str(Path(__file__).with_name("broken_server.py"))
@@ -117,6 +119,81 @@ def test_an_image_is_tried_by_its_digest_and_another_digest_is_found(
     assert failed(run(f"oci:{layout}@{digest}", Parts(rehearse=False), lambda _: None)) == [
         "published.artifact"
     ]
+
+
+@pytest.fixture
+def swapping_registry(artifact: Path, tmp_path: Path, capsys) -> Iterator[str]:
+    """The reference of a version in a registry that answers for every digest with another version, whole and judged."""
+    wanted, other = tmp_path / "wanted", tmp_path / "other"
+    copy = stand_in(artifact, tmp_path / f"{artifact.name}.stand-in")
+    digests = []
+    for folder, layout in ((artifact, wanted), (copy, other)):
+        assert main(["registry", "push", str(folder), str(layout), "--json"]) == 0
+        digests.append(json.loads(capsys.readouterr().out)["digest"])
+
+    class Swapping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind, asked = self.path.rsplit("/", 2)[1:]
+            digest = digests[1] if kind == "manifests" else asked
+            file = other / "blobs" / "sha256" / digest.partition(":")[2]
+            found = file.read_bytes() if file.is_file() else b""
+            self.send_response(200 if found else 404)
+            self.send_header("content-type", "application/vnd.oci.image.manifest.v1+json")
+            self.send_header("docker-content-digest", asked)
+            self.send_header("content-length", str(len(found)))
+            self.end_headers()
+            self.wfile.write(found)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Swapping) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"oci://127.0.0.1:{server.server_address[1]}/models/churn@{digests[0]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_registry_that_gives_another_version_is_found_by_the_digest(swapping_registry: str) -> None:
+    report = run(swapping_registry, Parts(rehearse=False), lambda _: None)
+    assert failed(report) == ["published.artifact"]
+    assert "digest" in report.tried[0].message
+    assert {one.status for one in report.tried[1:]} == {"skip"}
+
+
+def test_in_a_job_the_input_names_it_and_outputs_and_summary_tell_of_all(
+    artifact: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    calls = []
+
+    def attempt(reference: str, parts: Parts, tell: Callable[[Tried], None]) -> TestReport:
+        calls.append((reference, parts.rehearse))
+        tried = Tried(id="server.start", status="fail" if reference.endswith("two") else "pass")
+        tell(tried)
+        return TestReport(
+            reference=reference, model="m", version=f"v_{reference[-3:]}", digest="", tried=(tried,)
+        )
+
+    monkeypatch.setattr("validator.integration.run.run", attempt)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    assert main(["test"]) == 2, "nothing named is nothing tried"
+    monkeypatch.setenv("INPUT_IMAGE", "oci:one\noci:two\n")
+    monkeypatch.setenv("INPUT_OUT", "tried")
+    assert main(["test"]) == 1
+    assert calls == [("oci:one", True), ("oci:two", True)]
+    outputs = (tmp_path / "outputs").read_text()
+    assert "verdict<<" in outputs
+    assert "\nfail\n" in outputs
+    assert "v_one\nv_two" in outputs
+    assert "tried/1/test.md\ntried/2/test.md" in outputs
+    summary = (tmp_path / "summary").read_text()
+    assert "oci:one" in summary
+    assert "oci:two" in summary
+    assert (tmp_path / "tried/2/junit.xml").is_file()
 
 
 def test_what_is_not_there_is_no_failure_of_the_model(tmp_path: Path) -> None:
