@@ -123,7 +123,7 @@ def test_an_image_is_tried_by_its_digest_and_another_digest_is_found(
 
 @pytest.fixture
 def swapping_registry(artifact: Path, tmp_path: Path, capsys) -> Iterator[str]:
-    """The reference of a version in a registry that answers for every digest with another version, whole and judged."""
+    """A version in a registry that answers for every digest with another version, whole and judged."""
     wanted, other = tmp_path / "wanted", tmp_path / "other"
     copy = stand_in(artifact, tmp_path / f"{artifact.name}.stand-in")
     digests = []
@@ -158,7 +158,7 @@ def swapping_registry(artifact: Path, tmp_path: Path, capsys) -> Iterator[str]:
 def test_a_registry_that_gives_another_version_is_found_by_the_digest(swapping_registry: str) -> None:
     report = run(swapping_registry, Parts(rehearse=False), lambda _: None)
     assert failed(report) == ["published.artifact"]
-    assert "digest" in report.tried[0].message
+    assert " gave sha256:" in report.tried[0].message
     assert {one.status for one in report.tried[1:]} == {"skip"}
 
 
