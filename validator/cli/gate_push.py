@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,8 +18,19 @@ if TYPE_CHECKING:
 
 #: Outputs of the action that a push sets; one line for each model.
 OUTPUTS = ("digest", "image")
-#: Events that judge what is not merged, or what somebody else wrote.
-_UNMERGED = frozenset({"pull_request", "pull_request_target", "workflow_run", "merge_group"})
+#: Events that judge what is not merged, or what somebody else wrote. Comments are how jobs are started for those.
+_UNMERGED = frozenset({
+    "pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment", "issue_comment",
+    "workflow_run", "merge_group",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredImages:
+    """What a push came to: whether all is there that was to be stored, and each version's reference by digest."""
+
+    is_whole: bool
+    by_version: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_push(reference: str | None) -> None:
@@ -46,11 +58,11 @@ def push_passed(
     target: Target | None,
     environ: Mapping[str, str],
     log: TextIO,
-) -> bool:
-    """Store each result's artifact. Whether all that was to be stored is; what failed is told."""
-    if target is not None and (target.kind in _UNMERGED or target.fork):
+) -> StoredImages:
+    """Store each result's artifact. What failed is told."""
+    if target is not None and (_UNMERGED & {target.kind, target.event_name} or target.fork):
         print(f"model-preflight: not pushed: nothing is, on {target.event_name}", file=log)
-        return True
+        return StoredImages(is_whole=True)
     found: list[Pushed] = []
     try:
         for result in results:
@@ -60,7 +72,8 @@ def push_passed(
     except PreflightError as error:
         complain(error)
     _set_outputs(found, environ, log)
-    return len(found) == len(results)
+    names = {result.version: one.reference for result, one in zip(results, found, strict=False)}
+    return StoredImages(is_whole=len(found) == len(results), by_version=names)
 
 
 def _push(reference: str, result: GateResult, *, several: bool, environ: Mapping[str, str]) -> Pushed:
@@ -78,7 +91,7 @@ def _push(reference: str, result: GateResult, *, several: bool, environ: Mapping
     if several:
         below = name if place.folder is not None else name.lower()
         place = parse(f"{place.address}/{below}")
-    with opened(place, environ) as repository:
+    with opened(place, environ, writes=True) as repository:
         return push(repository, Path(result.artifact.path))
 
 

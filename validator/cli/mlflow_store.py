@@ -33,6 +33,8 @@ TAGS = (
     "preflight.sha256",
     "preflight.reason",
 )
+#: Set where what passed was pushed to a registry: the image, by digest.
+IMAGE_TAG = "preflight.image"
 _LONGEST_TAG = 500
 _HINT = "set MLFLOW_TRACKING_URI (and its credentials) to the server that knows it"
 
@@ -57,15 +59,19 @@ class Fetched:
         """How a model's path is told of: the address that was given for it."""
         return self.stored[path].address if path in self.stored else path
 
-    def tell(self, path: str, result: GateResult) -> None:
-        """Tag what was judged, where that is MLflow's. Raises PublishError where it does not take a tag."""
+    def tell(self, path: str, result: GateResult, *, image: str = "") -> None:
+        """Tag what was judged, where that is MLflow's. Raises PublishError where it does not take a tag.
+
+        `image` is the reference, by digest, under which what passed was pushed to a registry.
+        """
         if path not in self.stored:
             return
         stored = self.stored[path]
         loosened = f"Judged less strictly: {'; '.join(result.loosened)}. " if result.loosened else ""
         reason = f"{loosened}{result.reason}"
         said = (result.verdict, result.version, __version__, result.model.sha256, reason)
-        for key, value in zip(TAGS, said, strict=True):
+        pushed = ((IMAGE_TAG, image),) if image else ()
+        for key, value in (*zip(TAGS, said, strict=True), *pushed):
             try:
                 stored.tag(key, value[:_LONGEST_TAG])
             except Exception as error:  # MLflow's own errors, and those of whatever its store is kept in

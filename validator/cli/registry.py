@@ -161,25 +161,39 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
 
 
 @contextmanager
-def _opened(flags: Mapping[str, Any], environ: Mapping[str, str], place: Reference) -> Iterator[Repository]:
+def _opened(
+    flags: Mapping[str, Any], environ: Mapping[str, str], place: Reference, *, writes: bool = False
+) -> Iterator[Repository]:
     from validator.registry.opening import opened
     from validator.registry.remote.credentials import from_flags
 
     given = [flags.get(name) for name in ("username", "password_file", "token_file")]
-    with opened(place, environ, credentials=from_flags(*given)) as repository:
+    with opened(place, environ, credentials=from_flags(*given), writes=writes) as repository:
         yield repository
 
 
 def place_of(text: str, base: str) -> Reference:
     """What NAME means. Raises UsageError for what is none."""
-    from validator.registry.reference import looks_remote, parse
+    from validator.registry.reference import Reference, looks_remote, parse
 
     match = _NAME.fullmatch(text)
     if match is None or looks_remote(text) or text.startswith("oci:"):
         return parse(text)
-    if looks_remote(base):
-        return parse(f"{base.rstrip('/')}/{match[1].lower()}{match[2]}")
-    return parse(f"{Path(base) / match[1]}{match[2]}")
+    name, wanted = match[1], parse(f"./x{match[2]}")
+    if _is_remote(base):
+        return parse(f"{base.rstrip('/')}/{name.lower()}{match[2]}")
+    folder = Path(base.removeprefix("oci:")) / name
+    return Reference(folder=folder, tag=wanted.tag, digest=wanted.digest)
+
+
+def _is_remote(base: str) -> bool:
+    """Whether models are kept in a registry rather than a folder. A folder that is there comes first."""
+    from validator.registry.reference import looks_remote, parse
+
+    if "://" in base:
+        parse(f"{base.rstrip('/')}/x")  # refuses what is no registry
+        return True
+    return not base.startswith("oci:") and not Path(base).is_dir() and looks_remote(f"{base.rstrip('/')}/x")
 
 
 def _base(flags: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -205,7 +219,7 @@ def _push(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     folder = Path(flags["artifact"])
     name = flags.get("name") or safe_name(str(read_artifact(folder).manifest["model"].get("name", "")))
     place = _place({**flags, "name": name}, environ)
-    with _opened(flags, environ, place) as repository:
+    with _opened(flags, environ, place, writes=True) as repository:
         view.pushed(push(repository, folder, verify_key=flags.get("verify_key")), repository.name, flags)
     return Exit.PASSED
 
@@ -226,9 +240,8 @@ def _models(base: str, flags: Mapping[str, Any]) -> int:
     """The models of a folder. Registries have no list of them that everybody may read."""
     from validator.registry.listing import listing
     from validator.registry.opening import models_in
-    from validator.registry.reference import looks_remote
 
-    if looks_remote(base):
+    if _is_remote(base):
         raise UsageError(
             f"{base[:200]} does not tell which models it has", hint="name one: registry list NAME"
         )
@@ -263,7 +276,7 @@ def _pull(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
 def _promote(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     from validator.registry.promoting import promote
 
-    with _opened(flags, environ, _place(flags, environ)) as repository:
+    with _opened(flags, environ, _place(flags, environ), writes=True) as repository:
         done = promote(
             repository,
             flags["version"],
@@ -277,7 +290,7 @@ def _promote(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
 def _rollback(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     from validator.registry.promoting import rollback
 
-    with _opened(flags, environ, _place(flags, environ)) as repository:
+    with _opened(flags, environ, _place(flags, environ), writes=True) as repository:
         done = rollback(
             repository, _why(flags, environ), alias=flags["alias"], verify_key=flags.get("verify_key")
         )
@@ -320,7 +333,7 @@ def _run_url(environ: Mapping[str, str]) -> str:
 
 
 def _history(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    from validator.registry.history import record_tags, records, told
+    from validator.registry.history import missing, record_tags, records, told
     from validator.registry.promoting import check_alias
 
     check_alias(flags["alias"])
@@ -328,7 +341,9 @@ def _history(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         tags = record_tags(repository.tags(), flags["alias"])
         newest = tags[len(tags) - min(len(tags), flags["limit"]) :]
         current = repository.find(flags["alias"])
-        view.history(told(records(repository, newest), current), current, len(tags), repository.name, flags)
+        found = records(repository, newest)
+        gone = missing(found, newest, tags)
+        view.history(told(found, current), current, len(tags), gone, repository.name, flags)
     return Exit.PASSED
 
 
@@ -336,7 +351,7 @@ def _prune(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     from validator.registry.pruning import plan, remove
 
     before = _before(flags.get("older_than"))
-    with _opened(flags, environ, _place(flags, environ)) as repository:
+    with _opened(flags, environ, _place(flags, environ), writes=bool(flags.get("yes"))) as repository:
         planned = plan(repository, keep=flags["keep"], keep_promoted=flags["keep_promoted"], before=before)
         gone = remove(repository, planned) if flags.get("yes") else None
         view.pruned(planned, gone, repository.name, flags)

@@ -105,13 +105,21 @@ def moved(found: Promoted, place: str, flags: Flags) -> None:
     print(line(f"  reference  {found.reference}"))
 
 
-def history(entries: Sequence[Entry], current: str | None, total: int, place: str, flags: Flags) -> None:
+def history(
+    entries: Sequence[Entry],
+    current: str | None,
+    total: int,
+    gone: Sequence[str],
+    place: str,
+    flags: Flags,
+) -> None:
     if flags.get("json_output"):
         document = {
             "place": place,
             "alias": flags["alias"],
             "current": current,
             "total": total,
+            "missing": list(gone),
             "entries": [
                 {"outcome": one.outcome, "until": _iso(one.until), **_record(one.record)}
                 for one in reversed(entries)
@@ -126,6 +134,8 @@ def history(entries: Sequence[Entry], current: str | None, total: int, place: st
         _entry(one)
     if total > len(entries):
         print(f"  ... and {total - len(entries):,} older: --limit N")
+    for tag in gone:
+        print(line(f"  A record is gone, or no longer what was written: {tag}"))
     if current is not None and not any(one.outcome == "now" for one in entries):
         print(
             line(f"  It names {current}, of which no record tells: somebody moved it without this command.")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli.console import complain, notice
-from validator.cli.gate_push import check_push, push_passed
+from validator.cli.gate_push import StoredImages, check_push, push_passed
 from validator.cli.mlflow_store import Fetched, fetched
 from validator.errors import Exit, InternalError, PreflightError, PublishError, SettingsError, UsageError
 from validator.results import GateResult
@@ -60,27 +60,32 @@ def _run(models: Fetched, environ: Environ, given: Flags) -> int:
     elif outcome.unchanged is not None:
         print(outcome.line, file=log)
     report = job.publish(outcome, [one.settings.out for one in judging.outcomes if one.result is not None])
-    stored = True
+    stored = StoredImages(is_whole=True)
     if settings.push is not None and outcome.verdict == "pass" and found:
         stored = push_passed(
             settings.push, found, several=judging.several, target=job.target, environ=environ, log=log
         )
-    untold = not tell(models, judging.outcomes)
+    untold = not tell(models, judging.outcomes, stored.by_version)
     code = Exit.PASSED if outcome.verdict == "pass" else Exit.FAILED
     if judging.error is not None and outcome.verdict != "fail":
         code = judging.error.exit_code
     unheard = untold or (report is not None and bool(report.failed))
-    unpublished = not stored or (unheard and settings.require_publish)
+    unpublished = not stored.is_whole or (unheard and settings.require_publish)
     return Exit.UNPUBLISHED if code == Exit.PASSED and unpublished else code
 
 
-def tell(models: Fetched, outcomes: Sequence[ModelOutcome]) -> bool:
-    """Tell MLflow of the verdicts on models that it keeps, best effort; whether it took them all."""
+def tell(models: Fetched, outcomes: Sequence[ModelOutcome], images: Environ | None = None) -> bool:
+    """Tell MLflow of the verdicts on models that it keeps, best effort; whether it took them all.
+
+    `images` are references by version to what was pushed.
+    """
     told = True
     for one in outcomes:
         if one.result is not None:
             try:
-                models.tell(one.settings.model[0], one.result)
+                models.tell(
+                    one.settings.model[0], one.result, image=(images or {}).get(one.result.version, "")
+                )
             except PublishError as error:
                 complain(error)
                 told = False

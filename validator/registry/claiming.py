@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from validator.registry.errors import DamagedError, NotThereError, OvertakenError, RegistryError
-from validator.registry.history import Record, image_of_record, read_record, record_tags
+from validator.registry.errors import DamagedError, OvertakenError, RegistryError
+from validator.registry.history import Record, image_of_record, record_at, record_tags, time_of
 from validator.registry.store import Manifest, Repository
 
 #: Seconds in which a claim is made, and for which each waits before it looks for others.
@@ -56,7 +56,7 @@ def effective(repository: Repository, state: State) -> Record | None:
     """The record by which the alias names what it names; None where none does."""
     passed: list[Record] = []
     for tag in reversed(state.records[-_MOST_PASSED:]):
-        record = record_of(repository, tag)
+        record = record_at(repository, tag)
         if record is None:
             continue
         if record.digest == state.digest:
@@ -67,23 +67,15 @@ def effective(repository: Repository, state: State) -> Record | None:
     return None
 
 
-def record_of(repository: Repository, tag: str) -> Record | None:
-    try:
-        return read_record(repository.manifest(tag))
-    except NotThereError:
-        return None
-
-
 def move(repository: Repository, manifest: Manifest, draft: Record, state: State, clock: Clock) -> Record:
     """Claim, look around, move, read back; the record with its time. Raises OvertakenError, RegistryError."""
     with repository.exclusive():
-        at = _time(clock.now(), state)
+        at = _time(repository.now or clock.now(), state)
         record = replace(draft, at=at, previous=state.newest)
         image = image_of_record(record)
         repository.add_blobs(image)
-        begun = clock.seconds()
         try:
-            _unchanged(repository, state, record.alias, at)
+            begun = _unchanged(repository, state, record.alias, clock)
         except OvertakenError:
             _record_loss(repository, record, clock)
             raise
@@ -111,7 +103,7 @@ def _record_loss(repository: Repository, record: Record, clock: Clock) -> None:
     state = read_state(repository, record.alias)
     if state.newest == record.previous:
         return  # nobody was faster: somebody moved the alias without a record, or is about to move it
-    late = replace(record, at=_time(clock.now(), state))
+    late = replace(record, at=_time(repository.now or clock.now(), state))
     image = image_of_record(late)
     repository.add_blobs(image)
     repository.tag(image.manifest, late.tag)
@@ -119,28 +111,37 @@ def _record_loss(repository: Repository, record: Record, clock: Clock) -> None:
 
 def _time(now: datetime, state: State) -> datetime:
     """Now, and later than every record that is there, whatever clock that was written by."""
-    if state.records:
-        newest = datetime.strptime(state.newest.split(".")[1], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
-        return max(now, newest + timedelta(microseconds=1))
-    return now
+    newest = time_of(state.newest)
+    return now if newest is None else max(now, newest + timedelta(microseconds=1))
 
 
-def _unchanged(repository: Repository, state: State, alias: str, at: datetime) -> None:
-    """Raises OvertakenError where the alias moved since it was looked at, or is about to be moved."""
-    now = read_state(repository, alias)
-    if now != state:
-        _overtaken(repository, now.newest if now.newest != state.newest else "", alias)
+def _unchanged(repository: Repository, state: State, alias: str, clock: Clock) -> float:
+    """When it was looked at last, in seconds. Raises OvertakenError where the alias moved, or is about to."""
+    looked = clock.seconds()
+    _hold_to(repository, state, alias)
     if repository.is_atomic or not state.records:
-        return
-    newest = record_of(repository, state.newest)
+        return looked
+    newest = record_at(repository, state.newest)
     if newest is None or newest.digest == state.digest or newest.replaces != (state.digest or ""):
-        return  # it took effect, or the alias is not what it found: it is over
-    age = (at - newest.at).total_seconds()
-    if age < RESPECT_S:
+        return looked  # it took effect, or the alias is not what it found: it is over
+    age = ((repository.now or clock.now()) - newest.at).total_seconds()
+    if age < 0:  # by a clock that was ahead: how old it is cannot be known, but by then it has given up
+        clock.sleep(RESPECT_S)
+        looked = clock.seconds()
+        _hold_to(repository, state, alias)
+    elif age < RESPECT_S:
         raise OvertakenError(
             f"{newest.by or 'somebody'} began to move {alias} to {newest.version} {age:.0f} s ago",
             hint="wait two minutes for its end, look at `registry history`, and decide again",
         )
+    return looked
+
+
+def _hold_to(repository: Repository, state: State, alias: str) -> None:
+    """Raises OvertakenError where the alias is not as it was."""
+    now = read_state(repository, alias)
+    if now != state:
+        _overtaken(repository, now.newest if now.newest != state.newest else "", alias)
 
 
 def _first(repository: Repository, state: State, record: Record, *, in_time: bool) -> None:
@@ -156,7 +157,7 @@ def _first(repository: Repository, state: State, record: Record, *, in_time: boo
 
 
 def _overtaken(repository: Repository, tag: str, alias: str) -> None:
-    rival = record_of(repository, tag) if tag else None
+    rival = record_at(repository, tag) if tag else None
     who = f"{rival.by or 'somebody'} moves {alias} to {rival.version}" if rival else f"somebody moved {alias}"
     raise OvertakenError(
         f"{who} at the same time: nothing was promoted",

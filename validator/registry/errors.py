@@ -17,6 +17,17 @@ class DamagedError(RegistryError):
     """What came is not what its digest, its length or its own form says. Nothing of it was used."""
 
 
+class SeveralImagesError(DamagedError):
+    """What came is no image but an index of images, such as other tools push: of these `digests`."""
+
+    def __init__(self, digests: frozenset[str]) -> None:
+        super().__init__(
+            "what is there is no image of an artifact: it is an index of several images",
+            hint="name an image that `registry push` or `validate --push` wrote",
+        )
+        self.digests = digests
+
+
 class RefusedVersionError(PreflightError):
     """This version may not be what was asked for: it did not pass, is not signed, or is another model's."""
 

@@ -15,7 +15,7 @@ from validator.artifact.version import VERSION_PATTERN
 from validator.errors import ArtifactError
 from validator.registry.errors import DamagedError, RegistryError
 from validator.registry.image import VERSION, check_sizes, layer_and_diff_id, write_folder
-from validator.registry.store import LAYER_BYTES, Manifest, Repository, is_digest
+from validator.registry.store import LAYER_BYTES, Manifest, Source, is_digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Fetched:
 
 
 @contextmanager
-def fetched(repository: Repository, wanted: str, *, layer_bytes: int = LAYER_BYTES) -> Iterator[Fetched]:
+def fetched(repository: Source, wanted: str, *, layer_bytes: int = LAYER_BYTES) -> Iterator[Fetched]:
     """Fetch an image by tag or digest into a folder of its own, which is gone afterwards.
 
     Raises
@@ -45,13 +45,11 @@ def fetched(repository: Repository, wanted: str, *, layer_bytes: int = LAYER_BYT
     NotThereError, DamagedError, RegistryError
         If there is none, or it is not what it says, or the repository does not answer.
     """
-    with _private_folder() as folder:
+    with private_folder() as folder:
         yield fetch_into(repository, wanted, folder, layer_bytes=layer_bytes)
 
 
-def fetch_into(
-    repository: Repository, wanted: str, folder: Path, *, layer_bytes: int = LAYER_BYTES
-) -> Fetched:
+def fetch_into(repository: Source, wanted: str, folder: Path, *, layer_bytes: int = LAYER_BYTES) -> Fetched:
     """The same into `folder`, which must be empty: the artifact comes to lie in `folder/models`."""
     manifest = repository.manifest(wanted)
     if is_digest(wanted) and manifest.digest != wanted:
@@ -94,8 +92,18 @@ def _check_name(found: Fetched, wanted: str) -> None:
         )
 
 
+def empty(folder: Path) -> None:
+    """Remove what a fetch that was given up has left in its folder."""
+    for place in folder.iterdir():
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+
+
 @contextmanager
-def _private_folder() -> Iterator[Path]:
+def private_folder() -> Iterator[Path]:
+    """A folder for what is fetched, gone afterwards. Raises RegistryError where none can be made."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="preflight-image-"))
     except OSError as error:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Literal
 
+from validator.registry.errors import DamagedError, NotThereError
 from validator.registry.image import OURS, VERSION, build
 from validator.registry.store import PROMOTION_TYPE, Image, Manifest, Repository, canonical, is_digest
 
@@ -21,8 +22,11 @@ Action = Literal["promote", "rollback"]
 Outcome = Literal["now", "was", "never", "unknown"]
 ALIAS_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,39}")
 RECORD_PATTERN = re.compile(r"([a-z][a-z0-9-]{0,39})\.([0-9]{8}T[0-9]{12}Z)\.[0-9a-f]{8}")
+# What cosign and ORAS keep beside an image, under its digest.
+_REFERRER = re.compile(r"sha256-[0-9a-f]{64}(\.[a-z0-9]{1,20})?")
 _TIME = "%Y%m%dT%H%M%S%fZ"
 _LONGEST = 1000
+_NEVER = 9000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,21 +101,50 @@ def read_record(manifest: Manifest) -> Record | None:
 def record_tags(tags: Sequence[str], alias: str) -> list[str]:
     """The tags of an alias's records, the oldest first."""
     return sorted(
-        tag for tag in tags if (match := RECORD_PATTERN.fullmatch(tag)) is not None and match[1] == alias
+        tag
+        for tag in tags
+        if (match := RECORD_PATTERN.fullmatch(tag)) is not None
+        and match[1] == alias
+        and time_of(tag) is not None
     )
 
 
+def time_of(tag: str) -> datetime | None:
+    """The moment in a record's tag; None where it is none in which anything can have been promoted."""
+    try:
+        moment = datetime.strptime(tag.split(".")[1], _TIME).replace(tzinfo=UTC)
+    except (ValueError, IndexError):
+        return None
+    return moment if moment.year < _NEVER else None
+
+
 def is_alias(tag: str, version: re.Pattern[str]) -> bool:
-    """Whether a tag is neither a version's nor a record's: then somebody may rely on it."""
-    return not version.fullmatch(tag) and not RECORD_PATTERN.fullmatch(tag)
+    """Whether somebody may rely on a tag: it is no version's, no record's, and no signature's of other tools."""
+    return not any(one.fullmatch(tag) for one in (version, RECORD_PATTERN, _REFERRER))
+
+
+def record_at(repository: Repository, tag: str) -> Record | None:
+    """The record under a tag; None where it is gone, or what is there is not the record that was written there."""
+    try:
+        record = read_record(repository.manifest(tag))
+    except (NotThereError, DamagedError):
+        return None
+    return record if record is not None and record.tag == tag else None
 
 
 def records(repository: Repository, tags: Sequence[str]) -> list[Record]:
-    """The records under these tags, in their order. What is none is left out."""
-    found = (read_record(repository.manifest(tag)) for tag in tags)
-    return [
-        record for record, tag in zip(found, tags, strict=True) if record is not None and record.tag == tag
-    ]
+    """The records under these tags, in their order. What is none is left out: see `missing`."""
+    return [record for tag in tags if (record := record_at(repository, tag)) is not None]
+
+
+def missing(found: Sequence[Record], read: Sequence[str], listed: Sequence[str]) -> tuple[str, ...]:
+    """The tags of records that are gone, or no longer what was written.
+
+    `found` are the records under the tags that were `read`, of all that are `listed`. A record names the one before
+    it, so one that was removed is known by its tag.
+    """
+    before = {record.previous for record in found if record.previous} - set(listed)
+    return tuple(sorted(before | (set(read) - {record.tag for record in found})))
 
 
 def told(found: Sequence[Record], current: str | None) -> list[Entry]:

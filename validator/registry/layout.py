@@ -9,14 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from validator.documents import DocumentError, read_json
 from validator.registry.errors import DamagedError, NotThereError, OvertakenError, RegistryError
+from validator.registry.layout_files import (
+    CHUNK,
+    RESTORE,
+    STAGED,
+    damaged,
+    file_state,
+    parts_of,
+    replace,
+    staged_beside,
+    whole,
+)
 from validator.registry.reference import Reference
 from validator.registry.store import (
     INDEX_TYPE,
@@ -25,7 +37,6 @@ from validator.registry.store import (
     Descriptor,
     Image,
     Manifest,
-    Repository,
     digest_of,
     is_digest,
     parse_manifest,
@@ -35,18 +46,22 @@ LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
 _REF_NAME = "org.opencontainers.image.ref.name"
 _INDEX_BYTES = 64 * 2**20
-_CHUNK = 2**20
-_RESTORE = "restore the folder from a copy; what `registry push` wrote can be pushed again"
+_LOCK = ".lock"
+#: Seconds for which another writer is waited for.
+PATIENCE_S = 60.0
 
 
 class LayoutRepository:
     """The repository in a folder, made by the first image that is stored. See `Repository`."""
 
     is_atomic = True
+    now = None  # it has no clock but ours
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, patience_s: float = PATIENCE_S) -> None:
         self._folder = folder
+        self._patience_s = patience_s
         self._held = False
+        self._read_before: tuple[tuple[int, int, int], list[dict[str, Any]]] | None = None
 
     @property
     def name(self) -> str:
@@ -76,53 +91,65 @@ class LayoutRepository:
                 f"{self.name} has no {reference}", hint=f"see `model-preflight registry list {self.name}`"
             )
         place = self._blob(digest)
-        content = _read(place, MANIFEST_BYTES)
+        content = whole(place, MANIFEST_BYTES)
         if digest_of(content) != digest:
-            raise _damaged(place)
+            raise damaged(place)
         return parse_manifest(content)
 
     def read(self, blob: Descriptor, into: BinaryIO) -> None:
         place = self._blob(blob.digest)
         found, left = hashlib.sha256(), blob.size
-        try:
-            with place.open("rb") as file:
-                while part := file.read(_CHUNK):
-                    left -= len(part)
-                    if left < 0:
-                        raise _damaged(place)
-                    found.update(part)
-                    into.write(part)
-        except OSError as error:
-            raise _unreadable(place, error) from error
+        for part in parts_of(place):
+            left -= len(part)
+            if left < 0:
+                raise damaged(place)
+            found.update(part)
+            into.write(part)
         if left or f"sha256:{found.hexdigest()}" != blob.digest:
-            raise _damaged(place)
+            raise damaged(place)
 
     def add_blobs(self, image: Image) -> None:
         with self._writing():
             for digest, content in image.blobs.items():
                 self._store(digest, content)
 
-    def keep(self, manifest: Manifest, source: Repository, tag: str) -> None:
-        """Copy an image from another place, blob by blob, each checked before it has its name. Raises as both do."""
-        with self._writing():
-            for blob in manifest.blobs:
-                self._copy(blob, source)
-        self.tag(manifest, tag)
+    def add_blob(self, blob: Descriptor, content: IO[bytes]) -> None:
+        """Store one blob from a file that was checked against its digest, from where the file stands."""
+        with self._writing(), staged_beside(self._blob(blob.digest)) as staged:
+            with staged.open("xb") as file:
+                shutil.copyfileobj(content, file, CHUNK)
+                file.flush()
+                os.fsync(file.fileno())
+            staged.replace(self._blob(blob.digest))
 
-    def _copy(self, blob: Descriptor, source: Repository) -> None:
-        place = self._blob(blob.digest)
-        with _staged(place) as staged, staged.open("xb") as file:
-            source.read(blob, file)
-            file.flush()
-            os.fsync(file.fileno())
-            staged.replace(place)
+    def last_use(self, digest: str) -> float:
+        """When an image was stored or `touch`ed, in seconds since 1970; 0 where that cannot be told."""
+        try:
+            return self._blob(digest).stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def touch(self, digest: str) -> None:
+        """Note that an image was used. Where nothing can be written, nothing is noted."""
+        with suppress(OSError):
+            os.utime(self._blob(digest))
+
+    def digests(self) -> list[str]:
+        """Of all images, under whatever tag."""
+        return sorted({str(entry["digest"]) for entry in self._entries()})
+
+    def forget_all(self) -> None:
+        """Begin anew, whatever the index says."""
+        with self._writing():
+            self._write_index([])
+            self._collect([])
 
     def tag(self, manifest: Manifest, tag: str, *, patience_s: float | None = None) -> None:
         del patience_s  # a folder answers or fails
         with self._writing():
             for blob in manifest.blobs:
                 if not self._blob(blob.digest).is_file():
-                    raise DamagedError(f"{self.name} lacks the blob {blob.digest}", hint=_RESTORE)
+                    raise DamagedError(f"{self.name} lacks the blob {blob.digest}", hint=RESTORE)
             self._store(manifest.digest, manifest.raw)
             entries = [entry for entry in self._entries() if _tag_of(entry) != tag]
             described = Descriptor(
@@ -134,26 +161,18 @@ class LayoutRepository:
                 f"{tag} was moved while it was written", hint="look at `registry list`, and decide again"
             )
 
-    def delete(self, digest: str) -> None:
+    def delete(self, *digests: str) -> None:
+        gone = set(digests)
         with self._writing():
             entries = self._entries()
-            kept = [entry for entry in entries if entry.get("digest") != digest]
+            kept = [entry for entry in entries if entry.get("digest") not in gone]
             if len(kept) != len(entries):
                 self._write_index(kept)
             self._collect(kept)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        import fcntl
-
-        self._make()
-        with self._told(), (self._folder / ".lock").open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OvertakenError(
-                    f"somebody else is writing to {self.name}", hint="wait for its end, and repeat"
-                ) from None
+        with self._writing():
             self._held = True
             try:
                 yield
@@ -162,17 +181,34 @@ class LayoutRepository:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """A single write: waits for its turn, unless the caller holds the lock."""
-        import fcntl
-
-        self._make()
+        """One writer at a time; the repository is made where there is none."""
         if self._held:
             with self._told():
                 yield
             return
-        with self._told(), (self._folder / ".lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        with self._told():
+            self._refuse_other_things()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / _LOCK).open("ab") as file:
+                self._wait_for(file)
+                self._make()
+                yield
+
+    def _wait_for(self, file: IO[bytes]) -> None:
+        import fcntl
+
+        ends = time.monotonic() + self._patience_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= ends:
+                    raise OvertakenError(
+                        f"somebody else is writing to {self.name}", hint="wait for its end, and repeat"
+                    ) from None
+                time.sleep(0.05)
+            else:
+                return
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -184,23 +220,31 @@ class LayoutRepository:
                 hint="is there room, and may this user write there?",
             ) from error
 
+    def _refuse_other_things(self) -> None:
+        """A folder that holds anything else is not made a registry."""
+        if (self._folder / LAYOUT_FILE).is_file():
+            return
+        ours = (_LOCK, "blobs", INDEX_FILE)
+        with suppress(FileNotFoundError):
+            found = sorted(entry.name for entry in self._folder.iterdir())
+            others = [name for name in found if name not in ours and not name.startswith(STAGED)]
+            if others:
+                raise RegistryError(
+                    f"{self.name} is no OCI layout: it holds {others[0][:80]!r}",
+                    hint="give a folder of its own for each model, such as registry/NAME",
+                )
+
     def _make(self) -> None:
-        """An empty layout where there is none. Refuses a folder that holds anything else."""
-        with self._told():
-            if (self._folder / LAYOUT_FILE).is_file():
-                return
-            with suppress(FileNotFoundError):
-                known = (".lock", "blobs", INDEX_FILE)
-                others = sorted(entry.name for entry in self._folder.iterdir() if entry.name not in known)
-                if others:
-                    raise RegistryError(
-                        f"{self.name} is no OCI layout: it holds {others[0][:80]!r}",
-                        hint="give a folder of its own for each model, such as registry/NAME",
-                    )
-            (self._folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-            if not (self._folder / INDEX_FILE).exists():
-                self._write_index([])
-            _replace(self._folder / LAYOUT_FILE, b'{"imageLayoutVersion":"1.0.0"}\n')
+        """An empty layout where there is none, and without what a writer that was killed left. Under the lock."""
+        blobs = self._folder / "blobs" / "sha256"
+        blobs.mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder, blobs):
+            for left in folder.glob(f"{STAGED}*"):
+                left.unlink(missing_ok=True)
+        if not (self._folder / INDEX_FILE).exists():
+            self._write_index([])
+        if not (self._folder / LAYOUT_FILE).is_file():
+            replace(self._folder / LAYOUT_FILE, b'{"imageLayoutVersion":"1.0.0"}\n')
 
     def _entries(self) -> list[dict[str, Any]]:
         if not (self._folder / LAYOUT_FILE).is_file():
@@ -209,27 +253,31 @@ class LayoutRepository:
                 hint="give another one by --registry, or push a version first",
             )
         place = self._folder / INDEX_FILE
+        state = file_state(place)
+        if self._read_before is not None and self._read_before[0] == state:
+            return self._read_before[1]
         try:
-            value = read_json(_read(place, _INDEX_BYTES))
+            value = read_json(whole(place, _INDEX_BYTES))
             entries = value["manifests"]
         except (DocumentError, KeyError, TypeError) as error:
-            raise DamagedError(f"{place} is no index: {error!s:.200}", hint=_RESTORE) from None
+            raise DamagedError(f"{place} is no index: {error!s:.200}", hint=RESTORE) from None
         if not isinstance(entries, list) or not all(
             isinstance(entry, dict) and is_digest(entry.get("digest")) for entry in entries
         ):
-            raise DamagedError(f"{place} is no index of manifests", hint=_RESTORE)
+            raise DamagedError(f"{place} is no index of manifests", hint=RESTORE)
+        self._read_before = (state, entries)
         return entries
 
     def _write_index(self, entries: list[dict[str, Any]]) -> None:
         document = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
-        _replace(self._folder / INDEX_FILE, (json.dumps(document, indent=1) + "\n").encode("ascii"))
+        replace(self._folder / INDEX_FILE, (json.dumps(document, indent=1) + "\n").encode("ascii"))
 
     def _store(self, digest: str, content: bytes) -> None:
         place = self._blob(digest)
         with suppress(OSError):
             if place.stat().st_size == len(content) and digest_of(place.read_bytes()) == digest:
                 return
-        _replace(place, content)
+        replace(place, content)
 
     def _blob(self, digest: str) -> Path:
         return self._folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
@@ -251,42 +299,3 @@ def _tag_of(entry: dict[str, Any]) -> str | None:
     annotations = entry.get("annotations")
     tag = annotations.get(_REF_NAME) if isinstance(annotations, dict) else None
     return tag if isinstance(tag, str) else None
-
-
-def _read(place: Path, limit: int) -> bytes:
-    try:
-        with place.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise _unreadable(place, error) from error
-    if len(content) > limit:
-        raise DamagedError(f"{place} is absurdly large", hint=_RESTORE)
-    return content
-
-
-def _replace(place: Path, content: bytes) -> None:
-    """A whole file or none, on the disk before it has its name."""
-    with _staged(place) as staged:
-        with staged.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(place)
-
-
-@contextmanager
-def _staged(place: Path) -> Iterator[Path]:
-    """A name beside the place, where nothing is left in the end."""
-    staged = place.with_name(f".writing-{secrets.token_hex(8)}")
-    try:
-        yield staged
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-def _unreadable(place: Path, error: OSError) -> DamagedError:
-    return DamagedError(f"{place} cannot be read: {error.strerror}", hint=_RESTORE)
-
-
-def _damaged(place: Path) -> DamagedError:
-    return DamagedError(f"{place} was changed: its content is not what its name says", hint=_RESTORE)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from validator.artifact.version import VERSION_PATTERN, version_time
 from validator.errors import ArtifactError
+from validator.registry.errors import DamagedError
 from validator.registry.history import is_alias
 from validator.registry.image import CREATED, MODEL, PARITY, REVISION, SIGNED, SUMS, TOOL, VERDICT, VERSION
-from validator.registry.store import Manifest, Repository
+from validator.registry.store import Repository
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +127,11 @@ def aliases_of(tags: Sequence[str]) -> list[str]:
 
 
 def _version_of(repository: Repository, digest: str) -> str:
-    manifest: Manifest = repository.manifest(digest)
-    return manifest.annotations.get(VERSION, "")
+    """The version that an image says it is; empty for what is no image of ours."""
+    try:
+        return repository.manifest(digest).annotations.get(VERSION, "")
+    except DamagedError:
+        return ""
 
 
 def _time(version: str) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from validator.errors import UsageError
+from validator.registry.cache import cache_of
 from validator.registry.errors import RegistryError
-from validator.registry.fetching import Fetched, fetched
-from validator.registry.image import check_sizes
+from validator.registry.fetching import Fetched, fetch_into, private_folder
 from validator.registry.layout import LAYOUT_FILE, LayoutRepository
 from validator.registry.reference import Reference, parse
-from validator.registry.store import LAYER_BYTES, Repository
+from validator.registry.store import Repository
 
 if TYPE_CHECKING:
     from validator.registry.remote.credentials import Credentials
@@ -30,6 +30,7 @@ def opened(
     *,
     credentials: Credentials | None = None,
     effects: Effects | None = None,
+    writes: bool = False,
 ) -> Iterator[Repository]:
     """The repository of a reference, until the block ends.
 
@@ -43,6 +44,8 @@ def opened(
         Used instead of those.
     effects : Effects, optional
         Transport, clock and sleep of a registry.
+    writes : bool
+        Whether it will be written to. A registry is asked for that right from the first on.
 
     Raises
     ------
@@ -65,8 +68,8 @@ def opened(
         raise UsageError(
             f"a registry needs the module {error.name}, which is not installed", hint=install_line(error.name)
         ) from error
-    known = credentials or credentials_for(place.host, environ)
-    with RemoteRepository(place, credentials=known, effects=effects) as repository:
+    known = credentials or credentials_for(place.host, environ, repository=place.repository)
+    with RemoteRepository(place, credentials=known, effects=effects, writes=writes) as repository:
         yield repository
 
 
@@ -87,31 +90,23 @@ def opened_artifact(text: str, environ: Mapping[str, str], *, pinned: bool = Fal
     place = parse(text)
     if pinned and place.digest is None:
         raise _unpinned(place, environ)
+    with private_folder() as folder:
+        found = _fetch(place, environ, folder)
+        yield replace(found, reference=place.at(found.digest))  # wherever it was kept meanwhile
+
+
+def _fetch(place: Reference, environ: Mapping[str, str], folder: Path) -> Fetched:
     wanted = place.wanted or CHAMPION
     if place.folder is not None:
-        with fetched(LayoutRepository(place.folder), wanted) as found:
-            yield found
-        return
-    cache = _cache(environ)
-    if cache is not None and place.digest is not None and cache.find(place.digest):
-        with fetched(cache, place.digest) as found:
-            yield _under(found, place)
-        return
+        return fetch_into(LayoutRepository(place.folder), wanted, folder)
+    cache = cache_of(environ)
+    kept = cache.fetch(place.digest, folder) if cache is not None and place.digest is not None else None
+    if kept is not None:
+        return kept
     with opened(place, environ) as repository:
         if cache is None:
-            with fetched(repository, wanted) as found:
-                yield found
-            return
-        digest = _keep(repository, wanted, cache)
-    with fetched(cache, digest) as found:
-        yield _under(found, place)
-
-
-def _under(found: Fetched, place: Reference) -> Fetched:
-    """The artifact under the registry's name, wherever it was kept meanwhile."""
-    return Fetched(
-        folder=found.folder, digest=found.digest, manifest=found.manifest, reference=place.at(found.digest)
-    )
+            return fetch_into(repository, wanted, folder)
+        return cache.fetch_through(repository, wanted, folder)
 
 
 def _unpinned(place: Reference, environ: Mapping[str, str]) -> UsageError:
@@ -128,29 +123,6 @@ def _unpinned(place: Reference, environ: Mapping[str, str]) -> UsageError:
         if digest
         else f"give {shown}, as `registry show` prints it",
     )
-
-
-def _cache(environ: Mapping[str, str]) -> LayoutRepository | None:
-    """This user's folder of images that came from registries; None where nothing can be kept."""
-    home = environ.get("XDG_CACHE_HOME") or (f"{environ['HOME']}/.cache" if environ.get("HOME") else "")
-    if not home:
-        return None
-    folder = Path(home) / "model-preflight" / "images"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return None
-    usable = os.access(folder, os.W_OK | os.X_OK) or (folder / LAYOUT_FILE).is_file()
-    return LayoutRepository(folder) if usable else None
-
-
-def _keep(repository: Repository, wanted: str, cache: LayoutRepository) -> str:
-    """Copy an image into the cache, checked, and return its digest."""
-    manifest = repository.manifest(wanted)
-    if not cache.find(manifest.digest):
-        check_sizes(manifest, layer_bytes=LAYER_BYTES)
-        cache.keep(manifest, repository, manifest.digest.replace(":", "-"))
-    return manifest.digest
 
 
 def models_in(folder: Path) -> list[LayoutRepository]:

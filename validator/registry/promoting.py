@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from validator.errors import UsageError
-from validator.registry.claiming import Clock, State, effective, move, read_state, record_of
+from validator.registry.claiming import Clock, State, effective, move, read_state
 from validator.registry.errors import (
     NotThereError,
     RefusedVersionError,
@@ -16,6 +16,7 @@ from validator.registry.fetching import fetched
 from validator.registry.history import (
     ALIAS_PATTERN,
     Record,
+    record_at,
 )
 from validator.registry.image import MODEL
 from validator.registry.pushing import check
@@ -122,9 +123,15 @@ def rollback(
         raise UsageError(
             f"{repository.name}: {alias} {told}", hint=f"promote a version: `registry promote … --to {alias}`"
         )
-    target = record_of(repository, current.below) if current.below else None
+    target = record_at(repository, current.below) if current.below else None
+    gone = current.below if target is None else ""
     found_before = current.replaces if current.action == "promote" else ""
     digest = target.digest if target is not None else found_before
+    if not digest and gone:
+        raise NotThereError(
+            f"{repository.name}: the record {gone} is gone, which told what {alias} named before",
+            hint="promote another version: `registry history` and `registry list` show them",
+        )
     if not digest:
         raise UsageError(
             f"{repository.name}: {alias} has named nothing before {current.version}",
@@ -136,9 +143,8 @@ def rollback(
             hint="promote another version: `registry list` shows them",
         )
     manifest, draft, model = _checked(repository, digest, alias, verify_key)
-    record = replace(
-        draft, action="rollback", replaces=state.digest, below=target.below if target is not None else ""
-    )
+    below = target.below if target is not None else gone
+    record = replace(draft, action="rollback", replaces=state.digest, below=below)
     return _move(repository, manifest, _signed(record, why), state, model, clock or Clock())
 
 

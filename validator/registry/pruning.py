@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from validator.artifact.version import version_time
-from validator.registry.errors import NotThereError
+from validator.registry.errors import DamagedError, NotThereError, RegistryError, SeveralImagesError
 from validator.registry.history import RECORD_PATTERN, records
 from validator.registry.listing import aliases_of, versions_of
 from validator.registry.store import Repository
@@ -39,7 +39,7 @@ def plan(repository: Repository, *, keep: int, keep_promoted: int, before: str |
     tags = repository.tags()
     versions = {tag: digest for tag in versions_of(tags) if (digest := repository.find(tag)) is not None}
     newest = {digest for number, digest in enumerate(versions.values()) if number < keep}
-    named = _named(repository, tags)
+    named = _Named(repository, versions.values()).at(tags)
     earlier = {
         record.digest
         for alias in _recorded(tags)
@@ -56,29 +56,60 @@ def plan(repository: Repository, *, keep: int, keep_promoted: int, before: str |
 
 
 def remove(repository: Repository, planned: Plan) -> list[str]:
-    """Remove what was planned, each looked at once more just before; the versions that are gone now."""
+    """Remove what was planned, each looked at once more just before; the versions that are gone now.
+
+    Raises
+    ------
+    RegistryError
+        If the place does not remove one. It says how many were removed before.
+    """
     gone: list[str] = []
+    named = _Named(repository, [digest for _, digest in planned.remove])
     with repository.exclusive():
-        for tag, digest in planned.remove:
-            tags = repository.tags()
-            if digest in _named(repository, tags) or repository.find(tag) != digest:
-                continue
-            repository.delete(digest)
-            gone.append(tag)
+        steps = [planned.remove] if repository.is_atomic else [(one,) for one in planned.remove]
+        for step in steps:
+            kept = named.at(repository.tags())
+            still = [one for one in step if one[1] not in kept and repository.find(one[0]) == one[1]]
+            try:
+                repository.delete(*(digest for _, digest in still))
+            except RegistryError as error:
+                error.message = (
+                    f"{error.message} (of {len(planned.remove)} versions {len(gone)} were removed)"
+                )
+                raise
+            gone += [tag for tag, _ in still]
     return gone
 
 
-def _named(repository: Repository, tags: Sequence[str]) -> set[str]:
-    """The digests that aliases name. One that cannot be read stops everything."""
-    found: set[str] = set()
-    for alias in aliases_of(tags):
-        digest = repository.find(alias)
-        if digest is None:
-            raise NotThereError(
-                f"the alias {alias} is listed and cannot be read", hint="nothing more is removed: try again"
-            )
-        found.add(digest)
-    return found
+class _Named:
+    """The digests that aliases name, also within an index of images. One that cannot be read stops everything."""
+
+    def __init__(self, repository: Repository, versions: Iterable[str]) -> None:
+        self._repository = repository
+        self._within = {digest: frozenset((digest,)) for digest in versions}
+
+    def at(self, tags: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for alias in aliases_of(tags):
+            digest = self._repository.find(alias)
+            if digest is None:
+                raise NotThereError(
+                    f"the alias {alias} is listed and cannot be read",
+                    hint="nothing more is removed: try again",
+                )
+            if digest not in self._within:
+                self._within[digest] = self._digests(digest)
+            found |= self._within[digest]
+        return found
+
+    def _digests(self, digest: str) -> frozenset[str]:
+        try:
+            self._repository.manifest(digest)
+        except SeveralImagesError as error:
+            return error.digests | {digest}
+        except DamagedError:  # no image of ours, so it names none
+            return frozenset((digest,))
+        return frozenset((digest,))
 
 
 def _recorded(tags: Sequence[str]) -> set[str]:

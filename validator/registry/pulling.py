@@ -53,6 +53,7 @@ def pull(
     NotThereError, DamagedError, RegistryError
         If it cannot be had whole. Then nothing is written.
     """
+    target = _named_target(target)
     parent = (target.parent if target is not None else Path()).resolve()
     staging = _staging(parent)
     try:
@@ -61,6 +62,7 @@ def pull(
         check(stored, verify_key=verify_key)
         version = str(stored.manifest["version"])
         place = parent / (target.name if target is not None else version)
+        is_signed = signature_of(found.folder).is_file()
         is_new = _put(found, place)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -69,7 +71,7 @@ def pull(
         version=version,
         digest=found.digest,
         reference=found.reference,
-        is_signed=signature_of(place).is_file(),
+        is_signed=is_signed,
         is_new=is_new,
     )
 
@@ -84,24 +86,41 @@ def _staging(parent: Path) -> Path:
         ) from error
 
 
+def _named_target(target: Path | None) -> Path | None:
+    """The folder that is meant; None for the version's name in the current folder."""
+    if target is None or target.name not in ("", ".."):
+        return target
+    raise UsageError(
+        f"{target} is a folder that is there, not one to make", hint="name it: -o DIR/NAME, or leave -o out"
+    )
+
+
 def _put(found: Fetched, place: Path) -> bool:
     """Move the folder to its place, the signature first. False where the same is there."""
     signature, beside = signature_of(found.folder), signature_of(place)
-    if place.exists() or place.is_symlink():
-        if not _same(found.folder, place) or (signature.is_file() and not _equal(signature, beside)):
-            raise UsageError(
-                f"{place} is in the way, and is not this version", hint="remove it, or give another with -o"
-            )
-        return False
+    is_there = place.exists() or place.is_symlink()
+    if is_there and not _same(found.folder, place):
+        raise _in_the_way(place)
+    if beside.exists() or beside.is_symlink():
+        same = _equal(signature, beside) if signature.is_file() else is_there
+        if not same:
+            raise _in_the_way(beside)
     try:
         if signature.is_file():
             signature.replace(beside)
-        found.folder.rename(place)
+        if not is_there:
+            found.folder.rename(place)
     except OSError as error:
         raise RegistryError(
             f"{place} cannot be written: {error.strerror}", hint="give another folder with -o"
         ) from error
-    return True
+    return not is_there
+
+
+def _in_the_way(place: Path) -> UsageError:
+    return UsageError(
+        f"{place} is in the way, and is not this version's", hint="remove it, or give another folder with -o"
+    )
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -61,8 +61,12 @@ def push(repository: Repository, folder: Path, *, verify_key: Path | None = None
     there = _existing(repository, version, image)
     if there is None:
         check_name(repository, model, other_than=version)
-        repository.add_blobs(image)
-        repository.tag(image.manifest, version)
+        with repository.exclusive():
+            there = _existing(repository, version, image)
+            if there is None:
+                check_name(repository, model, other_than=version)
+                repository.add_blobs(image)
+                repository.tag(image.manifest, version)
     digest = there.digest if there is not None else image.manifest.digest
     return Pushed(
         model=model,

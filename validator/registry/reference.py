@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from validator.errors import UsageError
-from validator.registry.store import is_digest
+from validator.registry.store import is_digest, is_tag
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LOOPBACK = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?")
 _REMOTE, _PLAIN = "oci://", "oci+http://"
 _FORMS = (
@@ -56,7 +55,7 @@ class Reference:
         scheme = (
             ""
             if self.folder is not None
-            else (_PLAIN if self.is_plain and not _LOOPBACK.fullmatch(self.host) else _REMOTE)
+            else (_PLAIN if self.is_plain and not is_loopback(self.host) else _REMOTE)
         )
         return f"{scheme}{self.name}"
 
@@ -72,6 +71,11 @@ def looks_remote(text: str) -> bool:
     host, slash, rest = text.partition("/")
     named = "." in host.strip(".") or ":" in host or host == "localhost"
     return bool(slash and rest) and not host.startswith((".", "~")) and named and bool(_HOST.fullmatch(host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with its port, is this machine."""
+    return _LOOPBACK.fullmatch(host) is not None
 
 
 def is_reference(text: str) -> bool:
@@ -119,7 +123,7 @@ def _remote(text: str) -> Reference:
     path, colon, tag = path.partition(":")
     if at and not is_digest(digest):
         raise _wrong(text, f"{digest[:80]!r} is no digest")
-    if colon and not _TAG.fullmatch(tag):
+    if colon and not is_tag(tag):
         raise _wrong(text, f"{tag[:80]!r} is no tag")
     if not _REPOSITORY.fullmatch(path) or len(path) > 255:
         lower = " (it takes lower case alone)" if _REPOSITORY.fullmatch(path.lower()) else ""
@@ -127,7 +131,7 @@ def _remote(text: str) -> Reference:
     return Reference(
         host=host.lower(),
         repository=path,
-        is_plain=is_plain or bool(_LOOPBACK.fullmatch(host.lower())),
+        is_plain=is_plain or is_loopback(host.lower()),
         tag=tag or None,
         digest=digest or None,
     )
@@ -140,7 +144,7 @@ def _split(text: str) -> tuple[Path, str | None, str | None]:
     if at and is_digest(after):
         text, digest = before, after
     before, colon, tag = text.rpartition(":")
-    if colon and before and _TAG.fullmatch(tag) and not Path(text).exists():
+    if colon and before and is_tag(tag) and not Path(text).exists():
         return Path(before), tag, digest
     return Path(text), None, digest
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from validator.documents import DocumentError, read_json
-from validator.registry.errors import DamagedError
+from validator.registry.errors import DamagedError, SeveralImagesError
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -25,6 +26,7 @@ CONFIG_BYTES = 2**20
 #: Of an artifact, compressed or not.
 LAYER_BYTES = 4 * 2**30
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LONGEST_TEXT = 4096
 
 
@@ -41,6 +43,11 @@ def digest_of(content: bytes) -> str:
 def is_digest(text: object) -> bool:
     """Whether a text is a digest of the one kind that is taken."""
     return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+
+
+def is_tag(text: object) -> bool:
+    """Whether a text may be a tag."""
+    return isinstance(text, str) and _TAG.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +87,8 @@ class Image:
     blobs: Mapping[str, bytes] = field(repr=False)
 
 
-class Repository(Protocol):
-    """The images of one model, under tags.
+class Source(Protocol):
+    """Where images are read.
 
     Every read is checked before it is handed out: bytes against their digest, and lengths against what was stated.
     Methods raise NotThereError, DamagedError, or RegistryError for all else that keeps a place from answering.
@@ -91,9 +98,26 @@ class Repository(Protocol):
     def name(self) -> str:
         """As a person writes it, without tag."""
 
+    def manifest(self, reference: str) -> Manifest:
+        """The manifest of a tag or digest."""
+
+    def read(self, blob: Descriptor, into: BinaryIO) -> None:
+        """Write the blob's bytes into an empty file."""
+
+    def at(self, reference: str) -> str:
+        """A reference that this tool takes, to a tag or digest of this place."""
+
+
+class Repository(Source, Protocol):
+    """The images of one model, under tags."""
+
     @property
     def is_atomic(self) -> bool:
         """Whether `exclusive` keeps every other writer out. A registry's own protocol has no such thing."""
+
+    @property
+    def now(self) -> datetime | None:
+        """The place's own time of day; None where it has no clock but ours, or has told nothing yet."""
 
     def tags(self) -> list[str]:
         """All tags, in no order. NotThereError where there is no such repository."""
@@ -101,26 +125,17 @@ class Repository(Protocol):
     def find(self, reference: str) -> str | None:
         """The digest of a tag or digest; None where there is none."""
 
-    def manifest(self, reference: str) -> Manifest:
-        """The manifest of a tag or digest."""
-
-    def read(self, blob: Descriptor, into: BinaryIO) -> None:
-        """Write the blob's bytes into an empty file."""
-
     def add_blobs(self, image: Image) -> None:
         """Store what a manifest will name. Nobody sees it until `tag`."""
 
     def tag(self, manifest: Manifest, tag: str, *, patience_s: float | None = None) -> None:
         """Store a manifest under a tag, and read it back. Nothing is tried any more after `patience_s` seconds."""
 
-    def delete(self, digest: str) -> None:
-        """Remove a manifest with all its tags; that it is gone already is as good."""
+    def delete(self, *digests: str) -> None:
+        """Remove manifests with all their tags; that one is gone already is as good. A folder is tidied up too."""
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other writers out as far as the place can. OvertakenError where one is in."""
-
-    def at(self, reference: str) -> str:
-        """A reference that this tool takes, to a tag or digest of this repository."""
+        """Keep other writers out as far as the place can. OvertakenError where one stays in."""
 
 
 def manifest_of(
@@ -149,7 +164,7 @@ def parse_manifest(raw: bytes) -> Manifest:
     if not isinstance(value, dict):
         raise _no_manifest("it is no object")
     if "manifests" in value:
-        raise _no_manifest("it is an index of several images")
+        raise SeveralImagesError(_digests_in(value["manifests"]))
     layers = value.get("layers")
     if not isinstance(layers, list) or not layers:
         raise _no_manifest("it names no layer")
@@ -167,6 +182,13 @@ def parse_manifest(raw: bytes) -> Manifest:
             name: text[:_LONGEST_TEXT] for name, text in annotations.items() if isinstance(text, str)
         },
     )
+
+
+def _digests_in(entries: object) -> frozenset[str]:
+    if not isinstance(entries, list):
+        return frozenset()
+    named = (entry.get("digest") for entry in entries if isinstance(entry, dict))
+    return frozenset(str(digest) for digest in named if is_digest(digest))
 
 
 def _descriptor(value: object) -> Descriptor:

@@ -124,7 +124,7 @@ def test_a_folder_of_other_things_is_not_made_a_registry(tmp_path: Path, image: 
 
 
 def test_one_at_a_time(repository: LayoutRepository, image: Image) -> None:
-    other = LayoutRepository(Path(repository.name))
+    other = LayoutRepository(Path(repository.name), patience_s=0.1)
     with repository.exclusive():
         put(repository, image, version(1))
         with pytest.raises(OvertakenError), other.exclusive():

@@ -45,8 +45,10 @@ class Credentials:
         return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
-def credentials_for(host: str, environ: Mapping[str, str]) -> Credentials | None:
+def credentials_for(host: str, environ: Mapping[str, str], *, repository: str = "") -> Credentials | None:
     """The credentials of a host, from the files and variables of this user; None where there are none.
+
+    Of several those of the `repository` come first, as Podman keeps them (``ghcr.io/acme``).
 
     Raises
     ------
@@ -54,7 +56,7 @@ def credentials_for(host: str, environ: Mapping[str, str]) -> Credentials | None
         If a file cannot be read, or a helper that it names does not answer.
     """
     for place in _files(environ):
-        found = _from_file(place, host, environ)
+        found = _from_file(place, host, repository, environ)
         if found is not None:
             return found
     token = next((environ[name].strip() for name in _TOKENS if environ.get(name, "").strip()), "")
@@ -111,27 +113,45 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(environ["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
 
 
-def _from_file(place: Path, host: str, environ: Mapping[str, str]) -> Credentials | None:
+def _from_file(place: Path, host: str, repository: str, environ: Mapping[str, str]) -> Credentials | None:
     document = _document(place)
-    keys = (
-        (_DOCKER_HUB_KEY, "docker.io")
-        if host in _DOCKER_HUB
-        else (host, f"https://{host}", f"https://{host}/")
-    )
-    helpers = document.get("credHelpers")
-    for key in keys:
-        helper = helpers.get(key) if isinstance(helpers, dict) else None
-        if isinstance(helper, str) and helper:
+    helpers, auths = _table(document, "credHelpers"), _table(document, "auths")
+    for key in _keys(helpers, host, repository):
+        if isinstance(helper := helpers[key], str) and helper:
             return _from_helper(helper, key, place, environ)
-    auths = document.get("auths")
-    for key in keys:
-        entry = auths.get(key) if isinstance(auths, dict) else None
+    for key in _keys(auths, host, repository):
+        entry = auths[key]
         if isinstance(entry, dict) and (found := _from_entry(entry, place, key)) is not None:
             return found
     store = document.get("credsStore")
     if isinstance(store, str) and store:
-        return _from_helper(store, keys[0], place, environ)
+        return _from_helper(store, _DOCKER_HUB_KEY if host in _DOCKER_HUB else host, place, environ)
     return None
+
+
+def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _keys(entries: Mapping[str, Any], host: str, repository: str) -> list[str]:
+    """The keys of a table that mean this host, the most exact first.
+
+    They are a host, one with the beginning of a repository's path, or as older clients wrote it an address of the
+    host, whose path says nothing.
+    """
+    if host in _DOCKER_HUB:
+        return [key for key in (_DOCKER_HUB_KEY, "docker.io") if key in entries]
+    parts = repository.split("/") if repository else []
+    exact = ["/".join((host, *parts[:count])) for count in range(len(parts), -1, -1)]
+    addresses = sorted(key for key in entries if _host_of(key) == host)
+    return [key for key in exact if key in entries] + addresses
+
+
+def _host_of(key: str) -> str:
+    """The host of an address; empty for anything else."""
+    match = re.match(r"https?://([^/]+)", key)
+    return match[1].lower() if match is not None else ""
 
 
 def _document(place: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import BinaryIO
 
 import httpx
@@ -24,14 +25,14 @@ from validator.registry.store import (
     Manifest,
     digest_of,
     is_digest,
+    is_tag,
     parse_manifest,
 )
 
 _ACCEPT = f"{MANIFEST_TYPE}, {INDEX_TYPE}"
 _PAGE = 1000
-_MOST_PAGES = 1000
+_MOST_TAGS, _MOST_PAGES = 200_000, 5_000
 _LIST_BYTES = 16 * 2**20
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 class RemoteRepository:
@@ -47,6 +48,8 @@ class RemoteRepository:
         Transport, clock and sleep.
     deadline_s : float
         For all that is asked of it together, in seconds.
+    writes : bool
+        Whether it will be written to: credentials that may not write are found at once then.
     """
 
     is_atomic = False
@@ -58,6 +61,7 @@ class RemoteRepository:
         credentials: Credentials | None = None,
         effects: Effects | None = None,
         deadline_s: float = DEADLINE_S,
+        writes: bool = False,
     ) -> None:
         self._place = place.place
         self._api = f"/v2/{_path_of(place)}"
@@ -67,6 +71,8 @@ class RemoteRepository:
             credentials=credentials,
             effects=effects or Effects(),
             deadline_s=deadline_s,
+            repository=_path_of(place),
+            writes=writes,
         )
 
     def __repr__(self) -> str:
@@ -87,14 +93,22 @@ class RemoteRepository:
 
     def tags(self) -> list[str]:
         found: list[str] = []
+        seen: set[str] = set()
         path = f"{self._api}/tags/list?n={_PAGE}"
-        for _ in range(_MOST_PAGES):
+        while path:
+            if path in seen:
+                raise self._lies("lists its tags in circles")
+            seen.add(path)
             reply = self._page(path)
             found += self._tags_in(reply)
+            if len(found) > _MOST_TAGS or len(seen) > _MOST_PAGES:
+                raise RegistryError(f"{self.name} has more tags than can be read", hint="prune it")
             path = self._next_page(reply)
-            if not path:
-                return found
-        raise RegistryError(f"{self.name} has more pages of tags than can be read", hint="prune it")
+        return found
+
+    @property
+    def now(self) -> datetime | None:
+        return self._session.now
 
     def find(self, reference: str) -> str | None:
         try:
@@ -150,7 +164,11 @@ class RemoteRepository:
                 hint="somebody else wrote it at the same time: look at `registry list`, and decide again",
             )
 
-    def delete(self, digest: str) -> None:
+    def delete(self, *digests: str) -> None:
+        for digest in digests:
+            self._delete(digest)
+
+    def _delete(self, digest: str) -> None:
         path = f"{self._api}/manifests/{digest}"
         try:
             self._session.repeat(lambda: self._session.send("DELETE", path), "a deletion")
@@ -170,6 +188,11 @@ class RemoteRepository:
         yield
 
     def _manifest(self, reference: str, method: str) -> Reply:
+        if not is_digest(reference) and not is_tag(reference):
+            raise NotThereError(
+                f"{self.name} has no {reference[:80]!r}, which is neither tag nor digest",
+                hint=f"see `model-preflight registry list {self._place.address}`",
+            )
         path = f"{self._api}/manifests/{reference}"
         return self._session.get(path, accept=_ACCEPT, limit=MANIFEST_BYTES, method=method)
 
@@ -225,13 +248,13 @@ class RemoteRepository:
             return []
         if not isinstance(tags, list):
             raise self._lies("sent no list of tags")
-        return [tag for tag in tags if isinstance(tag, str) and _TAG.fullmatch(tag)]
+        return [tag for tag in tags if is_tag(tag)]
 
     def _next_page(self, reply: Reply) -> str:
         match = re.search(r'<([^>]*)>\s*;\s*rel="?next"?', reply.headers.get("link", ""))
         if match is None:
             return ""
-        target = httpx.URL(reply.url).join(match[1])
+        target = httpx.URL(self._session.joined(reply.url, match[1]))
         return target.raw_path.decode("ascii")
 
     def _lies(self, what: str) -> DamagedError:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -21,8 +21,9 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from validator.registry.errors import DamagedError, NotThereError, RegistryError
+from validator.registry.reference import is_loopback
 from validator.registry.remote.credentials import Credentials
-from validator.registry.remote.tokens import Challenge, read_challenges
+from validator.registry.remote.tokens import Challenge, read_challenges, scope_for
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ _SMALL = 4 * 2**20
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_WAIT_S = 60.0
+_ODD = timedelta(days=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,11 @@ class _LaterError(Exception):
 
 
 class Session:
-    """Exchanges with the registry at `host`, all of them within `deadline_s` seconds."""
+    """Exchanges with the registry at `host`, all of them within `deadline_s` seconds.
+
+    Tokens are asked for to read `repository`, and where it `writes` to write it too, from the first on: some
+    registries answer a write with a reader's token by a plain refusal.
+    """
 
     def __init__(
         self,
@@ -82,8 +88,13 @@ class Session:
         credentials: Credentials | None,
         effects: Effects,
         deadline_s: float = DEADLINE_S,
+        repository: str = "",
+        writes: bool = False,
     ) -> None:
         self.effects = effects
+        self._repository = repository
+        self._actions = frozenset(("pull", "push") if writes else ("pull",))
+        self._offset: timedelta | None = None
         self._scheme = "http" if is_plain else "https"
         self._host = host
         self._base = f"{self._scheme}://{_address(host)}"
@@ -93,11 +104,12 @@ class Session:
         self._deadline_s = deadline_s
         self._timeout_s = _STEP_S
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._client = httpx.Client(
-            transport=effects.transport,
-            follow_redirects=False,
-            headers={"User-Agent": "model-preflight", "Accept-Encoding": "identity"},
-        )
+        self._client = _client(host, effects)
+
+    @property
+    def now(self) -> datetime | None:
+        """The registry's own time of day, by its last answers; None where it tells none."""
+        return None if self._offset is None else self.effects.now() + self._offset
 
     def __repr__(self) -> str:
         return f"Session({self._base!r})"
@@ -157,7 +169,17 @@ class Session:
     def location(self, reply: Reply) -> str:
         """Where an upload goes on, as a URL of this very host. Raises RegistryError for any other."""
         given = reply.headers.get("location", "")
-        return self._own(str(httpx.URL(reply.url).join(given)) if given else "")
+        return self._own(self.joined(reply.url, given) if given else "")
+
+    def joined(self, url: str, place: str) -> str:
+        """Where an answer from `url` leads to. Raises RegistryError for what is no address."""
+        try:
+            return str(httpx.URL(url).join(place))
+        except (httpx.InvalidURL, ValueError) as error:
+            raise RegistryError(
+                f"{self._host} leads to {place[:100]!r}, which is no address: {error!s:.100}",
+                hint="ask whoever runs the registry",
+            ) from None
 
     def _backoff(self, failures: int) -> float:
         return min(_LONGEST_WAIT_S, 2.0 ** (failures - 1)) * (1 + self._jitter.random() / 2)
@@ -181,7 +203,7 @@ class Session:
             reply = self._authorized(method, url, headers, limit, sink, b"")
             if reply.status not in _REDIRECTS:
                 return self._judged(reply)
-            target = httpx.URL(url).join(reply.headers.get("location", ""))
+            target = httpx.URL(self.joined(url, reply.headers.get("location", "")))
             if target.scheme != "https" and self._scheme == "https":
                 raise RegistryError(
                     f"{self._host} leads to {str(target)[:100]!r}, which is not encrypted",
@@ -200,12 +222,25 @@ class Session:
         reply = self._exchange(method, url, authorized, limit, sink, content)
         if reply.status != 401:
             return reply
+        if method == "DELETE":
+            self._actions |= {"delete"}
         self._authorization = self._answer(read_challenges(reply.headers.get_list("www-authenticate")))
         if not self._authorization:
             return reply
         return self._exchange(
             method, url, headers | {"Authorization": self._authorization}, limit, sink, content
         )
+
+    def _see_time(self, url: str, headers: httpx.Headers) -> None:
+        """What the registry's clock says, unless a cache or another server answered."""
+        if "age" in headers or not _same_server(url, self._base):
+            return
+        try:
+            moment = parsedate_to_datetime(headers.get("date", ""))
+        except ValueError:
+            return
+        if moment.tzinfo is not None and abs(moment - self.effects.now()) < _ODD:
+            self._offset = moment - self.effects.now()
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], limit: int, sink: Sink | None, content: bytes
@@ -214,6 +249,7 @@ class Session:
             sent = {"content": content} if method in ("POST", "PUT", "PATCH") else {}
             timeout = max(0.1, min(self._timeout_s, self._left()))
             with self._client.stream(method, url, headers=headers, timeout=timeout, **sent) as response:  # type: ignore[arg-type]
+                self._see_time(url, response.headers)
                 parts: list[bytes] = []
                 if sink is not None and response.is_success:
                     sink.begin()
@@ -276,9 +312,11 @@ class Session:
             return "look at what the registry says; its own settings decide"
         if self._credentials is None:
             return f"log in: docker login {self._host}; or give --username and --password-file"
-        return (
-            f"the credentials from {self._credentials.origin} may not do this: give others, or rights to them"
-        )
+        more = ""
+        if self._credentials.origin == "GITHUB_TOKEN":
+            more = ": a job's `permissions` need packages: read, or packages: write to store anything"
+        known = f"the credentials from {self._credentials.origin}"
+        return f"{known} may not do this: give others, or rights to them{more}"
 
     def _said(self, reply: Reply) -> str:
         """The registry's own word, as one short line."""
@@ -313,13 +351,13 @@ class Session:
 
     def _token(self, challenge: Challenge) -> str:
         """Ask the realm for a token, without a name where there is none."""
-        realm = urlsplit(challenge.realm)
-        if realm.scheme not in ("https", self._scheme) or not realm.hostname or realm.username:
+        if not _is_realm(challenge.realm, self._scheme):
             raise RegistryError(
                 f"{self._host} names {challenge.realm[:100]!r} for tokens, which is no {self._scheme} address",
                 hint="ask whoever runs the registry",
             )
-        wanted = {"service": challenge.service, "scope": challenge.scope}
+        scope = scope_for(self._repository, self._actions, challenge.scope)
+        wanted = {"service": challenge.service, "scope": scope}
         query = {name: value for name, value in wanted.items() if value}
         known = self._credentials
 
@@ -335,10 +373,34 @@ class Session:
                     self._exchange("POST", challenge.realm, kind, _SMALL, None, urlencode(form).encode())
                 )
             headers = {"Authorization": known.basic} if known is not None and known.password else {}
-            url = f"{challenge.realm}{'&' if realm.query else '?'}{urlencode(query)}"
+            url = f"{challenge.realm}{'&' if '?' in challenge.realm else '?'}{urlencode(query)}"
             return self._judged(self._exchange("GET", url, headers, _SMALL, None, b""))
 
         return _token_in(self.repeat(once, "a token"), self._host)
+
+
+def _client(host: str, effects: Effects) -> httpx.Client:
+    """Through the proxies and with the authorities that the environment names; to this very machine directly."""
+    try:
+        return httpx.Client(
+            transport=effects.transport,
+            follow_redirects=False,
+            headers={"User-Agent": "model-preflight", "Accept-Encoding": "identity"},
+            trust_env=not is_loopback(host),
+        )
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        raise RegistryError(
+            f"{host} cannot be asked by what the environment says: {error!s:.200}",
+            hint="look at HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY (no SOCKS), SSL_CERT_FILE and SSL_CERT_DIR",
+        ) from None
+
+
+def _is_realm(text: str, scheme: str) -> bool:
+    try:
+        realm = urlsplit(text)
+        return realm.scheme in ("https", scheme) and bool(realm.hostname) and not realm.username
+    except ValueError:
+        return False
 
 
 def _token_in(reply: Reply, host: str) -> str:

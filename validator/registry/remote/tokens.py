@@ -10,6 +10,8 @@ _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _SCHEME = re.compile(rf"\s*({_WORD})(?:\s+|$)")
 _PARAMETER = re.compile(rf'\s*,?\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_WORD}))')
 _LONGEST = 8192
+# What ghcr.io names in challenges that belong to no repository.
+_ANY = "user/image"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,19 @@ def read_challenges(headers: Sequence[str]) -> list[Challenge]:
                 found.append(Challenge(scheme=name, **wanted))
             position = _past_comma(text, position)
     return sorted(found, key=lambda one: one.scheme != "bearer")
+
+
+def scope_for(repository: str, actions: frozenset[str], asked: str) -> str:
+    """The scope to ask a token for: what is needed, and what the registry asks for beside it.
+
+    Some registries ask for less than a request needs (`pull` alone, for a write), or for a repository that stands
+    for any. One that calls the repository otherwise than its path does is asked by its own name.
+    """
+    kind, _, rest = asked.partition(":")
+    name, _, given = rest.rpartition(":")
+    if kind != "repository" or " " in asked or not name or name == _ANY:
+        name, given = repository, ""
+    return f"repository:{name}:{','.join(sorted(actions | set(filter(None, given.split(',')))))}"
 
 
 def _past_comma(text: str, position: int) -> int:
