@@ -27,10 +27,18 @@ _UNMERGED = frozenset({
 
 @dataclass(frozen=True, kw_only=True)
 class StoredImages:
-    """What a push came to: whether all is there that was to be stored, and each version's reference by digest."""
+    """What a push came to: whether all is there that was to be stored, and by artifact's path what it is there."""
 
     is_whole: bool
-    by_version: Mapping[str, str] = field(default_factory=dict)
+    by_artifact: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, result: GateResult) -> str:
+        """The reference, by digest, of what a result's artifact is there; empty where nothing was stored of it."""
+        return self.by_artifact.get(_place_of(result), "")
+
+
+def _place_of(result: GateResult) -> str:
+    return "" if result.artifact is None else result.artifact.path
 
 
 def check_push(reference: str | None) -> None:
@@ -72,8 +80,8 @@ def push_passed(
     except PreflightError as error:
         complain(error)
     _set_outputs(found, environ, log)
-    names = {result.version: one.reference for result, one in zip(results, found, strict=False)}
-    return StoredImages(is_whole=len(found) == len(results), by_version=names)
+    names = {_place_of(result): one.reference for result, one in zip(results, found, strict=False)}
+    return StoredImages(is_whole=len(found) == len(results), by_artifact=names)
 
 
 def _push(reference: str, result: GateResult, *, several: bool, environ: Mapping[str, str]) -> Pushed:

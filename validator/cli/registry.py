@@ -191,7 +191,8 @@ def _is_remote(base: str) -> bool:
     from validator.registry.reference import looks_remote, parse
 
     if "://" in base:
-        parse(f"{base.rstrip('/')}/x")  # refuses what is no registry
+        scheme, _, rest = base.partition("://")
+        parse(f"{scheme}://{rest.strip('/')}/x")  # refuses what is no registry
         return True
     return not base.startswith("oci:") and not Path(base).is_dir() and looks_remote(f"{base.rstrip('/')}/x")
 
@@ -211,6 +212,20 @@ def _place(flags: Mapping[str, Any], environ: Mapping[str, str], *, one: bool = 
     return place
 
 
+def _key(flags: Mapping[str, Any]) -> Path | None:
+    """The public key's file. Raises UsageError where it cannot be read: that says nothing of a version."""
+    key: Path | None = flags.get("verify_key")
+    if key is None:
+        return None
+    try:
+        with key.open("rb"):
+            return key
+    except OSError as error:
+        raise UsageError(
+            f"--verify-key: {key} cannot be read: {error.strerror}", hint="check the path"
+        ) from error
+
+
 def _push(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     from validator.artifact.read import read_artifact
     from validator.artifact.write import safe_name
@@ -220,7 +235,7 @@ def _push(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     name = flags.get("name") or safe_name(str(read_artifact(folder).manifest["model"].get("name", "")))
     place = _place({**flags, "name": name}, environ)
     with _opened(flags, environ, place, writes=True) as repository:
-        view.pushed(push(repository, folder, verify_key=flags.get("verify_key")), repository.name, flags)
+        view.pushed(push(repository, folder, verify_key=_key(flags)), repository.name, flags)
     return Exit.PASSED
 
 
@@ -268,7 +283,7 @@ def _pull(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     place = _place(flags, environ, one=True)
     target = Path(flags["output"]) if flags.get("output") else None
     with _opened(flags, environ, place) as repository:
-        found = pull(repository, place.wanted or CHAMPION, target, verify_key=flags.get("verify_key"))
+        found = pull(repository, place.wanted or CHAMPION, target, verify_key=_key(flags))
     view.pulled(found, flags)
     return Exit.PASSED
 
@@ -282,7 +297,7 @@ def _promote(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             flags["version"],
             _why(flags, environ),
             alias=flags["alias"],
-            verify_key=flags.get("verify_key"),
+            verify_key=_key(flags),
         )
         return _moved(done, repository, flags, environ)
 
@@ -291,9 +306,7 @@ def _rollback(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     from validator.registry.promoting import rollback
 
     with _opened(flags, environ, _place(flags, environ), writes=True) as repository:
-        done = rollback(
-            repository, _why(flags, environ), alias=flags["alias"], verify_key=flags.get("verify_key")
-        )
+        done = rollback(repository, _why(flags, environ), alias=flags["alias"], verify_key=_key(flags))
         return _moved(done, repository, flags, environ)
 
 

@@ -65,7 +65,7 @@ def _run(models: Fetched, environ: Environ, given: Flags) -> int:
         stored = push_passed(
             settings.push, found, several=judging.several, target=job.target, environ=environ, log=log
         )
-    untold = not tell(models, judging.outcomes, stored.by_version)
+    untold = not tell(models, judging.outcomes, stored)
     code = Exit.PASSED if outcome.verdict == "pass" else Exit.FAILED
     if judging.error is not None and outcome.verdict != "fail":
         code = judging.error.exit_code
@@ -74,17 +74,17 @@ def _run(models: Fetched, environ: Environ, given: Flags) -> int:
     return Exit.UNPUBLISHED if code == Exit.PASSED and unpublished else code
 
 
-def tell(models: Fetched, outcomes: Sequence[ModelOutcome], images: Environ | None = None) -> bool:
+def tell(models: Fetched, outcomes: Sequence[ModelOutcome], images: StoredImages | None = None) -> bool:
     """Tell MLflow of the verdicts on models that it keeps, best effort; whether it took them all.
 
-    `images` are references by version to what was pushed.
+    `images` is what was pushed of what passed.
     """
     told = True
     for one in outcomes:
         if one.result is not None:
             try:
                 models.tell(
-                    one.settings.model[0], one.result, image=(images or {}).get(one.result.version, "")
+                    one.settings.model[0], one.result, image="" if images is None else images.of(one.result)
                 )
             except PublishError as error:
                 complain(error)

@@ -60,6 +60,7 @@ class Cache:
         manifest = repository.manifest(wanted)
         if (found := self.fetch(manifest.digest, folder)) is not None:
             return found
+        self._mend()
         keeping = _Keeping(repository, self._images)
         found = fetch_into(keeping, wanted, folder)
         with suppress(RegistryError, OvertakenError):
@@ -68,13 +69,17 @@ class Cache:
             self._prune(found.digest)
         return found
 
+    def _mend(self) -> None:
+        """Begin anew where the list of images is broken."""
+        with suppress(RegistryError, OvertakenError):
+            try:
+                self._images.digests()
+            except DamagedError:
+                self._images.forget_all()
+
     def _prune(self, newest: str) -> None:
-        try:
-            digests = self._images.digests()
-        except DamagedError:
-            self._images.forget_all()
-            return
-        old = sorted((one for one in digests if one != newest), key=self._images.last_use, reverse=True)
+        others = (one for one in self._images.digests() if one != newest)
+        old = sorted(others, key=self._images.last_use, reverse=True)
         remove: list[str] = []
         size, kept = self._size(newest) or 0, 1
         for digest in old:

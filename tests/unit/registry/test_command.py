@@ -14,6 +14,7 @@ import pytest
 from tests.peers.github_api_server import GitHub
 from tests.unit.artifact.conftest import build_result
 from tests.unit.registry.artifacts import artifact, version
+from validator.artifact.signing import signature_of
 from validator.baseline.base import Base, NoBase
 from validator.baseline.find import find_base
 from validator.cli.gate_push import check_push, push_passed
@@ -102,7 +103,10 @@ def test_a_story(kept: Command, tmp_path: Path) -> None:
         (("list", "--registry", "oci://ghcr.io/x"), 2, "does not tell which models"),
         (("pull", f"churn:{version(1)}", "-o", "made"), 2, "is in the way"),
         (("prune", "churn", "--older-than", "soon"), 2, "is no age"),
-        (("promote", "churn", version(1), "--verify-key", "no.pem"), 1, ""),
+        (("promote", "churn", version(1), "--verify-key", "no.pem"), 2, "--verify-key: no.pem"),
+        (("pull", f"churn:{version(1)}", "-o", ".."), 2, "not one to make"),
+        (("pull", f"churn:{version(1)}", "-o", "."), 2, "not one to make"),
+        (("promote", "churn", "../../x"), 2, "has no ../../x"),
         (("push", "absent"), 2, "no artifact folder"),
         (("list", "churn", "--username", "anna"), 2, "belong together"),
     ],
@@ -116,6 +120,41 @@ def test_what_it_refuses(kept: Command, arguments: tuple[str, ...], code: int, s
         assert ended in (1, 2), err
     assert not out
     assert "Traceback" not in err
+
+
+def test_a_history_with_a_gap_says_so(kept: Command) -> None:
+    for number in (1, 2, 3):
+        assert kept("promote", "churn", version(number))[0] == 0
+    assert "gone" not in kept("history", "churn", "--limit", "1")[1]
+    index = Path("registry/churn/index.json")
+    document = json.loads(index.read_text())
+    name = "org.opencontainers.image.ref.name"
+    tags = sorted(one["annotations"][name] for one in document["manifests"])
+    second = [tag for tag in tags if tag.startswith("champion.")][1]
+    document["manifests"] = [one for one in document["manifests"] if one["annotations"][name] != second]
+    index.write_text(json.dumps(document))
+    code, out, _ = kept("history", "churn")
+    assert code == 0
+    assert f"A record is gone, or no longer what was written: {second}" in out
+    assert json.loads(kept("history", "churn", "--json")[1])["missing"] == [second]
+
+
+def test_a_pull_brings_the_signature_and_takes_no_other_ones(kept: Command, tmp_path: Path) -> None:
+    folder = artifact(tmp_path / "made", 4)
+    signature_of(folder).write_bytes(b"a signature")
+    assert kept("push", folder)[0] == 0
+    beside = tmp_path / "got.sig"
+    beside.write_bytes(b"of something else")
+    for number in (4, 3):
+        code, _, told = kept("pull", f"churn:{version(number)}", "-o", "got")
+        assert (code, "got.sig is in the way" in told) == (2, True)
+        assert not (tmp_path / "got").exists()
+    beside.unlink()
+    assert kept("pull", f"churn:{version(4)}", "-o", "got")[1].startswith(f"pulled {version(4)}, signed")
+    beside.unlink()
+    assert kept("pull", f"churn:{version(4)}", "-o", "got")[0] == 0
+    assert beside.read_bytes() == b"a signature"
+    assert not list(tmp_path.glob(".pulling-*"))
 
 
 def test_a_failed_or_strange_version_is_refused_with_1(kept: Command, tmp_path: Path) -> None:
@@ -135,10 +174,34 @@ def test_a_failed_or_strange_version_is_refused_with_1(kept: Command, tmp_path: 
         ("Trading", "ghcr.io/acme", "ghcr.io/acme/trading"),
         ("ghcr.io/acme/trading", "registry", "ghcr.io/acme/trading"),
         ("./trading", "oci://ghcr.io/acme", "trading"),
+        ("trading", "./my.models", "my.models/trading"),
+        ("trading", "oci:my.models", "my.models/trading"),
+        ("trading", "localhost:5000", "localhost:5000/trading"),
+        ("trading", "ghcr.io", "ghcr.io/trading"),
+        ("trading", "here.d", "here.d/trading"),
+        ("trading", "oci://[::1]:5000/a/b", "[::1]:5000/a/b/trading"),
+        ("trading", "/abs/registry", "/abs/registry/trading"),
     ],
 )
-def test_names(text: str, base: str, name: str) -> None:
+def test_names(text: str, base: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.d").mkdir()
+    found = place_of(f"{text}@sha256:{0:064}", base)
+    assert (found.name, found.digest) == (name, f"sha256:{0:064}")
     assert place_of(text, base).name == name
+    assert (place_of(text, base).folder is None) == (
+        base.startswith(("oci://", "ghcr", "localhost")) != text.startswith(("./", "ghcr"))
+    )
+
+
+@pytest.mark.parametrize("base", ["https://ghcr.io/acme", "s3://bucket", "oci://", "oci://UPPER CASE/x"])
+def test_a_base_that_is_no_registry_makes_no_folder(kept: Command, tmp_path: Path, base: str) -> None:
+    before = sorted(one.name for one in tmp_path.iterdir())
+    for arguments in (("push", next((tmp_path / "made").rglob("v_*"))), ("list",), ("list", "churn")):
+        code, _, told = kept(*arguments, "--registry", base)
+        assert code == 2
+        assert "is no reference" in told
+    assert sorted(one.name for one in tmp_path.iterdir()) == before
 
 
 def test_a_base_version_from_a_registry(tmp_path: Path) -> None:
@@ -203,11 +266,13 @@ def pushed(
     done = push_passed(
         str(tmp_path / "reg"), results, several=len(numbers) > 1, target=target, environ=environ, log=log
     )
-    assert len(done.by_version) in (0, len(numbers))
+    assert len(done.by_artifact) in (0, len(numbers))
     return done.is_whole, log.getvalue(), outputs.read_text()
 
 
-@pytest.mark.parametrize("kind", ["pull_request", "pull_request_target", "workflow_run", "merge_group", "issue_comment"])
+@pytest.mark.parametrize(
+    "kind", ["pull_request", "pull_request_target", "workflow_run", "merge_group", "issue_comment"]
+)
 def test_nothing_is_pushed_that_is_not_merged(tmp_path: Path, kind: str) -> None:
     done, log, outputs = pushed(tmp_path, kind)
     assert done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
@@ -145,6 +146,72 @@ def test_writers_side_by_side_lose_nothing(repository: LayoutRepository, image: 
     for thread in threads:
         thread.join()
     assert set(repository.tags()) == {*tags, version(1)}
+
+
+def test_whoever_waits_is_let_in(repository: LayoutRepository, image: Image) -> None:
+    put(repository, image, version(1))
+    waiting = threading.Thread(
+        target=LayoutRepository(Path(repository.name)).tag, args=(image.manifest, "late")
+    )
+    with repository.exclusive():
+        waiting.start()
+        assert LayoutRepository(Path(repository.name)).tags() == [version(1)], "readers do not wait"
+        repository.tag(image.manifest, "early")
+    waiting.join()
+    assert repository.tags() == ["early", "late", version(1)]
+
+
+def test_the_first_of_two_makes_it_and_the_second_keeps_what_is_there(
+    repository: LayoutRepository, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins where there is nothing yet, and goes on when the first has ended."""
+    second, look = LayoutRepository(Path(repository.name)), LayoutRepository._refuse_other_things
+
+    def meanwhile(self: LayoutRepository) -> None:
+        look(self)
+        if self is second and not (Path(self.name) / "oci-layout").exists():
+            put(repository, image, "first")
+
+    monkeypatch.setattr(LayoutRepository, "_refuse_other_things", meanwhile)
+    put(second, image, "second")
+    assert repository.tags() == ["first", "second"]
+
+
+def test_what_a_killed_writer_left_is_in_nobodys_way(repository: LayoutRepository, image: Image) -> None:
+    folder = Path(repository.name)
+    (folder / "blobs" / "sha256").mkdir(parents=True)
+    for place in (folder, folder / "blobs" / "sha256"):
+        (place / ".writing-0123456789abcdef").write_text("half")
+    (folder / ".lock").touch()
+    put(repository, image, version(1))
+    assert not list(folder.rglob(".writing-*"))
+    orphan = folder / "blobs" / "sha256" / ("0" * 64)
+    orphan.write_bytes(b"of a push that was killed")
+    repository.delete()
+    assert not orphan.exists()
+    assert repository.tags() == [version(1)]
+
+
+def test_a_place_that_is_full_is_not_called_a_damaged_blob(
+    repository: LayoutRepository, image: Image
+) -> None:
+    put(repository, image, version(1))
+
+    class Full(io.BytesIO):
+        def write(self, _part: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        repository.read(image.manifest.layers[0], Full())
+
+
+def test_an_index_is_read_again_when_somebody_replaced_it(repository: LayoutRepository, image: Image) -> None:
+    put(repository, image, "one")
+    other = LayoutRepository(Path(repository.name))
+    assert other.tags() == ["one"]
+    for tag in ("two", "three"):
+        put(repository, image, tag)
+        assert tag in other.tags()
 
 
 def test_a_full_disk_leaves_what_was_there(

@@ -19,11 +19,11 @@ from validator.errors import UsageError
 from validator.registry.errors import DamagedError, NotThereError, OvertakenError, RegistryError
 from validator.registry.fetching import fetched
 from validator.registry.image import image_of
-from validator.registry.layout import LayoutRepository
 from validator.registry.listing import listing
+from validator.registry.reference import parse
 from validator.registry.remote.credentials import Credentials, credentials_for, from_flags
 from validator.registry.remote.repository import RemoteRepository
-from validator.registry.remote.tokens import read_challenges
+from validator.registry.remote.tokens import read_challenges, scope_for
 from validator.registry.store import Image
 
 ANNA = Credentials(username="anna", password="secret", origin="a test")
@@ -101,19 +101,6 @@ def test_no_redirect_leaves_encryption(image: Image, location: str) -> None:
     with pytest.raises(RegistryError, match="not encrypted"), fetched(peer.repository(), "champion"):
         pass
     assert {request.url.scheme for request in peer.requests} == {"https"}
-
-
-def test_a_copy_in_the_cache_is_checked_on_its_way(image: Image, tmp_path: Path) -> None:
-    peer, cache = filled(image), LayoutRepository(tmp_path / "images")
-    cache.keep(image.manifest, peer.repository(), "kept")
-    with fetched(cache, image.manifest.digest) as found:
-        assert found.read().manifest["version"] == version(1)
-    peer, fresh = filled(image), LayoutRepository(tmp_path / "fresh")
-    LIES["another blob"](peer)
-    with pytest.raises(DamagedError):
-        fresh.keep(image.manifest, peer.repository(), "kept")
-    assert fresh.tags() == []
-    assert not [one for one in (tmp_path / "fresh").rglob("*") if one.is_file() and "blobs" in one.parts]
 
 
 def test_redirects_in_circles_end(image: Image) -> None:
@@ -575,3 +562,154 @@ class Broken(httpx.SyncByteStream):
     def __iter__(self):
         yield self._part
         raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+
+
+PLACES = [
+    "http://[",
+    "https://a:99999999/",
+    "https://registry.example/\x7f",
+    "https://☃.example/",
+    "x" * 100_000,
+    "//",
+]
+
+
+def answering(status: int, header: bytes, value: str) -> Callable[[Peer], None]:
+    def lie(peer: Peer) -> None:
+        peer.lie = lambda _request, _answer: httpx.Response(
+            status, headers=[(header, value.encode())], json={"tags": ["a"]}
+        )
+
+    return lie
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_no_address_is_refused(image: Image, place: str) -> None:
+    """As a redirect, an upload's location, the next page, or a realm: an error of ours, and never another one."""
+    for status, header, value in (
+        (307, b"location", place),
+        (200, b"link", f'<{place}>; rel="next"'),
+        (401, b"www-authenticate", f'Bearer realm="{place}"'),
+    ):
+        peer = filled(image)
+        answering(status, header, value)(peer)
+        with pytest.raises(RegistryError):
+            peer.repository().tags()
+    if place != "//":
+        answering(202, b"location", place)(peer)
+        with pytest.raises(RegistryError):
+            peer.repository()._upload("sha256:" + "0" * 64, b"")
+
+
+def test_pages_in_circles_end(image: Image) -> None:
+    peer = filled(image)
+    answering(200, b"link", '</v2/models/churn/tags/list?n=1000>; rel="next"')(peer)
+    with pytest.raises(DamagedError, match="in circles"):
+        peer.repository().tags()
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "writes", "scope"),
+    [
+        ("repository:models/churn:pull", False, "repository:models/churn:pull"),
+        ("repository:models/churn:pull", True, "repository:models/churn:pull,push"),
+        ("repository:models/churn:delete", True, "repository:models/churn:delete,pull,push"),
+        ("repository:user/image:pull", True, "repository:models/churn:pull,push"),
+        ("repository:team-a/models/churn:pull", False, "repository:team-a/models/churn:pull"),
+        ("", False, "repository:models/churn:pull"),
+        ("registry:catalog:*", False, "repository:models/churn:pull"),
+        ("repository:a:pull repository:b:pull", True, "repository:models/churn:pull,push"),
+    ],
+)
+def test_scopes(asked: str, writes: bool, scope: str) -> None:
+    actions = frozenset(("pull", "push") if writes else ("pull",))
+    assert scope_for("models/churn", actions, asked) == scope
+
+
+def test_a_registry_that_names_no_repository_in_its_challenge(image: Image) -> None:
+    """As ghcr.io does; and it answers a write with a reader's token by 403, not by another challenge."""
+    peer = Peer(auth="token")
+    refuse = peer._refused
+
+    def as_ghcr(request: httpx.Request) -> httpx.Response | None:
+        refused = refuse(request)
+        if refused is None:
+            return None
+        if "authorization" in request.headers:
+            return error(403, "DENIED")
+        challenge = refused.headers["www-authenticate"].replace("models/churn:pull,push", "user/image:pull")
+        return error(
+            401, "UNAUTHORIZED", {"www-authenticate": challenge.replace("models/churn", "user/image")}
+        )
+
+    peer._refused = as_ghcr  # type: ignore[method-assign]
+    effects = peer.effects()
+    with RemoteRepository(parse(PLACE), credentials=ANNA, effects=effects, writes=True) as repository:
+        assert repository.find(version(1)) is None
+        put(repository, image, version(1))
+    with RemoteRepository(parse(PLACE), effects=effects) as anybody:
+        assert anybody.find(version(1)) == image.manifest.digest
+        with pytest.raises(RegistryError, match="DENIED"):
+            put(anybody, image, "champion")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "ftp://proxy.example"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("SSL_CERT_FILE", "/etc/hostname"),
+        ("SSL_CERT_FILE", "/nowhere/at/all.pem"),
+        ("NO_PROXY", "[::"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(RegistryError, match="cannot be asked by what the environment says"):
+        RemoteRepository(parse(PLACE))
+
+
+def test_a_registry_on_this_machine_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "ftp://proxy.example")
+    with RemoteRepository(parse("oci://127.0.0.1:5000/x")), RemoteRepository(parse("oci://[::1]:5000/x")):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("key", "repository", "found"),
+    [
+        ("reg.example", "a/b", True),
+        ("https://reg.example", "a/b", True),
+        ("https://reg.example/v1/", "a/b", True),
+        ("http://reg.example/v2/", "a/b", True),
+        ("reg.example/a", "a/b", True),
+        ("reg.example/a/b", "a/b", True),
+        ("reg.example/a/c", "a/b", False),
+        ("reg.example/ab", "a/b", False),
+        ("reg.example.evil", "a/b", False),
+        ("https://reg.example.evil/", "a/b", False),
+        ("https://reg.example@evil/", "a/b", False),
+        ("reg.example:443", "a/b", False),
+    ],
+)
+def test_keys_of_a_credentials_file(tmp_path: Path, key: str, repository: str, found: bool) -> None:
+    environ = written(tmp_path, {"auths": auths(**{key: "anna:geheim"})})
+    assert (credentials_for("reg.example", environ, repository=repository) is not None) == found
+
+
+def test_the_most_exact_key_comes_first(tmp_path: Path) -> None:
+    keys = {
+        "https://reg.example/v1/": "old",
+        "reg.example": "all",
+        "reg.example/a": "team",
+        "reg.example/b": "other",
+    }
+    environ = written(tmp_path, {"auths": auths(**{key: f"{name}:x" for key, name in keys.items()})})
+    for repository, name in (("a/churn", "team"), ("c/churn", "all"), ("", "all")):
+        known = credentials_for("reg.example", environ, repository=repository)
+        assert known is not None
+        assert known.username == name

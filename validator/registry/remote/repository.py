@@ -122,7 +122,7 @@ class RemoteRepository:
         return str(digest)
 
     def manifest(self, reference: str) -> Manifest:
-        reply = self._asked(lambda: self._manifest(reference, "GET"), reference)
+        reply = self._asked(lambda: self._manifest(reference, "GET"), reference or "image without a tag")
         digest = digest_of(reply.content)
         self._hold(reference, digest)
         stated = reply.headers.get("docker-content-digest", digest)
@@ -190,8 +190,7 @@ class RemoteRepository:
     def _manifest(self, reference: str, method: str) -> Reply:
         if not is_digest(reference) and not is_tag(reference):
             raise NotThereError(
-                f"{self.name} has no {reference[:80]!r}, which is neither tag nor digest",
-                hint=f"see `model-preflight registry list {self._place.address}`",
+                f"{reference[:80]!r} is neither tag nor digest", hint="give a version, an alias, or sha256:…"
             )
         path = f"{self._api}/manifests/{reference}"
         return self._session.get(path, accept=_ACCEPT, limit=MANIFEST_BYTES, method=method)
@@ -206,7 +205,7 @@ class RemoteRepository:
         except NotThereError:
             if what:
                 raise NotThereError(
-                    f"{self.name} has no {what}",
+                    f"{self.name} has no {what[:200]}",
                     hint=f"see `model-preflight registry list {self._place.address}`",
                 ) from None
             raise NotThereError(
