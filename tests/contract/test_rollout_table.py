@@ -44,7 +44,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{DRILL}::test_a_proxy_that_restarts_in_a_stage_comes_back_with_its_weights",
         f"{STEP}::test_at_every_move_the_file_holds_the_safer_weights",
     ),
-    "the registry": (f"{REMOTE}::test_a_copy_in_the_cache_is_checked_on_its_way",),
+    "the registry": ("tests/unit/registry/test_cache.py::test_an_image_is_fetched_once",),
     "GitHub": ("tests/unit/github/test_deployments.py::test_what_github_cannot_be_told_now_is_told_later",),
     "the job that waits": (f"{ALERTS}::{LOOPS}",),
     "the disk is full": (

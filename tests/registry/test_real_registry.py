@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,3 +182,16 @@ def test_a_thousand_versions(real: Real, tmp_path: Path) -> None:
     assert found.total == 1000
     assert found.versions[-1].version == version(1)
     assert counting.count <= 25
+
+
+@pytest.mark.parametrize("place", ["folder", "registry"])
+def test_killed_before_any_step_a_command_leaves_what_was_there_or_what_was_wanted(
+    real: Real, tmp_path: Path, place: str
+) -> None:
+    """And it goes on from there: see `killed`."""
+    made = [str(artifact(tmp_path / "made", number)) for number in (1, 2, 3)]
+    where = real.place if place == "registry" else str(tmp_path / "layout")
+    program = [sys.executable, "-m", "tests.registry.killed", where, *made]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert min(json.loads(done.stdout).values()) >= 4

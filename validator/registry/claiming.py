@@ -23,7 +23,7 @@ CLAIM_S = 3.0
 FINISH_S = 30.0
 #: Seconds for which somebody else's unfinished claim is respected.
 RESPECT_S = 120.0
-_MOST_PASSED = 50
+_MOST_PASSED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
