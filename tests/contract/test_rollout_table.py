@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DRILL, ALERTS = "tests/rollout/test_drill.py", "tests/rollout/test_drill_alerts.py"
 STEP, KSERVE = "tests/unit/rollout/test_step.py", "tests/unit/rollout/test_kserve.py"
-REMOTE = "tests/unit/registry/test_remote.py"
 LOOPS = "test_two_loops_and_people_who_step_change_no_order_nor_does_a_job_that_dies"
 #: By row: the tests, as FILE::TEST.
 TESTS: dict[str, tuple[str, ...]] = {

@@ -49,14 +49,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def registry(folder: Path, auth: Mapping[str, object] | None = None) -> Iterator[Real]:
-    """A registry that keeps its files in `folder`, until the block ends."""
+def registry(
+    folder: Path, auth: Mapping[str, object] | None = None, *, tls: tuple[Path, Path] | None = None
+) -> Iterator[Real]:
+    """A registry that keeps its files in `folder`, until the block ends. `tls` is a certificate with its key."""
     port = free_port()
     settings: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "error"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": f"127.0.0.1:{port}", "secret": "of these tests"},
+        "http": {"addr": f"127.0.0.1:{port}", "secret": "of these tests"}
+        | ({"tls": {"certificate": str(tls[0]), "key": str(tls[1])}} if tls else {}),
     }
     config = folder / "registry.yml"
     config.write_text(json.dumps(settings | ({"auth": auth} if auth else {})))

@@ -49,7 +49,7 @@ def find_base(baseline: str | None, model: str, environ: Mapping[str, str]) -> B
 
 def _is_image(baseline: str) -> bool:
     """Whether a registry or a layout folder is meant. A Git reference may look like a host's name."""
-    return baseline.startswith(("oci:", "oci+http:")) or (
+    return baseline.startswith(("oci:", "oci+http:", "oci+https:")) or (
         is_reference(baseline) and not looks_remote(baseline)
     )
 

@@ -14,7 +14,8 @@ _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _LOOPBACK = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?")
-_REMOTE, _PLAIN = "oci://", "oci+http://"
+_REMOTE, _PLAIN, _ENCRYPTED = "oci://", "oci+http://", "oci+https://"
+_SCHEMES = (_REMOTE, _PLAIN, _ENCRYPTED)
 _FORMS = (
     "oci://HOST/REPOSITORY or the folder of an OCI layout, with :TAG or @sha256:… where one version is meant"
 )
@@ -52,11 +53,10 @@ class Reference:
     @property
     def address(self) -> str:
         """The place in a form that `parse` takes."""
-        scheme = (
-            ""
-            if self.folder is not None
-            else (_PLAIN if self.is_plain and not is_loopback(self.host) else _REMOTE)
-        )
+        if self.folder is not None:
+            return self.name
+        usual = is_loopback(self.host)
+        scheme = _REMOTE if self.is_plain == usual else (_PLAIN if self.is_plain else _ENCRYPTED)
         return f"{scheme}{self.name}"
 
     def at(self, wanted: str) -> str:
@@ -66,7 +66,7 @@ class Reference:
 
 def looks_remote(text: str) -> bool:
     """Whether a text names a registry, also without a scheme: its first part is a host, as Docker reads it."""
-    if text.startswith((_REMOTE, _PLAIN)):
+    if text.startswith(_SCHEMES):
         return True
     host, slash, rest = text.partition("/")
     named = "." in host.strip(".") or ":" in host or host == "localhost"
@@ -80,7 +80,7 @@ def is_loopback(host: str) -> bool:
 
 def is_reference(text: str) -> bool:
     """Whether a text means an image: a registry's, or one in a folder that is an OCI layout."""
-    if text.startswith((_REMOTE, _PLAIN, "oci:")):
+    if text.startswith((*_SCHEMES, "oci:")):
         return True
     if Path(text).exists():
         return (Path(text) / "oci-layout").is_file()
@@ -114,8 +114,8 @@ def parse(text: str) -> Reference:
 
 
 def _remote(text: str) -> Reference:
-    is_plain = text.startswith(_PLAIN)
-    rest = text.removeprefix(_PLAIN).removeprefix(_REMOTE)
+    scheme = next((one for one in _SCHEMES if text.startswith(one)), _REMOTE)
+    rest = text.removeprefix(scheme)
     host, _, path = rest.partition("/")
     if not _HOST.fullmatch(host) or len(host) > 255:
         raise _wrong(text, f"{host[:80]!r} is no host")
@@ -131,7 +131,7 @@ def _remote(text: str) -> Reference:
     return Reference(
         host=host.lower(),
         repository=path,
-        is_plain=is_plain or is_loopback(host.lower()),
+        is_plain=scheme == _PLAIN or (scheme == _REMOTE and is_loopback(host.lower())),
         tag=tag or None,
         digest=digest or None,
     )

@@ -37,8 +37,8 @@ ENV_PREFIX = "PREFLIGHT_"
 _IS_VERSION = re.compile(r"3(\.\d+){0,2}\Z")
 #: Settings by which a file lets further code run, or loosens what holds it.
 _LETS_CODE_RUN = frozenset({"allow", "isolation", "python", "requirements", "trust_pickle", "wrapper"})
-#: What an image in a registry begins with.
-_REGISTRIES = ("oci://", "oci+http://")
+#: What an image in a registry begins with. (`oci:5000/x` is one on a host of that name.)
+_REGISTRY = re.compile(r"oci(\+[a-z]+)?:(//|[0-9])")
 #: Events that start the base branch's workflow, with its token and secrets, on whatever somebody else wrote.
 _PRIVILEGED_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_comment", "issues"})
 
@@ -300,7 +300,7 @@ def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, st
                 hint=f"give it as the action input {flag_of(named[0])!r} in the workflow",
             )
         baseline = table.get("baseline")
-        if isinstance(baseline, str) and baseline.startswith(_REGISTRIES):
+        if isinstance(baseline, str) and _REGISTRY.match(baseline):
             raise SettingsError(
                 f"{path} may not name a registry as 'baseline' in a GitHub job: a pull request would say whom the "
                 "job talks to",

@@ -240,8 +240,9 @@ def test_no_file_of_a_checkout_says_where_to_push(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["", "[[models]]\nmodel = 'm.pkl'\n"])
-def test_no_file_of_a_checkout_says_whom_a_job_talks_to(tmp_path: Path, table: str) -> None:
-    (tmp_path / "preflight.toml").write_text(f'{table}baseline = "oci://evil.example/x:champion"\n')
+@pytest.mark.parametrize("scheme", ["oci://", "oci+http://", "oci+https://", "oci:5000/"])
+def test_no_file_of_a_checkout_says_whom_a_job_talks_to(tmp_path: Path, table: str, scheme: str) -> None:
+    (tmp_path / "preflight.toml").write_text(f'{table}baseline = "{scheme}evil.example/x:champion"\n')
     with pytest.raises(SettingsError, match="may not name a registry as 'baseline'"):
         resolve({}, {"GITHUB_ACTIONS": "true"}, tmp_path)
     assert resolve({}, {}, tmp_path) is not None

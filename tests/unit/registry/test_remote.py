@@ -675,8 +675,12 @@ def test_an_environment_that_cannot_be_used_is_told(
 
 def test_a_registry_on_this_machine_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "ftp://proxy.example")
-    with RemoteRepository(parse("oci://127.0.0.1:5000/x")), RemoteRepository(parse("oci://[::1]:5000/x")):
-        pass
+    for host in ("127.0.0.1:5000", "[::1]:5000", "localhost"):
+        with RemoteRepository(parse(f"oci://{host}/x")), RemoteRepository(parse(f"oci+https://{host}/x")):
+            pass
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/hostname")
+    with pytest.raises(RegistryError, match="SSL_CERT_FILE"):
+        RemoteRepository(parse("oci+https://localhost/x"))
 
 
 @pytest.mark.parametrize(

@@ -281,6 +281,11 @@ class Session:
         try:
             yield
         except (httpx.TransportError, httpx.DecodingError) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise RegistryError(
+                    f"{self._host} shows a certificate that is not trusted: {error!s:.200}",
+                    hint="of an authority of your own, name the file with its certificate in SSL_CERT_FILE",
+                ) from None
             raise _LaterError(f"{type(error).__name__} {error}".strip()[:300]) from None
         except (httpx.InvalidURL, httpx.StreamError, ValueError) as error:
             raise RegistryError(
@@ -308,6 +313,8 @@ class Session:
         )
 
     def _advice(self, status: int) -> str:
+        if status == 400 and self._scheme == "http":
+            return f"does it speak https? write oci+https://{self._host}/… then"
         if status not in (401, 403):
             return "look at what the registry says; its own settings decide"
         if self._credentials is None:
@@ -383,10 +390,9 @@ def _client(host: str, effects: Effects) -> httpx.Client:
     """Through the proxies and with the authorities that the environment names; to this very machine directly."""
     try:
         return httpx.Client(
-            transport=effects.transport,
+            transport=effects.transport or (httpx.HTTPTransport() if is_loopback(host) else None),
             follow_redirects=False,
             headers={"User-Agent": "model-preflight", "Accept-Encoding": "identity"},
-            trust_env=not is_loopback(host),
         )
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
         raise RegistryError(
