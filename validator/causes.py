@@ -29,12 +29,15 @@ _DISTANCES = {
 _ECHOES = {"latency.single": ("smoke.latency",)}
 #: The same, on the same runtime.
 _ECHOES_THERE = {
-    "smoke.rowwise": ("smoke.repeatable",),
-    "smoke.threads": ("smoke.repeatable",),
-    "smoke.methods": ("smoke.repeatable", "smoke.rowwise"),
+    "smoke.latency": ("wrapper.inputs",),
+    "smoke.rowwise": ("smoke.repeatable", "wrapper.inputs"),
+    "smoke.threads": ("smoke.repeatable", "wrapper.inputs"),
+    "smoke.methods": ("smoke.repeatable", "smoke.rowwise", "wrapper.inputs"),
     "errors.large_batch": ("smoke.batch", "smoke.rowwise", "smoke.repeatable"),
-    "errors.many_threads": ("smoke.threads", "smoke.repeatable", "smoke.rowwise"),
-    "wrapper.agrees": ("smoke.repeatable", "smoke.rowwise"),
+    "errors.many_threads": ("wrapper.inputs", "smoke.threads", "smoke.repeatable", "smoke.rowwise"),
+    "errors.reordered_features": ("wrapper.inputs",),
+    "latency.single": ("wrapper.inputs",),
+    "wrapper.agrees": ("wrapper.inputs", "smoke.repeatable", "smoke.rowwise"),
     "wrapper.sizes": ("smoke.batch", "smoke.repeatable", "smoke.rowwise", "wrapper.agrees"),
 }
 #: A native model that fails one of these has no right answer of its own with which anything could be compared.
@@ -108,6 +111,8 @@ def in_words(cause: Cause) -> str:
 def _distance(check: CheckResult) -> int:
     if check.category == "smoke":
         return 1 if check.runtime == "native" else 4
+    if check.id == "wrapper.inputs":  # what is changed, or answered from an earlier call, fails everywhere
+        return 3
     return _DISTANCES[check.category]
 
 

@@ -164,6 +164,7 @@ class ReuseTrial(WorkerReply):
     """What became of the object that the method for `method` was given twice.
 
     `kept`: it is as it was; `again`: it was answered alike; `apart`: the first answer outlives further calls;
+    `fresh`: with other values in it, it is answered as a new object with these values is;
     `ordered`: its rows come as they were given, rather than by its index.
     """
 
@@ -172,6 +173,7 @@ class ReuseTrial(WorkerReply):
     kept: bool
     again: bool
     apart: bool
+    fresh: bool = True
     ordered: bool = True
 
 

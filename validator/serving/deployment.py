@@ -202,8 +202,9 @@ class Deployment:
         Parameters
         ----------
         data : pandas.DataFrame, mapping of columns, numpy.ndarray, pyarrow.Table or pyarrow.RecordBatch
-            N rows. A structured array is [N]; a plain array is [N, F] with its columns in the contract's order; all
-            else goes by name. What is masked or null counts as missing.
+            N rows; with pyarrow, also a frame of any library that exports Arrow, as Polars does. A structured array
+            is [N]; a plain array is [N, F] with its columns in the contract's order; all else goes by name. What is
+            masked or null counts as missing.
 
         Returns
         -------

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 #: Columns of more rows are looked at one by one: what that costs is little beside a copy of them all.
 MANY_ROWS = 4_096
-_ACCEPTED = "a DataFrame, a mapping of columns, a structured array, an array [N, F] or an Arrow table"
+_ACCEPTED = (
+    "a DataFrame, a mapping of columns, a structured array, an array [N, F] or an Arrow table (Polars too)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,12 +55,16 @@ def read_columns(data: Any, names: Sequence[str]) -> Columns:
     arrow = sys.modules.get("pyarrow")
     if arrow is not None and isinstance(data, (arrow.Table, arrow.RecordBatch)):
         return _from_arrow(data)
+    if hasattr(type(data), "__arrow_c_stream__"):  # Polars' frames, DuckDB's relations
+        return _from_arrow(_imported(type(data)).table(data))
     from validator.table import Table
 
     if isinstance(data, Table):
         items = tuple((column.name, column.decoded()) for column in data.columns)
         return Columns(items=items, n_rows=len(data))
     hint = f"pass {_ACCEPTED}"
+    if hasattr(data, "collect"):
+        hint = "call its collect(), and pass the frame"
     if isinstance(data, (list, tuple)):
         hint = "pass a list of mappings to predict_batch, or np.asarray(rows, dtype=float) to predict"
     raise InputTypeError(f"predict was given {type(data).__name__}, not {_ACCEPTED}", hint=hint)
@@ -114,6 +120,8 @@ def _values(name: Any, column: Any) -> Values:
     arrow = sys.modules.get("pyarrow")
     if arrow is not None and isinstance(column, (arrow.Array, arrow.ChunkedArray)):
         return _from_arrow_column(column)
+    if hasattr(type(column), "__arrow_c_stream__"):
+        return _from_arrow_column(_imported(type(column)).chunked_array(column))
     if not isinstance(column, np.ndarray):
         raise InputTypeError(
             f"column {str(name)[:60]!r} is a {type(column).__name__}, not a list or array",
@@ -194,6 +202,21 @@ def _from_series(series: Any) -> Values:
         return exact
     values: list[Any] = series.tolist()
     return values
+
+
+def _imported(kind: type) -> Any:
+    """pyarrow, through whose interface other libraries hand their columns over.
+
+    Raises InputTypeError where it is not installed.
+    """
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise InputTypeError(
+            f"a {kind.__module__.partition('.')[0]} {kind.__name__} is read through pyarrow, which is not installed",
+            hint="install pyarrow, or pass a mapping of columns as numpy arrays",
+        ) from error
+    return pa
 
 
 def _from_arrow(table: Any) -> Columns:

@@ -46,9 +46,11 @@ def _load_skops(data: bytes, allow: Sequence[str]) -> Any:
 
     from validator.model.safety.loader import refuse_unsafe
     from validator.model.safety.scanning import scan
+    from validator.model.safety.skops_file import rewritten
 
     report = scan(bytes(data), "skops", allow=tuple(allow))
     refuse_unsafe(report)
+    data = rewritten(bytes(data))
     asked = skops.io.get_untrusted_types(data=data)
     known = {entry.name for entry in report.imports if entry.allowed}
     refused = [name for name in asked if name not in known]

@@ -99,6 +99,7 @@ def test_rows_that_get_no_answer_fail_wrapper_sizes(subject):
         ({"kept": False}, "predict changes what its caller gave"),
         ({"again": False}, "answers the same DataFrame otherwise"),
         ({"apart": False}, "share their memory"),
+        ({"fresh": False}, "what the DataFrame held in an earlier call"),
     ],
 )
 def test_what_becomes_of_the_caller_s_objects_fails_wrapper_inputs(subject, fault, message):
@@ -153,6 +154,22 @@ class Remembers(Plain):
         return super().predict(table) / self.calls
 
 
+class CachesById(Plain):
+    def __init__(self) -> None:
+        self.held: dict[int, Any] = {}
+
+    def predict_single(self, row: Any) -> Any:
+        return self.held.setdefault(id(row), super().predict_single(row))
+
+
+class CachesFrames(CachesById):
+    def predict(self, table: Any) -> Any:
+        return self.held.setdefault(id(table), super().predict(table))
+
+    def predict_single(self, row: Any) -> Any:
+        return Plain.predict_single(self, row)
+
+
 @pytest.mark.parametrize(
     ("wrapper", "method", "fault"),
     [
@@ -161,6 +178,8 @@ class Remembers(Plain):
         (Pops, "single", "kept"),
         (Shares, "predict", "apart"),
         (Remembers, "predict", "again"),
+        (CachesById, "single", "fresh"),
+        (CachesFrames, "predict", "fresh"),
     ],
 )
 def test_the_worker_sees_what_becomes_of_them(wrapper, method, fault):
@@ -172,7 +191,7 @@ def test_the_worker_sees_what_becomes_of_them(wrapper, method, fault):
     odd = {
         (trial["method"], key)
         for trial in told["trials"]
-        for key in ("kept", "again", "apart")
+        for key in ("kept", "again", "apart", "fresh")
         if not trial[key]
     }
     assert odd == ({(method, fault)} if fault else set())

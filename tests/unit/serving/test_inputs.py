@@ -6,6 +6,7 @@ import enum
 import math
 import pickle
 import signal
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -50,6 +51,16 @@ def spec(name: str, dtype: str = "float64", **fields: Any) -> FeatureSpec:
     return FeatureSpec(name=name, dtype=dtype, **fields)
 
 
+class Exporting:
+    """A table or column of another library, of which only its Arrow stream is known: as Polars' and DuckDB's."""
+
+    def __init__(self, held: Any) -> None:
+        self._held = held
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._held.__arrow_c_stream__(requested_schema)
+
+
 FORMS: dict[str, Callable[[], Any]] = {
     "frame": frame,
     "reordered frame": lambda: frame()[NAMES[::-1]],
@@ -67,6 +78,10 @@ FORMS: dict[str, Callable[[], Any]] = {
     "chunked arrow table": lambda: pa.concat_tables(
         [pa.Table.from_pandas(frame()[:3]), pa.table(frame()[3:])]
     ),
+    "frame of another library": lambda: Exporting(pa.Table.from_pandas(frame()[NAMES[::-1]])),
+    "mapping of another library's columns": lambda: {
+        name: Exporting(pa.chunked_array([MATRIX[:3, i], MATRIX[3:, i]])) for i, name in enumerate(NAMES)
+    },
     "table": lambda: Table.of([Column(name, MATRIX[:, i]) for i, name in reversed(list(enumerate(NAMES)))]),
 }
 
@@ -103,6 +118,15 @@ def test_a_fitting_array_is_not_copied(serve: Serve, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(model, "run", lambda feed: given.append(feed["features"]) or run(feed))
     deployment.predict(MATRIX)
     assert given[0] is MATRIX
+
+
+def test_another_library_s_frame_without_pyarrow_is_one_clear_error(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment, given = serve(), Exporting(pa.Table.from_pandas(frame()))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputTypeError, match="read through pyarrow, which is not installed"):
+        deployment.predict(given)
 
 
 WRONG_NAMES: list[tuple[Any, type[ContractError], str]] = [

@@ -71,7 +71,7 @@ def _read_numbers(model: Outputs, name: str, given: NDArray[Any]) -> Agreement:
     for key, array in exact:
         if array.shape != given.shape:
             continue
-        found = Agreement(output=name, reading=f"the model's {key}", wrong=_differ(array, numbers))
+        found = Agreement(output=name, reading=f"the model's {key}", wrong=differ(array, numbers))
         if found.agrees:
             return found
         best = best if best is not None and best.wrong.sum() <= found.wrong.sum() else found
@@ -80,7 +80,7 @@ def _read_numbers(model: Outputs, name: str, given: NDArray[Any]) -> Agreement:
     if value is not None and flat is not None:
         falling, rising = _breaks(value, -flat), _breaks(value, flat)
         if not rising.any() and len(np.unique(flat)) > 1:
-            return Agreement(output=name, reading="a rising function of the model's answer", wrong=rising)
+            return Agreement(output=name, reading=_rising(value, flat), wrong=rising)
         if not falling.any() and len(np.unique(flat)) > 1 and best is not None:
             reading = "falls where the model's answer rises: the other class, or the sign, was taken"
             return Agreement(output=name, reading=reading, wrong=best.wrong)
@@ -110,7 +110,7 @@ def _read_labels(model: Outputs, name: str, given: NDArray[Any], classes: Sequen
     if others or not classes:
         unexplained = _unmapped(own, labels)
         if not unexplained.any() and len(set(labels.tolist())) > 1:
-            return Agreement(output=name, reading="the model's label by another name", wrong=unexplained)
+            return Agreement(output=name, reading=_renamed(own, labels), wrong=unexplained)
         if is_threshold:
             return Agreement(
                 output=name, reading="a threshold on the model's answer", wrong=np.zeros_like(differ)
@@ -142,12 +142,12 @@ def _one_column(array: NDArray[Any]) -> NDArray[np.float64] | None:
         return np.asarray(array, dtype=np.float64)
     if array.ndim == 2 and array.shape[1] == 1:
         return np.asarray(array[:, 0], dtype=np.float64)
-    if array.ndim == 2 and array.shape[1] == 2 and not _differ(array.sum(axis=1), np.ones(len(array))).any():
+    if array.ndim == 2 and array.shape[1] == 2 and not differ(array.sum(axis=1), np.ones(len(array))).any():
         return np.asarray(array[:, 1], dtype=np.float64)
     return None
 
 
-def _differ(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+def differ(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
     """Rows [N] in which two arrays of one shape differ by more than the tolerance, relative to their size."""
     with np.errstate(invalid="ignore"):
         close = np.abs(a - b) <= TOLERANCE * np.maximum(1.0, np.abs(a))
@@ -191,6 +191,22 @@ def _ascends(value: NDArray[np.float64], labels: NDArray[Any], classes: Sequence
     return _equal(labels[int(np.argmax(value))], classes[-1]) and _equal(
         labels[int(np.argmin(value))], classes[0]
     )
+
+
+def _rising(value: NDArray[np.float64], given: NDArray[np.float64]) -> str:
+    """The reading of a rising function, and how many of the model's answers it tells apart where not all: rounding
+    and clipping are one.
+    """
+    ours, theirs = len(np.unique(value)), len(np.unique(given))
+    coarse = f", which tells {theirs:,} of {ours:,} answers apart" if theirs < ours else ""
+    return f"a rising function of the model's answer{coarse}"
+
+
+def _renamed(own: NDArray[Any], labels: NDArray[Any]) -> str:
+    """The reading of labels under other names, which is which in words: no gate can know what a name means."""
+    names = dict(zip(own.tolist(), labels.tolist(), strict=True))
+    shown = ", ".join(f"{label!r} is {name!r}"[:60] for label, name in list(names.items())[:5])
+    return f"the model's label by another name ({shown})"
 
 
 def _unmapped(own: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from validator.checks.check import CheckOutcome, Subject, failed, passed, run_check, seen, warned
 from validator.checks.wrapper.agreement import Agreement, agreement
+from validator.checks.wrapper.beside import Beside, beside_thresholds
 from validator.errors import ModelError
-from validator.outputs import Outputs
+from validator.outputs import Outputs, concatenate
 from validator.results import CheckResult, Scalar
 from validator.runtimes import replies
 from validator.runtimes.runtime import WorkerRuntime
+from validator.sandbox.handle import Raised
 from validator.sandbox.packing import pack_table
 from validator.table import Table
 
@@ -21,6 +24,7 @@ from validator.table import Table
 _ROWS = 2_000
 #: Around the sizes at which people cut batches, and a prime above them, which no size of chunks divides.
 SIZES = (1, 2, 3, 7, 999, 1_000, 1_001, 1_024, 4_095, 4_099)
+_SINGLES = 200
 _REUSED = 5
 
 #: What an answer means that is no function of the model's.
@@ -52,24 +56,75 @@ def _agrees(
     if reference is None:
         return CheckOutcome(status="skip", message="not run: the model itself does not answer the sample")
     own = reference.predict(rows)
+    beside = beside_thresholds(rows, reference.predict)
+    told = []
     for role, name in runtime.methods.items():
-        if role == "single":
-            continue  # `smoke.methods` holds every method to the others
-        given = _answered(runtime, rows, role)
-        found = agreement(own, given, classes)
+        asked = rows.take(slice(_SINGLES)) if role == "single" else rows
+        ours = own.take(slice(len(asked)))
+        given = _answered(runtime, asked, role)
+        found = agreement(ours, given, classes)
         wrong = [one for one in found if not one.agrees]
         if wrong:
-            return _disagreement(name, wrong[0], own, given, differs)
+            return _disagreement(name, wrong[0], ours, given, differs)
+        moved = None if beside is None else _moved(runtime, reference, role, ours, given, classes, beside)
+        if isinstance(moved, _Moved):
+            return _disagreement_beside(name, moved, differs)
         read = "; ".join(f"{one.output} is {one.reading}" for one in found)
-        return passed(
-            f"{name} answers as its model does on {len(rows):,} rows: {read}", seen("rows", len(rows))
-        )
-    single = _single(runtime, rows)
-    found = agreement(own.take(slice(len(single))), single, classes)
-    wrong = [one for one in found if not one.agrees]
-    if wrong:
-        return _disagreement(runtime.methods["single"], wrong[0], own, single, differs)
-    return passed(f"answers as its model does on {len(single):,} rows, one by one", seen("rows", len(single)))
+        near = f" and {moved:,} beside the model's thresholds" if moved else ""
+        told.append(f"{name} answers as its model does on {len(asked):,} rows{near}: {read}")
+    return passed(told[0], seen("rows", len(rows)), *(seen("also", line) for line in told[1:]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moved:
+    """Rows beside thresholds [N] that a wrapper answers otherwise than its model, and both answers to them."""
+
+    wrong: Agreement
+    own: Outputs
+    given: Outputs
+    beside: Beside
+
+
+def _moved(
+    runtime: WorkerRuntime,
+    reference: WorkerRuntime,
+    role: str,
+    own: Outputs,
+    given: Outputs,
+    classes: Sequence[Scalar],
+    beside: Beside,
+) -> _Moved | int:
+    """What is wrong beside the thresholds, else how many rows were tried: none where the wrapper refuses such rows,
+    whose values are each the sample's but not together.
+    """
+    near = reference.predict(beside.rows)
+    try:
+        answers = _answered(runtime, beside.rows, role)
+    except Raised:
+        return 0
+    together = agreement(concatenate([own, near]), concatenate([given, answers]), classes)
+    for whole, alone in zip(together, agreement(near, answers, classes), strict=True):
+        if not whole.agrees:
+            wrong = next((one for one in (whole.wrong[len(own) :], alone.wrong) if one.any()), None)
+            wrong = np.ones(len(near), dtype=bool) if wrong is None else wrong
+            return _Moved(wrong=replace(whole, wrong=wrong), own=near, given=answers, beside=beside)
+    return len(beside.rows)
+
+
+def _disagreement_beside(name: str, moved: _Moved, differs: Differs) -> CheckOutcome:
+    row, count = int(np.argmax(moved.wrong.wrong)), int(moved.wrong.wrong.sum())
+    message = (
+        f"{name} does not answer as its model does beside the model's thresholds: {moved.wrong.output} differs in "
+        f"{count:,} of {len(moved.wrong.wrong):,} rows there. With {moved.beside.place(row)} the model answers "
+        f"{_shown(moved.own, row)}, the wrapper {_shown(moved.given, row)}"
+    )
+    finding = failed if differs == "fail" else warned
+    return finding(
+        message,
+        seen("rows that differ", count, "0"),
+        hint="give the model the values as they came: a cast to float16, or fewer decimals, moves them across its "
+        "thresholds (a cast to float32 is no difference here); wrapper_differs = 'warn' allows it",
+    )
 
 
 def _answered(runtime: WorkerRuntime, rows: Table, role: str) -> Outputs:
@@ -81,10 +136,6 @@ def _answered(runtime: WorkerRuntime, rows: Table, role: str) -> Outputs:
             hint="give one answer a row, for the last, shorter part of a batch too",
         )
     return found
-
-
-def _single(runtime: WorkerRuntime, rows: Table) -> Outputs:
-    return _answered(runtime, rows.take(slice(200)), "single")
 
 
 def _disagreement(
@@ -154,6 +205,12 @@ def _inputs(runtime: WorkerRuntime, rows: Table) -> CheckOutcome:
             )
         if not trial.again:
             return failed(f"{name} answers the same {trial.given} otherwise when it is given again")
+        if not trial.fresh:
+            return failed(
+                f"{name} answers for what the {trial.given} held in an earlier call: given again with other values, "
+                f"it is answered otherwise than a new one with these values",
+                hint="key a cache by the values of all features, never by id() of the object",
+            )
         if not trial.apart:
             return failed(f"an answer of {name} changes when it is called again: both share their memory")
     turned = [one for one in told.trials if not one.ordered]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 import zipfile
@@ -71,6 +72,24 @@ def scan_skops(data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAU
         preload=log.preload(),
         facts=tuple(sorted(facts.items())),
     )
+
+
+def rewritten(data: bytes) -> bytes:
+    """The archive made anew from what the scan reads of a file that it passed: its members, each once and stored, and
+    the schema as it was understood. Whoever opens it reads what was scanned, and nothing that else was in the file.
+
+    Raises ArchiveError, DocumentError or BadZipFile where the file cannot be read.
+    """
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(made, "w") as copy:
+        members = _check_members(archive, len(data), DEFAULT_LIMITS)
+        for member in sorted(members, key=lambda one: one.filename):
+            content = _read(archive, member.filename, member.file_size)
+            if member.filename == _SCHEMA:
+                schema = read_json(content, nodes=DEFAULT_LIMITS.nodes)
+                content = json.dumps(schema).encode("ascii")
+            copy.writestr(zipfile.ZipInfo(member.filename), content)
+    return made.getvalue()
 
 
 def _check_members(archive: zipfile.ZipFile, size: int, limits: Limits) -> list[zipfile.ZipInfo]:

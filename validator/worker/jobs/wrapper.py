@@ -238,14 +238,30 @@ def _reused(model: WrapperModel, method: str, rows: Table) -> Dict[str, Any]:
     kept = _alike(before, given[2])
     again = same(first, _apart(model.read(given, model.call(given)))) if kept else True
     model.call(model.inputs_by(method, rows.turned(1)))
+    apart = same(first, model.read(given, raw))
     return {
         "method": method,
-        "given": type(given[2]).__name__,
+        "given": "row" if method == "single" else type(given[2]).__name__,
         "kept": kept,
         "again": again,
-        "apart": same(first, model.read(given, raw)),
+        "apart": apart,
+        "fresh": not (kept and again and apart) or _is_fresh(model, method, given, rows.turned(1)),
         "ordered": in_order(raw),
     }
+
+
+def _is_fresh(model: WrapperModel, method: str, given: Given, rows: Table) -> bool:
+    """Whether an object that is given again with other values in it is answered as a new one with these values."""
+    other = model.inputs_by(method, rows)
+    expected = _apart(model.read(other, model.call(model.inputs_by(method, rows))))
+    held, values = given[2], other[2]
+    if isinstance(held, list):
+        for row, new in zip(held, values):
+            row.update(new)
+    else:
+        for name in values if isinstance(values, dict) else values.columns:
+            held[name] = values[name]
+    return same(expected, _apart(model.read(given, model.call(given))))
 
 
 def _apart(outputs: Outputs) -> Outputs:
