@@ -1,15 +1,30 @@
-"""Runs the command as a user does: in a process of its own, with an environment of its own."""
+"""Runs the command as a user does: `run` in a process of its own, `judge` in this one, with workers that are warm.
+
+Most of what a run costs is that its zygotes import the libraries of models. `judge` lends the command those that an
+earlier test's run has started, as the command itself does from the second of several models on. Whatever is about the
+process (its start, its signals, what it imports, what is left when it ends) is for `run`.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from validator.cli.main import main
+from validator.sandbox.worker_pool import WorkerLimits, WorkerPool
 
 ROOT = Path(__file__).parents[2]
 TRADING = ROOT / "examples" / "trading"
@@ -58,16 +73,81 @@ def unhurried(folder: Path, settings: str = "") -> None:
     (folder / "preflight.toml").write_text(settings + generous + waived("latency.single", "latency.speedup"))
 
 
+def _environ(changes: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "PYTHONPATH": str(ROOT), **changes}
+
+
 def run(*arguments: object, cwd: Path, out: str = "preflight", timeout: float = 240, **environ: str) -> Ran:
     """`model-preflight ARGUMENTS` in `cwd`."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-m", "validator.cli", *map(str, arguments)],
         cwd=cwd,
-        env={**kept, "PYTHONPATH": str(ROOT), **environ},
+        env=_environ(environ),
         capture_output=True,
         text=True,
         timeout=timeout,
         check=False,
     )
     return Ran(code=done.returncode, out=done.stdout, err=done.stderr, folder=cwd / out)
+
+
+class Warm:
+    """Zygotes that outlive a command, and the file that takes what they and it write to standard error."""
+
+    def __init__(self) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+        self._pool: WorkerPool | None = None
+        atexit.register(self.close)
+
+    @contextlib.contextmanager
+    def pool(self, *, limits: WorkerLimits) -> Iterator[WorkerPool]:
+        """Stands for `WorkerPool(limits=...)`, and ends the workers alone."""
+        if self._pool is None:
+            self._pool = WorkerPool(limits=limits)
+        with self._pool.lease(limits) as pool:
+            yield pool
+
+    @contextlib.contextmanager
+    def standard_error(self, lines: list[str]) -> Iterator[None]:
+        """Leads descriptor 2 to the file, for zygotes and command alike; what they wrote is in `lines` afterwards."""
+        start, before, stream = self._said.seek(0, os.SEEK_END), os.dup(2), sys.stderr
+        os.dup2(self._said.fileno(), 2)
+        try:
+            with os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1) as sys.stderr:
+                yield
+        finally:
+            sys.stderr = stream
+            os.dup2(before, 2)
+            os.close(before)
+            self._said.seek(start)
+            lines.append(self._said.read().decode())
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        self._said.close()
+
+
+_WARM = Warm()
+
+
+def judge(*arguments: object, cwd: Path, out: str = "preflight", **environ: str) -> Ran:
+    """`model-preflight ARGUMENTS` in `cwd`, in this process. It ends no worker's parent, and is not locked itself."""
+    said: list[str] = []
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        stack.enter_context(contextlib.chdir(cwd))
+        stack.enter_context(mock.patch.dict(os.environ, _environ(environ), clear=True))
+        for module in ("sandbox.worker_pool", "gate.session"):
+            stack.enter_context(mock.patch(f"validator.{module}.WorkerPool", _WARM.pool))
+        stack.enter_context(mock.patch("validator.sandbox.lockdown.supervisor.protect_supervisor"))
+        stack.enter_context(contextlib.redirect_stdout(printed))
+        with _WARM.standard_error(said):
+            try:
+                code = main([str(one) for one in arguments])
+            except SystemExit as ended:  # --help and --version
+                code = int(ended.code or 0)
+    printed.seek(0)
+    return Ran(code=code, out=printed.read(), err=said[0], folder=cwd / out)

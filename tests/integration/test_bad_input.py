@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.integration.command import TRADING, run, unhurried
+from tests.integration.command import TRADING, judge, unhurried
 
 MODEL = TRADING / "model.pkl"
 SAMPLE = TRADING / "sample.parquet"
@@ -63,7 +63,7 @@ def test_a_file_that_is_no_model(tmp_path, make, code, words):
         path.mkdir()
     elif make is not None:
         path.write_bytes(make)
-    found = run("validate", "model.pkl", "--data", SAMPLE, cwd=tmp_path)
+    found = judge("validate", "model.pkl", "--data", SAMPLE, cwd=tmp_path)
     assert found.code == code
     assert words.lower() in complaint(found).lower()
     assert empty_folder(found.folder)
@@ -99,7 +99,7 @@ SAMPLES = {
 @pytest.mark.parametrize("case", SAMPLES)
 def test_a_sample_that_does_not_fit(tmp_path, case):
     write, words = SAMPLES[case]
-    found = run("validate", MODEL, "--data", write(tmp_path), "--target", "direction", cwd=tmp_path)
+    found = judge("validate", MODEL, "--data", write(tmp_path), "--target", "direction", cwd=tmp_path)
     assert found.code == 2
     assert words in complaint(found)
     assert not (found.folder / "result.json").exists()
@@ -118,7 +118,7 @@ def test_a_sample_that_does_not_fit(tmp_path, case):
 )
 def test_a_sample_that_cannot_be_read(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    found = run("validate", MODEL, "--data", name, "--target", "direction", cwd=tmp_path)
+    found = judge("validate", MODEL, "--data", name, "--target", "direction", cwd=tmp_path)
     assert found.code == 2
     assert name.split(".")[0] in complaint(found)
 
@@ -127,7 +127,7 @@ def test_reordered_columns_are_taken_by_name(tmp_path):
     table = pd.read_parquet(SAMPLE).head(300)
     table[table.columns[::-1]].to_parquet(tmp_path / "sample.parquet")
     unhurried(tmp_path)
-    found = run(
+    found = judge(
         "validate", MODEL, "--data", "sample.parquet", "--target", "direction",
         "--latency-budget-s", 0.5, "--boundary-rows", 200, cwd=tmp_path,
     )  # fmt: skip
@@ -148,7 +148,7 @@ PICKLES = {
 def test_a_pickle_that_is_no_model_is_blocked_by_name(tmp_path, case):
     content, words = PICKLES[case]
     (tmp_path / "model.pkl").write_bytes(content)
-    found = run("validate", "model.pkl", "--data", SAMPLE, "--target", "direction", cwd=tmp_path)
+    found = judge("validate", "model.pkl", "--data", SAMPLE, "--target", "direction", cwd=tmp_path)
     assert found.code == 1
     assert "Traceback" not in found.err + found.out
     assert found.result["verdict"] == "fail"
@@ -158,7 +158,7 @@ def test_a_pickle_that_is_no_model_is_blocked_by_name(tmp_path, case):
 
 def test_an_output_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "out").write_text("in the way")
-    found = run("validate", MODEL, "--data", SAMPLE, "--out", "out", cwd=tmp_path)
+    found = judge("validate", MODEL, "--data", SAMPLE, "--out", "out", cwd=tmp_path)
     assert found.code == 2
     assert "out" in complaint(found)
     assert (tmp_path / "out").read_text() == "in the way"
@@ -174,29 +174,29 @@ def test_an_output_folder_that_cannot_be_written(tmp_path):
     ],
 )
 def test_wrong_flags_are_named(tmp_path, flags, words):
-    found = run("validate", MODEL, "--data", SAMPLE, *flags, cwd=tmp_path)
+    found = judge("validate", MODEL, "--data", SAMPLE, *flags, cwd=tmp_path)
     assert found.code == 2
     assert words in complaint(found)
 
 
 def test_a_wrong_key_gets_the_nearest_right_one(tmp_path):
     (tmp_path / "preflight.toml").write_text("max_latncy_ms = 3\n")
-    found = run("validate", MODEL, "--data", SAMPLE, cwd=tmp_path)
+    found = judge("validate", MODEL, "--data", SAMPLE, cwd=tmp_path)
     assert found.code == 2
     assert "max_latncy_ms" in complaint(found)
     assert "max_latency_ms" in found.err
 
 
 def test_a_wrong_flag_gets_the_nearest_right_one(tmp_path):
-    found = run("validate", MODEL, "--max-latncy-ms=3", cwd=tmp_path)
+    found = judge("validate", MODEL, "--max-latncy-ms=3", cwd=tmp_path)
     assert found.code == 2
     assert "--max-latncy-ms" in complaint(found)
     assert "did you mean --max-latency-ms?" in found.err
 
 
 def test_no_model_and_no_command(tmp_path):
-    assert run("validate", cwd=tmp_path).code == 2
-    bare = run(cwd=tmp_path)
+    assert judge("validate", cwd=tmp_path).code == 2
+    bare = judge(cwd=tmp_path)
     assert bare.code == 2
     assert "validate" in bare.out
 
@@ -269,6 +269,6 @@ def test_numbers_in_an_npz_sample_are_taken_by_position_only_without_names(tmp_p
     np.savez(
         tmp_path / "sample.npz", X=table.drop(columns="direction").to_numpy(), y=table["direction"].to_numpy()
     )
-    found = run("validate", MODEL, "--data", "sample.npz", "--target", "y", cwd=tmp_path)
+    found = judge("validate", MODEL, "--data", "sample.npz", "--target", "y", cwd=tmp_path)
     assert found.code == 2
     assert "returns_1d" in complaint(found)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from tests.integration.command import TRADING, Ran, run, unhurried
+from tests.integration.command import TRADING, Ran, judge, unhurried
 from tests.unit.baseline.repositories import Repository
 
 MODEL = "models/trading.pkl"
@@ -44,7 +44,7 @@ class Place:
         return model.fit(self.past[features], self.past["direction"])
 
     def validate(self, *arguments: object, out: str, model: str = MODEL, **environ: str) -> Ran:
-        return run("validate", model, *QUICK, "--out", out, *arguments, cwd=self.folder, out=out, **environ)
+        return judge("validate", model, *QUICK, "--out", out, *arguments, cwd=self.folder, out=out, **environ)
 
 
 def example() -> Any:
@@ -261,7 +261,7 @@ class TestMore:
 
     def test_a_shallow_clone_of_a_pull_request_is_told_of_with_the_remedy(self, place):
         clone = place.repository.shallow_clone(place.folder.parent / "clone", "work")
-        ran = run("validate", MODEL, *QUICK, cwd=clone, **PULL_REQUEST)
+        ran = judge("validate", MODEL, *QUICK, cwd=clone, **PULL_REQUEST)
         assert ran.code == 0, ran.err
         change = ran.result["change"]
         assert change["status"] == "unavailable"

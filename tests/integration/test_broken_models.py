@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.integration.command import TRADING, run
+from tests.integration.command import TRADING, judge
 
 MODULE = Path(__file__).with_name("faulty_models.py")
 ROWS = 40
@@ -40,17 +40,17 @@ def faulty():
 def judged(tmp_path, faulty):
     """Runs the gate on broken models by name, with their package beside them."""
 
-    def judge(models, *flags, rows=ROWS):
+    def on(models, *flags, rows=ROWS):
         shutil.copy(MODULE, tmp_path)
         for name, model in models.items():
             (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(model))
         pd.read_parquet(TRADING / "sample.parquet").head(rows).to_parquet(tmp_path / "sample.parquet")
-        return run(
+        return judge(
             "validate", *(f"{name}.pkl" for name in models), "--data", "sample.parquet",
-            "--target", "direction", "--allow", "faulty_models.*", *FAST, *flags, cwd=tmp_path, timeout=900,
+            "--target", "direction", "--allow", "faulty_models.*", *FAST, *flags, cwd=tmp_path,
         )  # fmt: skip
 
-    return judge
+    return on
 
 
 def convert(model) -> bytes:

@@ -10,7 +10,7 @@ import onnx
 import pandas as pd
 import pytest
 
-from tests.integration.command import DIAGNOSIS, TRADING, run
+from tests.integration.command import DIAGNOSIS, TRADING, judge
 
 FAST = ("--latency-budget-s", 0.2, "--boundary-rows", 500, "--batch-sizes", "1,10")
 
@@ -31,7 +31,7 @@ def judged(folder, *flags):
     """The trading model on a small sample."""
     shutil.copy(TRADING / "model.pkl", folder)
     pd.read_parquet(TRADING / "sample.parquet").head(40).to_parquet(folder / "sample.parquet")
-    return run(
+    return judge(
         "validate",
         "model.pkl",
         "--data",
@@ -60,7 +60,7 @@ def test_a_model_of_an_older_library_fails_the_check_of_versions(tmp_path):
     shutil.copy(DIAGNOSIS / "preflight.toml", tmp_path)
     for sample in DIAGNOSIS.glob("sample.*"):
         shutil.copy(sample, tmp_path)
-    found = run("validate", "model.pkl", *FAST, cwd=tmp_path)
+    found = judge("validate", "model.pkl", *FAST, cwd=tmp_path)
     assert wrong(found) == {"load.versions"}
     assert old.decode() in found.result["reason"]
     assert "requirements" in found.out

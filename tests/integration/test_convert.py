@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.integration.command import DIAGNOSIS, TRADING, run
+from tests.integration.command import DIAGNOSIS, TRADING, judge
 from validator.checks.load.model import load_native
 from validator.checks.load.safety import inspect
 from validator.checks.load.versions import compare_versions
@@ -31,9 +31,9 @@ from validator.table import Column, Table
 )
 def test_rows_change_nothing_in_the_file(model: Path, sample: Path, target: str, tmp_path: Path) -> None:
     shutil.copy(model, tmp_path)
-    alone = run("convert", model.name, "-o", "alone.onnx", "--quiet", cwd=tmp_path)
+    alone = judge("convert", model.name, "-o", "alone.onnx", "--quiet", cwd=tmp_path)
     assert alone.code == 0, alone.err
-    with_rows = run(
+    with_rows = judge(
         "convert",
         model.name,
         "-o",
@@ -94,7 +94,7 @@ def _saved_by(release: str, folder: Path) -> None:
 
 def test_versions_are_judged_as_validate_judges_them(tmp_path: Path) -> None:
     _saved_by("1.7.6", tmp_path)
-    refused = run("convert", "model.json", "-o", "m.onnx", "--quiet", cwd=tmp_path)
+    refused = judge("convert", "model.json", "-o", "m.onnx", "--quiet", cwd=tmp_path)
     assert refused.code == 1
     assert "saved with xgboost 1.7.6" in refused.out
     assert "xgboost==1.7.6" in refused.out
@@ -103,7 +103,7 @@ def test_versions_are_judged_as_validate_judges_them(tmp_path: Path) -> None:
     (tmp_path / "preflight.toml").write_text(
         f'[[waivers]]\ncheck = "load.versions"\nreason = "tried out by hand"\nexpires = "{expires}"\n'
     )
-    waived = run("convert", "model.json", "-o", "m.onnx", "--quiet", cwd=tmp_path)
+    waived = judge("convert", "model.json", "-o", "m.onnx", "--quiet", cwd=tmp_path)
     assert waived.code == 0, waived.err
     assert "read as XGBoost's estimators read it" in waived.out
     assert (tmp_path / "m.onnx").exists()

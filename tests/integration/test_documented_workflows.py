@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.integration.command import ROOT, TRADING, Ran, run
+from tests.integration.command import ROOT, TRADING, Ran, judge
 from tests.integration.conftest import Job
 from tests.integration.github_history import commit, git
 
@@ -164,10 +164,14 @@ class Runner:
         inputs = {f"INPUT_{name.upper()}": value for name, value in given.items()}
         token = {} if inputs.get("INPUT_GITHUB-TOKEN") else {"INPUT_GITHUB-TOKEN": "t0ken"}
         job = self.make_job(event, name=kind, run_id=run_id, workspace=workspace)
-        quick = {"PREFLIGHT_LATENCY_BUDGET_S": "0.3", "PREFLIGHT_BASELINE": "none"}
+        quick = {
+            "PREFLIGHT_LATENCY_BUDGET_S": "0.3",
+            "PREFLIGHT_BOUNDARY_ROWS": "500",
+            "PREFLIGHT_BASELINE": "none",
+        }
         if given.get("command") == "drift":  # as action.yml's `args` name it
-            return run("drift", cwd=workspace, **{**job.environ, **inputs, **token, "CI": "true"})
-        return run(cwd=workspace, **{**job.environ, **inputs, **token, **quick, "CI": "true"})
+            return judge("drift", cwd=workspace, **{**job.environ, **inputs, **token, "CI": "true"})
+        return judge(cwd=workspace, **{**job.environ, **inputs, **token, **quick, "CI": "true"})
 
 
 @pytest.fixture

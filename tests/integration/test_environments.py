@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command import Ran, run, unhurried
+from tests.integration.command import Ran, judge, unhurried
 from validator.environments import build, interpreter, requirements
 from validator.environments.installer import find_installer
 from validator.errors import UsageError
@@ -33,7 +33,7 @@ class Trained:
     interpreter: str
 
     def judge(self, name: str, *arguments: object, data: str = "sample.csv") -> Ran:
-        return run(
+        return judge(
             "validate", self.folder / name, "--data", self.folder / data, *BASE, *arguments,
             cwd=self.folder, out=f"out-{name}", PREFLIGHT_ENVIRONMENT_CACHE=str(CACHE),
             PREFLIGHT_OUT=f"out-{name}",
@@ -66,7 +66,7 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
             pytest.skip(f"the package index cannot be reached: {error.message[:300]}")
         folder = tmp_path_factory.mktemp("trained")
         command = [built.python.path, "-W", "ignore", str(TRAIN), str(folder), *kinds.split()]
-        subprocess.run(command, check=True, timeout=240)
+        subprocess.run(command, check=True)
         unhurried(folder)
         return Trained(folder, python, wanted, built.python.path)
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_had_is_one_error_with_a_remedy(tmp_path, flags, said, re
     (tmp_path / "model.txt").write_text("tree\nversion=v4\n")
     (tmp_path / "sample.csv").write_text("a,b\n1,2\n")
     flags = [f"{flags[0]}={flags[1]}"]
-    ran = run("validate", "model.txt", "--data", "sample.csv", *flags, cwd=tmp_path)
+    ran = judge("validate", "model.txt", "--data", "sample.csv", *flags, cwd=tmp_path)
     assert ran.code == 2
     assert said in ran.err
     assert remedy in ran.err
@@ -190,7 +190,7 @@ def test_an_environment_without_numpy_or_the_library_fails_by_name(tmp_path):
     booster.save_model(tmp_path / "model.txt")
     (tmp_path / "sample.csv").write_text("a,b\n1,2\n3,4\n")
     subprocess.run([sys._base_executable, "-m", "venv", "--without-pip", "bare"], cwd=tmp_path, check=True)  # type: ignore[attr-defined]
-    ran = run("validate", "model.txt", "--data", "sample.csv", "--python", "bare/bin/python", cwd=tmp_path)
+    ran = judge("validate", "model.txt", "--data", "sample.csv", "--python", "bare/bin/python", cwd=tmp_path)
     assert ran.code == 1
     check = _checks(ran, "load.versions")[0]
     assert check["message"].startswith("the model needs numpy, which cannot be imported under ")
@@ -209,7 +209,7 @@ def test_inspect_shows_what_file_and_folder_record(tmp_path):
         "flavors:\n  python_function:\n    python_version: 3.9.18\n  sklearn:\n    pickled_model: model.pkl\n"
     )
     (tmp_path / "requirements.txt").write_text("lightgbm==3.3.5\n")
-    ran = run("inspect", ".", cwd=tmp_path)
+    ran = judge("inspect", ".", cwd=tmp_path)
     assert ran.code == 0, ran.err
     for line in ("with lightgbm 3.3.5", "with scikit-learn 1.", "with python 3.9.18"):
         assert f"  saved    {line}" in ran.out

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tests.integration.command import run, unhurried
+from tests.integration.command import judge, unhurried
 from validator import Deployment
 
 
@@ -25,7 +25,7 @@ def test_true_is_answered_where_the_sample_held_it_among_nulls(tmp_path: Path) -
     frame.to_parquet(tmp_path / "s.parquet", index=False)
     unhurried(tmp_path)
 
-    ran = run("validate", "m.pkl", "--data", "s.parquet", cwd=tmp_path)
+    ran = judge("validate", "m.pkl", "--data", "s.parquet", cwd=tmp_path)
 
     assert ran.code == 0, ran.out + ran.err
     (check,) = (one for one in ran.result["checks"] if one["id"] == "smoke.forms")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.command import DIAGNOSIS, TRADING, Ran, run
+from tests.integration.command import DIAGNOSIS, TRADING, Ran, judge
 from tests.integration.conftest import Job
 from tests.integration.github_history import commit, git
 from validator.cli.run_index import begun
@@ -19,7 +19,17 @@ from validator.gate.conclusion import write_index
 
 #: What the workflow says. A file of the checkout that loosened as much would be told of.
 UNHURRIED = ("--max-latency-ms", "60000", "--max-load-ms", "600000")
-MODEL = ("--target", "direction", "--latency-budget-s", "0.3", "--baseline", "none", *UNHURRIED)
+MODEL = (
+    "--target",
+    "direction",
+    "--latency-budget-s",
+    "0.3",
+    "--boundary-rows",
+    "500",
+    "--baseline",
+    "none",
+    *UNHURRIED,
+)
 
 
 @dataclass
@@ -38,7 +48,7 @@ class Step:
         self, *arguments: object, name: str = "pull_request", token: str = "t0ken", **variables: Any
     ) -> Ran:
         self.job = self.make_job(name=name, workspace=self.folder, **variables)
-        return run(
+        return judge(
             *arguments,
             cwd=self.folder,
             **{**self.job.environ, "CI": "true", "INPUT_GITHUB-TOKEN": token},
@@ -207,7 +217,7 @@ def test_an_uploaded_folder_is_published(step: Step) -> None:
 
 
 def test_publish_outside_of_a_job_says_so(tmp_path: Path) -> None:
-    done = run("publish", cwd=tmp_path)
+    done = judge("publish", cwd=tmp_path)
     assert done.code == 2
     assert "GitHub Actions" in done.err
 

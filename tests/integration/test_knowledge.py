@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from tests.integration.command import run, unhurried
+from tests.integration.command import judge, unhurried
 from validator import Deployment
 
 
@@ -39,7 +39,7 @@ def test_the_deployment_answers_what_the_model_was_trained_on(tmp_path: Path) ->
     frame[frame["city"] != "Paris"].dropna().to_parquet(tmp_path / "s.parquet", index=False)
     unhurried(tmp_path)
 
-    ran = run("validate", "m.pkl", "--data", "s.parquet", "--boundary-rows", 500, cwd=tmp_path)
+    ran = judge("validate", "m.pkl", "--data", "s.parquet", "--boundary-rows", 500, cwd=tmp_path)
 
     assert ran.code == 0, ran.out + ran.err
     checks = {check["id"]: check for check in ran.result["checks"] if not check["runtime"]}

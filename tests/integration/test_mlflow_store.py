@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.integration.command import ROOT, TRADING, Ran, run, unhurried
+from tests.integration.command import ROOT, TRADING, Ran, judge, unhurried
 from validator.cli.mlflow_store import TAGS, fetched
 from validator.errors import SettingsError, UsageError
 from validator.settings.anchoring import anchored, is_address
@@ -77,7 +77,7 @@ def judged(folder: Path, store: Store, address: str, *flags: object) -> Ran:
     pd.read_parquet(TRADING / "sample.parquet").head(60).to_parquet(folder / "sample.parquet")
     unhurried(folder)
     arguments = ("validate", address, "--data", "sample.parquet", *FAST, *flags)
-    return run(*arguments, cwd=folder, MLFLOW_TRACKING_URI=store.uri, **dict.fromkeys(_OPTIONS, "true"))
+    return judge(*arguments, cwd=folder, MLFLOW_TRACKING_URI=store.uri, **dict.fromkeys(_OPTIONS, "true"))
 
 
 @needs_mlflow

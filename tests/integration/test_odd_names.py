@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from tests.integration.command import run, unhurried
+from tests.integration.command import judge, unhurried
 
 NAMES = [
     "How satisfied were you, over the last twelve months, with the service in branches",
@@ -27,7 +27,7 @@ def test_a_model_with_odd_names_passes(tmp_path):
         joblib.dump(LogisticRegression().fit(table[order], truth), tmp_path / f"m{number}.joblib")
     table.to_parquet(tmp_path / "sample.parquet")
     unhurried(tmp_path)
-    done = run(
+    done = judge(
         "validate", "m0.joblib", "m1.joblib", "--data", "sample.parquet", "--latency-budget-s", "0.3",
         "--boundary-rows", "200", cwd=tmp_path,
     )  # fmt: skip
@@ -45,7 +45,7 @@ def test_half_a_character_in_a_name_is_one_failed_check(tmp_path):
     joblib.dump(named, tmp_path / "columns.joblib")
     joblib.dump(LogisticRegression().fit(table, np.where(truth, "y\udfff", "n")), tmp_path / "classes.joblib")
     for name in ("columns", "classes"):
-        done = run(
+        done = judge(
             "validate", f"{name}.joblib", "--data", "sample.csv", "--boundary-rows", "100", cwd=tmp_path
         )
         assert done.code == 1, done.out

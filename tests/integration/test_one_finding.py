@@ -14,7 +14,7 @@ import joblib
 import pandas as pd
 import pytest
 
-from tests.integration.command import TRADING, run
+from tests.integration.command import TRADING, judge
 from validator.causes import causes_of
 from validator.github.wording import annotations_of, headline
 from validator.results import GateResult
@@ -160,7 +160,7 @@ def test_one_cause_is_one_finding(name: str, tmp_path: Path) -> None:
     rows.to_csv(tmp_path / "sample.csv", index=False)
     change(tmp_path)
     given = ("model.pkl", "--data", "sample.csv", "--target", "direction", *FAST, *flags)
-    found = run("validate", *given, cwd=tmp_path)
+    found = judge("validate", *given, cwd=tmp_path)
     assert "Traceback" not in found.out + found.err
     if not check:
         lines = [line for line in found.err.splitlines() if not line.endswith(" ...")]

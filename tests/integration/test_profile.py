@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.integration.command import TRADING, Ran, run
+from tests.integration.command import TRADING, Ran, judge
 
 FAST = ("--latency-budget-s", 0.2, "--boundary-rows", 500, "--batch-sizes", "1,10")
 
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def champion(folder: Path) -> Ran:
-    return run(
+    return judge(
         "validate", "champion.pkl", "--data", "sample.parquet", "--target", "direction",
         "--quality-chance", "fail", *FAST, cwd=folder, out="preflight",
     )  # fmt: skip
@@ -64,7 +64,7 @@ def test_the_artifact_ships_the_profile(champion: Ran) -> None:
 
 
 def test_data_unlike_the_champions_profile_fails_where_that_is_asked_for(folder: Path, champion: Ran) -> None:
-    found = run(
+    found = judge(
         "validate", "model.pkl", "--data", "sample.parquet", "--reference", "other.parquet",
         "--target", "direction", "--baseline", artifact_of(champion), "--profile-drift", "fail",
         *FAST, cwd=folder, out="candidate",
@@ -79,10 +79,9 @@ def test_data_unlike_the_champions_profile_fails_where_that_is_asked_for(folder:
 
 
 def test_drift_judges_data_with_that_artifact(folder: Path, champion: Ran) -> None:
-    same = run("drift", "sample.parquet", "--artifact", artifact_of(champion), "--override", "no better than chance",
-               cwd=folder)  # fmt: skip
-    other = run("drift", "other.parquet", "--artifact", artifact_of(champion), "--override", "no better than chance",
-                cwd=folder)  # fmt: skip
+    artifact = ("--artifact", artifact_of(champion), "--override", "no better than chance")
+    same = judge("drift", "sample.parquet", *artifact, cwd=folder)
+    other = judge("drift", "other.parquet", *artifact, cwd=folder)
     assert same.code == 4
     assert "FAIL" not in same.out
     assert other.code == 1

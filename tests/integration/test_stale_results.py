@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.integration.command import DIAGNOSIS, run
+from tests.integration.command import DIAGNOSIS, judge
 
 NAMES = ("result.json", "report.md", "report.html", "junit.xml")
 
@@ -36,11 +36,11 @@ def passed_once(tmp_path):
 )
 def test_nothing_of_an_earlier_verdict_is_left(passed_once, arguments, configuration):
     (passed_once / "preflight.toml").write_text(configuration)
-    done = run("validate", *arguments, cwd=passed_once)
+    done = judge("validate", *arguments, cwd=passed_once)
     assert done.code == 2, done.err
     assert not [str(path) for name in NAMES for path in passed_once.rglob(name)]
 
 
 def test_inspect_leaves_it_alone(passed_once):
-    assert run("inspect", "model.joblib", "--json", cwd=passed_once).code == 0
+    assert judge("inspect", "model.joblib", "--json", cwd=passed_once).code == 0
     assert json.loads((passed_once / "preflight" / "result.json").read_text())

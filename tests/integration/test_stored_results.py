@@ -15,7 +15,7 @@ import pytest
 from pandas import read_csv
 from pydantic import ValidationError
 
-from tests.integration.command import run
+from tests.integration.command import judge
 from tests.integration.test_github_forks import run_event
 from validator import Deployment
 from validator.artifact.read import read_artifact
@@ -145,7 +145,7 @@ def test_a_candidate_is_compared_with_it(tmp_path: Path) -> None:
     joblib.dump(model, tmp_path / "model.pkl")
     base = STORED / "passed" / "result.json"
     where = ("--data", STORED / "sample.csv", "--target", "fraud", "--baseline", base)
-    ran = run("validate", "model.pkl", *where, *FAST, cwd=tmp_path)
+    ran = judge("validate", "model.pkl", *where, *FAST, cwd=tmp_path)
     change = ran.result["change"]
     assert change["status"] == "compared", ran.err
     assert change["base_version"] == ARTIFACT.name

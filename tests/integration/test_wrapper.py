@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import pandas as pd
 import pytest
 
-from tests.integration.command import TRADING, Ran, run, unhurried
+from tests.integration.command import TRADING, Ran, judge, unhurried
 
 FAST = ("--latency-budget-s", 0.2, "--boundary-rows", 2_000, "--batch-sizes", "1,10")
 
@@ -34,8 +35,9 @@ def validate(wrapper: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp(wrapper)
     unhurried(folder, 'name = "trading"\ntarget = "direction"\n')
     target = f"{TRADING / wrapper}.py:TradingModelDeployment"
-    data = TRADING / "sample.parquet"
-    return run("validate", TRADING / "model.pkl", "--data", data, "--wrapper", target, *FAST, cwd=folder)
+    pd.read_parquet(TRADING / "sample.parquet").head(200).to_parquet(folder / "sample.parquet")
+    data = ("--data", "sample.parquet")
+    return judge("validate", TRADING / "model.pkl", *data, "--wrapper", target, *FAST, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,7 @@ def test_the_wrapper_stands_in_every_report(mended: Ran) -> None:
     ],
 )
 def test_a_wrapper_that_is_not_there_ends_the_run_before_it_begins(target: str, told: str, tmp_path) -> None:
-    ran = run("validate", TRADING / "model.pkl", "--wrapper", target, *FAST, cwd=tmp_path, timeout=60)
+    ran = judge("validate", TRADING / "model.pkl", "--wrapper", target, *FAST, cwd=tmp_path)
     assert ran.code == 2
     assert told in ran.err
     assert not (tmp_path / "preflight/result.json").exists()

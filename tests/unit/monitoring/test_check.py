@@ -15,10 +15,16 @@ from validator.monitoring.files import write_files
 from validator.monitoring.init import Options, make
 
 
+@pytest.fixture(scope="module")
+def written(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("monitoring") / "m"
+    write_files(folder, make(Options(artifact=str(artifact))).files)
+    return folder
+
+
 @pytest.fixture
-def folder(artifact: Path, tmp_path: Path) -> Path:
-    write_files(tmp_path / "m", make(Options(artifact=str(artifact))).files)
-    return tmp_path / "m"
+def folder(written: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(written, tmp_path / "m")
 
 
 @pytest.fixture
