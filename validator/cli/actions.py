@@ -19,7 +19,6 @@ def add_actions(
                 help=summary,
                 description=summary[0].upper() + summary[1:] + ".",
                 epilog=epilog,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
                 allow_abbrev=False,
             ),
         )

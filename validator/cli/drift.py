@@ -22,16 +22,15 @@ EPILOG = """exit codes:
   0  no drift, or nothing but warnings
   1  drift
   2  unusable: bad usage, unreadable data or artifact
-  4  insufficient: these rows or this reference cannot tell (see --insufficient)
+  4  insufficient: these rows or this reference cannot tell
 
-`model-preflight drift count DATA --artifact A -o counts.json` writes the counts of a part of the data;
-`drift` takes any number of such files in the place of data, and adds them.
+`drift count DATA --artifact A -o counts.json` writes the counts of a part of the
+data; `drift` takes any number of such files in the place of data.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     parser.add_argument(
         "sources",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from validator import __version__
+from validator.cli.help import HelpfulParser, dress
 from validator.errors import Exit, InternalError, PreflightError, UsageError
 
 _EPILOG = """exit codes:
@@ -87,7 +88,7 @@ def _complain(error: PreflightError) -> int:
     return error.exit_code
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(HelpfulParser):
     """Usage errors in our own form. `only` is the one command it knows, where it knows one."""
 
     only: str | None = None
@@ -139,7 +140,6 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         prog="model-preflight",
         description="The last check before a machine-learning model ships.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.only = only
@@ -150,8 +150,6 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=_EPILOG if name == "validate" else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             argument_default=None,
         )
@@ -159,6 +157,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             importlib.import_module(f"validator.cli.{name}").add_arguments(sub)
         else:
             _add_arguments(sub, name)
+    dress(parser)
     return parser
 
 

@@ -28,8 +28,8 @@ _ACTIONS = {
 }
 EPILOG = """exit codes:
   0  done, all is as it should be
-  1  something is not: a rule's test fails, a query returns nothing, a file of yours that is not the newest,
-     quality that is worse than it was judged with, a model that is due
+  1  something is not: a rule's test fails, a query returns nothing, a file of
+     yours is not the newest, quality is worse than judged, a model is due
   2  unable: bad usage, unreadable artifact or settings
   4  nothing speaks against it, and not all could be looked at or compared
 """

@@ -31,7 +31,7 @@ _ACTIONS = {
     "history": "what an alias named when, by whom, and why",
     "prune": "remove old versions; never one that an alias names",
 }
-EPILOG = """NAME is a model's name, kept in the folder registry/NAME; or with --registry BASE
+EPILOG = """NAME is a model's name, kept in the folder registry/NAME; with --registry BASE
 in BASE/NAME; or a whole reference: oci://HOST/REPOSITORY, or a folder's path.
 Where one version is meant, :TAG or @sha256:... follows it.
 

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         if name == "status":
             sub.add_argument("--watch", action="store_true", help="go on showing it until it has ended")
-            sub.add_argument("--json", dest="as_json", action="store_true", help="rollout.json itself")
+            sub.add_argument("--json", dest="json_output", action="store_true", help="rollout.json itself")
         if name == "abort":
             sub.add_argument("--reason", required=True, metavar="TEXT", help="for the history")
         if name == "emit":
@@ -116,7 +116,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if action == "run":
         return _run(settings, until_ended=bool(flags.get("until_ended")), metrics=flags.get("metrics"))
     if action == "status":
-        return _status(settings, watch=bool(flags.get("watch")), as_json=bool(flags.get("as_json")))
+        return _status(settings, watch=bool(flags.get("watch")), json_output=bool(flags.get("json_output")))
     if action == "wait":
         return _wait_for(settings, _span(flags.get("span")), _told(settings, flags, environ))
     return _abort(settings, str(flags["reason"]), by)
@@ -289,7 +289,7 @@ class _Teller:
             self._last = key
 
 
-def _status(settings: LoopSettings, *, watch: bool, as_json: bool) -> int:
+def _status(settings: LoopSettings, *, watch: bool, json_output: bool) -> int:
     from validator.rollout.report import lines
     from validator.rollout.state import STATE_FILE, read_state
     from validator.rollout.view import last_verdict, watch_rollout
@@ -297,7 +297,7 @@ def _status(settings: LoopSettings, *, watch: bool, as_json: bool) -> int:
     state = read_state(settings.directory)
     if state is None:
         raise _none(settings)
-    if as_json:
+    if json_output:
         print((settings.directory / STATE_FILE).read_text("utf-8"), end="")
     elif watch:
         state = watch_rollout(settings, state, pause=time.sleep)
