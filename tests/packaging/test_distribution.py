@@ -162,7 +162,7 @@ def test_serving_without_its_extra_names_the_line_to_run(installed, make_artifac
     done = _run(installed, code, "serve", str(make_artifact()), "--port", "0")
     assert done.returncode == 2
     assert "pip install 'model-preflight[serve]'" in done.stderr
-    asked = _run(installed, code, "serve", "--help")
+    asked = _run(installed, code, "serve", "--help-all")
     assert (asked.returncode, "--lease" in asked.stdout) == (0, True)
 
 
