@@ -71,7 +71,7 @@ def test_help_knows_every_setting(name):
     text = (
         next(action for action in build_parser()._actions if action.dest == "command")
         .choices["validate"]
-        .format_help()
+        .format_everything()
     )
     assert (f"--{flag_of(name)}" in text) != (is_file_only(name) or name == "model")
 

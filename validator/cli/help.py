@@ -105,7 +105,8 @@ class HelpAll(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Print it and end."""
-        print(argparse.ArgumentParser.format_help(parser), end="")
+        if isinstance(parser, HelpfulParser):
+            print(parser.format_everything(), end="")
         parser.exit()
 
 
@@ -113,6 +114,10 @@ class HelpfulParser(argparse.ArgumentParser):
     """A parser whose `--help` shows the flags of `first` alone, where it has any."""
 
     first: frozenset[str] = frozenset()
+
+    def format_everything(self) -> str:
+        """Every flag there is."""
+        return super().format_help()
 
     def format_help(self) -> str:
         """One screen."""
