@@ -15,7 +15,7 @@ from typing import Any
 from validator.errors import SampleError
 
 BATCH_ROWS = 65_536
-_READ_BYTES = 2**20
+_READ_BYTES = 2**16
 _CSV_BLOCK = 2**22
 _SUFFIXES = {
     ".parquet": "parquet",
@@ -106,7 +106,7 @@ def _told(file: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SampleError(f"{file} cannot be read: {first[:300]}", hint="is the file whole?") from error
 
@@ -132,12 +132,13 @@ def _read(file: Path, columns: list[str], types: Mapping[str, str]) -> Iterator[
 
 
 def _read_parquet(file: Path, columns: list[str]) -> Iterator[Any]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with file.open("rb") as stream:
+    with pa.OSFile(str(file)) as stream:
         groups = pq.ParquetFile(stream).num_row_groups
     for group in range(groups):
-        with file.open("rb") as stream:
+        with pa.OSFile(str(file)) as stream:
             reader = pq.ParquetFile(stream, buffer_size=_READ_BYTES, pre_buffer=False)
             batches = reader.iter_batches(
                 batch_size=BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False

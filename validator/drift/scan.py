@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 #: The model answers for so many rows at most.
 MOST_ANSWERED = 50_000
 MOST_WINDOWS = 400
+_DECODED_AHEAD = 2
 _UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 _WINDOW = re.compile(r"(\d{1,9})(s|min|h|d|w)?")
 
@@ -108,7 +110,7 @@ def scan(data: Data, profile: Profile, beside: Columns, window: Window | None = 
         groups = arrays.plain(columns[beside.group]) if beside.group else None
         rows = whole.rows
         whole.add(values, groups)
-        place = np.zeros(batch.num_rows, dtype=np.int64)
+        place = np.broadcast_to(np.int64(0), batch.num_rows)
         if window is not None:
             if window.seconds:
                 seconds = _seconds(columns[str(beside.time)], str(beside.time))
@@ -197,9 +199,9 @@ def _seconds(array: Any, name: str) -> NDArray[np.int64]:
 
 
 def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
-    """The same batches, each decoded while the one before is counted."""
+    """The same batches, the next two decoded while one is counted."""
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = pool.submit(next, batches, None)
+        following = deque(pool.submit(next, batches, None) for _ in range(_DECODED_AHEAD))
+        while (batch := following.popleft().result()) is not None:
+            following.append(pool.submit(next, batches, None))
             yield batch

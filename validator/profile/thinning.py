@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: So many row numbers are hashed at a time: they stay in a core's own memory.
+_BLOCK = 8_192
+
+
 class Part:
     """Some rows: their numbers [N] and their values by column, each [N]."""
 
@@ -46,12 +50,20 @@ class Thinned:
         """The next rows: an array [N] for each column."""
         n = len(arrays[0]) if arrays else 0
         chosen = self.choice(n)
+        while self._n + len(chosen) > self.most:  # before anything is copied
+            self._halve()
+            chosen = chosen[uniform(chosen + self.seen) < self._keep]
         self.add_chosen(n, Part(chosen, [array[chosen] for array in arrays]))
 
     def choice(self, n: int) -> NDArray[np.int64]:
         """The places [M] of those of the next N rows that would be kept now."""
-        places = np.arange(n)
-        return places if self._keep == 1.0 else places[uniform(places + self.seen) < self._keep]
+        if self._keep == 1.0:
+            return np.arange(n)
+        found = []
+        for start in range(0, n, _BLOCK):
+            places = np.arange(start, min(start + _BLOCK, n))
+            found.append(places[uniform(places + self.seen) < self._keep])
+        return np.concatenate(found) if found else np.arange(0)
 
     def add_kept(self, n: int, chosen: NDArray[np.int64], arrays: list[NDArray[Any]]) -> None:
         """The next N rows, of which `arrays` hold those that `choice` named."""
@@ -63,9 +75,12 @@ class Thinned:
         self.seen += n
         self._n += len(part)
         while self._n > self.most:
-            self._keep /= 2
-            self._parts = [part.take(uniform(part.rows) < self._keep) for part in self._parts]
-            self._n = sum(map(len, self._parts))
+            self._halve()
+
+    def _halve(self) -> None:
+        self._keep /= 2
+        self._parts = [part.take(uniform(part.rows) < self._keep) for part in self._parts]
+        self._n = sum(map(len, self._parts))
 
     def joined(self) -> Part:
         """All rows that were kept, in their order. Raises ValueError when nothing was added."""
@@ -76,11 +91,15 @@ class Thinned:
 
 def uniform(rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """A number in [0, 1) for each row number, always the same one (splitmix64)."""
-    with np.errstate(over="ignore"):
-        x = (rows.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))) / 2.0**64
+    x = rows.astype(np.uint64)
+    x += np.uint64(1)
+    x *= np.uint64(0x9E3779B97F4A7C15)
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return x / 2.0**64
 
 
 def joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
