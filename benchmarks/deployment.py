@@ -47,7 +47,7 @@ def train(trees: int) -> Any:
     return model.fit(rows, answer.astype(int))
 
 
-def write_artifact_of(model: Any, folder: Path) -> Path:
+def write_artifact_of(model: Any, folder: Path, profile: bytes | None = None) -> Path:
     """The model as an artifact that passed."""
     from validator.artifact.write import write_artifact
     from validator.libraries.convert import convert_trees
@@ -84,7 +84,9 @@ def write_artifact_of(model: Any, folder: Path) -> Path:
         checks=(),
         environment=Environment(python=platform.python_version(), platform="", cpus=1),
     )
-    return Path(write_artifact(folder, result=result, onnx=converted.data, report_md="").path)
+    return Path(
+        write_artifact(folder, result=result, onnx=converted.data, report_md="", profile=profile).path
+    )
 
 
 def make_ways(model: Any, artifact: Path, rows: np.ndarray) -> list[Way]:

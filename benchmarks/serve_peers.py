@@ -48,7 +48,7 @@ def targets(folder: Path, model: Any, scratch: Path, target: Any) -> list[Any]:
         }
         (home / "model-settings.json").write_text(json.dumps(told))
 
-        def start(port: int) -> list[str]:
+        def start(port: int, home: Path = home) -> list[str]:
             settings = {
                 "http_port": port,
                 "grpc_port": port + 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Up to so many rows are counted one by one: the price of a batch is that of about this many.
 _FEW = 32
+_PLAIN = {float, int, bool, type(None)}
+#: Below this every whole number is a float64.
+_EXACT = 2**53
 
 
 class Counts:
@@ -82,6 +86,34 @@ class Counts:
         for cells, place in zip(self._numeric_cells, places, strict=True):
             cells[place] += 1
 
+    def add_rows(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Count some rows as `add_row` does: dozens at once cost a third of one after the other.
+
+        Raises TypeError as `add_row` does; then nothing was counted.
+        """
+        numbers = _matrix([self._numbers(row) for row in rows], len(self._cuts))
+        if numbers is None:
+            counted = Counts(self.columns)
+            for row in rows:
+                counted.add_row(row)
+            self.merge(counted)
+            return
+        numbers.sort(axis=0)  # NaN last
+        missing = np.count_nonzero(numbers != numbers, axis=0).tolist()
+        for cells, cuts, column, n in zip(
+            self._numeric_cells, self._cut_arrays, numbers.T, missing, strict=True
+        ):
+            before = 0
+            for place, upto in enumerate(column[: len(rows) - n].searchsorted(cuts, side="right").tolist()):
+                cells[place] += upto - before
+                before = upto
+            cells[-2] += len(rows) - n - before
+            cells[-1] += n
+        for i, column, cells in self._others:
+            for row in rows:
+                cells[column.cell(row[i])] += 1
+        self.rows += len(rows)
+
     def add(self, values: Mapping[str, NDArray[Any] | Encoded]) -> None:
         """Count a batch: an array [N] for each column by name (others are ignored).
 
@@ -105,14 +137,18 @@ class Counts:
                 cells[i] += count
         self.rows += n
 
+    @cached_property
+    def _cut_arrays(self) -> list[NDArray[np.float64]]:
+        return [np.array(cuts) for cuts in self._cuts]
+
     def merge(self, other: Counts) -> None:
         """Add what another one counted. Raises ValueError where its bins are not the same."""
-        same = [
+        same = self.columns is other.columns or [
             (a.name, a.n_cells, getattr(a, "cuts", None), getattr(a, "cells", None))
             == (b.name, b.n_cells, getattr(b, "cuts", None), getattr(b, "cells", None))
             for a, b in zip(self.columns, other.columns, strict=False)
         ]
-        if len(self.columns) != len(other.columns) or not all(same):
+        if same is not True and (len(self.columns) != len(other.columns) or not all(same)):
             raise ValueError("these counts are of other bins: they were made with another profile")
         for mine, theirs in zip(self.cells, other.cells, strict=True):
             for i, count in enumerate(theirs):
@@ -127,6 +163,20 @@ class Counts:
         """Counts in each bin of the column at that position [bins]."""
         slots = self.slots(position)
         return np.array([slots[name] for name in self.columns[position].bins], dtype=np.int64)
+
+
+def _matrix(rows: list[Sequence[Any]], width: int) -> NDArray[np.float64] | None:
+    """The numbers of some rows [N, width], NaN for missing; None where one is no number that a float64 holds."""
+    try:
+        found = np.array(rows)
+        if found.dtype == object and {type(value) for row in rows for value in row} <= _PLAIN:
+            found = found.astype(np.float64)
+    except (ValueError, OverflowError):
+        return None
+    if found.dtype.kind not in "fiub":
+        return None
+    found = found.astype(np.float64, order="F", copy=False).reshape(len(rows), width)
+    return None if (np.abs(found) >= _EXACT).any() else found
 
 
 def _picker(places: list[int], n_columns: int) -> Callable[[Sequence[Any]], Sequence[Any]]:

@@ -63,6 +63,9 @@ def test_every_way_of_counting_follows_the_definition(column: NumericColumn, val
     assert counts.slots(0) == wanted
     assert column.slots(column.count(array)) == wanted
     assert column.slots(column._count_many(array)) == wanted
+    together = Counts((column,))
+    together.add_rows([[None if math.isnan(value) else value] for value in values])
+    assert together.cells == counts.cells
     assert column.slots(np.bincount([column.cell(v) for v in values], minlength=column.n_cells)) == wanted
     bins = bins_of_cells(column)[column.cells_of(array)]
     assert np.bincount(bins[bins >= 0], minlength=len(column.bins)).tolist() == [
@@ -83,6 +86,17 @@ def test_single_precision_is_where_it_was_after_a_way_through_text(
         counts.add_row([value])
     assert counts.slots(0) == wanted
     assert column.slots(column.count(single)) == wanted
+    assert column.slots(column._count_many(single)) == wanted
+
+
+@given(columns(), st.integers(1, 40_000))
+def test_every_type_of_number_is_counted_alike(column: NumericColumn, n: int) -> None:
+    around_edges = np.array(around(column))
+    with np.errstate(over="ignore"):
+        single = np.resize(around_edges.astype(np.float32), n)
+    assert column._count_many(single).tolist() == column._count_many(single.astype(float)).tolist()
+    whole = np.resize(np.arange(-3, 9), n)
+    assert column._count_many(whole).tolist() == column._count_few(whole).tolist()
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "rare", "new", None, math.nan, 1, 1.0, True]), max_size=60))
@@ -147,6 +161,23 @@ def test_a_row_that_is_no_number_is_not_counted() -> None:
         counts.add_row(["text", "a"])
     assert counts.rows == 0
     assert not any(map(sum, counts.cells))
+
+
+def test_rows_of_any_kinds_together_are_what_they_are_one_by_one() -> None:
+    rows = [[1, "a"], [None, None], [2**53 + 1, "b"], [True, "c"], [-(10**400), "a"], [0.5, 1]]
+    for some in ([[0.5, "a"]], rows[:2], rows[:3], rows):
+        together, single = Counts(two()), Counts(two())
+        together.add_rows(some)
+        for row in some:
+            single.add_row(row)
+        assert together.cells == single.cells
+        assert together.rows == single.rows
+    empty = Counts(two())
+    empty.add_rows([])
+    with pytest.raises(TypeError):
+        empty.add_rows([[0.5, "a"], ["text", "a"]])
+    assert empty.rows == 0
+    assert not any(map(sum, empty.cells))
 
 
 def test_other_bins_do_not_add() -> None:

@@ -6,6 +6,7 @@ The bins are the profile's own: `validator.profile` says where a value belongs, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 #: So many features are counted; the names of the others are told at start.
 MOST_FEATURES = 64
 MOST_OUTPUTS = 16
+#: So many rows are counted together, in a third of the time.
+_AT_ONCE = 128
 #: What a label may hold of a name: Prometheus refuses a scrape with longer ones.
 _LONGEST_NAME = 120
 
@@ -37,49 +40,72 @@ class LiveBins:
         self.profile = profile
         features = profile.features if profile else ()
         outputs = profile.outputs if profile else ()
-        self.features = Counts(features[:MOST_FEATURES])
-        self.outputs = Counts(outputs[:MOST_OUTPUTS])
+        self._features = Counts(features[:MOST_FEATURES])
+        self._outputs = Counts(outputs[:MOST_OUTPUTS])
         self.uncounted = tuple(column.name for column in features[MOST_FEATURES:])
-        self._names = tuple(column.name for column in self.features.columns)
-        self._outputs = tuple(_output_place(column.name) for column in self.outputs.columns)
-        self._active = bool(self._names or self._outputs)
+        self._names = tuple(column.name for column in self._features.columns)
+        self._pick = itemgetter(*self._names) if len(self._names) > 1 else None
+        self._places = tuple(_output_place(column.name) for column in self._outputs.columns)
+        self._active = bool(self._names or self._places)
+        self._waiting: list[tuple[Sequence[Any], Sequence[Any]]] = []
+
+    @property
+    def features(self) -> Counts:
+        """The counts of the features."""
+        self._settle()
+        return self._features
+
+    @property
+    def outputs(self) -> Counts:
+        """The counts of the outputs."""
+        self._settle()
+        return self._outputs
 
     def add_row(self, row: Mapping[str, Any], answer: Any) -> None:
-        """Count one row by feature name, and its answer (a `SinglePrediction`)."""
+        """Count one row by feature name, and its answer (a `SinglePrediction`).
+
+        Rows wait until there are some dozens of them, or somebody looks.
+        """
         if not self._active:
             return
-        self.features.add_row([row[name] for name in self._names])
+        values = self._pick(row) if self._pick else [row[name] for name in self._names]
         found = []
-        for output, index in self._outputs:
+        for output, index in self._places:
             value = getattr(answer, output)
             found.append(value if index is None or value is None else value[index])
-        self.outputs.add_row(found)
+        self._waiting.append((values, found))
+        if len(self._waiting) >= _AT_ONCE:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Count the rows that wait."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._features.add_rows([values for values, _ in waiting])
+            self._outputs.add_rows([found for _, found in waiting])
 
     def tally(self, columns: Mapping[str, Any], answer: Any) -> tuple[Counts, Counts]:
         """Counts of a batch, for `add` later: the part that takes time, safe in any thread.
 
         `columns` are lists or arrays [N] by feature name, `answer` a `Prediction`.
         """
-        features = Counts(self.features.columns)
+        features = Counts(self._features.columns)
         features.add(
-            {column.name: _as_array(columns[column.name], column) for column in self.features.columns}
+            {column.name: _as_array(columns[column.name], column) for column in self._features.columns}
         )
-        outputs = Counts(self.outputs.columns)
+        outputs = Counts(self._outputs.columns)
         outputs.add(
             {
                 column.name: _of_output(answer, *place)
-                for column, place in zip(self.outputs.columns, self._outputs, strict=True)
+                for column, place in zip(self._outputs.columns, self._places, strict=True)
             }
         )
         return features, outputs
 
     def add(self, tally: tuple[Counts, Counts]) -> None:
         """Add what `tally` counted."""
-        for mine, theirs in zip((self.features, self.outputs), tally, strict=True):
-            for cells, more in zip(mine.cells, theirs.cells, strict=True):
-                for i, count in enumerate(more):
-                    cells[i] += count
-            mine.rows += theirs.rows
+        self._features.merge(tally[0])
+        self._outputs.merge(tally[1])
 
     def collect(self, labels: Mapping[str, str]) -> Iterator[Metric]:
         """The families of bins, shares and floors, each with these labels."""

@@ -18,13 +18,22 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from validator.serving.server.limits import Limits
 from validator.serving.server.service import Application, Service
 
-_LATE_BODY = b'{"error":"the request was not whole in time","type":"TimeoutError","hint":"send it at once"}'
-_LATE = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
-    + str(len(_LATE_BODY)).encode()
-    + b"\r\n\r\n"
-    + _LATE_BODY
+
+def _closing(status: bytes, body: bytes) -> bytes:
+    head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    return head % (status, len(body)) + body
+
+
+_LATE = _closing(
+    b"408 Request Timeout",
+    b'{"error":"the request was not whole in time","type":"TimeoutError","hint":"send it at once"}',
 )
+_LONG = _closing(
+    b"431 Request Header Fields Too Large",
+    b'{"error":"the headers are too long","type":"HeadersTooLargeError","hint":"send fewer, or shorter ones"}',
+)
+#: More bytes than this without an end of a head, or anything of a body, are refused.
+_HEAD_BYTES = 64 * 1024
 #: Idle connections are kept longer than proxies keep theirs, so that it is the proxy who closes them.
 _KEEP_ALIVE_S = 75
 _LOOK_EVERY_S = 0.5
@@ -72,6 +81,7 @@ class OnePacket:
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which also knows since when a request has been arriving, and an answer leaving."""
 
+    _pending = 0
     _owed: tuple[str, int] | None = None
     _since = 0.0
     _stuck_since: float | None = None
@@ -80,6 +90,24 @@ class PatientProtocol(HttpToolsProtocol):
         """A new connection owes us a request."""
         self.packets = OnePacket(transport)
         super().connection_made(self.packets)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        """What came; a head that does not end is refused before it fills the memory."""
+        self._pending += len(data)
+        super().data_received(data)
+        if self._pending > _HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(_LONG)
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """A head is whole."""
+        self._pending = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body came."""
+        self._pending = 0
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         """An answer was written, perhaps without a body."""

@@ -31,6 +31,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Bodies up to this size are answered on the event loop.
 INLINE_BYTES = 32 * 1024
+MOST_HEADERS = 200
 #: A proxy's stamp that is older is no stamp.
 _OLDEST_STAMP_S = 3_600.0
 _JSON = (b"content-type", b"application/json")
@@ -157,6 +158,13 @@ class Service:
         """Look at the head: whether the body is read at all, and where its JSON ends. Raises RequestError."""
         if self._token is not None:
             check_token(self._token, headers.get(b"authorization"))
+        if len(headers) > MOST_HEADERS:
+            raise RequestError(
+                f"the request has {len(headers)} headers",
+                hint=f"send at most {MOST_HEADERS}",
+                status=431,
+                kind="HeadersTooLargeError",
+            )
         if self.in_flight() > self._limits.in_flight:
             raise _busy("too many requests are under way")
         announced = headers.get(b"content-length", b"0")

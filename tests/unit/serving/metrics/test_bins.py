@@ -70,15 +70,16 @@ values = st.one_of(
     st.sampled_from([0.0, -0.0, -2.0, 2.0, 1.0, -1.0]),
     st.integers(-3, 3),
 )
-rows = st.lists(st.tuples(values, st.sampled_from(["a", "b", "c", "z", None])), max_size=60)
+rows = st.lists(st.tuples(values, st.sampled_from(["a", "b", "c", "z", None])), max_size=150)
 
 
 @given(rows=rows)
 def test_row_by_row_and_by_the_batch_are_the_profiles_own_counts(rows):
     known = profile(numeric("x"), category("y"))
     single, batch = LiveBins(known), LiveBins(known)
-    for x, y in rows:
+    for i, (x, y) in enumerate(rows):
         single.add_row({"y": y, "x": x}, None)
+        assert i % 7 or single.features.rows == i + 1  # looked at now and then: each row is seen at once
     columns = {"x": [x for x, _ in rows], "y": [y for _, y in rows]}
     batch.add(batch.tally(columns, None))
     own = Counts(known.features)
@@ -88,6 +89,15 @@ def test_row_by_row_and_by_the_batch_are_the_profiles_own_counts(rows):
     found = collected(single)
     bins = sum(found[f"preflight_feature_bin_total{{bin={i},feature=x}}"] for i in range(4))
     assert bins + found["preflight_feature_bin_total{bin=missing,feature=x}"] == len(rows)
+
+
+def test_rows_that_wait_are_counted_when_there_are_many_and_once():
+    bins = LiveBins(profile(numeric("x"), numeric("z"), category("y")))
+    for i in range(1_000):
+        bins.add_row({"x": i % 4 - 1.5, "z": None if i % 2 else 0, "y": "a"}, None)
+    assert bins.features.rows == bins.features.rows == 1_000
+    assert [bins.features.slots(0)[name] for name in "0123"] == [250] * 4
+    assert bins.features.slots(1)["missing"] == bins.features.slots(1)["zero"] == 500
 
 
 def test_outputs_are_counted_by_column_of_the_answer():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
@@ -162,6 +163,16 @@ def test_garbage_on_the_wire_is_refused_and_leaves_no_trace(make_artifact):
             with socket.create_connection(("127.0.0.1", server.port), timeout=20) as caller:
                 caller.sendall(sent)
                 assert caller.recv(65536).startswith(b"HTTP/1.1 400")
+        head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n" % len(BODY)
+        for long, status in (
+            (head + b"x-a: " + b"y" * 2**20, b"431"),
+            (head + b"x: y\r\n" * 300 + b"\r\n" + BODY, b"431"),
+            (head + b"x: y\r\n" * 100 + b"\r\n" + BODY, b"200"),
+        ):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as caller:
+                with contextlib.suppress(OSError):  # it may be gone before all was sent
+                    caller.sendall(long)
+                assert caller.recv(65536).startswith(b"HTTP/1.1 " + status)
         assert httpx.post(f"{server.url}/predict", content=BODY).status_code == 200
         assert server.end() == 0
     assert not any("Traceback" in line for line in server.lines)
