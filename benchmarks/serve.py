@@ -284,7 +284,7 @@ def measure(targets: Sequence[Target], rows: np.ndarray, connections: int, core:
 
 
 def per_core_second(target: Target, rows: np.ndarray, core: int) -> float:
-    """Requests answered in a second of processor time, over 16 connections."""
+    """Requests answered in a second of processor time, over 16 connections: the best of several turns."""
     with running(target, core) as (port, process):
         requests = request_bytes(target, rows)
         deadline = time.monotonic() + 120
@@ -296,9 +296,12 @@ def per_core_second(target: Target, rows: np.ndarray, core: int) -> float:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(1)
-        before = spent_s(process)
-        asyncio.run(ask_all(port, requests, 16))
-        return len(rows) / (spent_s(process) - before)
+        least = float("inf")
+        for _ in range(ROUNDS):
+            before = spent_s(process)
+            asyncio.run(ask_all(port, requests, 16))
+            least = min(least, spent_s(process) - before)
+        return len(rows) / least
 
 
 def peers(folder: Path, model: Any, scratch: Path) -> list[Target]:
@@ -336,7 +339,7 @@ def main() -> int:
         if options.peers is not None:
             for target in [targets[2], targets[0], *peers(options.peers, model, scratch)]:
                 try:
-                    others[target.name] = per_core_second(target, rows[:1_500], core)
+                    others[target.name] = per_core_second(target, rows[:500], core)
                 except (RuntimeError, OSError) as error:
                     print(f"left out, {target.name}: {error}", file=sys.stderr)
     ratios = {

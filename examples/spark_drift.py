@@ -33,7 +33,7 @@ def count_partition(batches: Iterator[Any], *, artifact: str) -> Iterator[Any]:
         for column in model.profile.features:
             array = batch.column(column.name)
             numeric = isinstance(column, NumericColumn)
-            values[column.name] = arrays.numbers(array, column.name) if numeric else arrays.categories(array)
+            values[column.name] = (arrays.numbers if numeric else arrays.categories)(array, column.name)
         tally.add(values)
         rows = {name: one if hasattr(one, "dtype") else one.decoded() for name, one in values.items()}
         outputs, valid = model.answerer.answers(rows)

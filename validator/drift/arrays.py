@@ -41,13 +41,18 @@ def numbers(array: Any, name: str) -> NDArray[Any]:
     return found
 
 
-def categories(array: Any) -> Encoded:
-    """A column of categories of any type, by code."""
+def categories(array: Any, name: str) -> Encoded:
+    """A column of categories of any plain type, by code. Raises SampleError for lists and the like."""
     import pyarrow as pa
 
     if pa.types.is_null(array.type):
         return Encoded((), np.full(len(array), -1))
     if not pa.types.is_dictionary(array.type):
+        if pa.types.is_nested(array.type):
+            raise SampleError(
+                f"column {name!r} holds {array.type}, where the reference has categories",
+                hint="mend the column, or give the data in the form that the model was judged on",
+            )
         array = array.dictionary_encode()
     codes = array.indices.fill_null(-1) if array.indices.null_count else array.indices
     known = array.dictionary

@@ -219,7 +219,7 @@ def _feature_batches(data: Data, profile: Profile) -> Any:
     for batch in data.batches(names, numeric=numeric, text=text):
         found = {}
         for name, array in zip(names, batch.columns, strict=True):
-            values: Any = arrays.numbers(array, name) if name in numeric else arrays.categories(array)
+            values: Any = arrays.numbers(array, name) if name in numeric else arrays.categories(array, name)
             found[name] = values.decoded() if isinstance(values, Encoded) else values
         yield found
 

@@ -6,7 +6,7 @@ has decoded), nothing is memory-mapped, and only the columns that are asked for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,20 @@ _SUFFIXES = {
     ".ipc": "arrow",
 }
 _MOST_FILES = 100_000
+_UNREADABLE = "is the file whole, and each of its columns of one kind?"
+#: The words for a missing value in CSV: Arrow's own, by which the gate reads samples.
+_NULLS = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"),
+)
+
+
+@dataclass(frozen=True)
+class _CsvForm:
+    """What CSV does not say of itself: types by column, and the words for missing values."""
+
+    types: Mapping[str, str]
+    nulls: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +51,23 @@ class Data:
     columns: tuple[str, ...]
 
     def batches(
-        self, columns: Sequence[str], *, numeric: Sequence[str] = (), text: Sequence[str] = ()
+        self,
+        columns: Sequence[str],
+        *,
+        numeric: Sequence[str] = (),
+        text: Sequence[str] = (),
+        categories: Collection[str] = (),
     ) -> Iterator[Any]:
         """Record batches of those columns, in that order. Raises SampleError where a file cannot be read.
 
-        `numeric` and `text` are columns that are so in the reference: CSV itself does not say.
+        `numeric` and `text` are columns that are so in the reference, `categories` what the latter hold: CSV itself
+        does not say, nor whether NA is a missing value or Namibia.
         """
         types = dict.fromkeys(numeric, "double") | dict.fromkeys(text, "string")
+        form = _CsvForm(types, [word for word in _NULLS if word not in categories])
         for file in self.files:
             with _told(file):
-                yield from _read(file, list(columns), types)
+                yield from _read(file, list(columns), form)
 
 
 def open_data(path: str) -> Data:
@@ -57,6 +78,8 @@ def open_data(path: str) -> Data:
     files = _files(Path(path))
     names: tuple[str, ...] | None = None
     for file in files:
+        if not _is_unicode(str(file)):
+            raise SampleError(f"the name {str(file)!r} is not UTF-8", hint="give the data under another name")
         with _told(file):
             found = tuple(_schema(file).names)
         if len(set(found)) != len(found):
@@ -69,6 +92,13 @@ def open_data(path: str) -> Data:
             )
         names = names or found
     return Data(path=path, files=files, columns=names or ())
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeError:
+        return False
 
 
 def _files(path: Path) -> tuple[Path, ...]:
@@ -108,7 +138,10 @@ def _told(file: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, UnicodeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SampleError(f"{file} cannot be read: {first[:300]}", hint="is the file whole?") from error
+        raise SampleError(
+            f"{file} cannot be read: {first[:300]}",
+            hint="is the file whole, and each of its columns of one kind?",
+        ) from error
 
 
 def _schema(file: Path) -> Any:
@@ -117,15 +150,15 @@ def _schema(file: Path) -> Any:
     if _kind(file) == "parquet":
         with file.open("rb") as stream:
             return pq.read_schema(stream)
-    with _open(file, None, {}) as reader:
+    with _open(file, None, _CsvForm({}, _NULLS)) as reader:
         return reader.schema
 
 
-def _read(file: Path, columns: list[str], types: Mapping[str, str]) -> Iterator[Any]:
+def _read(file: Path, columns: list[str], form: _CsvForm) -> Iterator[Any]:
     if _kind(file) == "parquet":
         yield from _read_parquet(file, columns)
         return
-    with _open(file, columns, types) as reader:
+    with _open(file, columns, form) as reader:
         for batch in _each(reader):
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 yield batch.select(columns).slice(start, BATCH_ROWS)
@@ -148,7 +181,7 @@ def _read_parquet(file: Path, columns: list[str]) -> Iterator[Any]:
 
 
 @contextmanager
-def _open(file: Path, columns: list[str] | None, types: Mapping[str, str]) -> Iterator[Any]:
+def _open(file: Path, columns: list[str] | None, form: _CsvForm) -> Iterator[Any]:
     """A reader of CSV, or of Arrow's file or stream form."""
     import pyarrow as pa
     from pyarrow import csv
@@ -156,9 +189,9 @@ def _open(file: Path, columns: list[str] | None, types: Mapping[str, str]) -> It
     if _kind(file) == "csv":
         options = csv.ConvertOptions(
             include_columns=columns,
-            column_types={name: pa.type_for_alias(kind) for name, kind in types.items()},
+            column_types={name: pa.type_for_alias(kind) for name, kind in form.types.items()},
             strings_can_be_null=True,
-            null_values=_NULLS,
+            null_values=form.nulls,
         )
         with csv.open_csv(
             file,
@@ -173,9 +206,6 @@ def _open(file: Path, columns: list[str] | None, types: Mapping[str, str]) -> It
         opened = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
         with opened(stream) as reader:
             yield reader
-
-
-_NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 
 
 def _each(reader: Any) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from validator.drift import arrays
 from validator.drift.reading import Data
 from validator.drift.tally import Tally
 from validator.errors import SampleError, UsageError
-from validator.profile import NumericColumn, Profile
+from validator.profile import CategoryColumn, NumericColumn, Profile
 from validator.profile.columns import Encoded
 from validator.profile.thinning import Part, Thinned
 
@@ -99,11 +99,14 @@ def scan(data: Data, profile: Profile, beside: Columns, window: Window | None = 
     wanted = list(dict.fromkeys([*features, *beside.present]))
     text = [name for name in features if name not in numeric]
     start: int | None = None
-    batches = data.batches(wanted, numeric=sorted(numeric), text=text)
+    words = {one for column in profile.features if isinstance(column, CategoryColumn) for one in column.cells}
+    batches = data.batches(wanted, numeric=sorted(numeric), text=text, categories=words)
     for batch in _ahead(batches):
         columns = dict(zip(wanted, batch.columns, strict=True))
         values = {
-            name: arrays.numbers(columns[name], name) if name in numeric else arrays.categories(columns[name])
+            name: arrays.numbers(columns[name], name)
+            if name in numeric
+            else arrays.categories(columns[name], name)
             for name in features
         }
         extra = [arrays.plain(columns[name]) for name in beside.present]
@@ -178,7 +181,7 @@ def _seconds(array: Any, name: str) -> NDArray[np.int64]:
 
     try:
         if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-            array = array.cast(pa.timestamp("us"))
+            array = _times(array)
         if pa.types.is_date(array.type) or pa.types.is_timestamp(array.type):
             array = array.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     except pa.ArrowException as error:
@@ -196,6 +199,16 @@ def _seconds(array: Any, name: str) -> NDArray[np.int64]:
         )
     found: NDArray[np.int64] = array.to_numpy(zero_copy_only=False).astype(np.int64)
     return found
+
+
+def _times(texts: Any) -> Any:
+    """ISO 8601 with or without an offset as times."""
+    import pyarrow as pa
+
+    try:
+        return texts.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return texts.cast(pa.timestamp("us", "UTC"))
 
 
 def _ahead(batches: Iterator[Any]) -> Iterator[Any]:

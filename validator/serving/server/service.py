@@ -133,7 +133,7 @@ class Service:
         headers = dict(scope["headers"])
         self._own_count += 1
         try:
-            json_length = self._admit(headers)
+            json_length = self._admit(headers, len(scope["headers"]))
             message = await receive()
             body = message.get("body", b"")
             if message.get("more_body") or len(body) > INLINE_BYTES or message["type"] != "http.request":
@@ -154,13 +154,13 @@ class Service:
             self.predictor.settle(reply, prediction_id, _seconds(started, headers.get(b"x-request-start")))
         await self._send(send, reply, prediction_id)
 
-    def _admit(self, headers: Mapping[bytes, bytes]) -> int | None:
+    def _admit(self, headers: Mapping[bytes, bytes], n_headers: int) -> int | None:
         """Look at the head: whether the body is read at all, and where its JSON ends. Raises RequestError."""
         if self._token is not None:
             check_token(self._token, headers.get(b"authorization"))
-        if len(headers) > MOST_HEADERS:
+        if n_headers > MOST_HEADERS:
             raise RequestError(
-                f"the request has {len(headers)} headers",
+                f"the request has {n_headers} headers",
                 hint=f"send at most {MOST_HEADERS}",
                 status=431,
                 kind="HeadersTooLargeError",

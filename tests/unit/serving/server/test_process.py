@@ -172,7 +172,7 @@ def test_garbage_on_the_wire_is_refused_and_leaves_no_trace(make_artifact):
             with socket.create_connection(("127.0.0.1", server.port), timeout=20) as caller:
                 with contextlib.suppress(OSError):  # it may be gone before all was sent
                     caller.sendall(long)
-                assert caller.recv(65536).startswith(b"HTTP/1.1 " + status)
+                assert caller.recv(65536)[9:12] == status
         assert httpx.post(f"{server.url}/predict", content=BODY).status_code == 200
         assert server.end() == 0
     assert not any("Traceback" in line for line in server.lines)
