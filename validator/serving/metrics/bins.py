@@ -47,7 +47,8 @@ class LiveBins:
         self._pick = itemgetter(*self._names) if len(self._names) > 1 else None
         self._places = tuple(_output_place(column.name) for column in self._outputs.columns)
         self._active = bool(self._names or self._places)
-        self._waiting: list[tuple[Sequence[Any], Sequence[Any]]] = []
+        self._waiting: list[Sequence[Any]] = []
+        self._answers: list[Any] = []
 
     @property
     def features(self) -> Counts:
@@ -68,12 +69,8 @@ class LiveBins:
         """
         if not self._active:
             return
-        values = self._pick(row) if self._pick else [row[name] for name in self._names]
-        found = []
-        for output, index in self._places:
-            value = getattr(answer, output)
-            found.append(value if index is None or value is None else value[index])
-        self._waiting.append((values, found))
+        self._waiting.append(self._pick(row) if self._pick else [row[name] for name in self._names])
+        self._answers.append(answer)
         if len(self._waiting) >= _AT_ONCE:
             self._settle()
 
@@ -81,8 +78,11 @@ class LiveBins:
         """Count the rows that wait."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            self._features.add_rows([values for values, _ in waiting])
-            self._outputs.add_rows([found for _, found in waiting])
+            answers, self._answers = self._answers, []
+            self._features.add_rows(waiting)
+            if self._places:
+                found = [_of_singles(answers, *place) for place in self._places]
+                self._outputs.add_rows(list(zip(*found, strict=True)))
 
     def tally(self, columns: Mapping[str, Any], answer: Any) -> tuple[Counts, Counts]:
         """Counts of a batch, for `add` later: the part that takes time, safe in any thread.
@@ -186,6 +186,12 @@ def _output_place(name: str) -> tuple[str, int | None]:
     """`probabilities[1]` is that column of that output, `prediction` the output itself."""
     output, bracket, rest = name.partition("[")
     return output, int(rest.rstrip("]")) if bracket else None
+
+
+def _of_singles(answers: list[Any], output: str, index: int | None) -> list[Any]:
+    """A value of each answer, None where there is none."""
+    values = [getattr(answer, output) for answer in answers]
+    return values if index is None else [None if value is None else value[index] for value in values]
 
 
 def _of_output(answer: Any, output: str, index: int | None) -> NDArray[Any]:
