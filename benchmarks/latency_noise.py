@@ -2,9 +2,8 @@
 
 Every run starts fresh worker processes and judges them as the gate does, idle, with one core and with every core kept
 busy by other processes. A model against itself must raise no alarm at a 10 % gate, a true slow-down of 20 % must be
-caught in 99 of 100 runs, an
-absolute limit on the p99 must not fail a model whose true p99 is half of it, nor pass one whose every 50th call is
-over it. Prints one Markdown table, and whether the targets are met.
+caught in 99 of 100 runs, an absolute limit on the p99 must not fail a model whose true p99 is half of it, nor pass
+one whose every 50th call is over it. Prints one Markdown table, and whether the targets are met.
 """
 
 from __future__ import annotations
