@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 import urllib.error
@@ -43,14 +44,22 @@ _STARTED = time.monotonic()
 
 def say(text: str) -> None:
     """A step, with the seconds since the start."""
-    print(f"[{time.monotonic() - _STARTED:5.0f} s] {text}", flush=True)
+    print(wrapped(f"[{time.monotonic() - _STARTED:5.0f} s] {text}", 10), flush=True)
+
+
+def wrapped(text: str, indent: int) -> str:
+    """For eighty columns."""
+    return textwrap.fill(
+        text, 79, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def command(*arguments: str, wanted: int = 0) -> str:
     """Run `model-preflight` and return what it printed; end with its own words where it ends otherwise."""
     line = [sys.executable, "-m", "validator.cli", *arguments]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
-    print(f"          $ model-preflight {' '.join(arguments)}", flush=True)
+    shown = " ".join(arguments).replace(f"{Path.cwd()}/", "")
+    print("          $ " + wrapped(f"model-preflight {shown}", 14), flush=True)
     if done.returncode != wanted:
         sys.exit(f"\nthis ended with {done.returncode}, not {wanted}:\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -430,7 +439,7 @@ def main() -> int:
         history = command("registry", "history", "digits")
     print("\nWhat happened")
     for line in told:
-        print(f"  - {line}")
+        print(wrapped(f"  - {line}", 4))
     print("\n" + "\n".join(f"  {line}" for line in history.splitlines()))
     print("\nWhere to look")
     for name, text in WHERE.items():
