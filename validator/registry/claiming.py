@@ -141,7 +141,8 @@ def _hold_to(repository: Repository, state: State, alias: str) -> None:
     """Raises OvertakenError where the alias is not as it was."""
     now = read_state(repository, alias)
     if now != state:
-        _overtaken(repository, now.newest if now.newest != state.newest else "", alias)
+        new = [tag for tag in now.records if tag not in state.records]
+        _overtaken(repository, new[0] if new else "", alias)
 
 
 def _first(repository: Repository, state: State, record: Record, *, in_time: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from validator.registry.errors import RegistryError
 from validator.registry.fetching import Fetched, fetch_into
 from validator.registry.pushing import check
 from validator.registry.store import Repository
+
+_STAGED = ".pulling-"
+_LONG_AGO_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,10 @@ def pull(
 def _staging(parent: Path) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".pulling-", dir=parent))
+        for left in parent.glob(f"{_STAGED}*"):  # by a pull that was killed
+            if left.stat().st_mtime < time.time() - _LONG_AGO_S:
+                shutil.rmtree(left, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=_STAGED, dir=parent))
     except OSError as error:
         raise RegistryError(
             f"{parent} cannot be written: {error.strerror}", hint="give another folder with -o"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,6 +157,15 @@ def test_a_pull_brings_the_signature_and_takes_no_other_ones(kept: Command, tmp_
     assert kept("pull", f"churn:{version(4)}", "-o", "got")[0] == 0
     assert beside.read_bytes() == b"a signature"
     assert not list(tmp_path.glob(".pulling-*"))
+
+
+def test_what_a_killed_pull_left_goes_with_a_later_one(kept: Command, tmp_path: Path) -> None:
+    for name, age in (("old", 2 * 86400), ("new", 60)):
+        left = tmp_path / f".pulling-{name}"
+        (left / "models").mkdir(parents=True)
+        os.utime(left, (time.time() - age,) * 2)
+    assert kept("pull", f"churn:{version(1)}", "-o", "got")[0] == 0
+    assert [one.name for one in tmp_path.glob(".pulling-*")] == [".pulling-new"]
 
 
 def test_a_failed_or_strange_version_is_refused_with_1(kept: Command, tmp_path: Path) -> None:
