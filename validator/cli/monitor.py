@@ -219,7 +219,7 @@ def _check(flags: Mapping[str, Any]) -> int:
     tell(check_files(folder))
     if url is not None:
         with history(url) as past:
-            tell(check_queries(folder, past.instant))
+            tell(check_queries(folder, past.instant, past.unevaluated))
     print(f"{wrong} wrong" if wrong else "all is well")
     return Exit.FAILED if wrong else Exit.PASSED
 

@@ -11,7 +11,7 @@ from validator.report.drawing import line, rect, svg, text
 
 def histogram(before: Sequence[float], now: Sequence[float], *, title: str) -> Markup:
     """Shares [bins] in the reference (bars) and now (outlines) as SVG."""
-    width, height, base = 300, 110, 96
+    width, height, base = 300, 114, 96
     top = max(*before, *now, 1e-9)
     step = width / max(1, len(before))
     parts = [line("axis", 0, base, width, base)]

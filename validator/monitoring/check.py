@@ -22,6 +22,8 @@ OPTIONAL = re.compile(
 _SELECTOR = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)\{((?:[^{}\"]|\"(?:[^\"\\]|\\.)*\")*)\}")
 #: What begins with the first full hour of rows.
 _LATER = re.compile(r"preflight:(feature|output)(_bin)?:|offset 1w")
+#: Names of recorded series.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?::[A-Za-z0-9_]+)+")
 _SECONDS = 600
 
 
@@ -71,11 +73,21 @@ def _name(folder: Path, path: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def check_queries(folder: Path, ask: Callable[[str], list[Any]]) -> Iterator[Finding]:
-    """Ask for everything that the dashboards show, and for every series that a rule reads."""
+def check_queries(
+    folder: Path, ask: Callable[[str], list[Any]], unevaluated: Callable[[], frozenset[str]] = frozenset
+) -> Iterator[Finding]:
+    """Ask for everything that the dashboards show, and for every series that a rule reads.
+
+    `unevaluated` tells which recorded series have rules that were not evaluated yet. It is asked before the queries:
+    what is evaluated meanwhile is at worst told of as not evaluated.
+    """
+    waiting = unevaluated()
     young = not ask("preflight_requests_total offset 65m")
     for finding in _queries(folder, ask):
-        if young and finding.ok is False and _LATER.search(finding.what):
+        late = sorted(waiting & set(_NAME.findall(finding.what))) if finding.ok is False else []
+        if late:
+            yield replace(finding, ok=None, told=f"not yet evaluated: the rule that records {late[0]}")
+        elif young and finding.ok is False and _LATER.search(finding.what):
             yield replace(finding, ok=None, told="nothing yet: it comes with the next full hour")
         else:
             yield finding

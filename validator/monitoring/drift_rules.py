@@ -9,7 +9,6 @@ than those windows, the variance between them is taken to rise as 1/rows, which 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -220,24 +219,3 @@ def _unknown_alert(kinds: list[_Kind]) -> Alert:
         summary="{{ $value }} columns of {{ $labels.model }} {{ $labels.version }}: drift could not be seen",
         description="A day has too few rows, or the reference too few or too restless ones, to tell it from chance.",
     )
-
-
-def floor_in_rules(
-    *, between: float, quantile: float, bins: int, rows: float, reference_rows: float
-) -> float:
-    """The floor that the rules compute, for pages and tests.
-
-    Parameters
-    ----------
-    between, quantile
-        As the servers' gauges show them: tau squared of the longest windows, and the factor.
-    bins
-        How many bins expect five rows.
-    rows, reference_rows
-        With a value, of the day and of the reference.
-    """
-    if rows <= 0:
-        return math.inf
-    shorter = max(1.0, reference_rows / (WINDOWS * rows))
-    counting = (bins - 1) * (1 / rows + 1 / reference_rows)
-    return ((1 + 1 / _FEWEST_WINDOWS) * between * shorter + counting) * quantile

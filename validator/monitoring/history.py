@@ -15,6 +15,8 @@ from validator.errors import SampleError, UsageError
 
 _LARGEST = 64 * 2**20
 _MOST_SERIES = 2_000
+#: Go's zero time: the last evaluation of a rule that never was.
+_NEVER = "0001-01-01"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,20 @@ class History:
             raise self._nonsense(query) from error
         return [(labels, value) for labels, value in found if math.isfinite(value)]
 
+    def unevaluated(self) -> frozenset[str]:
+        """Names that loaded rules record, and that Prometheus has not evaluated once since it started."""
+        try:
+            rules = [
+                (str(rule["name"]), str(rule["lastEvaluation"]))
+                for group in self._ask("rules", None)["groups"]
+                for rule in group["rules"]
+                if rule["type"] == "recording"
+            ]
+        except (LookupError, TypeError) as error:
+            raise self._nonsense("its list of rules") from error
+        done = {name for name, at in rules if not at.startswith(_NEVER)}
+        return frozenset(name for name, _ in rules) - done
+
     def lines(self, query: str, *, start: float, end: float, step: float) -> list[Line]:
         """Time series, without the points that are no numbers."""
         form = {"query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
@@ -84,10 +100,11 @@ class History:
         except (LookupError, TypeError, ValueError) as error:
             raise self._nonsense(query) from error
 
-    def _ask(self, path: str, form: Mapping[str, str]) -> dict[str, Any]:
+    def _ask(self, path: str, form: Mapping[str, str] | None) -> dict[str, Any]:
         body = bytearray()
+        method, data = ("GET", None) if form is None else ("POST", dict(form))
         try:
-            with self.client.stream("POST", f"{self.url}/api/v1/{path}", data=dict(form)) as response:
+            with self.client.stream(method, f"{self.url}/api/v1/{path}", data=data) as response:
                 for part in response.iter_bytes():
                     body += part
                     if len(body) > _LARGEST:
@@ -102,8 +119,9 @@ class History:
             raise self._nonsense("the answer is no JSON") from error
         if not isinstance(answer, dict) or answer.get("status") != "success":
             told = answer.get("error", "") if isinstance(answer, dict) else ""
+            asked = path if form is None else form["query"]
             raise SampleError(
-                f"{self.url} refuses the query: {str(told)[:300]}", hint=f"the query: {form['query'][:300]}"
+                f"{self.url} refuses the query: {str(told)[:300]}", hint=f"the query: {asked[:300]}"
             )
         return dict(answer["data"])
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from validator.errors import SettingsError, UsageError
+from validator.errors import SampleError, SettingsError, UsageError
 from validator.monitoring import check
 from validator.monitoring.files import write_files
+from validator.monitoring.history import history
 from validator.monitoring.init import Options, make
 
 
@@ -101,6 +104,55 @@ def test_what_comes_later_or_may_lack_is_not_wrong(folder: Path) -> None:
     found = list(check.check_queries(folder, young))
     assert not [one.what for one in found if one.ok is False]
     assert any(one.told.startswith("nothing yet") for one in found)
+
+
+def test_what_was_not_evaluated_yet_is_named_so_and_what_was_is_not_forgiven(folder: Path) -> None:
+    something = [{"metric": {"feature": "income", "output": "p"}, "value": [0, "1"]}]
+
+    def no_burn(query: str) -> list[Any]:
+        return [] if "preflight:error" in query else something
+
+    wrong = [one.what for one in check.check_queries(folder, no_burn) if one.ok is False]
+    assert wrong
+    names = {name for what in wrong for name in re.findall(r"preflight:error\w*:\w+", what)}
+    assert names
+    found = list(check.check_queries(folder, no_burn, lambda: frozenset(names)))
+    assert not [one.what for one in found if one.ok is False]
+    late = [
+        one
+        for one in found
+        if one.told.startswith("not yet evaluated: the rule that records preflight:error")
+    ]
+    assert {one.what for one in late} == set(wrong)
+    kept = min(names)
+    others = frozenset(names - {kept})
+    still = [one.what for one in check.check_queries(folder, no_burn, lambda: others) if one.ok is False]
+    assert still
+    assert all(kept in what for what in still)
+
+
+def test_rules_that_prometheus_has_not_evaluated() -> None:
+    def rule(name: str, at: str, kind: str = "recording") -> dict[str, str]:
+        return {"name": name, "type": kind, "lastEvaluation": at}
+
+    never, then = "0001-01-01T00:00:00Z", "2026-11-29T05:00:00Z"
+    rules = [
+        rule("a:b", never),
+        rule("c:d", then),
+        rule("e:f", never),
+        rule("e:f", then),
+        rule("X", never, "alerting"),
+    ]
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.url.path) == ("GET", "/api/v1/rules")
+        return httpx.Response(200, json={"status": "success", "data": {"groups": [{"rules": rules}]}})
+
+    with history("http://p:9090", httpx.MockTransport(handle)) as past:
+        assert past.unevaluated() == {"a:b"}
+        rules[0].pop("lastEvaluation")
+        with pytest.raises(SampleError, match="no sensible answer: its list of rules"):
+            past.unevaluated()
 
 
 def test_the_dashboards_variables_are_filled(folder: Path) -> None:
