@@ -13,6 +13,7 @@ from validator.checks.preload import SCANNING, TOOLS
 from validator.cli.console import complain
 from validator.environments import mlflow
 from validator.errors import Exit, PreflightError
+from validator.libraries.known import package_and_version
 from validator.model.file import ModelFile, identify, read_verified
 from validator.model.safety import SafetyReport, gather
 from validator.pipelines.foreseen import Foreseen, foreseen
@@ -95,7 +96,8 @@ def _lines(found: Inspection) -> list[str]:
         f"  sha256   {file.sha256}",
     ]
     lines += [f"  class    {report.model_class}"] if report.model_class else []
-    lines += [f"  saved    with {name} {version}" for name, version in found.versions.items()]
+    saved = [package_and_version(name, version) for name, version in found.versions.items()]
+    lines += [f"  saved    with {package} {version}" for package, version in saved]
     lines += [f"  {name}  {value}" for name, value in report.facts]
     lines += [f"  note     {note}" for note in report.notes]
     lines += [f"  hazard   {hazard}" for hazard in found.hazards]

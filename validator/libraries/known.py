@@ -39,6 +39,24 @@ def recorded_as(name: str) -> Optional[Library]:
     return next((library for library in LIBRARIES if library.recorded_as == name), None)
 
 
+def package_and_version(name: str, version: str) -> Tuple[str, str]:
+    """The distribution and its version: the releases that write a format, where the file records that alone."""
+    library, era = recorded_as(name), era_of(name, version)
+    if library is None or era is None:
+        return name, version
+    first, end = era
+    releases = f"{first[0]}.{first[1]} or later" if end[0] > 90 else f"before {end[0]}.{end[1]}"
+    if end == (0, 0):
+        releases = "of an unknown release"
+    return library.distribution, f"{releases} ({name.removeprefix(library.name).strip()} {version})"
+
+
+def era_of(name: str, version: str) -> Optional[Tuple[Tuple[int, int], Tuple[int, int]]]:
+    """The releases that write such a version, from the first to before the last, where it is not a release's own."""
+    library = recorded_as(name)
+    return library.eras.get(version, ((0, 0), (0, 0))) if library is not None and library.eras else None
+
+
 def live_of(model: Any) -> Live:
     """What asks this model; where no library here made its class, as scikit-learn's estimators are asked."""
     library = library_named(library_of(model))

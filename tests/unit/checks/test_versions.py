@@ -7,6 +7,7 @@ import pytest
 from validator.checks.load.environment import Installed
 from validator.checks.load.versions import mismatch
 from validator.environments import interpreter
+from validator.libraries.known import package_and_version
 
 
 def _mismatch(recorded: dict[str, str], **here: str) -> str:
@@ -50,3 +51,16 @@ def test_versions_that_go_together(recorded, here):
 )
 def test_versions_that_do_not(recorded, here, said):
     assert _mismatch(recorded, **here) == said
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [
+        (("lightgbm model text", "v4"), ("lightgbm", "4.0 or later (model text v4)")),
+        (("lightgbm model text", "v3"), ("lightgbm", "before 4.0 (model text v3)")),
+        (("lightgbm model text", "v9"), ("lightgbm", "of an unknown release (model text v9)")),
+        (("scikit-learn", "1.9.1"), ("scikit-learn", "1.9.1")),
+    ],
+)
+def test_a_format_is_not_shown_as_a_package(recorded, shown):
+    assert package_and_version(*recorded) == shown

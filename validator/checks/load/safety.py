@@ -18,6 +18,7 @@ from validator.checks.context import Context
 from validator.checks.load.environment import anticipate, begin_imports
 from validator.checks.preload import READING, TOOLS
 from validator.errors import UnsafeModelError
+from validator.libraries.known import package_and_version
 from validator.model.file import ModelFile
 from validator.model.safety import SafetyReport
 from validator.results import CheckResult, Evidence
@@ -130,4 +131,5 @@ def _unjudged(context: Context) -> CheckOutcome | None:
 
 
 def _versions(report: SafetyReport) -> list[Evidence]:
-    return [seen(f"saved with {name}", version) for name, version in report.versions[:_SHOWN]]
+    saved = [package_and_version(name, version) for name, version in report.versions[:_SHOWN]]
+    return [seen(f"saved with {package}", version) for package, version in saved]

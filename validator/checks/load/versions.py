@@ -21,7 +21,7 @@ from validator.checks.context import Context
 from validator.checks.load.environment import Installed, distributions, installed
 from validator.checks.load.safety import Inspected
 from validator.environments import mlflow
-from validator.libraries.known import recorded_as
+from validator.libraries.known import era_of, package_and_version, recorded_as
 from validator.model.file import ModelFile
 from validator.model.safety import SafetyReport
 from validator.results import CheckResult
@@ -87,7 +87,7 @@ def mismatch(recorded: Mapping[str, str], installed: Installed) -> str:
 
 
 def _fits(name: str, saved: str, here: str) -> bool:
-    era = _era(name, saved)
+    era = era_of(name, saved)
     if era is not None:
         return era[0] <= _numbers(here) < era[1]
     if name in _READ_BY_LATER:
@@ -96,18 +96,7 @@ def _fits(name: str, saved: str, here: str) -> bool:
 
 
 def _told(name: str, version: str) -> str:
-    library, era = recorded_as(name), _era(name, version)
-    if library is None or era is None:
-        return f"{name} {version}"
-    first, end = era
-    releases = f"{first[0]}.{first[1]} or later" if end[0] > 90 else f"before {end[0]}.{end[1]}"
-    return f"{library.distribution} {releases} ({name.removeprefix(library.name).strip()} {version})"
-
-
-def _era(name: str, version: str) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """The releases that write such a version, from the first to before the last, where it is not a release's own."""
-    library = recorded_as(name)
-    return library.eras.get(version, ((0, 0), (0, 0))) if library is not None and library.eras else None
+    return " ".join(package_and_version(name, version))
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -188,7 +177,7 @@ def _remedy(context: Context, recorded: Mapping[str, str]) -> str:
 
 
 def _pinned(name: str, version: str) -> str:
-    distribution, era = distributions(name)[0], _era(name, version)
+    distribution, era = distributions(name)[0], era_of(name, version)
     if era is None:
         return f"{distribution}=={version}"
     library = recorded_as(name)
