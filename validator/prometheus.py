@@ -14,8 +14,11 @@ import httpx
 
 from validator.answers import answer_of
 from validator.errors import PreflightError, UsageError
+from validator.promql import select
 
 _LARGEST = 64 * 2**20
+#: Go's zero time: the last evaluation of a rule that never was.
+_NEVER = "0001-01-01"
 _HINT = "see that Prometheus runs there, and that the address is its own"
 
 
@@ -73,6 +76,18 @@ class Prometheus:
             found = [(dict(one["metric"]), float(one["value"][1])) for one in self.instant(query, at)]
         return [(labels, value) for labels, value in found if math.isfinite(value)]
 
+    def unevaluated(self) -> frozenset[str]:
+        """Names that loaded rules record, and that Prometheus has not evaluated once since it started."""
+        with self._understanding("its list of rules"):
+            rules = [
+                (str(rule["name"]), str(rule["lastEvaluation"]))
+                for group in self._ask("rules")["groups"]
+                for rule in group["rules"]
+                if rule["type"] == "recording"
+            ]
+        done = {name for name, at in rules if not at.startswith(_NEVER)}
+        return frozenset(name for name, _ in rules) - done
+
     def range(self, query: str, *, start: float, end: float, step: float) -> list[Series]:
         """Time series, without the points that are no numbers."""
         times = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
@@ -82,8 +97,9 @@ class Prometheus:
 
     def samples(self, metric: str, labels: Mapping[str, str], *, seconds: float, at: float) -> list[Series]:
         """All samples of a counter's series in so many seconds before `at`, as they were scraped."""
-        selector = selects(metric, labels)
-        data = self._ask("query", query=f"{selector}[{max(1, math.ceil(seconds))}s]", time=f"{at:.3f}")
+        matchers = [(name, "=", value) for name, value in labels.items()]
+        selector = select(metric, *matchers, over=f"{max(1, math.ceil(seconds))}s")
+        data = self._ask("query", query=selector, time=f"{at:.3f}")
         if data.get("resultType") != "matrix":
             raise SourceError(f"{self.url}: {selector} is answered with no samples", hint=_HINT)
         with self._understanding(f"{selector} has samples that are no numbers"):
@@ -93,8 +109,9 @@ class Prometheus:
         return found
 
     def _ask(self, path: str, **form: str) -> dict[str, Any]:
+        method, data = ("POST", form) if form else ("GET", None)
         try:
-            with self.client.stream("POST", f"{self.url}/api/v1/{path}", data=form) as response:
+            with self.client.stream(method, f"{self.url}/api/v1/{path}", data=data) as response:
                 body = answer_of(response, most=_LARGEST)
             answer = json.loads(body)
         except httpx.HTTPError as error:
@@ -107,7 +124,8 @@ class Prometheus:
         if not isinstance(answer, dict) or answer.get("status") != "success":
             told = answer.get("error", "") if isinstance(answer, dict) else ""
             raise SourceError(
-                f"{self.url} refuses the query: {str(told)[:300]}", hint=f"the query: {form['query'][:300]}"
+                f"{self.url} refuses the query: {str(told)[:300]}",
+                hint=f"the query: {form.get('query', path)[:300]}",
             )
         if answer.get("warnings"):
             raise SourceError(
@@ -142,16 +160,6 @@ def address(url: str) -> str:
     if not is_one:
         raise UsageError(f"{url!r} is no address", hint="give --prometheus http://host:9090")
     return url.rstrip("/")
-
-
-def selects(metric: str, labels: Mapping[str, str]) -> str:
-    """A PromQL selector. Values become string literals, whatever is in them."""
-    return f"{metric}{{{','.join(f'{name}={quoted(value)}' for name, value in labels.items())}}}"
-
-
-def quoted(value: str) -> str:
-    """A PromQL string literal: JSON's escapes are among Go's, which PromQL takes."""
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _series(one: Any, *, only_finite: bool = False) -> Series:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from validator.monitoring.promql import select
+from validator.promql import select
 from validator.serving.metrics.latency import BOUNDS, bound_label
 
 POINTS = 240

@@ -197,7 +197,7 @@ def _show(made: Made, outcomes: list[Outcome], out: Path) -> None:
 
 def _check(flags: Mapping[str, Any]) -> int:
     from validator.monitoring.check import check_files, check_queries
-    from validator.monitoring.history import address, history
+    from validator.prometheus import address, prometheus_at
     from validator.report.escape import clean
 
     folder = Path(flags["folder"])
@@ -218,16 +218,16 @@ def _check(flags: Mapping[str, Any]) -> int:
 
     tell(check_files(folder))
     if url is not None:
-        with history(url) as past:
-            tell(check_queries(folder, past.instant, past.unevaluated))
+        with prometheus_at(url) as prometheus:
+            tell(check_queries(folder, prometheus.instant, prometheus.unevaluated))
     print(f"{wrong} wrong" if wrong else "all is well")
     return Exit.FAILED if wrong else Exit.PASSED
 
 
 def _page(flags: Mapping[str, Any]) -> int:
-    from validator.monitoring.history import address, history
     from validator.monitoring.live import Page, serve
     from validator.monitoring.settings import read_settings
+    from validator.prometheus import address, prometheus_at
 
     page = Page(
         url=address(flags["prometheus"]),
@@ -245,8 +245,8 @@ def _page(flags: Mapping[str, Any]) -> int:
             print(f"answering on http://{host or '*'}:{httpd.server_port}/", flush=True)
             httpd.serve_forever()
         return Exit.PASSED
-    with history(page.url) as past:
-        text = page.render(past)
+    with prometheus_at(page.url) as prometheus:
+        text = page.render(prometheus)
     _write(Path(flags["out"]), text)
     print(f"Page: {flags['out']}")
     return Exit.PASSED
@@ -295,11 +295,11 @@ def _quality(flags: Mapping[str, Any]) -> int:
 
 def _maintain(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     from validator.cli.monitor_job import tell
-    from validator.monitoring.history import address, history
     from validator.monitoring.live import Page
     from validator.monitoring.maintenance import judge, markdown, page, title
     from validator.monitoring.quality import from_json
     from validator.monitoring.settings import read_settings
+    from validator.prometheus import address, prometheus_at
 
     settings = read_settings(_config(flags))
     asked = Page(
@@ -309,8 +309,8 @@ def _maintain(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         settings=settings,
     )
     quality = from_json(_read(Path(flags["quality"]))) if flags.get("quality") else None
-    with history(asked.url) as past:
-        seen = asked.seen(past)
+    with prometheus_at(asked.url) as prometheus:
+        seen = asked.seen(prometheus)
     if quality is not None and quality.model != seen.model:
         raise UsageError(
             f"{flags['quality']} is about {quality.model}, and Prometheus was asked about {seen.model}",

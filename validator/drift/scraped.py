@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from validator.errors import SampleError, UsageError
 from validator.profile import Column, Counts, Profile
+from validator.promql import select
 from validator.serving.metrics.bins import shown_name
 
 _LAST = re.compile(r"\d{1,5}[smhdw]")
-_MOST_BYTES = 2**25
-_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,23 +29,22 @@ def read_counts(server: Server, profile: Profile, transport: Any = None) -> tupl
     """Counts of features and of outputs in the profile's bins.
 
     Each series' increase over the time, resets of replicas handled by Prometheus, is rounded to whole rows.
-    Raises UsageError for an address or time that is none, SampleError where Prometheus cannot be asked or knows
-    nothing of the model.
+    Raises UsageError for an address or time that is none, SourceError where Prometheus cannot be asked, SampleError
+    where it knows nothing of the model.
     """
-    if urlsplit(server.url).scheme not in ("http", "https") or not urlsplit(server.url).netloc:
-        raise UsageError(f"{server.url!r} is no address", hint="give --prometheus http://host:9090")
+    from validator.prometheus import prometheus_at
+
     if not _LAST.fullmatch(server.last):
         raise UsageError(f"{server.last!r} is no time", hint="give for instance --last 24h or --last 7d")
+    whose = (("model", "=", server.model), ("version", "=", server.version))
     found = []
-    for metric, label, columns in (
-        ("preflight_feature_bin_total", "feature", profile.features),
-        ("preflight_output_bin_total", "output", profile.outputs),
-    ):
-        query = (
-            f"sum by ({label}, bin) (increase({metric}"
-            f"{{model={json.dumps(server.model)},version={json.dumps(server.version)}}}[{server.last}]))"
-        )
-        found.append(_counts(columns, _asked(server.url, query, transport), label))
+    with prometheus_at(server.url, transport) as prometheus:
+        for metric, label, columns in (
+            ("preflight_feature_bin_total", "feature", profile.features),
+            ("preflight_output_bin_total", "output", profile.outputs),
+        ):
+            query = f"sum by ({label}, bin) (increase({select(metric, *whose, over=server.last)}))"
+            found.append(_counts(columns, prometheus.values(query), label))
     if not found[0].rows:
         raise SampleError(
             f"Prometheus knows no row of {server.model} {server.version} in the last {server.last}",
@@ -57,7 +53,9 @@ def read_counts(server: Server, profile: Profile, transport: Any = None) -> tupl
     return found[0], found[1]
 
 
-def _counts(columns: tuple[Column, ...], series: list[tuple[Mapping[str, str], float]], label: str) -> Counts:
+def _counts(
+    columns: tuple[Column, ...], series: Sequence[tuple[Mapping[str, str], float]], label: str
+) -> Counts:
     """Counts whose slots are what the series say. A bin's special values lie in its first cell that has them."""
     values = {(labels.get(label, ""), labels.get("bin", "")): value for labels, value in series}
     shown = tuple(column for column in columns if (shown_name(column.name), "missing") in values)
@@ -86,30 +84,3 @@ def cells_of_slots(column: Column, slots: Mapping[str, int]) -> list[int]:
             for name in member:
                 left[name] -= cells[cell]
     return cells
-
-
-def _asked(url: str, query: str, transport: Any) -> list[tuple[Mapping[str, str], float]]:
-    import httpx
-
-    address = url.rstrip("/") + "/api/v1/query"
-    try:
-        with (
-            httpx.Client(transport=transport, timeout=_SECONDS) as client,
-            client.stream("POST", address, data={"query": query}) as response,
-        ):
-            content = bytearray()
-            for chunk in response.iter_bytes():
-                content += chunk
-                if len(content) > _MOST_BYTES:
-                    raise SampleError("Prometheus' answer is absurdly large", hint="ask for one model")
-        document = json.loads(bytes(content))
-        if document["status"] != "success":
-            raise SampleError(
-                f"Prometheus refused the query: {str(document.get('error'))[:300]}", hint="check --prometheus"
-            )
-        return [(dict(one["metric"]), float(one["value"][1])) for one in document["data"]["result"]]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise SampleError(
-            f"Prometheus at {url} gave no sensible answer: {type(error).__name__}: {str(error)[:200]}",
-            hint="check the address, and that it is Prometheus' own",
-        ) from error

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from validator.monitoring.promql import number, select
 from validator.monitoring.rule import Watched
+from validator.promql import number, select
 
 SCHEMA = 36
 _SOURCE = {"type": "prometheus", "uid": "preflight"}

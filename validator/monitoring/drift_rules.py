@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from validator.drift.rule import EXPECTED, PSI_FAIL, SPECIAL_MARGIN, SPECIAL_TESTS
-from validator.monitoring.promql import number, select
 from validator.monitoring.rule import Alert, Record, Watched
 from validator.profile.windows import ALPHA, LEVELS
+from validator.promql import number, select
 
 #: Windows of the reference that its gauges were made from; at least half of them held rows.
 WINDOWS = LEVELS[0]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from validator.monitoring.charts import Band, Chart, Points
-from validator.monitoring.history import History, Line
-from validator.monitoring.promql import number, quoted, select
 from validator.monitoring.settings import Limits
+from validator.prometheus import Prometheus, Series
+from validator.promql import number, quoted, select
 from validator.rollout.state import ENDED
 from validator.serving.metrics.latency import bound_label
 
@@ -79,7 +79,9 @@ class Seen:
         return not self.versions and not any(points for chart in self.charts for _, points in chart.lines)
 
 
-def gather(history: History, model: str, limits: Limits, *, seconds: float, end: float | None = None) -> Seen:
+def gather(
+    prometheus: Prometheus, model: str, limits: Limits, *, seconds: float, end: float | None = None
+) -> Seen:
     """Ask for everything about one model in the last `seconds`.
 
     Raises
@@ -87,8 +89,8 @@ def gather(history: History, model: str, limits: Limits, *, seconds: float, end:
     SampleError
         If Prometheus cannot be asked, or answers with nonsense.
     """
-    now = history.now() if end is None else end
-    asked = _Asked(history, model, start=now - seconds, end=now, step=max(_SHORTEST, seconds / POINTS))
+    now = prometheus.now() if end is None else end
+    asked = _Asked(prometheus, model, start=now - seconds, end=now, step=max(_SHORTEST, seconds / POINTS))
     rollouts = asked.rollouts()
     watchdog = asked.spans(select("ALERTS", asked.of_model, ("alertname", "=", "PreflightWatchdog")), "")
     features, outputs = asked.columns("feature"), asked.columns("output")
@@ -112,19 +114,19 @@ def gather(history: History, model: str, limits: Limits, *, seconds: float, end:
 
 
 class _Asked:
-    def __init__(self, history: History, model: str, *, start: float, end: float, step: float) -> None:
-        self.history, self.start, self.end, self.step = history, start, end, step
+    def __init__(self, prometheus: Prometheus, model: str, *, start: float, end: float, step: float) -> None:
+        self.prometheus, self.start, self.end, self.step = prometheus, start, end, step
         self.of_model = ("model", "=", model)
         #: Rates over one step, so that nothing between two points is missed.
         self.window = f"{max(60, round(step))}s"
 
-    def range(self, query: str) -> list[Line]:
-        return self.history.lines(query, start=self.start, end=self.end, step=self.step)
+    def range(self, query: str) -> list[Series]:
+        return self.prometheus.range(query, start=self.start, end=self.end, step=self.step)
 
     def versions(self) -> tuple[tuple[str, str, str, float], ...]:
         """Version, verdict, override and when it was made, of those there are now."""
-        info = self.history.values(select("preflight_model_info", self.of_model), self.end)
-        made = self.history.values(
+        info = self.prometheus.values(select("preflight_model_info", self.of_model), self.end)
+        made = self.prometheus.values(
             select("preflight_model_created_timestamp_seconds", self.of_model), self.end
         )
         created = {labels.get("version", ""): value for labels, value in made}
@@ -188,13 +190,15 @@ class _Asked:
             end: self.range(select(f"preflight_live_quality_{end}", self.of_model)) for end in ("low", "high")
         }
         found = []
-        for metric in sorted({line.name("metric") for line in lines}):
-            drawn = [(line.name("version"), line.points) for line in lines if line.name("metric") == metric]
+        for metric in sorted({line.label("metric") for line in lines}):
+            drawn = [
+                (line.label("version"), line.samples) for line in lines if line.label("metric") == metric
+            ]
             for end, others in ends.items():
                 drawn += [
-                    (f"{line.name('version')}, {end}er end", line.points)
+                    (f"{line.label('version')}, {end}er end", line.samples)
                     for line in others
-                    if line.name("metric") == metric
+                    if line.label("metric") == metric
                 ]
             found.append(
                 self._chart(
@@ -215,10 +219,10 @@ class _Asked:
         )
 
     def _by(self, label: str, query: str) -> tuple[tuple[str, Points], ...]:
-        return tuple(sorted((line.name(label), line.points) for line in self.range(query)))
+        return tuple(sorted((line.label(label), line.samples) for line in self.range(query)))
 
     def _one(self, name: str, query: str) -> tuple[tuple[str, Points], ...]:
-        return tuple((name, line.points) for line in self.range(query))
+        return tuple((name, line.samples) for line in self.range(query))
 
     def columns(self, kind: str) -> tuple[Column, ...]:
         """Features or outputs of the version that has most rows now, worst first."""
@@ -238,7 +242,7 @@ class _Asked:
         special_now = self._bins(kind, "special_share1d", of_version)
         special_then = self._bins(kind, "special_reference", of_version)
         past = {
-            line.name(kind): line.points
+            line.label(kind): line.samples
             for line in self.range(select(f"preflight:{kind}:psi", self.of_model, of_version))
         }
         found = []
@@ -265,13 +269,13 @@ class _Asked:
         return tuple(sorted(found, key=_worst_first))
 
     def _now(self, metric: str, kind: str) -> dict[tuple[str, str], float]:
-        values = self.history.values(select(metric, self.of_model), self.end)
+        values = self.prometheus.values(select(metric, self.of_model), self.end)
         return {(labels.get("version", ""), labels.get(kind, "")): value for labels, value in values}
 
     def _bins(self, kind: str, name: str, *matchers: tuple[str, str, str]) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = {}
         query = select(f"preflight:{kind}_bin:{name}", self.of_model, *matchers)
-        for labels, value in self.history.values(query, self.end):
+        for labels, value in self.prometheus.values(query, self.end):
             found.setdefault(labels.get(kind, ""), {})[labels.get("bin", "")] = value
         return found
 
@@ -285,7 +289,7 @@ class _Asked:
             labels = dict(line.labels)
             own = ("__name__", "alertname", "alertstate", "severity", "model")
             about = ", ".join(f"{name} {value}" for name, value in sorted(labels.items()) if name not in own)
-            spans = _spans(line.points, self.step, f"{labels.get('alertname', '')} {about}")
+            spans = _spans(line.samples, self.step, f"{labels.get('alertname', '')} {about}")
             found.append(
                 Alerted(
                     name=labels.get("alertname", ""),
@@ -307,7 +311,7 @@ class _Asked:
         return self.spans(f"max({state}) == 1", "a rollout was under way")
 
     def spans(self, query: str, name: str) -> tuple[Band, ...]:
-        return tuple(band for line in self.range(query) for band in _spans(line.points, self.step, name))
+        return tuple(band for line in self.range(query) for band in _spans(line.samples, self.step, name))
 
 
 def _spans(points: Points, step: float, name: str) -> tuple[Band, ...]:
@@ -332,7 +336,7 @@ def _worst_first(column: Column) -> tuple[int, float, str]:
     )
 
 
-def models(history: History) -> list[str]:
+def models(prometheus: Prometheus) -> list[str]:
     """The models that Prometheus knows now."""
-    found = history.values(f"count by (model) ({{__name__={quoted('preflight_model_info')}}})")
+    found = prometheus.values(f"count by (model) ({{__name__={quoted('preflight_model_info')}}})")
     return sorted(labels.get("model", "") for labels, _ in found)

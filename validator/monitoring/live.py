@@ -10,10 +10,10 @@ from pathlib import Path
 
 from validator.errors import PreflightError, UsageError
 from validator.monitoring.gather import Seen, gather, models
-from validator.monitoring.history import History, history
 from validator.monitoring.page import render
-from validator.monitoring.promql import select
 from validator.monitoring.settings import MonitorSettings, with_rollout
+from validator.prometheus import Prometheus, prometheus_at
+from validator.promql import select
 from validator.report.escape import log_line
 
 #: How often a page that is served asks for itself again.
@@ -30,30 +30,30 @@ class Page:
     settings: MonitorSettings
     rollout: Path | None = None
 
-    def render(self, past: History, *, refresh_s: int | None = None) -> str:
+    def render(self, prometheus: Prometheus, *, refresh_s: int | None = None) -> str:
         """Ask and draw.
 
         Raises
         ------
-        SampleError
+        SourceError
             If Prometheus cannot be asked.
         UsageError
             If it is not clear which model is meant.
         """
-        return render(self.seen(past), refresh_s=refresh_s, runbooks=self.settings.runbooks)
+        return render(self.seen(prometheus), refresh_s=refresh_s, runbooks=self.settings.runbooks)
 
-    def seen(self, past: History) -> Seen:
+    def seen(self, prometheus: Prometheus) -> Seen:
         """What is known of the model."""
-        model = self.model or _only(past)
-        slo = past.values(f"max({select('preflight_slo_seconds', ('model', '=', model))})")
+        model = self.model or _only(prometheus)
+        slo = prometheus.values(f"max({select('preflight_slo_seconds', ('model', '=', model))})")
         _, limits, _ = with_rollout(
             self.settings, self.rollout, model=model, profile_slo_ms=1e3 * slo[0][1] if slo else None
         )
-        return gather(past, model, limits, seconds=self.seconds)
+        return gather(prometheus, model, limits, seconds=self.seconds)
 
 
-def _only(past: History) -> str:
-    known = models(past)
+def _only(prometheus: Prometheus) -> str:
+    known = models(prometheus)
     if len(known) == 1:
         return known[0]
     told = f"it knows {', '.join(known[:10])}" if known else "it knows none now"
@@ -79,8 +79,10 @@ def serve(page: Page, host: str, port: int, *, quality: Path | None = None) -> I
                 self._answer(404, "text/plain; charset=utf-8", "there is one page, /\n")
                 return
             try:
-                with history(page.url) as past:
-                    self._answer(200, "text/html; charset=utf-8", page.render(past, refresh_s=REFRESH_S))
+                with prometheus_at(page.url) as prometheus:
+                    self._answer(
+                        200, "text/html; charset=utf-8", page.render(prometheus, refresh_s=REFRESH_S)
+                    )
             except PreflightError as error:
                 print(f"! {log_line(error.message)}", flush=True)
                 self._answer(503, "text/plain; charset=utf-8", "Prometheus cannot be asked now\n")

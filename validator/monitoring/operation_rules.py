@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from validator.monitoring.promql import number, select
 from validator.monitoring.rule import Alert, Record, Watched
 from validator.monitoring.service_rules import LEAST_EVENTS
+from validator.promql import number, select
 from validator.rollout.state import ENDED
 
 DAY = 86_400

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from validator.monitoring.promql import select
 from validator.monitoring.rule import Watched
 from validator.monitoring.service_rules import within_limit
+from validator.promql import select
 from validator.serving.metrics.server import OUTCOMES
 
 VERSION = "v_19700101T000000Z_00000000"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from validator.monitoring.promql import number, select
 from validator.monitoring.rule import Alert, Record, Severity, Watched
+from validator.promql import number, select
 from validator.serving.metrics.latency import bound_label
 
 #: Fewer bad requests than these in the long window are no reason to wake anybody.

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from validator.prometheus import Series, SourceError
 from validator.rollout.judge import Counts, Window
-from validator.rollout.prometheus import SourceError
-from validator.rollout.samples import SILENT_SCRAPES, Scrapes, Series, counted, scrapes
+from validator.rollout.samples import SILENT_SCRAPES, Scrapes, counted, scrapes
 from validator.rollout.state import SlotName
 
 #: Asked for beyond the stage's start, so that each counter has a sample before it.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from validator.rollout.prometheus import Prometheus
+from validator.prometheus import Prometheus
 from validator.rollout.settings import ClusterSettings, JudgeSettings, LoopSettings, RolloutSettings
 from validator.rollout.slots import Identity, Server, SlotError, SlotServer
 from validator.rollout.state import SlotName

@@ -5,24 +5,13 @@ from __future__ import annotations
 import bisect
 import itertools
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from validator.prometheus import Series
 
 #: An instance that was silent for more than so many scrapes was not scraped.
 SILENT_SCRAPES = 2.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """One counter of one instance: its labels, and its samples as (seconds since 1970, value), in order of time."""
-
-    labels: Mapping[str, str]
-    samples: Sequence[tuple[float, float]]
-
-    @property
-    def instance(self) -> tuple[str, str]:
-        """Where it was scraped."""
-        return self.labels.get("job", ""), self.labels.get("instance", "")
 
 
 @dataclass(frozen=True, kw_only=True)

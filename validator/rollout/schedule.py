@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from validator.prometheus import SourceError
 from validator.rollout.counts import Arm, Measuring, Source, measure
 from validator.rollout.judge.windows import LOOKS
-from validator.rollout.prometheus import SourceError
 from validator.rollout.settings import JudgeSettings
 from validator.rollout.stages import Stage, requests_planned, rule, stages
 

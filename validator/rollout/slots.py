@@ -10,6 +10,7 @@ from typing import Protocol
 
 import httpx
 
+from validator.answers import answer_of
 from validator.errors import PreflightError
 from validator.rollout.settings import Slot
 
@@ -93,21 +94,17 @@ class SlotServer:
         headers = {}
         if path == "/lease" and self.slot.token_file is not None:
             headers["Authorization"] = f"Bearer {_token(self.slot.token_file)}"
-        content = bytearray()
         url = f"{self.slot.url}{path}"
         try:
             with self.client.stream(
                 method, url, headers=headers, json=body, follow_redirects=False
             ) as response:
-                for part in response.iter_bytes():
-                    content += part
-                    if len(content) > _LARGEST:
-                        raise SlotError(f"{method} {url}: the answer does not end", hint=hint)
+                content = answer_of(response, most=_LARGEST)
         except httpx.HTTPError as error:
             raise SlotError(f"{method} {url}: {str(error) or type(error).__name__}", hint=hint) from error
         if not response.is_success:
             raise SlotError(f"{method} {url} is answered with status {response.status_code}", hint=hint)
-        return bytes(content)
+        return content
 
 
 def identities(metrics: str) -> list[Identity]:

@@ -120,10 +120,13 @@ def test_what_servers_counted_is_judged_as_the_rows_themselves(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b'{"status":"success","data":{"result":[]}}', "knows no row"),
-        (b'{"status":"error","error":"bad"}', "refused the query: bad"),
-        (b"<html>", "no sensible answer"),
-        (b'{"status":"success","data":{"result":[{"metric":{},"value":["x"]}]}}', "no sensible answer"),
+        (b'{"status":"success","data":{"resultType":"vector","result":[]}}', "knows no row"),
+        (b'{"status":"error","error":"bad"}', "refuses the query: bad"),
+        (b"<html>", "no JSON"),
+        (
+            b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":["x"]}]}}',
+            "no sensible answer",
+        ),
     ],
 )
 def test_an_answer_that_helps_nobody_is_one_clear_error(

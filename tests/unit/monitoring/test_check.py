@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from validator.errors import SampleError, SettingsError, UsageError
+from validator.errors import SettingsError, UsageError
 from validator.monitoring import check
 from validator.monitoring.files import write_files
-from validator.monitoring.history import history
 from validator.monitoring.init import Options, make
+from validator.prometheus import SourceError, prometheus_at
 
 
 @pytest.fixture(scope="module")
@@ -148,11 +148,11 @@ def test_rules_that_prometheus_has_not_evaluated() -> None:
         assert (request.method, request.url.path) == ("GET", "/api/v1/rules")
         return httpx.Response(200, json={"status": "success", "data": {"groups": [{"rules": rules}]}})
 
-    with history("http://p:9090", httpx.MockTransport(handle)) as past:
-        assert past.unevaluated() == {"a:b"}
+    with prometheus_at("http://p:9090", httpx.MockTransport(handle)) as prometheus:
+        assert prometheus.unevaluated() == {"a:b"}
         rules[0].pop("lastEvaluation")
-        with pytest.raises(SampleError, match="no sensible answer: its list of rules"):
-            past.unevaluated()
+        with pytest.raises(SourceError, match="no sensible answer: its list of rules"):
+            prometheus.unevaluated()
 
 
 def test_the_dashboards_variables_are_filled(folder: Path) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from validator.errors import SampleError
+from validator.errors import UsageError
 from validator.monitoring.charts import Band, Chart, draw
 from validator.monitoring.gather import Column, gather
-from validator.monitoring.history import History, address, history
 from validator.monitoring.page import render
 from validator.monitoring.settings import Limits
+from validator.prometheus import Prometheus, SourceError, address, prometheus_at
 
 LIMITS = Limits(slo_percent=99.5, slow_percent=99.0, slo_ms=50, stalled_s=60, lease_s=120)
 NASTY = '<script>alert(1)</script>"><img src=x onerror=alert(1)> \u202e{{ x }}'
@@ -70,7 +70,7 @@ def everything(query: str) -> list[tuple[dict[str, str], float]]:
 
 
 def page(answer: Any = everything, **more: Any) -> str:
-    with history("http://p:9090", prometheus(answer)) as past:
+    with prometheus_at("http://p:9090", prometheus(answer)) as past:
         return render(gather(past, "churn", LIMITS, seconds=86_400), **more)
 
 
@@ -214,13 +214,11 @@ def test_text_and_lines_stand_out_in_both_schemes(scheme: int) -> None:
 )
 def test_an_answer_without_sense_is_an_error(response: httpx.Response, told: str) -> None:
     client = httpx.Client(transport=httpx.MockTransport(lambda _: response))
-    with client, pytest.raises(SampleError, match=told):
-        History(url="http://p", client=client).values("up")
+    with client, pytest.raises(SourceError, match=told):
+        Prometheus(url="http://p", client=client).values("up")
 
 
 @pytest.mark.parametrize("url", ["", "prometheus:9090", "ftp://x", "http://"])
 def test_what_is_no_address_is_refused(url: str) -> None:
-    from validator.errors import UsageError
-
     with pytest.raises(UsageError):
         address(url)

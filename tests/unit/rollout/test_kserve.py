@@ -17,9 +17,8 @@ from tests.peers.kubernetes_api import KubernetesAPI
 from tests.unit.rollout.simulation import SETTINGS
 from tests.unit.rollout.world import World
 from validator.errors import SettingsError
+from validator.prometheus import Prometheus, Series
 from validator.rollout.parts import Predictor
-from validator.rollout.prometheus import Prometheus
-from validator.rollout.samples import Series
 from validator.rollout.settings import ClusterSettings, read_settings
 from validator.rollout.slots import SlotError
 from validator.rollout.stages import weights

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from validator.prometheus import Prometheus, Series, SourceError
+from validator.promql import quoted, select
 from validator.rollout.counts import Arm, Measuring, measure
-from validator.rollout.prometheus import Prometheus, SourceError, quoted, selects
-from validator.rollout.samples import Scrapes, Series, counted, increments, scrapes
+from validator.rollout.samples import Scrapes, counted, increments, scrapes
 
 
 @st.composite
@@ -80,7 +81,7 @@ def test_labels_become_literals(value: str) -> None:
     text = quoted(value)
     assert json.loads(text) == value
     assert "\n" not in text
-    assert selects("up", {"model": value}) == f"up{{model={text}}}"
+    assert select("up", ("model", "=", value)) == f"up{{model={text}}}"
 
 
 def answering(body: bytes, status: int = 200) -> Prometheus:

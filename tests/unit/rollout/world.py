@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.unit.rollout.simulation import SETTINGS
-from validator.rollout.prometheus import SourceError
+from validator.prometheus import Series, SourceError
 from validator.rollout.run import one_step
-from validator.rollout.samples import Series
 from validator.rollout.settings import RolloutSettings
 from validator.rollout.slots import SlotError
 from validator.rollout.stages import weights

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import yaml
 
+from validator.answers import answer_of
 from validator.errors import SettingsError
 from validator.report.escape import clean
 from validator.rollout.traffic import EngineError
@@ -105,21 +106,18 @@ class Cluster:
         if change is not None:
             headers["Content-Type"] = "application/merge-patch+json"
             content = json.dumps(change).encode()
-        url, body = f"{self.access.server}{path}", bytearray()
+        url = f"{self.access.server}{path}"
         try:
             with self.client.stream(
                 method, url, headers=headers, content=content, follow_redirects=False
             ) as response:
-                for part in response.iter_bytes():
-                    body += part
-                    if len(body) > _LARGEST:
-                        raise EngineError(f"{method} {path}: the answer does not end", hint=_HINT)
+                body = answer_of(response, most=_LARGEST)
         except httpx.HTTPError as error:
             told = str(error) or type(error).__name__
             raise EngineError(
                 f"cannot ask the cluster at {self.access.server}: {told}", hint=_HINT
             ) from error
-        return _understood(f"{method} {path.partition('?')[0]}", response.status_code, bytes(body))
+        return _understood(f"{method} {path.partition('?')[0]}", response.status_code, body)
 
 
 def _understood(what: str, status: int, body: bytes) -> dict[str, Any]:
