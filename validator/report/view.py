@@ -56,10 +56,14 @@ class ModelView:
 
     @property
     def lead(self) -> str:
-        """The sentence under the verdict. What is wrong follows it one by one, so it only counts that."""
+        """The sentence under the verdict. What is wrong follows it one by one, so it only counts that; what was
+        loosened stands before it here, too.
+        """
         if self.passed or not self.problems:
             return self.reason
-        return f"{figures.count(len(self.problems), 'problem')} to solve{self._rest}."
+        return _after_loosened(
+            self.result, f"{figures.count(len(self.problems), 'problem')} to solve{self._rest}."
+        )
 
     @property
     def noted(self) -> str:
@@ -144,8 +148,12 @@ def model_view(result: GateResult, *, volatile: bool = True) -> ModelView:
 
 
 def _reason(result: GateResult, *, problems: int, volatile: bool) -> str:
-    """One sentence; what was loosened stands before it, for it says what the verdict is worth."""
-    said = _verdict_reason(result, problems=problems, volatile=volatile)
+    """One sentence."""
+    return _after_loosened(result, _verdict_reason(result, problems=problems, volatile=volatile))
+
+
+def _after_loosened(result: GateResult, said: str) -> str:
+    """What was loosened stands before anything else, for it says what the verdict is worth."""
     if not result.loosened:
         return said
     return f"Judged less strictly: {'; '.join(result.loosened)}. {said}"

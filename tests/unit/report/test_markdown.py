@@ -286,3 +286,12 @@ def test_no_text_of_a_result_changes_the_structure_of_the_report(text: str) -> N
     assert blocks_of(hostile) == blocks_of(benign)
     assert "\u202e" not in hostile
     assert "\x00" not in hostile
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in INPUTS.glob("*.json")))
+def test_what_was_loosened_stands_in_the_first_lines(name: str) -> None:
+    """Of a model that passes and of one that is blocked, whatever the limit."""
+    result = load(name).model_copy(update={"loosened": ("tolerance 1e+09 instead of 1e-06",)})
+    first = render_markdown([result]).splitlines()[:4]
+    assert any("Judged less strictly: tolerance 1e" in line for line in first)
+    assert "Judged less strictly" in render_markdown([result], limit_chars=SMALLEST_LIMIT)

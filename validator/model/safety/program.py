@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from validator.model.safety.symbols import Bag, Map
+from validator.model.safety.symbols import Bag, Map, Nest
 
 CALL = "call"
 INLINE = "inline"
 ITEMS = "items"
 STATE = "state"
+
+#: What holds other values.
+_HOLDING = frozenset((list, Map, Bag, tuple, Nest))
 
 
 class Program:
@@ -35,14 +38,16 @@ class Program:
 
     def settle(self, value: Any) -> None:
         """From now on nothing may be added to this list or dictionary, nor to those in this tuple."""
+        if type(value) not in _HOLDING:
+            return
         waiting = [value]
         while waiting:
             item = waiting.pop()
+            if type(item) not in _HOLDING:
+                continue
             known = id(item) in self._settled
-            if type(item) in (list, Map, Bag):
-                self._settled[id(item)] = item
-            elif isinstance(item, tuple) and not known:
-                self._settled[id(item)] = item
+            self._settled[id(item)] = item
+            if isinstance(item, tuple) and not known:
                 waiting.extend(item)
 
     def is_settled(self, value: Any) -> bool:

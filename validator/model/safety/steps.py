@@ -268,8 +268,12 @@ def _memoize(machine: Machine, _start: int, _end: int) -> None:
     _remember(machine, len(machine.memo))
 
 
+_LINES = frozenset(b"pg")
+"""PUT and GET, whose index is a line of text"""
+
+
 def _index(machine: Machine, start: int, end: int) -> int:
-    if machine.opcode in ("PUT", "GET"):
+    if machine.code in _LINES:
         return _line_number(machine, start, end)
     return int.from_bytes(machine.data[start:end], "little")
 
