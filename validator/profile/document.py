@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any
 
@@ -172,7 +172,9 @@ def _quality(item: Mapping[str, Any]) -> Quality:
 
 
 def _column_document(column: Column) -> dict[str, Any]:
-    document = asdict(column)
+    document = {field.name: getattr(column, field.name) for field in fields(column)}
+    # Not `asdict`: it copies every number of every block.
+    document |= {"special": dict(column.special), "floors": [asdict(floor) for floor in column.floors]}
     if isinstance(column, NumericColumn):
         return document | {"kind": "numeric"}
     *top, other = document["counts"]

@@ -48,6 +48,9 @@ class Wrapped(Served, Protocol):
 class ServingJob:
     """Operations `predict`, `predict_array`, `from_threads`, and `prepare`, `pin` and `run` to time calls."""
 
+    #: Whether a batch of plain numbers is answered row by row: libraries do so, code of users may not.
+    _judges_rows_apart = False
+
     def __init__(self) -> None:
         self._model: Optional[Served] = None
         self._prepared: List[Any] = []
@@ -103,6 +106,8 @@ class ServingJob:
         model = self._loaded
         row = unpack_table(table, arrays)
         endings: List[wire.Meta] = []
+        if self._judges_rows_apart and not method and (told := _all_at_once(model, row, names, value)):
+            return {"endings": [{"finite": is_finite} for is_finite in told]}, []
         for name in names:
             try:
                 endings.append({"finite": _by(model, method, spoilt(row, name, value)).is_finite})
@@ -138,6 +143,29 @@ class ServingJob:
 def _by(model: Served, method: str, rows: Table) -> Outputs:
     """The outputs by the method for `method`, or by the usual one."""
     return model.predict(cast(Wrapped, model).inputs_by(method, rows) if method else model.inputs(rows))
+
+
+def _all_at_once(model: Served, row: Table, names: Sequence[str], value: str) -> List[bool]:
+    """For each feature whether the answer is finite with `value` in it, asked for all of them as one batch.
+
+    Nothing where that would not be the same rows as one by one, or where the batch is refused: then each must say
+    for itself.
+    """
+    import numpy as np
+
+    if value == "none" or row.dtype is None or row.dtype.kind != "f" or len(names) < 2:
+        return []
+    batch = row.take(np.zeros(len(names), dtype=np.int64))
+    for i, name in enumerate(names):
+        batch.column(name).values[i] = float(value)
+    try:
+        outputs = _ask(model, batch)
+    except Exception:  # a model may raise anything; which row it is for is told by asking one by one
+        return []
+    answers = outputs.present.values()
+    if not outputs.present or any(len(array) != len(names) for array in answers):
+        return []
+    return [outputs.take(slice(i, i + 1)).is_finite for i in range(len(names))]
 
 
 def _ask(model: Served, rows: Table) -> Outputs:

@@ -23,6 +23,7 @@ class NativeJob(ServingJob):
         self._allow = tuple(allow)
         self._trusted = trusted
         self._reading = reading
+        self._judges_rows_apart = not (self._allow or trusted)
 
     def load(self, arrays: wire.Arrays) -> Answer:
         """The model's bytes in; what it is, and the milliseconds that loading took, out."""
