@@ -1,0 +1,57 @@
+"""Many rows answered in pieces, so that one call's memory stays within bounds whatever the model makes of a row."""
+
+from __future__ import annotations
+
+from typing import Callable, List
+
+from validator.outputs import Outputs, concatenate
+from validator.table import Table
+
+#: The first piece: what is asked in one call before anything is known of the memory that a row takes.
+FIRST_ROWS = 1_000
+MOST_ROWS = 65_536
+#: What the memory of one call may grow by.
+BUDGET_BYTES = 512 * 2**20
+#: How much larger than the call before a piece may be: the peak before it may have hidden what that call took.
+_GROWTH = 4
+
+
+class Pieces:
+    """`rows` is how many rows one call may have, as the process's own peak memory has shown so far.
+
+    `peak` gives that peak in bytes; it never falls.
+    """
+
+    def __init__(self, peak: Callable[[], int], budget: int = BUDGET_BYTES) -> None:
+        self.rows = FIRST_ROWS
+        self._peak = peak
+        self._budget = budget
+
+    def ask(self, table: Table, answer: Callable[[Table], Outputs]) -> Outputs:
+        """The answers to all rows. A table that fits one call is handed on as it is."""
+        parts: List[Outputs] = []
+        done = 0
+        while done < len(table) or not parts:
+            part = (
+                table if not done and len(table) <= self.rows else table.take(slice(done, done + self.rows))
+            )
+            before = self._peak()
+            given = answer(part)
+            if len(given) != len(part) and len(part) < len(table):
+                raise ValueError(f"{len(part)} rows gave {len(given)} answers")
+            parts.append(given)
+            self._learn(len(part), self._peak() - before)
+            done += len(part)
+        return parts[0] if len(parts) == 1 else concatenate(parts)
+
+    def _learn(self, rows: int, grown: int) -> None:
+        """A call may be as large as the budget allows by what this one took, and four times as large at most."""
+        if not rows:
+            return
+        if grown * MOST_ROWS > self._budget * rows:
+            fitting = max(1, self._budget * rows // grown)
+            self.rows = (
+                min(fitting, self.rows) if fitting <= rows else min(fitting, max(self.rows, rows * _GROWTH))
+            )
+        else:
+            self.rows = min(MOST_ROWS, max(self.rows, rows * _GROWTH))
