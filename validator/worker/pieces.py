@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List
+from typing import Callable, List, Optional
 
 from validator.outputs import Outputs, concatenate
 from validator.table import Table
@@ -25,6 +25,7 @@ class Pieces:
     def __init__(self, peak: Callable[[], int], budget: int = BUDGET_BYTES) -> None:
         self.rows = FIRST_ROWS
         self._peak = peak
+        self._before: Optional[int] = None
         self._budget = budget
 
     def ask(self, table: Table, answer: Callable[[Table], Outputs]) -> Outputs:
@@ -36,22 +37,22 @@ class Pieces:
                 table if not done and len(table) <= self.rows else table.take(slice(done, done + self.rows))
             )
             before = self._peak()
+            self._before = before if self._before is None else self._before
             given = answer(part)
             if len(given) != len(part) and len(part) < len(table):
                 raise ValueError(f"{len(part)} rows gave {len(given)} answers")
             parts.append(given)
-            self._learn(len(part), self._peak() - before)
+            after = self._peak()
+            self._learn(len(part), after - self._before if after > before else 0)
             done += len(part)
         return parts[0] if len(parts) == 1 else concatenate(parts)
 
-    def _learn(self, rows: int, grown: int) -> None:
-        """A call may be as large as the budget allows by what this one took, and four times as large at most."""
+    def _learn(self, rows: int, taken: int) -> None:
+        """What a call that raised the peak took bounds the next, which is four times as large at most.
+
+        `taken` counts from before the first call: a second call as large would raise the peak no more.
+        """
         if not rows:
             return
-        if grown * MOST_ROWS > self._budget * rows:
-            fitting = max(1, self._budget * rows // grown)
-            self.rows = (
-                min(fitting, self.rows) if fitting <= rows else min(fitting, max(self.rows, rows * _GROWTH))
-            )
-        else:
-            self.rows = min(MOST_ROWS, max(self.rows, rows * _GROWTH))
+        larger = max(self.rows, rows * _GROWTH)
+        self.rows = min(larger, max(1, self._budget * rows // taken) if taken else MOST_ROWS, MOST_ROWS)

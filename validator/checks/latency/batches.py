@@ -34,7 +34,10 @@ def measure_batches(
     effort: Effort,
     singles: Mapping[str, Series],
 ) -> Batches:
-    """A size beyond the sample's rows, or beyond what fits the memory of a call, is cut. `singles` are the batches of one row, measured before."""
+    """A size beyond the sample's rows, or beyond what fits the memory of a call, is cut.
+
+    `singles` are the batches of one row, measured before.
+    """
     measured = Batches()
     room = min([len(rows), *(r.rows_at_once for r in runtimes.values() if r.rows_at_once is not None)])
     fitting = list(dict.fromkeys(min(size, room) for size in sizes))
