@@ -27,6 +27,7 @@ class Pieces:
         self._peak = peak
         self._before: Optional[int] = None
         self._budget = budget
+        self._fitting = MOST_ROWS
 
     def ask(self, table: Table, answer: Callable[[Table], Outputs]) -> Outputs:
         """The answers to all rows. A table that fits one call is handed on as it is."""
@@ -54,5 +55,6 @@ class Pieces:
         """
         if not rows:
             return
-        larger = max(self.rows, rows * _GROWTH)
-        self.rows = min(larger, max(1, self._budget * rows // taken) if taken else MOST_ROWS, MOST_ROWS)
+        if taken:
+            self._fitting = max(1, min(self._fitting, self._budget * rows // taken))
+        self.rows = min(max(self.rows, rows * _GROWTH), self._fitting)
