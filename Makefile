@@ -16,7 +16,7 @@ life: $(VENV)/.ready
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.ready
 	$(BIN)/python -m compileall -q validator
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long and not drill"
 
 drill: $(VENV)/.ready
 	$(BIN)/python -m pytest -m drill tests/rollout tests/registry tests/unit/integration tests/unit/rollout/test_examples.py tests/monitoring

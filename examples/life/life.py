@@ -417,6 +417,8 @@ def main() -> int:
     folder.mkdir(parents=True)
     os.chdir(folder)
     table = digits()
+    # Debian puts HAProxy where the PATH of a plain user does not lead.
+    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"))
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     with ExitStack() as stack:
         artifacts = before_it_ships(folder, table)

@@ -44,3 +44,15 @@ def test_nothing_lies_at_the_top_that_was_left_there_by_accident():
     folders = {"benchmarks", "container", "docs", "examples", "requirements", "tests", "validator"}
     documents = {"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"}
     assert {name for name in tops if not name.startswith(".")} == kept | folders | documents
+
+
+def test_every_file_with_a_drill_is_reached_by_make_drill():
+    line = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "-m drill" in line)
+    reached = [ROOT / name for name in line.split("-m drill", 1)[1].split()]
+    marked = [
+        file
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"\bmark\.drill\b", file.read_text())
+    ]
+    assert len(marked) > 5
+    assert not [file for file in marked if not any(file.is_relative_to(place) for place in reached)]

@@ -134,7 +134,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[object, ...], str, str]] = 
     "a limit on a metric that there is not": (
         lambda _: None, ("--quality", "ndcg=0.5"), "quality.limits", "metrics that can be limited"),
     "a latency limit below every runtime": (
-        lambda _: None, ("--max-latency-ms", 0.0001), "latency.single", "max_latency_ms"),
+        lambda _: None, ("--max-latency-ms", 0.0001), "smoke.latency", "max_latency_ms"),
     "an ONNX file of another model": (_another_onnx, ("--onnx", "given.onnx"), "parity", "ONNX file"),
     "a model that answers NaN": (_faulty("GivesNaN"), OWN, "smoke.finite", "division"),
     "probabilities above one": (_faulty("AboveOne"), OWN, "smoke.range", "probabilities"),

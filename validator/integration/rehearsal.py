@@ -33,7 +33,12 @@ _WAIT_S, _ROLLOUT_S = 30.0, 180.0
 
 def missing_tools() -> list[str]:
     """Those of `TOOLS` that are not installed."""
-    return [tool for tool in TOOLS if shutil.which(tool) is None]
+    return [tool for tool in TOOLS if _installed(tool) is None]
+
+
+def _installed(tool: str) -> str | None:
+    """Debian puts HAProxy where the PATH of a plain user does not lead."""
+    return shutil.which(tool) or shutil.which(tool, path="/usr/local/sbin:/usr/sbin")
 
 
 class Site:
@@ -103,8 +108,9 @@ class Site:
 
     @contextmanager
     def _process(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        with (self.folder / f"{Path(command[0]).name}.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        program = _installed(command[0]) or command[0]
+        with (self.folder / f"{Path(program).name}.log").open("ab") as log:
+            process = subprocess.Popen((program, *command[1:]), stdout=log, stderr=log, cwd=self.folder)
         try:
             yield process
         finally:
