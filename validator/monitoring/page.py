@@ -218,7 +218,7 @@ def _card(column: Column, seen: Seen) -> Markup:
     past = (
         draw(
             Chart(
-                title="PSI over time",
+                title=f"PSI of {column.name} over time",
                 lines=(("PSI", column.past),),
                 start=seen.start,
                 end=seen.end,

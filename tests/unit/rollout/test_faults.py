@@ -1,0 +1,325 @@
+"""Faults that are meant to fool it: whatever Prometheus, the proxy, the disk or a person shows, none promotes."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.rollout.world import VERSIONS, World
+from validator.errors import PreflightError
+from validator.rollout.prometheus import Prometheus, SourceError
+from validator.rollout.run import one_step
+from validator.rollout.samples import Series
+from validator.rollout.settings import Slot
+from validator.rollout.slots import SlotError, SlotServer
+from validator.rollout.state import STATE_FILE, InUseError, Rollout, locked
+from validator.rollout.step import Parts
+from validator.rollout.traffic import EngineError
+from validator.rollout.traffic.haproxy import HAProxy
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests are about is not whether the disk keeps its promise."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    one = World(tmp_path)
+    one.begin()
+    return one
+
+
+Bent = Callable[[str, list[Series]], list[Series]]
+
+
+class Bending:
+    """A source whose answers something bends on their way."""
+
+    def __init__(self, world: World, bent: Bent) -> None:
+        self.world, self.bent = world, bent
+
+    def now(self) -> float:
+        return self.world.now()
+
+    def samples(self, metric: str, labels: Mapping[str, str], *, seconds: float, at: float) -> list[Series]:
+        return self.bent(metric, self.world.samples(metric, labels, seconds=seconds, at=at))
+
+
+def bend(world: World, bent: Bent) -> None:
+    world.parts = Parts(
+        engine=world.engine, source=Bending(world, bent), slots=world.slots, clock=world.clock
+    )
+
+
+def stays(world: World, seconds: float = 1800, every: float = 30.0) -> Rollout:
+    """Lives on; the candidate's share of the traffic must not rise."""
+    share = world.state().share
+    end = world.clock.real + seconds
+    while world.clock.real < end and not world.state().is_ended:
+        world.tick(every)
+        try:
+            one_step(world.settings, world.parts)
+        except PreflightError:
+            continue
+        finally:
+            assert world.engine.now.green <= share
+            assert world.engine.file.green <= share
+    assert world.state().state != "promoted"
+    return world.state()
+
+
+STAGES = ("guard-5", "confirm-50", "full")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_prometheus_that_answers_stale_samples(world: World, stage: str) -> None:
+    world.to(stage)
+    since = world.clock.real
+    bend(
+        world,
+        lambda _, found: [replace(one, samples=[s for s in one.samples if s[0] <= since]) for one in found],
+    )
+    state = stays(world)
+    assert state.state == "rolled_back"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_versions_that_are_swapped_in_the_labels_of_a_bad_candidate(world: World, stage: str) -> None:
+    """Its failures are then counted as the champion's; the proxy knows better."""
+    world.to(stage)
+    world.fails["green"] = {"error": 0.3}
+    other = {"v1": "v2", "v2": "v1"}
+
+    def swapped(_: str, found: list[Series]) -> list[Series]:
+        return [
+            replace(one, labels={**one.labels, "version": other[one.labels["version"]]})
+            if one.labels.get("version") in other
+            else one
+            for one in found
+        ]
+
+    bend(world, swapped)
+    stays(world)
+
+
+def test_versions_that_have_the_same_name(world: World) -> None:
+    world.to("guard-5")
+    bend(
+        world,
+        lambda _, found: [
+            replace(one, labels={**one.labels, "version": "v1"}) if "version" in one.labels else one
+            for one in found
+        ],
+    )
+    assert stays(world).state == "rolled_back", "the candidate is not scraped any more, the champion is"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_bad_candidate_that_restarts_again_and_again(world: World, stage: str) -> None:
+    """With the same version, each time before its failures pile up."""
+    world.to(stage)
+    world.fails["green"] = {"error": 0.3}
+    for _ in range(20):
+        if world.state().is_ended:
+            break
+        world.restart_server("green")
+        world.tick(15)
+        one_step(world.settings, world.parts)
+    assert stays(world, 300, 5).state == "rolled_back"
+
+
+def test_a_champion_whose_counters_begin_anew_all_the_time_shows_no_failures_it_had_not(world: World) -> None:
+    """A reset must not count as a flood of the champion's failures, beside which anything looks good."""
+    world.to("confirm-50")
+    world.fails["green"] = {"error": 0.05}
+    for _ in range(40):
+        world.restart_server("blue")
+        world.tick(15)
+        one_step(world.settings, world.parts)
+    assert stays(world, 600, 15).state == "rolled_back"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_series_answered_twice(world: World, stage: str) -> None:
+    """As two scrape jobs of the same servers do: shares stay what they are, a bad candidate goes."""
+    world.to(stage)
+    world.fails["green"] = {"error": 0.3}
+    bend(
+        world,
+        lambda _, found: [*found, *(replace(one, labels={**one.labels, "job": "again"}) for one in found)],
+    )
+    assert stays(world, 300, 5).state == "rolled_back"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_scrapes_that_become_rare_in_a_stage(world: World, stage: str) -> None:
+    """Every five minutes instead of every fifteen seconds: what is bad goes later, but never further."""
+    world.to(stage)
+    world.fails["green"] = {"error": 0.05}
+    since = world.clock.real
+    bend(
+        world,
+        lambda _, found: [
+            replace(one, samples=[s for s in one.samples if s[0] <= since or round(s[0]) % 300 < 15])
+            for one in found
+        ],
+    )
+    assert stays(world, 9000).state == "rolled_back"
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-1", "many"])
+def test_samples_that_are_no_counts(value: str) -> None:
+    body = {
+        "status": "success",
+        "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[1.0, "0"], [16.0, value]]}]},
+    }
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=body))
+    with httpx.Client(transport=transport) as client:
+        source = Prometheus(url="http://p", client=client)
+        with pytest.raises(SourceError, match="samples of no numbers"):
+            source.samples("x", {}, seconds=60, at=math.floor(1e9))
+
+
+def test_an_hour_that_prometheus_answers_in_part() -> None:
+    body = {
+        "status": "success",
+        "warnings": ["a store is gone"],
+        "data": {"resultType": "matrix", "result": []},
+    }
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=body))
+    with httpx.Client(transport=transport) as client, pytest.raises(SourceError, match="incomplete"):
+        Prometheus(url="http://p", client=client).samples("x", {}, seconds=60, at=1e9)
+
+
+@pytest.mark.parametrize("jump", [-7200.0, 7200.0])
+@pytest.mark.parametrize("stage", STAGES)
+def test_prometheus_clock_that_is_set_in_a_stage(world: World, stage: str, jump: float) -> None:
+    world.to(stage)
+    world.fails["green"] = {"error": 0.05}
+    state = world.state()
+    kept = world.now
+
+    def stepped() -> float:
+        return kept() + jump
+
+    world.now = stepped  # type: ignore[method-assign]
+    assert state.stage == stage
+    stays(world, 3600)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_state_that_was_half_written(world: World, stage: str, share: float) -> None:
+    world.to(stage)
+    path = world.settings.directory / STATE_FILE
+    text = path.read_bytes()
+    path.write_bytes(text[: int(len(text) * share)])
+    weights, until = world.engine.now, world.slots["green"].until
+    for _ in range(5):
+        world.tick(5)
+        with pytest.raises(PreflightError, match="damaged"):
+            one_step(world.settings, world.parts)
+    assert (world.engine.now, world.slots["green"].until) == (weights, until), (
+        "nothing moved, no lease renewed"
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_older_state_that_somebody_put_back(world: World, stage: str) -> None:
+    """What the proxy shows wins: it stands, until a person says what is meant."""
+    world.to("guard-5")
+    old = (world.settings.directory / STATE_FILE).read_bytes()
+    world.to("guard-25" if stage == "guard-5" else stage)
+    (world.settings.directory / STATE_FILE).write_bytes(old)
+    assert stays_held(world).held_for == "engine"
+
+
+def stays_held(world: World) -> Rollout:
+    weights = world.engine.now
+    for _ in range(20):
+        world.tick(30)
+        one_step(world.settings, world.parts)
+        assert world.engine.now == weights
+    return world.state()
+
+
+def test_two_at_once_move_once(world: World) -> None:
+    world.to("guard-25")
+    world.advance(1200)
+    with locked(world.settings.directory):
+        for _ in range(3):
+            with pytest.raises(InUseError):
+                one_step(world.settings, world.parts)
+    assert world.state().stage == "guard-25"
+
+
+def test_evidence_that_cannot_be_written_promotes_nothing(world: World) -> None:
+    world.to("guard-25")
+    folder = world.settings.directory / "evidence"
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_text("no folder")
+    assert stays(world, 1200).share <= 25
+
+
+def test_a_socket_on_which_nothing_is_answered(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    proxy = world.settings.haproxy.model_copy(update={"socket": path})
+    engine = HAProxy(world.settings.model_copy(update={"haproxy": proxy}), timeout_s=0.05)
+    with listener, pytest.raises(EngineError, match="cannot ask HAProxy"):
+        engine.read()
+
+
+def test_a_socket_that_breaks_off_in_the_middle_of_its_table(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def answers() -> None:
+        client, _ = listener.accept()
+        with client:
+            client.recv(100)
+            client.sendall(b"# pxname,svname,status,weight,\nmodel,blue,UP,95,\nmodel,green,UP,")
+
+    thread = threading.Thread(target=answers)
+    thread.start()
+    proxy = world.settings.haproxy.model_copy(update={"socket": path})
+    with pytest.raises(EngineError, match="knows no server model/green"):
+        HAProxy(world.settings.model_copy(update={"haproxy": proxy})).read()
+    thread.join()
+    listener.close()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"two\nlines"])
+def test_a_lease_token_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    slot = Slot(address="g:1", url="http://g", token_file=path)
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+    with httpx.Client(transport=transport) as client, pytest.raises(SlotError):
+        SlotServer(name="green", slot=slot, client=client).renew(60)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_lease_that_is_refused_promotes_nothing(world: World, stage: str) -> None:
+    world.to(stage)
+    world.slots["green"].refuses = True
+    assert stays(world).state == "rolled_back"
+
+
+def test_the_worlds_versions_are_two() -> None:
+    assert len(set(VERSIONS.values())) == 2
