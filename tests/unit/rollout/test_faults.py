@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from validator.rollout.prometheus import Prometheus, SourceError
 
 from tests.unit.rollout.world import VERSIONS, World
 from validator.errors import PreflightError
-from validator.rollout.prometheus import Prometheus, SourceError
 from validator.rollout.run import one_step
 from validator.rollout.samples import Series
 from validator.rollout.settings import Slot
