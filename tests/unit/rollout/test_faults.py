@@ -12,12 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from validator.rollout.prometheus import Prometheus, SourceError
 
 from tests.unit.rollout.world import VERSIONS, World
 from validator.errors import PreflightError
+from validator.prometheus import Prometheus, Series, SourceError
 from validator.rollout.run import one_step
-from validator.rollout.samples import Series
 from validator.rollout.settings import Slot
 from validator.rollout.slots import SlotError, SlotServer
 from validator.rollout.state import STATE_FILE, InUseError, Rollout, locked
@@ -186,7 +185,7 @@ def test_samples_that_are_no_counts(value: str) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json=body))
     with httpx.Client(transport=transport) as client:
         source = Prometheus(url="http://p", client=client)
-        with pytest.raises(SourceError, match="samples of no numbers"):
+        with pytest.raises(SourceError, match="samples that are no numbers"):
             source.samples("x", {}, seconds=60, at=math.floor(1e9))
 
 
