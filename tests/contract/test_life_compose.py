@@ -18,7 +18,7 @@ def test_the_container_has_no_rights_and_builds_what_is_there() -> None:
     assert (LIFE / build["context"]).resolve() == ROOT
     assert ROOT / build["dockerfile"] == LIFE / "Dockerfile"
     assert service == {
-        "user": "${UID:-1000}:${GID:-1000}",
+        "user": "${RUN_AS:-1000:1000}",
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],

@@ -19,7 +19,7 @@ ADDRESSES = {
     "prometheus": "prometheus:9090",
     "alertmanager": "alertmanager:9093",
 }
-_USER = "${UID:-1000}:${GID:-1000}"
+_USER = "${RUN_AS:-1000:1000}"
 _IMAGES = {
     "proxy": "docker.io/library/haproxy:2.6",
     "prometheus": "docker.io/prom/prometheus:v2.42.0",
