@@ -57,14 +57,6 @@ class Runtime(Protocol):
     @property
     def first_call_ms(self) -> float | None: ...
 
-    @property
-    def first_peak_bytes(self) -> int | None:
-        """Peak memory after loading and one row, before any test of many rows; None where nobody looked."""
-
-    @property
-    def rows_at_once(self) -> int | None:
-        """How many rows one call may have by the memory that rows were seen to take; None where calls are not cut."""
-
     def crowd(self, table: Table, threads: int) -> tuple[Outputs, list[str]]:
         """The rows shared out among threads that ask at once, beside as many that leave a column out.
 
@@ -98,8 +90,6 @@ class WorkerRuntime:
     facts: replies.RuntimeFacts
     load_ms: float
     first_call_ms: float | None = None
-    first_peak_bytes: int | None = None
-    rows_at_once: int | None = None
     _given: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -183,9 +173,7 @@ class WorkerRuntime:
         """Time the first call after loading, on the table's first row. Where it fails, a check will say so later."""
         with contextlib.suppress(Raised, WorkerError):
             self.prepare(table.take(slice(0, 1)), 1)
-            timing = self.run(0, 1)
-            self.first_call_ms = float(timing.own_ns[0]) / 1e6
-            self.first_peak_bytes = timing.peak_bytes
+            self.first_call_ms = float(self.run(0, 1).own_ns[0]) / 1e6
 
     def prepare(self, table: Table, rows_per_call: int) -> Prepared:
         meta, arrays = pack_table(table)
@@ -229,8 +217,6 @@ class WorkerRuntime:
         names = self._names(reply)
         if len(reply.arrays) != len(names):
             raise WorkerError(f"the {self.name} worker sent no proper outputs", hint=_HINT)
-        room = _number(reply, "rows_at_once", 0)
-        self.rows_at_once = max(1, int(room)) if room else self.rows_at_once
         return self._checked(names, reply.arrays, rows)
 
     def _checked(self, names: list[str], arrays: list[Any], rows: int | None) -> Outputs:

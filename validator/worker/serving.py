@@ -16,7 +16,6 @@ from validator.sandbox import wire
 from validator.sandbox.inside.child import describe_error
 from validator.sandbox.packing import unpack_table
 from validator.table import Table
-from validator.worker.pieces import Pieces
 from validator.worker.spoiling import spoilt
 from validator.worker.timing import clock_resolution_ns, time_calls
 
@@ -51,12 +50,9 @@ class ServingJob:
 
     #: Whether a batch of plain numbers is answered row by row: libraries do so, code of users may not.
     _judges_rows_apart = False
-    #: Whether many rows may be asked for in several calls, so that no call takes too much memory.
-    _cuts = True
 
     def __init__(self) -> None:
         self._model: Optional[Served] = None
-        self._pieces = Pieces(peak_bytes)
         self._prepared: List[Any] = []
 
     @property
@@ -66,12 +62,9 @@ class ServingJob:
         return self._model
 
     def predict(self, arrays: wire.Arrays, table: Any, method: str = "") -> Answer:
-        """All outputs for the rows, by the method for `method` where the model has several: then in one call."""
-        model, rows = self._loaded, unpack_table(table, arrays)
-        if method or not self._cuts:
-            return pack_outputs(_by(model, method, rows))
-        meta, flat = pack_outputs(self._pieces.ask(rows, lambda part: _ask(model, part)))
-        return {**meta, "rows_at_once": self._pieces.rows}, flat
+        """All outputs for the rows, by the method for `method` where the model has several."""
+        model = self._loaded
+        return pack_outputs(_by(model, method, unpack_table(table, arrays)))
 
     def predict_array(self, arrays: wire.Arrays) -> Answer:
         """A bare array of any rank and dtype, as someone would pass it by mistake."""

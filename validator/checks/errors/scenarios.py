@@ -135,19 +135,7 @@ def _large_batch(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     small = subject.head(_SMALL_ROWS)
     count = min(_LARGE_ROWS, max(_SMALL_ROWS, _LARGE_VALUES // max(1, len(small.columns))))
     large = small.take(np.arange(count) % len(small))
-    count = _room(runtime, large)
-    return [Case(given=large.take(slice(0, count)), rule=repeated(small, count))]
-
-
-def _room(runtime: Runtime, large: Table) -> int:
-    """How many of the rows one call can have: larger calls follow smaller ones as far as memory allows."""
-    room = runtime.rows_at_once
-    while room is not None and room < len(large):
-        runtime.predict(large.take(slice(0, room)))
-        if runtime.rows_at_once is None or runtime.rows_at_once <= room:
-            return room
-        room = runtime.rows_at_once
-    return len(large)
+    return [Case(given=large, rule=repeated(small, count))]
 
 
 def _many_threads(subject: Subject, runtime: Runtime) -> Ending:

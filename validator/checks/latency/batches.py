@@ -34,13 +34,9 @@ def measure_batches(
     effort: Effort,
     singles: Mapping[str, Series],
 ) -> Batches:
-    """A size beyond the sample's rows, or beyond what fits the memory of a call, is cut.
-
-    `singles` are the batches of one row, measured before.
-    """
+    """A size beyond the sample's rows is cut to them. `singles` are the batches of one row, measured before."""
     measured = Batches()
-    room = min([len(rows), *(r.rows_at_once for r in runtimes.values() if r.rows_at_once is not None)])
-    fitting = list(dict.fromkeys(min(size, room) for size in sizes))
+    fitting = list(dict.fromkeys(min(size, len(rows)) for size in sizes))
     share = replace(effort, budget_s=effort.budget_s / max(sum(size > 1 for size in fitting), 1))
     for size in fitting:
         arms: dict[str, Arm] = {

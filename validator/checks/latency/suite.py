@@ -177,7 +177,7 @@ def summarise(series: Series, runtime: Runtime, confidence: float) -> RuntimeLat
         interrupted=series.interrupted,
         load_ms=runtime.load_ms,
         first_call_ms=runtime.first_call_ms,
-        peak_memory_bytes=runtime.first_peak_bytes or series.peak_bytes,
+        peak_memory_bytes=series.peak_bytes,
     )
 
 

@@ -19,9 +19,6 @@ from validator.worker.rows_as_given import stream, telling
 _FILE = 4  # the sample's descriptor, next after the channel
 _MAX_NPZ_BYTES = 4 * 2**30
 _BATCH_ROWS = 65_536
-#: Values that one batch may hold: wide files are read in fewer rows.
-_BATCH_VALUES = 16_000_000
-_LEAST_ROWS = 1_000
 _READ_BYTES = 256 * 1024
 
 
@@ -170,8 +167,7 @@ def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
 
             # Read as it goes: by default a whole row group's columns are held, and a file may be one row group.
             parquet = pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
-            rows = _rows_of(len(parquet.schema_arrow.names))
-            yield from parquet.iter_batches(batch_size=rows, use_threads=False)
+            yield from parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
         elif file.read(6) == b"ARROW1":
             file.seek(0)
             reader = pa.ipc.open_file(file)
@@ -184,14 +180,8 @@ def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
 
 
 def _sliced(batch: Any) -> Iterator[Any]:
-    rows = _rows_of(batch.num_columns)
-    for start in range(0, batch.num_rows, rows):
-        yield batch.slice(start, rows)
-
-
-def _rows_of(columns: int) -> int:
-    """How many rows a batch of so many columns has."""
-    return min(_BATCH_ROWS, max(_LEAST_ROWS, _BATCH_VALUES // max(columns, 1)))
+    for start in range(0, batch.num_rows, _BATCH_ROWS):
+        yield batch.slice(start, _BATCH_ROWS)
 
 
 def _read_npz(fd: int, name: str) -> Iterator[Table]:
@@ -208,9 +198,8 @@ def _read_npz(fd: int, name: str) -> Iterator[Table]:
         file.seek(0)
         with np.load(file, allow_pickle=False) as members:
             table = _npz_table({key: members[key] for key in members.files}, name)
-    rows = _rows_of(len(table.columns))
-    for start in range(0, len(table), rows):
-        yield table.take(slice(start, start + rows))
+    for start in range(0, len(table), _BATCH_ROWS):
+        yield table.take(slice(start, start + _BATCH_ROWS))
 
 
 def _npz_table(members: Dict[str, Any], name: str) -> Table:

@@ -81,8 +81,6 @@ class WrapperModel:
 class WrapperJob(ServingJob):
     """Operations `load`, `learn`, `load_broken`, what a service owes besides, and those of every serving job."""
 
-    _cuts = False  # how a wrapper answers many rows at once is its own affair, and looked at
-
     def __init__(
         self,
         task: str,
