@@ -199,10 +199,14 @@ class Site:
     def _scraped(self) -> bool:
         versions = "v_.*" if self.served else f"v{self.round}.*"
         query = f'count(preflight_requests_total{{version=~"{versions}"}}) + count(haproxy_server_status)'
+        found = self.known(query)
+        return bool(found) and found[0] >= 2 * 5 + 1
+
+    def known(self, query: str) -> list[float]:
+        """What Prometheus knows now."""
         address = f"{self.url('prometheus')}/api/v1/query?query={urllib.parse.quote(query)}"
         with urllib.request.urlopen(address, timeout=5) as response:
-            result = json.load(response)["data"]["result"]
-        return bool(result) and float(result[0]["value"][1]) >= 2 * 5 + 1
+            return [float(one["value"][1]) for one in json.load(response)["data"]["result"]]
 
     def clients(self, count: int, pause: float = 0.02) -> None:
         self._asking = True

@@ -19,7 +19,7 @@ MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
 pytestmark = [
     pytest.mark.drill,
     pytest.mark.long,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(
         bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}"
     ),
@@ -69,17 +69,18 @@ def receiver(one: Site) -> Receiver:
 def test_people_are_told_of_what_died_and_when_it_is_back(place: Site) -> None:
     begin(place)
     place.reaches("guard-25")
+    until(lambda: place.known("preflight_rollout_last_step_timestamp_seconds"), 60, "the loop to be scraped")
     told, since = receiver(place), time.monotonic()
     place.stop("run")
-    until(lambda: told.has("RolloutStalled", since=since), 180, "word of a rollout that stalls")
+    until(lambda: told.has("RolloutStalled", since=since), 120, "word of a rollout that stalls")
     run(place)
-    until(lambda: told.has("RolloutStalled", "resolved", since=since), 120, "word that it goes on")
-    until(lambda: place.proxy.read()["green"].up, 60, "the candidate to be ready again")
+    until(lambda: told.has("RolloutStalled", "resolved", since=since), 60, "word that it goes on")
+    until(lambda: place.proxy.read()["green"].up, 30, "the candidate to be ready again")
     since = time.monotonic()
     place.stop("green")
-    until(lambda: told.has("TargetDown", since=since), 120, "word of a dead server")
+    until(lambda: told.has("TargetDown", since=since), 60, "word of a dead server")
     assert place.reaches("rolled_back", "promoted").state == "rolled_back"
-    until(lambda: told.has("RolledBack", since=since), 120, "word of the rollback")
+    until(lambda: told.has("RolledBack", since=since), 60, "word of the rollback")
 
 
 def test_without_alertmanager_the_rollout_goes_on_and_the_watchdog_is_missed(place: Site) -> None:
