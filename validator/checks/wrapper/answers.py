@@ -66,7 +66,7 @@ def _agrees(
         wrong = [one for one in found if not one.agrees]
         if wrong:
             return _disagreement(name, wrong[0], ours, given, differs)
-        moved = None if beside is None else _moved(runtime, reference, role, ours, given, classes, beside)
+        moved = None if beside is None else _moved(runtime, role, ours, given, classes, beside)
         if isinstance(moved, _Moved):
             return _disagreement_beside(name, moved, differs)
         read = "; ".join(f"{one.output} is {one.reading}" for one in found)
@@ -77,17 +77,15 @@ def _agrees(
 
 @dataclass(frozen=True, kw_only=True)
 class _Moved:
-    """Rows beside thresholds [N] that a wrapper answers otherwise than its model, and both answers to them."""
+    """Rows beside thresholds [N] that a wrapper answers otherwise than its model, and its answers to them."""
 
     wrong: Agreement
-    own: Outputs
     given: Outputs
     beside: Beside
 
 
 def _moved(
     runtime: WorkerRuntime,
-    reference: WorkerRuntime,
     role: str,
     own: Outputs,
     given: Outputs,
@@ -97,7 +95,7 @@ def _moved(
     """What is wrong beside the thresholds, else how many rows were tried: none where the wrapper refuses such rows,
     whose values are each the sample's but not together.
     """
-    near = reference.predict(beside.rows)
+    near = beside.answers
     try:
         answers = _answered(runtime, beside.rows, role)
     except Raised:
@@ -107,7 +105,7 @@ def _moved(
         if not whole.agrees:
             wrong = next((one for one in (whole.wrong[len(own) :], alone.wrong) if one.any()), None)
             wrong = np.ones(len(near), dtype=bool) if wrong is None else wrong
-            return _Moved(wrong=replace(whole, wrong=wrong), own=near, given=answers, beside=beside)
+            return _Moved(wrong=replace(whole, wrong=wrong), given=answers, beside=beside)
     return len(beside.rows)
 
 
@@ -116,15 +114,13 @@ def _disagreement_beside(name: str, moved: _Moved, differs: Differs) -> CheckOut
     message = (
         f"{name} does not answer as its model does beside the model's thresholds: {moved.wrong.output} differs in "
         f"{count:,} of {len(moved.wrong.wrong):,} rows there. With {moved.beside.place(row)} the model answers "
-        f"{_shown(moved.own, row)}, the wrapper {_shown(moved.given, row)}"
+        f"{_shown(moved.beside.answers, row)}, the wrapper {_shown(moved.given, row)}"
     )
-    finding = failed if differs == "fail" else warned
-    return finding(
-        message,
-        seen("rows that differ", count, "0"),
-        hint="give the model the values as they came: a cast to float16, or fewer decimals, moves them across its "
-        "thresholds (a cast to float32 is no difference here); wrapper_differs = 'warn' allows it",
+    hint = (
+        "give the model the values as they came: a cast to float16, or fewer decimals, moves them across its "
+        "thresholds (a cast to float32 is no difference here); wrapper_differs = 'warn' allows it"
     )
+    return _differing(message, count, differs, hint=hint)
 
 
 def _answered(runtime: WorkerRuntime, rows: Table, role: str) -> Outputs:
@@ -148,13 +144,16 @@ def _disagreement(
         f"{name} does not answer as its model does: {wrong.output} differs in {count:,} of {len(wrong.wrong):,} rows"
         f"{reading}. Row {row}: the model answers {_shown(own, row)}, the wrapper {_shown(given, row)}"
     )
-    finding = failed if differs == "fail" else warned
-    return finding(
-        message,
-        seen("rows that differ", count, "0"),
-        hint="feed the columns in the model's order and take the right class's column; an answer that is no function "
-        "of the model's is allowed by wrapper_differs = 'warn'",
+    hint = (
+        "feed the columns in the model's order and take the right class's column; an answer that is no function "
+        "of the model's is allowed by wrapper_differs = 'warn'"
     )
+    return _differing(message, count, differs, hint=hint)
+
+
+def _differing(message: str, count: int, differs: Differs, *, hint: str) -> CheckOutcome:
+    finding = failed if differs == "fail" else warned
+    return finding(message, seen("rows that differ", count, "0"), hint=hint)
 
 
 def _shown(outputs: Outputs, row: int) -> str:

@@ -34,9 +34,12 @@ _FEW = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """Rows [N] beside thresholds; `columns` [N] names the one column in which each lies there."""
+    """Rows [N] beside thresholds with the model's answers to them; `columns` [N] names the one column in which each
+    lies there.
+    """
 
     rows: Table
+    answers: Outputs
     columns: tuple[str, ...]
 
     def place(self, row: int) -> str:
@@ -161,13 +164,15 @@ def _chosen(table: Table, other: Table, which: NDArray[np.bool_]) -> Table:
 
 def _sure(rows: Table, names: list[str], ask: Ask) -> Beside | None:
     """Without the rows that rounding to float32 moves across the threshold."""
-    unsure = _any_differs(ask(rows), ask(in_float32(rows)))
+    answers = ask(rows)
+    unsure = _any_differs(answers, ask(in_float32(rows)))
     if unsure.mean() > _FEW:
         unsure[:] = False
     kept = np.flatnonzero(~unsure)
     if not len(kept):
         return None
-    return Beside(rows=rows.take(kept), columns=tuple(names[row] for row in kept))
+    columns = tuple(names[row] for row in kept)
+    return Beside(rows=rows.take(kept), answers=answers.take(kept), columns=columns)
 
 
 def in_float32(rows: Table) -> Table:
