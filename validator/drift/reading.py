@@ -27,19 +27,16 @@ _SUFFIXES = {
 }
 _MOST_FILES = 100_000
 _UNREADABLE = "is the file whole, and each of its columns of one kind?"
-#: The words for a missing value in CSV: Arrow's own, by which the gate reads samples.
-_NULLS = (
-    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
-    *("N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"),
-)
 
 
 @dataclass(frozen=True)
 class _CsvForm:
-    """What CSV does not say of itself: types by column, and the words for missing values."""
+    """What CSV does not say of itself: types by column, and words that are categories though Arrow, and the gate with
+    it, takes them for a missing value.
+    """
 
     types: Mapping[str, str]
-    nulls: Sequence[str]
+    words: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +61,7 @@ class Data:
         does not say, nor whether NA is a missing value or Namibia.
         """
         types = dict.fromkeys(numeric, "double") | dict.fromkeys(text, "string")
-        form = _CsvForm(types, [word for word in _NULLS if word not in categories])
+        form = _CsvForm(types, categories)
         for file in self.files:
             with _told(file):
                 yield from _read(file, list(columns), form)
@@ -140,7 +137,7 @@ def _told(file: Path) -> Iterator[None]:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SampleError(
             f"{file} cannot be read: {first[:300]}",
-            hint="is the file whole, and each of its columns of one kind?",
+            hint=_UNREADABLE,
         ) from error
 
 
@@ -150,7 +147,7 @@ def _schema(file: Path) -> Any:
     if _kind(file) == "parquet":
         with file.open("rb") as stream:
             return pq.read_schema(stream)
-    with _open(file, None, _CsvForm({}, _NULLS)) as reader:
+    with _open(file, None, _CsvForm({})) as reader:
         return reader.schema
 
 
@@ -191,8 +188,8 @@ def _open(file: Path, columns: list[str] | None, form: _CsvForm) -> Iterator[Any
             include_columns=columns,
             column_types={name: pa.type_for_alias(kind) for name, kind in form.types.items()},
             strings_can_be_null=True,
-            null_values=form.nulls,
         )
+        options.null_values = [word for word in options.null_values if word not in form.words]
         with csv.open_csv(
             file,
             read_options=csv.ReadOptions(block_size=_CSV_BLOCK, use_threads=False),
