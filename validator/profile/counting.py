@@ -143,12 +143,7 @@ class Counts:
 
     def merge(self, other: Counts) -> None:
         """Add what another one counted. Raises ValueError where its bins are not the same."""
-        same = self.columns is other.columns or [
-            (a.name, a.n_cells, getattr(a, "cuts", None), getattr(a, "cells", None))
-            == (b.name, b.n_cells, getattr(b, "cuts", None), getattr(b, "cells", None))
-            for a, b in zip(self.columns, other.columns, strict=False)
-        ]
-        if same is not True and (len(self.columns) != len(other.columns) or not all(same)):
+        if self.columns is not other.columns and [*map(_bins, self.columns)] != [*map(_bins, other.columns)]:
             raise ValueError("these counts are of other bins: they were made with another profile")
         for mine, theirs in zip(self.cells, other.cells, strict=True):
             for i, count in enumerate(theirs):
@@ -163,6 +158,11 @@ class Counts:
         """Counts in each bin of the column at that position [bins]."""
         slots = self.slots(position)
         return np.array([slots[name] for name in self.columns[position].bins], dtype=np.int64)
+
+
+def _bins(column: Column) -> tuple[Any, ...]:
+    """What two columns have in common whose counts can be added."""
+    return (column.name, column.n_cells, getattr(column, "cuts", None), getattr(column, "cells", None))
 
 
 def _matrix(rows: list[Sequence[Any]], width: int) -> NDArray[np.float64] | None:
