@@ -60,7 +60,6 @@ def push(repository: Repository, folder: Path, *, verify_key: Path | None = None
     version, model = str(stored.manifest["version"]), str(stored.manifest["model"].get("name", ""))
     there = _existing(repository, version, image)
     if there is None:
-        check_name(repository, model, other_than=version)
         with repository.exclusive():
             there = _existing(repository, version, image)
             if there is None:
