@@ -17,6 +17,7 @@ from validator.errors import PreflightError, UsageError
 from validator.promql import select
 
 _LARGEST = 64 * 2**20
+_MOST_SERIES = 2_000
 #: Go's zero time: the last evaluation of a rule that never was.
 _NEVER = "0001-01-01"
 _HINT = "see that Prometheus runs there, and that the address is its own"
@@ -93,7 +94,7 @@ class Prometheus:
         times = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
         data = self._ask("query_range", query=query, **times)
         with self._understanding(query):
-            return [_series(one, only_finite=True) for one in data["result"]]
+            return [_series(one, only_finite=True) for one in data["result"][:_MOST_SERIES]]
 
     def samples(self, metric: str, labels: Mapping[str, str], *, seconds: float, at: float) -> list[Series]:
         """All samples of a counter's series in so many seconds before `at`, as they were scraped."""
@@ -145,9 +146,9 @@ class Prometheus:
 
 @contextmanager
 def prometheus_at(url: str, transport: httpx.BaseTransport | None = None) -> Iterator[Prometheus]:
-    """Prometheus at this address, which may end in a slash. Raises UsageError for an address that is none."""
+    """Prometheus at this `address`."""
     with httpx.Client(timeout=60, transport=transport) as client:
-        yield Prometheus(url=address(url), client=client)
+        yield Prometheus(url=url, client=client)
 
 
 def address(url: str) -> str:

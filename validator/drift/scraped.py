@@ -32,13 +32,13 @@ def read_counts(server: Server, profile: Profile, transport: Any = None) -> tupl
     Raises UsageError for an address or time that is none, SourceError where Prometheus cannot be asked, SampleError
     where it knows nothing of the model.
     """
-    from validator.prometheus import prometheus_at
+    from validator.prometheus import address, prometheus_at
 
     if not _LAST.fullmatch(server.last):
         raise UsageError(f"{server.last!r} is no time", hint="give for instance --last 24h or --last 7d")
     whose = (("model", "=", server.model), ("version", "=", server.version))
     found = []
-    with prometheus_at(server.url, transport) as prometheus:
+    with prometheus_at(address(server.url), transport) as prometheus:
         for metric, label, columns in (
             ("preflight_feature_bin_total", "feature", profile.features),
             ("preflight_output_bin_total", "output", profile.outputs),
