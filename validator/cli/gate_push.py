@@ -37,6 +37,10 @@ class StoredImages:
         return self.by_artifact.get(_place_of(result), "")
 
 
+#: There was nothing to store.
+NOTHING_STORED = StoredImages(is_whole=True)
+
+
 def _place_of(result: GateResult) -> str:
     return "" if result.artifact is None else result.artifact.path
 
@@ -70,7 +74,7 @@ def push_passed(
     """Store each result's artifact. What failed is told."""
     if target is not None and (_UNMERGED & {target.kind, target.event_name} or target.fork):
         print(f"model-preflight: not pushed: nothing is, on {target.event_name}", file=log)
-        return StoredImages(is_whole=True)
+        return NOTHING_STORED
     found: list[Pushed] = []
     try:
         for result in results:

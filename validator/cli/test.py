@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from validator.whole_file import whole_file
 if TYPE_CHECKING:
     from validator.integration.run import TestReport, Tried
 
+REPORTS = ("test.md", "junit.xml", "test.json")
 EPILOG = """exit codes:
   0  it works as published
   1  it does not; the report says where
@@ -77,16 +79,13 @@ def _try(reference: str, folder: Path, flags: Mapping[str, Any]) -> TestReport:
 
     quiet = bool(flags.get("json_output"))
     parts = Parts(rehearse=not flags.get("no_rehearsal"), verify_key=flags.get("verify_key"))
-    _write(folder, {})
+    _forget(folder)
     found = attempt(reference, parts, _nothing if quiet else _teller())
-    texts = {
-        "test.md": view.render_markdown(found),
-        "junit.xml": view.render_junit(found),
-        "test.json": json.dumps(view.document(found), indent=1) + "\n",
-    }
-    _write(folder, texts)
+    document = json.dumps(view.document(found), indent=1) + "\n"
+    texts = (view.render_markdown(found), view.render_junit(found), document)
+    _write(folder, dict(zip(REPORTS, texts, strict=True)))
     if quiet:
-        sys.stdout.write(texts["test.json"])
+        sys.stdout.write(document)
     else:
         print(f"\n{view.headline(found)}\nReport: {os.path.relpath(folder / 'test.md')}")
     return found
@@ -103,15 +102,24 @@ def _nothing(_: Tried) -> None:
     """Nothing is told while it goes on."""
 
 
-def _write(folder: Path, texts: Mapping[str, str]) -> None:
-    """The reports of this run; without any, those of an earlier one are removed."""
-    try:
+def _forget(folder: Path) -> None:
+    """An earlier run's reports are gone before anything can go wrong."""
+    with _writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if not texts:
-            for name in ("test.md", "junit.xml", "test.json"):
-                (folder / name).unlink(missing_ok=True)
+        for name in REPORTS:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    with _writing_to(folder):
         for name, text in texts.items():
             with whole_file(folder / name) as staged:
                 staged.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="give another --out") from error

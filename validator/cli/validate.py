@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli.console import complain, notice
-from validator.cli.gate_push import StoredImages, check_push, push_passed
+from validator.cli.gate_push import NOTHING_STORED, StoredImages, check_push, push_passed
 from validator.cli.mlflow_store import Fetched, fetched
 from validator.errors import Exit, InternalError, PreflightError, PublishError, SettingsError, UsageError
 from validator.results import GateResult
@@ -60,7 +60,7 @@ def _run(models: Fetched, environ: Environ, given: Flags) -> int:
     elif outcome.unchanged is not None:
         print(outcome.line, file=log)
     report = job.publish(outcome, [one.settings.out for one in judging.outcomes if one.result is not None])
-    stored = StoredImages(is_whole=True)
+    stored = NOTHING_STORED
     if settings.push is not None and outcome.verdict == "pass" and found:
         stored = push_passed(
             settings.push, found, several=judging.several, target=job.target, environ=environ, log=log
@@ -74,7 +74,7 @@ def _run(models: Fetched, environ: Environ, given: Flags) -> int:
     return Exit.UNPUBLISHED if code == Exit.PASSED and unpublished else code
 
 
-def tell(models: Fetched, outcomes: Sequence[ModelOutcome], images: StoredImages | None = None) -> bool:
+def tell(models: Fetched, outcomes: Sequence[ModelOutcome], images: StoredImages = NOTHING_STORED) -> bool:
     """Tell MLflow of the verdicts on models that it keeps, best effort; whether it took them all.
 
     `images` is what was pushed of what passed.
@@ -83,9 +83,7 @@ def tell(models: Fetched, outcomes: Sequence[ModelOutcome], images: StoredImages
     for one in outcomes:
         if one.result is not None:
             try:
-                models.tell(
-                    one.settings.model[0], one.result, image="" if images is None else images.of(one.result)
-                )
+                models.tell(one.settings.model[0], one.result, image=images.of(one.result))
             except PublishError as error:
                 complain(error)
                 told = False
