@@ -7,7 +7,6 @@ import datetime as dt
 import http.server
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +18,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+
+from validator.integration.rehearsal import free_ports
 
 TOOLS = ("docker-registry", "skopeo")
 
@@ -42,18 +43,12 @@ class Real:
         return found
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @contextmanager
 def registry(
     folder: Path, auth: Mapping[str, object] | None = None, *, tls: tuple[Path, Path] | None = None
 ) -> Iterator[Real]:
     """A registry that keeps its files in `folder`, until the block ends. `tls` is a certificate with its key."""
-    port = free_port()
+    (port,) = free_ports(1)
     settings: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "error"},
