@@ -74,11 +74,7 @@ class Log:
 
     def use(self, ref: Ref, use: str) -> None:
         """A global is used in this way."""
-        key = (ref.module, ref.name)
-        if key in self._uses:
-            self._uses[key].add(use)
-        else:
-            self._uses[key] = {use}
+        self._uses.setdefault((ref.module, ref.name), set()).add(use)
 
     def refuse_ref(self, ref: Ref, use: str, reason: str, offset: int | None = None) -> None:
         """Refuse one use of a global."""
