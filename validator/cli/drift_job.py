@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from validator import __version__
-from validator.errors import PublishError, UsageError
+from validator.cli.job import keep_model_issue, write_job_files
+from validator.errors import UsageError
 from validator.report.escape import log_line
 
 if TYPE_CHECKING:
     from validator.drift.document import DriftReport
-    from validator.github.event import Target
     from validator.github.issue import Wanted
 
 #: Inputs of the action that `drift` alone reads; `data`, `target`, `group`, `out` and the token it shares.
@@ -55,48 +54,33 @@ def from_inputs(flags: dict[str, Any], environ: Mapping[str, str]) -> dict[str, 
 def tell(
     report: DriftReport, flags: Mapping[str, Any], out: Path, environ: Mapping[str, str], log: TextIO
 ) -> None:
-    """Outputs, summary and issue, best effort: what fails of it is said, and changes no verdict."""
-    from validator.github.commands import append_summary, set_outputs
+    """Outputs, summary and issue; nothing outside of GitHub."""
     from validator.github.event import load_target
 
     target = load_target(environ)
     if target is None:
         return
-    verdict = {"fail": "fail", "insufficient": "error"}.get(report.status, "pass")
-    try:
-        if environ.get("GITHUB_OUTPUT"):
-            paths = {"report-path": str(out / "drift.md"), "result-path": str(out / "drift.json")}
-            set_outputs(
-                Path(environ["GITHUB_OUTPUT"]), {"verdict": verdict, "version": report.version, **paths}
-            )
-        if environ.get("GITHUB_STEP_SUMMARY"):
-            append_summary(Path(environ["GITHUB_STEP_SUMMARY"]), (out / "drift.md").read_text("utf-8"))
-    except OSError as error:
-        print(f"model-preflight: the job's files cannot be written: {error.strerror}", file=log)
+    text = (out / "drift.md").read_text("utf-8")
+    outputs = {
+        "verdict": {"fail": "fail", "insufficient": "error"}.get(report.status, "pass"),
+        "version": report.version,
+        "report-path": str(out / "drift.md"),
+        "result-path": str(out / "drift.json"),
+    }
+    write_job_files(environ, log, outputs=outputs, summary=[text])
     if str(flags.get("issue", "true")).lower() == "false":
         return
-    try:
-        print(f"model-preflight: {_keep(report, target, out, environ)}", file=log)
-    except PublishError as error:
-        print(f"model-preflight: {log_line(error.message)}\n  hint: {log_line(error.hint)}", file=log)
-
-
-def _keep(report: DriftReport, target: Target, out: Path, environ: Mapping[str, str]) -> str:
-    from validator.github.api import GitHubApi
-    from validator.github.issue import keep_issue
-
-    token = next(
-        (environ[name].strip() for name in ("INPUT_GITHUB-TOKEN", "GITHUB_TOKEN") if environ.get(name)), ""
-    )
-    if not token:
-        raise PublishError(
-            "there is no GitHub token for the issue", hint="pass `github-token: ${{ github.token }}`"
-        )
     wanted: Wanted = {"fail": "open", "insufficient": "as it is"}.get(report.status, "closed")  # type: ignore[assignment]
-    body = f"{(out / 'drift.md').read_text('utf-8')}\n[The run that says so]({target.run_url})\n"
-    title = _TITLES.get(report.status, "No drift in the data of {}").format(log_line(report.model, limit=120))
-    with GitHubApi(base_url=target.api_url, token=token, user_agent=f"model-preflight/{__version__}") as api:
-        became, url = keep_issue(
-            api, target.repository, model=report.model, title=title, body=body, wanted=wanted
-        )
-    return {"none": "no issue is open"}.get(became, f"issue {became}: {url}")
+    keep_model_issue(
+        target,
+        environ,
+        log,
+        model=report.model,
+        kind="drift",
+        title=_TITLES.get(report.status, "No drift in the data of {}").format(
+            log_line(report.model, limit=120)
+        ),
+        text=text,
+        wanted=wanted,
+        hint="pass `github-token: ${{ github.token }}`",
+    )

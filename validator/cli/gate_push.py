@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from validator.cli.console import complain
+from validator.cli.job import write_job_files
 from validator.errors import PreflightError, SettingsError, UsageError
 from validator.report.escape import log_line
 
@@ -108,15 +109,10 @@ def _push(reference: str, result: GateResult, *, several: bool, environ: Mapping
 
 
 def _set_outputs(found: Sequence[Pushed], environ: Mapping[str, str], log: TextIO) -> None:
-    from validator.github.commands import set_outputs
-
-    if environ.get("GITHUB_ACTIONS") != "true" or not environ.get("GITHUB_OUTPUT") or not found:
+    if environ.get("GITHUB_ACTIONS") != "true" or not found:
         return
-    values = {
+    outputs = {
         "digest": "\n".join(one.digest for one in found),
         "image": "\n".join(one.reference.rpartition("://")[2] for one in found),
     }
-    try:
-        set_outputs(Path(environ["GITHUB_OUTPUT"]), values)
-    except OSError as error:
-        print(f"model-preflight: the job's outputs cannot be written: {error.strerror}", file=log)
+    write_job_files(environ, log, outputs=outputs)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from validator.cli.job import write_job_files
 from validator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,21 +40,12 @@ def from_inputs(flags: dict[str, Any], environ: Mapping[str, str]) -> dict[str, 
 
 
 def tell(tried: Sequence[tuple[TestReport, Path]], environ: Mapping[str, str], log: TextIO) -> None:
-    """Outputs and summary, best effort: what fails of it is said, and changes no verdict."""
-    from validator.github.commands import append_summary, set_outputs
-
-    verdict = "pass" if all(report.verdict == "pass" for report, _ in tried) else "fail"
-    values = {
-        "verdict": verdict,
+    """Outputs and summary."""
+    outputs = {
+        "verdict": "pass" if all(report.verdict == "pass" for report, _ in tried) else "fail",
         "version": "\n".join(report.version for report, _ in tried),
         "report-path": "\n".join(str(folder / "test.md") for _, folder in tried),
         "result-path": "\n".join(str(folder / "test.json") for _, folder in tried),
     }
-    try:
-        if output := environ.get("GITHUB_OUTPUT"):
-            set_outputs(Path(output), values)
-        if summary := environ.get("GITHUB_STEP_SUMMARY"):
-            for _, folder in tried:
-                append_summary(Path(summary), (folder / "test.md").read_text("utf-8"))
-    except OSError as error:
-        print(f"model-preflight: the job's files cannot be written: {error.strerror}", file=log)
+    summary = ((folder / "test.md").read_text("utf-8") for _, folder in tried)
+    write_job_files(environ, log, outputs=outputs, summary=summary)
