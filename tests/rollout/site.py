@@ -14,7 +14,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -239,7 +239,13 @@ class Site:
         connection.close()
 
     def fault(self, slot: str, **shares: float) -> None:
-        request = urllib.request.Request(self.url(slot) + "/fault", json.dumps(shares).encode(), method="PUT")
+        self._put(slot, "/fault", shares)
+
+    def lease(self, slot: str, seconds: float) -> None:
+        self._put(slot, "/lease", {"seconds": seconds})
+
+    def _put(self, slot: str, path: str, document: Mapping[str, float]) -> None:
+        request = urllib.request.Request(self.url(slot) + path, json.dumps(document).encode(), method="PUT")
         urllib.request.urlopen(request, timeout=5).close()
 
     def lost(self) -> Counter[tuple[str, int]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.rollout.site import TOOLS, Site, site, until
+from validator.rollout.stages import weights
 
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
 pytestmark = [
@@ -148,6 +149,21 @@ def test_when_the_judge_dies_the_candidate_leaves_and_nobody_notices(place: Site
     until(lambda: place.proxy.read()["green"].up, 30, "the candidate to be ready again")
     assert place.state().state in (stage.partition("-")[0], "confirm"), "it goes on from where it was"
     assert not place.lost()
+
+
+def test_what_a_candidate_has_in_hand_when_its_lease_ends_is_answered(place: Site) -> None:
+    place.reset()
+    place.proxy.move(weights("blue", 100), safer_first=False)
+    place.fault("green", slow=1)  # so that each client is waiting for an answer whenever it is
+    place.lease("green", 60)
+    place.answers.clear()
+    until(lambda: place.answers[place.candidate, 200] >= 6, 20, "answers of the candidate")
+    place.lease("green", 0)
+    until(lambda: place.answers[place.champion, 200], 20, "the champion to answer")
+    assert not place.proxy.read()["green"].up
+    time.sleep(2)
+    assert not place.lost()
+    assert {version for version, _ in place.answers} == {place.candidate, place.champion}
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])

@@ -104,6 +104,7 @@ def test_the_file_says_what_was_decided() -> None:
     assert servers["rescue-green"][-1] == "disabled"
     assert ["retry-on", "conn-failure"] in lines
     assert all("shutdown-sessions" in servers[slot] for slot in ("blue", "green"))
+    assert ["http-check", "expect", "status", "200", "error-status", "L7OKC"] in lines
 
 
 @pytest.mark.parametrize(("share", "expected"), [(1e-6, 1314), (0.0005, 2478), (0.005, 15_070)])

@@ -45,8 +45,10 @@ def configuration(settings: RolloutSettings, weights: Weights) -> str:
     """The whole file for these weights.
 
     A connection that fails is tried at the other slot (`retry-on conn-failure`, `redispatch`): nobody notices a dead
-    candidate, and the proxy counts what it passed on. The champion stands behind as `rescue`, a backup that answers
-    when no slot with a weight does. The arrival stamp is overwritten, so that clients cannot set it.
+    candidate, and the proxy counts what it passed on. A server that says it is not ready, whose lease ended say, gets
+    no further request and answers those that it has (`L7OKC`); one that says nothing is down, and its sessions end
+    (`shutdown-sessions`). The champion stands behind as `rescue`, a backup that answers when no slot with a weight
+    does. The arrival stamp is overwritten, so that clients cannot set it.
     """
     proxy = settings.haproxy
     milliseconds = f"{round(proxy.timeout_s * 1000)}ms"
@@ -108,6 +110,7 @@ def _backend(settings: RolloutSettings, weights: Weights) -> list[list[object]]:
     lines: list[list[object]] = [
         ["balance", "roundrobin"],
         ["option", "httpchk", "GET", "/v2/health/ready"],
+        ["http-check", "expect", "status", 200, "error-status", "L7OKC"],
     ]
     check = ["check", "inter", f"{round(proxy.check_s * 1000)}ms", "fall", 2, "rise", 2]
     for slot in SLOTS:
