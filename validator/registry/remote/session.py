@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -24,6 +24,7 @@ from validator.registry.errors import DamagedError, NotThereError, RegistryError
 from validator.registry.reference import is_loopback
 from validator.registry.remote.credentials import Credentials
 from validator.registry.remote.tokens import Challenge, read_challenges, scope_for
+from validator.registry.remote.watch import Watch
 
 T = TypeVar("T")
 
@@ -105,6 +106,7 @@ class Session:
         self._timeout_s = _STEP_S
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._client = _client(host, effects)
+        self._watch = Watch()
 
     @property
     def now(self) -> datetime | None:
@@ -245,10 +247,18 @@ class Session:
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], limit: int, sink: Sink | None, content: bytes
     ) -> Reply:
-        with self._told():
+        with self._told(), self._watch.over(self._left()):
             sent = {"content": content} if method in ("POST", "PUT", "PATCH") else {}
             timeout = max(0.1, min(self._timeout_s, self._left()))
-            with self._client.stream(method, url, headers=headers, timeout=timeout, **sent) as response:  # type: ignore[arg-type]
+            request = self._client.build_request(
+                method,
+                url,
+                headers=headers,
+                timeout=timeout,
+                extensions={"trace": self._watch.trace},
+                **sent,  # type: ignore[arg-type]
+            )
+            with closing(self._client.send(request, stream=True)) as response:
                 self._see_time(url, response.headers)
                 parts: list[bytes] = []
                 if sink is not None and response.is_success:
@@ -286,6 +296,7 @@ class Session:
                     f"{self._host} shows a certificate that is not trusted: {error!s:.200}",
                     hint="of an authority of your own, name the file with its certificate in SSL_CERT_FILE",
                 ) from None
+            self._hold_to_deadline()
             raise _LaterError(f"{type(error).__name__} {error}".strip()[:300]) from None
         except (httpx.InvalidURL, httpx.StreamError, ValueError) as error:
             raise RegistryError(
