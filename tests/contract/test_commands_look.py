@@ -27,10 +27,11 @@ FLAGS = {
     name: {flag: action for action in parser._actions for flag in action.option_strings}
     for name, parser in ALL.items()
 }
-#: What ends in a document that a program reads. `rollout judge` prints nothing else.
+#: What ends in a document that a program reads. `rollout judge` and `emit` print nothing else; `rollout run` goes on.
 DOCUMENTS = {
-    "validate", "inspect", "convert", "drift", "test", "rollout status",
-    *(name for name in ALL if name.startswith("registry ")),
+    "validate", "inspect", "convert", "drift", "test",
+    *(f"rollout {action}" for action in ("plan", "start", "step", "status", "wait", "abort")),
+    *(name for name in ALL if name.startswith(("registry ", "monitor "))),
 }  # fmt: skip
 
 

@@ -1,9 +1,26 @@
-"""Commands that have actions of their own: `registry push`, `rollout start`, `monitor init`."""
+"""What commands with arguments of their own share: actions (`registry push`, `rollout start`), and `--json`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """The flag `--json`. `what` it prints is a document that a program reads."""
+    parser.add_argument(
+        "--json",
+        dest="json_output",
+        action="store_true",
+        default=None,
+        help=f"print {what} to standard output instead of the view",
+    )
+
+
+def print_json(document: object) -> None:
+    """One document on standard output, and nothing else there."""
+    print(json.dumps(document, indent=1, allow_nan=False))
 
 
 def add_actions(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validator.cli.actions import add_actions
+from validator.cli.actions import add_actions, add_json, print_json
 from validator.errors import Exit, UsageError
 from validator.whole_file import whole_file
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from validator.monitoring.check import Finding
     from validator.monitoring.files import Outcome
     from validator.monitoring.init import Made
+    from validator.monitoring.maintenance import Maintenance
+    from validator.monitoring.quality import LiveQuality
 
 _ACTIONS = {
     "init": "write rules with their tests, configurations, a dashboard; for compose or Kubernetes if asked",
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The actions and their flags."""
     for name, sub in add_actions(parser, _ACTIONS, EPILOG):
         _ARGUMENTS[name](sub)
+        add_json(sub, "quality.json" if name == "quality" else "what was found as JSON")
 
 
 def _init_arguments(sub: argparse.ArgumentParser) -> None:
@@ -134,7 +137,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
 
 def _init(flags: Mapping[str, Any]) -> int:
     from validator.monitoring.files import write_files
-    from validator.monitoring.init import Options, make
+    from validator.monitoring.init import Options, make, summary
 
     made = make(
         Options(
@@ -148,7 +151,10 @@ def _init(flags: Mapping[str, Any]) -> int:
         )
     )
     outcomes = write_files(Path(flags["out"]), made.files)
-    _show(made, outcomes, Path(flags["out"]))
+    if flags.get("json_output"):
+        print_json(summary(made, outcomes))
+    else:
+        _show(made, outcomes, Path(flags["out"]))
     return Exit.FAILED if any(one.became == "differs" for one in outcomes) else Exit.PASSED
 
 
@@ -196,35 +202,44 @@ def _show(made: Made, outcomes: list[Outcome], out: Path) -> None:
 
 
 def _check(flags: Mapping[str, Any]) -> int:
-    from validator.monitoring.check import check_files, check_queries
+    from validator.monitoring.check import check_files, check_queries, document
     from validator.prometheus import address, prometheus_at
-    from validator.report.escape import clean
 
     folder = Path(flags["folder"])
     url = address(flags["prometheus"]) if flags.get("prometheus") else None
-    wrong = 0
+    found: list[Finding] = []
 
-    def tell(findings: Iterator[Finding]) -> None:
-        nonlocal wrong
+    def take(findings: Iterator[Finding]) -> None:
         for one in findings:
-            wrong += one.ok is False
-            mark = {True: "ok ", False: "BAD", None: "-- "}[one.ok]
-            print(
-                f"{mark} {clean(one.what, limit=400)}{f': {one.told}' if one.ok is not False else ''}",
-                flush=True,
-            )
-            for line in one.told.splitlines() if one.ok is False else ():
-                print(f"      {clean(line, limit=400)}")
+            found.append(one)
+            if not flags.get("json_output"):
+                _tell(one)
 
-    tell(check_files(folder))
+    take(check_files(folder))
     if url is not None:
         with prometheus_at(url) as prometheus:
-            tell(check_queries(folder, prometheus.instant, prometheus.unevaluated))
-    print(f"{wrong} wrong" if wrong else "all is well")
+            take(check_queries(folder, prometheus.instant, prometheus.unevaluated))
+    wrong = sum(one.ok is False for one in found)
+    if flags.get("json_output"):
+        print_json(document(found))
+    else:
+        print(f"{wrong} wrong" if wrong else "all is well")
     return Exit.FAILED if wrong else Exit.PASSED
 
 
+def _tell(one: Finding) -> None:
+    from validator.report.escape import clean
+
+    mark = {True: "ok  ", False: "FAIL", None: "?   "}[one.ok]
+    print(
+        f"  {mark}  {clean(one.what, limit=400)}{f': {one.told}' if one.ok is not False else ''}", flush=True
+    )
+    for line in one.told.splitlines() if one.ok is False else ():
+        print(f"        {clean(line, limit=400)}")
+
+
 def _page(flags: Mapping[str, Any]) -> int:
+    from validator.monitoring.gather import document
     from validator.monitoring.live import Page, serve
     from validator.monitoring.settings import read_settings
     from validator.prometheus import address, prometheus_at
@@ -237,6 +252,8 @@ def _page(flags: Mapping[str, Any]) -> int:
         rollout=Path(flags["rollout"]) if flags.get("rollout") else None,
     )
     if flags.get("serve"):
+        if flags.get("json_output"):
+            raise UsageError("--serve answers with pages, not with JSON", hint="leave one of them out")
         host, _, port = str(flags["serve"]).rpartition(":")
         if not port.isdigit() or int(port) > 65535:
             raise UsageError(f"{flags['serve']!r} is no address to listen on", hint="give HOST:PORT")
@@ -246,9 +263,12 @@ def _page(flags: Mapping[str, Any]) -> int:
             httpd.serve_forever()
         return Exit.PASSED
     with prometheus_at(page.url) as prometheus:
-        text = page.render(prometheus)
-    _write(Path(flags["out"]), text)
-    print(f"Page: {flags['out']}")
+        seen = page.seen(prometheus)
+    _write(Path(flags["out"]), page.drawn(seen))
+    if flags.get("json_output"):
+        print_json(document(seen) | {"page": flags["out"]})
+    else:
+        print(f"Page: {flags['out']}")
     return Exit.PASSED
 
 
@@ -267,7 +287,6 @@ def _write(path: Path, text: str) -> None:
 def _quality(flags: Mapping[str, Any]) -> int:
     from validator.monitoring import quality_page
     from validator.monitoring.quality import Options, as_json, exposition, measure_live
-    from validator.report.escape import clean
 
     names = ("log", "labels", "artifact", "target", "id", "override")
     found = measure_live(Options(**{name: flags[name] for name in names if name in flags}), now=time.time())
@@ -278,6 +297,18 @@ def _quality(flags: Mapping[str, Any]) -> int:
         ("quality.prom", exposition(found)),
     ):
         _write(out / name, text)
+    if flags.get("json_output"):
+        sys.stdout.write(as_json(found))
+    else:
+        _show_quality(found, out)
+    if found.is_worse:
+        return Exit.FAILED
+    return Exit.PASSED if found.is_compared else Exit.INSUFFICIENT
+
+
+def _show_quality(found: LiveQuality, out: Path) -> None:
+    from validator.report.escape import clean
+
     print(f"{found.model}: {found.joined:,} joined, {found.waiting:,} wait, {found.ambiguous:,} ambiguous")
     for one in found.standings:
         print(
@@ -285,18 +316,14 @@ def _quality(flags: Mapping[str, Any]) -> int:
             f"on {one.rows:,} rows, {clean(one.version)}{f': {one.reason}' if one.reason else ''}"
         )
     print(f"Page: {out / 'quality.html'}")
-    if found.is_worse:
-        return Exit.FAILED
-    if not found.is_compared:
+    if not found.is_worse and not found.is_compared:
         print("! the version was judged without true answers (--target): there is nothing to compare with")
-        return Exit.INSUFFICIENT
-    return Exit.PASSED
 
 
 def _maintain(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     from validator.cli.monitor_job import tell
     from validator.monitoring.live import Page
-    from validator.monitoring.maintenance import judge, markdown, page, title
+    from validator.monitoring.maintenance import document, judge, markdown, page
     from validator.monitoring.quality import from_json
     from validator.monitoring.settings import read_settings
     from validator.prometheus import address, prometheus_at
@@ -321,19 +348,23 @@ def _maintain(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     text = markdown(found)
     _write(out / "maintenance.md", text)
     _write(out / "maintenance.html", page(found))
-    print(title(found))
-    for mark, items in (("!", found.reasons), (">", found.advice), ("?", found.unknown)):
-        for item in items:
-            print(f"  {mark} {clean_line(item)}")
+    if flags.get("json_output"):
+        print_json(document(found))
+    else:
+        _show_maintenance(found, out)
     tell(found, text, environ, sys.stderr)
     return {"due": Exit.FAILED, "unknown": Exit.INSUFFICIENT, "well": Exit.PASSED}[found.status]
 
 
-def clean_line(text: str) -> str:
-    """A line of what a model's names may be part of."""
+def _show_maintenance(found: Maintenance, out: Path) -> None:
+    from validator.monitoring.maintenance import title
     from validator.report.escape import clean
 
-    return clean(text, limit=300)
+    print(title(found))
+    for mark, items in (("!", found.reasons), (">", found.advice), ("?", found.unknown)):
+        for item in items:
+            print(f"  {mark} {clean(item, limit=300)}")
+    print(f"Page: {out / 'maintenance.html'}")
 
 
 def _read(path: Path) -> bytes:

@@ -8,11 +8,11 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validator.cli.actions import add_actions
+from validator.cli.actions import add_actions, add_json, print_json
 from validator.errors import Exit, PreflightError, UsageError
 
 if TYPE_CHECKING:
@@ -69,11 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         if name == "status":
             sub.add_argument("--watch", action="store_true", help="go on showing it until it has ended")
-            sub.add_argument("--json", dest="json_output", action="store_true", help="rollout.json itself")
         if name == "abort":
             sub.add_argument("--reason", required=True, metavar="TEXT", help="for the history")
         if name == "emit":
             _add_emit(sub)
+        if name in ("start", "step", "status", "wait", "abort"):
+            add_json(sub, "rollout.json")
+        if name == "plan":
+            add_json(sub, "the plan as JSON")
 
 
 def _add_emit(sub: argparse.ArgumentParser) -> None:
@@ -106,20 +109,21 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         return _emit_manifests(read_judge_settings(Path(flags["config"])), flags)
     settings = read_settings(Path(flags["config"]))
     by = environ.get("GITHUB_ACTOR") or _user()
-    action = flags["action"]
+    action, as_document = flags["action"], bool(flags.get("json_output"))
     if action == "plan":
-        return _plan(settings)
+        return _plan(settings, json_output=as_document)
     if action == "start":
         return _start(settings, flags, by, environ)
     if action == "step":
-        return _step(settings, by)
+        return _step(settings, by, json_output=as_document)
     if action == "run":
         return _run(settings, until_ended=bool(flags.get("until_ended")), metrics=flags.get("metrics"))
     if action == "status":
-        return _status(settings, watch=bool(flags.get("watch")), json_output=bool(flags.get("json_output")))
+        return _status(settings, watch=bool(flags.get("watch")), json_output=as_document)
     if action == "wait":
-        return _wait_for(settings, _span(flags.get("span")), _told(settings, flags, environ))
-    return _abort(settings, str(flags["reason"]), by)
+        tell = _told(settings, flags, environ)
+        return _wait_for(settings, _span(flags.get("span")), tell, json_output=as_document)
+    return _abort(settings, str(flags["reason"]), by, json_output=as_document)
 
 
 def _user() -> str:
@@ -172,10 +176,10 @@ def _listen(config: Path, address: str) -> int:
     return Exit.PASSED
 
 
-def _plan(settings: LoopSettings) -> int:
+def _plan(settings: LoopSettings, *, json_output: bool) -> int:
     from validator.rollout.counts import Arm
     from validator.rollout.parts import opened
-    from validator.rollout.schedule import as_lines, schedule, traffic_today
+    from validator.rollout.schedule import as_lines, document, schedule, traffic_today
     from validator.rollout.start import champion_slot
 
     with opened(settings) as parts:
@@ -184,7 +188,10 @@ def _plan(settings: LoopSettings) -> int:
         plan = schedule(
             settings, traffic_today(parts.source, settings.model, Arm(version=version, slot=slot), settings)
         )
-    print("\n".join(as_lines(plan)))
+    if json_output:
+        print_json(document(plan))
+    else:
+        print("\n".join(as_lines(plan)))
     if plan.refusal:
         raise UsageError(plan.refusal, hint=plan.advice)
     return Exit.PASSED
@@ -208,13 +215,14 @@ def _start(settings: LoopSettings, flags: Mapping[str, Any], by: str, environ: M
     span = _span(flags.get("span"))
     if span is None and flags.get("environment") is not None:
         raise UsageError("--environment needs --wait", hint="whoever waits tells GitHub where the rollout is")
-    tell = _told(settings, flags, environ)
+    tell, as_document = _told(settings, flags, environ), bool(flags.get("json_output"))
     with opened(settings) as parts, locked(settings.directory):
 
         def check(champion: ServedVersion) -> None:
             arm = Arm(version=champion.version, slot=champion.slot)
             plan = schedule(settings, traffic_today(parts.source, settings.model, arm, settings))
-            print("\n".join(as_lines(plan)))
+            if not as_document:
+                print("\n".join(as_lines(plan)))
             if plan.refusal:
                 raise UsageError(plan.refusal, hint=f"{plan.advice}; or begin all the same with --force")
 
@@ -227,20 +235,38 @@ def _start(settings: LoopSettings, flags: Mapping[str, Any], by: str, environ: M
             check=None if flags.get("force") else check,
         )
         shown(settings, Step(state=state))
-    print("\n".join(lines(state, None)))
-    return _wait_for(settings, span, tell) if span is not None else Exit.PASSED
+    if span is None or not as_document:
+        _show(state, lines(state, None), json_output=as_document)
+    return _wait_for(settings, span, tell, json_output=as_document) if span is not None else Exit.PASSED
 
 
-def _step(settings: LoopSettings, by: str) -> int:
-    from validator.rollout.parts import opened
+def _show(state: Rollout, lines: Sequence[str], *, json_output: bool) -> None:
+    """The rollout as `rollout.json`, or these lines."""
+    from validator.rollout.state import as_json
+
+    sys.stdout.write(as_json(state) if json_output else "\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _show_step(done: Step, *, json_output: bool) -> None:
+    """What a step came to; what could not be done is never lost beside a document."""
+    from validator.cli.console import complain
     from validator.rollout.report import of_step
+
+    _show(done.state, of_step(done), json_output=json_output)
+    for error in done.trouble if json_output else ():
+        complain(error)
+
+
+def _step(settings: LoopSettings, by: str, *, json_output: bool) -> int:
+    from validator.rollout.parts import opened
     from validator.rollout.run import one_step
 
     with opened(settings) as parts:
         done = one_step(settings, parts, by=by)
     if done is None:
         raise _none(settings)
-    print("\n".join(of_step(done)))
+    _show_step(done, json_output=json_output)
     return code_of(done.state, trouble=bool(done.trouble))
 
 
@@ -291,18 +317,18 @@ class _Teller:
 
 def _status(settings: LoopSettings, *, watch: bool, json_output: bool) -> int:
     from validator.rollout.report import lines
-    from validator.rollout.state import STATE_FILE, read_state
+    from validator.rollout.state import read_state
     from validator.rollout.view import last_verdict, watch_rollout
 
+    if watch and json_output:
+        raise UsageError("--watch goes on, and --json is one document", hint="leave one of them out")
     state = read_state(settings.directory)
     if state is None:
         raise _none(settings)
-    if json_output:
-        print((settings.directory / STATE_FILE).read_text("utf-8"), end="")
-    elif watch:
+    if watch:
         state = watch_rollout(settings, state, pause=time.sleep)
     else:
-        print("\n".join(lines(state, last_verdict(settings, state))))
+        _show(state, lines(state, last_verdict(settings, state)), json_output=json_output)
     return code_of(state)
 
 
@@ -325,7 +351,9 @@ def _told(
     return tell
 
 
-def _wait_for(settings: LoopSettings, span: float | None, tell: Callable[[Rollout], None]) -> int:
+def _wait_for(
+    settings: LoopSettings, span: float | None, tell: Callable[[Rollout], None], *, json_output: bool
+) -> int:
     """Until the end, or for so long. What happens to whoever waits changes nothing."""
     from validator.rollout.report import lines
     from validator.rollout.state import read_state
@@ -337,18 +365,19 @@ def _wait_for(settings: LoopSettings, span: float | None, tell: Callable[[Rollou
         state = read_state(settings.directory)
         if state is None:
             raise _none(settings)
-        if state.stage != shown:
-            print("\n".join(lines(state, last_verdict(settings, state))), flush=True)
+        if state.stage != shown and not json_output:
+            _show(state, lines(state, last_verdict(settings, state)), json_output=False)
             shown = state.stage
         tell(state)
         if state.is_ended or (until is not None and time.monotonic() >= until):
+            if json_output:
+                _show(state, (), json_output=True)
             return code_of(state)
         time.sleep(min(settings.interval_s, 5.0))
 
 
-def _abort(settings: LoopSettings, reason: str, by: str) -> int:
+def _abort(settings: LoopSettings, reason: str, by: str, *, json_output: bool) -> int:
     from validator.rollout.parts import opened
-    from validator.rollout.report import of_step
     from validator.rollout.run import shown
     from validator.rollout.state import InUseError, locked, read_state
     from validator.rollout.step import roll_back
@@ -368,7 +397,7 @@ def _abort(settings: LoopSettings, reason: str, by: str) -> int:
         except InUseError:
             time.sleep(0.2)
         else:
-            print("\n".join(of_step(done)))
+            _show_step(done, json_output=json_output)
             return Exit.PASSED if done.state.state == "aborted" else Exit.UNJUDGED
     raise UsageError(
         "another process holds the rollout for more than ten seconds",

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,16 @@ class Finding:
     what: str
     ok: bool | None
     told: str = ""
+
+
+def document(findings: Sequence[Finding]) -> dict[str, object]:
+    """What `monitor check --json` prints. `skip` is what could not be looked at, and is not wrong."""
+    words = {True: "pass", False: "fail", None: "skip"}
+    return {
+        "schema_version": 1,
+        "verdict": "fail" if any(one.ok is False for one in findings) else "pass",
+        "checks": [{"what": one.what, "status": words[one.ok], "message": one.told} for one in findings],
+    }
 
 
 def check_files(folder: Path, run: Callable[..., Any] = subprocess.run) -> Iterator[Finding]:

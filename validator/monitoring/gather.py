@@ -79,6 +79,38 @@ class Seen:
         return not self.versions and not any(points for chart in self.charts for _, points in chart.lines)
 
 
+def document(seen: Seen) -> dict[str, object]:
+    """What `monitor page --json` prints: what stands now, without the lines of the charts."""
+
+    def column(one: Column) -> dict[str, object]:
+        return {
+            "name": one.name,
+            "status": one.status,
+            "psi": one.psi,
+            "psi_floor": one.floor,
+            "rows": one.rows,
+        }
+
+    return {
+        "schema_version": 1,
+        "model": seen.model,
+        "start": seen.start,
+        "end": seen.end,
+        "versions": [
+            {"version": version, "verdict": verdict, "override": override, "created": created}
+            for version, verdict, override, created in seen.versions
+        ],
+        "features": [column(one) for one in seen.features],
+        "outputs": [column(one) for one in seen.outputs],
+        "alerts": [
+            {"name": one.name, "severity": one.severity, "firing": one.firing, "times": len(one.spans)}
+            for one in seen.alerts
+        ],
+        "watched": seen.watched,
+        "notes": list(seen.notes),
+    }
+
+
 def gather(
     prometheus: Prometheus, model: str, limits: Limits, *, seconds: float, end: float | None = None
 ) -> Seen:

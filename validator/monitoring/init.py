@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from validator.errors import UsageError
 from validator.monitoring import compose, dashboard, kubernetes, scraping
 from validator.monitoring.budget import Budget, budget
-from validator.monitoring.files import as_json, as_yaml
+from validator.monitoring.files import Outcome, as_json, as_yaml
 from validator.monitoring.rule import Watched
 from validator.monitoring.rule_tests import documents
 from validator.monitoring.rules import document
@@ -29,6 +30,24 @@ class Made:
     files: dict[str, str]
     budget: Budget
     unheard: tuple[str, ...]
+
+
+def summary(made: Made, outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """What `monitor init --json` prints: what was promised, what it costs, and what became of each file."""
+    limits, subject = made.watched.limits, made.watched.subject
+    return {
+        "schema_version": 1,
+        "model": subject.model,
+        "version": subject.version,
+        "slo_percent": limits.slo_percent,
+        "slow_percent": limits.slow_percent,
+        "slo_ms": limits.slo_ms,
+        "series": made.budget.total,
+        "memory_mb": round(made.budget.memory_mb, 1),
+        "disk_mb": round(made.budget.disk_mb, 1),
+        "files": [asdict(one) for one in outcomes],
+        "unheard": list(made.unheard),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,11 @@ class Page:
         UsageError
             If it is not clear which model is meant.
         """
-        return render(self.seen(prometheus), refresh_s=refresh_s, runbooks=self.settings.runbooks)
+        return self.drawn(self.seen(prometheus), refresh_s=refresh_s)
+
+    def drawn(self, seen: Seen, *, refresh_s: int | None = None) -> str:
+        """The page of what was seen."""
+        return render(seen, refresh_s=refresh_s, runbooks=self.settings.runbooks)
 
     def seen(self, prometheus: Prometheus) -> Seen:
         """What is known of the model."""

@@ -122,6 +122,20 @@ def title(found: Maintenance) -> str:
     return f"{found.seen.model}: {_TITLES[found.status]}"
 
 
+def document(found: Maintenance) -> dict[str, object]:
+    """What `monitor maintain --json` prints; times in seconds since 1970."""
+    return {
+        "schema_version": 1,
+        "model": found.seen.model,
+        "start": found.seen.start,
+        "end": found.seen.end,
+        "status": found.status,
+        "reasons": list(found.reasons),
+        "advice": list(found.advice),
+        "unknown": list(found.unknown),
+    }
+
+
 def markdown(found: Maintenance) -> str:
     """`maintenance.md`, which is the issue's text too."""
     seen = found.seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from validator.prometheus import SourceError
 from validator.rollout.counts import Arm, Measuring, Source, measure
@@ -144,6 +144,11 @@ def duration(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / unit:.3g} {word}"
     return f"{seconds / 86_400:.3g} days"
+
+
+def document(plan: Schedule) -> dict[str, object]:
+    """What `rollout plan --json` prints; times in seconds."""
+    return {"schema_version": 1, "seconds": plan.seconds, **asdict(plan)}
 
 
 def as_lines(plan: Schedule) -> Sequence[str]:

@@ -164,8 +164,13 @@ def read_state(directory: Path) -> Rollout | None:
 def write_state(directory: Path, state: Rollout) -> Rollout:
     """Write it whole or not at all, and on the disk before this returns; gives back what was written."""
     after = replace(state, seq=state.seq + 1)
-    write_whole(directory / STATE_FILE, _FORMAT.dump_json(after, indent=1) + b"\n")
+    write_whole(directory / STATE_FILE, as_json(after).encode())
     return after
+
+
+def as_json(state: Rollout) -> str:
+    """`rollout.json`."""
+    return _FORMAT.dump_json(state, indent=1).decode() + "\n"
 
 
 def write_whole(path: Path, content: bytes) -> None:

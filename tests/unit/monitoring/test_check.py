@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from validator.cli.main import main
 from validator.errors import SettingsError, UsageError
 from validator.monitoring import check
 from validator.monitoring.files import write_files
@@ -62,6 +64,25 @@ def test_every_file_is_put_before_its_tool(folder: Path) -> None:
 def test_what_a_tool_finds_is_told(folder: Path) -> None:
     (found,) = [one for one in check.check_files(folder, Tools("churn-days")) if not one.ok]
     assert found.told == "FAILED: why"
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(("bad", "code", "verdict"), [("nothing", 0, "pass"), ("amtool", 1, "fail")])
+def test_as_json_it_is_one_document(
+    folder: Path,
+    bad: str,
+    code: int,
+    verdict: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played = Tools(bad)
+    monkeypatch.setattr(check.check_files, "__defaults__", (played,))
+    assert main(["monitor", "check", str(folder), "--json"]) == code
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"] == verdict
+    assert len(told["checks"]) >= len(played.asked) > 5
+    assert sum(one["status"] == "fail" for one in told["checks"]) == code
 
 
 @pytest.mark.usefixtures("tools")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -58,8 +59,13 @@ def test_it_writes_everything_and_says_what_it_costs(
     names = {path.relative_to(tmp_path / "m").as_posix() for path in (tmp_path / "m").rglob("*.yml")}
     assert names >= {"prometheus.yml", "alertmanager.yml", "rules/churn.yml", "targets/churn.yml"}
     assert len([name for name in names if name.startswith("rules/tests/")]) == 4
-    assert init(artifact, tmp_path / "m") == 0
-    assert "unchanged" in capsys.readouterr().out
+    assert init(artifact, tmp_path / "m", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert {one["became"] for one in made["files"]} == {"unchanged"}
+    assert names <= {one["name"] for one in made["files"]}
+    assert (made["model"], made["slo_percent"], made["slow_percent"]) == ("churn", 99.5, 99.0)
+    assert made["series"] > 0 < made["memory_mb"]
+    assert "nobody is told of alerts" in made["unheard"][0]
 
 
 def test_a_changed_rule_stays_and_the_command_says_so(

@@ -86,12 +86,13 @@ def test_a_model_that_is_right_is_calibrated_and_its_auc_is_known(artifact: Path
 
 
 def test_without_a_reference_nothing_is_called_as_good(
-    artifact_of: Callable[..., Path], tmp_path: Path
+    artifact_of: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = artifact_of(tmp_path / "a", quality=())
     log, labels = write(tmp_path)
     line = ["monitor", "quality", log, "--labels", labels, "--target", "answer", "--artifact", str(plain)]
-    assert main([*line, "--out", str(tmp_path / "q")]) == 4
+    assert main([*line, "--out", str(tmp_path / "q"), "--json"]) == 4
+    assert capsys.readouterr().out == (tmp_path / "q" / "quality.json").read_text()
     assert "nothing to compare with" in (tmp_path / "q" / "quality.html").read_text()
     one = quality.from_json((tmp_path / "q" / "quality.json").read_bytes())
     assert maintenance.judge(seen(column("a")), one, retrain_after_days=90).status == "unknown"
