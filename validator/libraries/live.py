@@ -108,6 +108,13 @@ class Live:
         """By number, the columns of which the model tells whether values were missing when it was trained."""
         return {}
 
+    def numbers(self, model: Any) -> Dict[int, str]:
+        """By number, the columns of which the model tells what numbers it was trained on: float, integer or bool.
+
+        It may be a step of a pipeline, numbered by what that step is given.
+        """
+        return {}
+
     def importance(self, model: Any) -> Optional[Tuple[str, Any]]:
         """What the library counts of each feature's use, in words, and a number for each [F]; None without any."""
         found = None if hasattr(model, "steps") else getattr(model, "feature_importances_", None)
@@ -155,6 +162,18 @@ def estimator_task(model: Any) -> str:
         return "ranking"
     classes = getattr(model, "classes_", None) if is_classifier(model) else None
     return "regression" if classes is None or not len(classes) else "classification"
+
+
+def fractional(column: Any, values: Any) -> Dict[int, str]:
+    """float for each column that has one of these values [K], at `column` [K], which is neither whole nor the middle
+    between two whole numbers: whoever was trained on whole numbers alone has no such threshold.
+    """
+    import numpy as np
+
+    doubled = np.asarray(values, dtype=np.float64) * 2
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(doubled - np.round(doubled)) > 1e-6 * np.maximum(1.0, np.abs(doubled))
+    return {int(one): "float" for one in np.unique(np.asarray(column)[apart])}
 
 
 def matrix(found: Any) -> Any:

@@ -18,7 +18,8 @@ _INNER = ("regressor_", "best_estimator_", "estimator_")
 def trained_on(model: Any) -> List[Header]:
     """For each column of which the model tells something: `column` is its number in the model's order, `values` the
     categories (None where it tells none), `missing` whether it was trained with missing values, or takes them (None
-    where it does not tell), `answers_others` whether it answers values that it never saw.
+    where it does not tell), `numbers` what numbers it was trained on: float, integer or bool (None likewise),
+    `answers_others` whether it answers values that it never saw.
     """
     found: Dict[int, Header] = {}
     count = live_of(model).n_features(model)
@@ -26,12 +27,16 @@ def trained_on(model: Any) -> List[Header]:
         _follow(model, list(range(count)), found, 0)
     for column, missing in live_of(model).missing(model).items():
         _entry(found, column)["missing"] = missing
+    for one in found.values():
+        if one["values"] is not None:
+            one["numbers"] = None  # they are names, whatever they look like
     return [found[column] for column in sorted(found)]
 
 
 def _entry(found: Dict[int, Header], column: int) -> Header:
     return found.setdefault(
-        column, {"column": column, "values": None, "missing": None, "answers_others": True}
+        column,
+        {"column": column, "values": None, "missing": None, "numbers": None, "answers_others": True},
     )
 
 
@@ -60,6 +65,7 @@ def _follow(
         inner = getattr(step, name, None)
         if hasattr(inner, "predict"):
             _follow(inner, columns, found, depth + 1)
+    _note_numbers(step, columns, found)
     if _note_categories(step, columns, found):
         return None
     return columns if _note_imputed(step, columns, found) else None
@@ -103,6 +109,15 @@ def _note_categories(step: Any, columns: Sequence[int], found: Dict[int, Header]
         entry["missing"] = True if len(known) < len(listed) else entry["missing"]
         entry["answers_others"] = entry["answers_others"] and not refuses
     return True
+
+
+def _note_numbers(step: Any, columns: Sequence[int], found: Dict[int, Header]) -> None:
+    """What a scaler or model tells of its numbers, of columns that no imputer has filled with numbers of its own."""
+    if getattr(step, "steps", None) or getattr(step, "n_features_in_", len(columns)) != len(columns):
+        return
+    for place, numbers in live_of(step).numbers(step).items():
+        if place < len(columns) and not (columns[place] in found and found[columns[place]]["missing"]):
+            _entry(found, columns[place])["numbers"] = numbers
 
 
 def _encoder_of(step: Any, columns: Sequence[int]) -> Any:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 #: A column of text of which the model tells nothing is free text, which any value fits, above so many values.
 _MOST_TEXTS = 1_000
+_FIRST = 64
 
 
 def choose_features(
@@ -133,9 +134,13 @@ class Observer:
         self._free, self._listed = frozenset(free), frozenset(listed)
         self._seen: dict[str, FeatureSpec] = {}
         self._order: list[str] = []
+        #: Columns in which a fraction was seen.
+        self.fractional: set[str] = set()
 
     def observe(self, table: Table) -> None:
         for column in table.columns:
+            if column.name not in self.fractional and _has_fractions(column.values):
+                self.fractional.add(column.name)
             most = sys.maxsize if column.name in self._listed else _MOST_TEXTS
             new = _look(column, most)
             if new.dtype == "string" and column.name in self._free:
@@ -223,6 +228,18 @@ def _look(column: Column, most_texts: int) -> FeatureSpec:
         few = tuple(distinct) if len(distinct) <= most_texts else None
         return FeatureSpec(name=column.name, dtype="string", missing=missing, categories=few)
     return FeatureSpec(name=column.name, dtype=column.dtype)
+
+
+def _has_fractions(values: NDArray[Any]) -> bool:
+    """Whether a number is not whole; the first ones are asked first, since most columns say so at once."""
+    import numpy as np
+
+    if values.dtype.kind != "f":
+        return False
+    for part in (values[:_FIRST], values[_FIRST:]):
+        if bool((np.isfinite(part) & (part != np.trunc(part))).any()):
+            return True
+    return False
 
 
 def _plain(value: object) -> Scalar:

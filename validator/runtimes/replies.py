@@ -56,7 +56,8 @@ class RuntimeFacts(WorkerReply):
 
 
 class TrainedColumn(WorkerReply):
-    """What a model knows of a column that it was trained on: its categories, and whether values were missing.
+    """What a model knows of a column that it was trained on: its categories, whether values were missing, and what
+    numbers there were.
 
     None where it does not tell. `column` is its number; `answers_others`: it answers categories that it never saw.
     """
@@ -64,6 +65,7 @@ class TrainedColumn(WorkerReply):
     column: _Count
     values: _Values | None = None
     missing: bool | None = None
+    numbers: Literal["float", "integer", "bool"] | None = None
     answers_others: bool = True
 
 

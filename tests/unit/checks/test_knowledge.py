@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.unit.serving.conftest import contract_of
@@ -24,10 +25,12 @@ SEEN = (
 )
 
 
-def judged(*trained: TrainedColumn, seen: Any = SEEN) -> Any:
+def judged(*trained: TrainedColumn, seen: Any = SEEN, fractional: Any = ()) -> Any:
     facts = NativeFacts(library="sklearn", model_class="Pipeline", trained_on=trained)
     data = SimpleNamespace(
-        features=tuple(one.name for one in seen), categories={}, observer=SimpleNamespace(features=seen)
+        features=tuple(one.name for one in seen),
+        categories={},
+        observer=SimpleNamespace(features=seen, fractional=fractional),
     )
     return judge_knowledge(facts, data)  # type: ignore[arg-type]
 
@@ -103,3 +106,57 @@ def test_rows_are_made_of_every_category_that_the_sample_lacks(coded: bool) -> N
     (table,) = known_categories(Subject(contract=contract_of(specs), rows=rows))
     assert table.column("city").decoded().tolist() == ["Paris", "Bern"]
     assert table.column("spend").values.tolist() == [1.0, 2.0]
+
+
+NUMBERS = (
+    FeatureSpec(name="whole", dtype="int64", minimum=0, maximum=9),
+    FeatureSpec(name="flag", dtype="int8", minimum=0, maximum=1),
+    FeatureSpec(name="amount", dtype="float64", minimum=-3, maximum=7, missing=True),
+    FeatureSpec(name="truth", dtype="bool"),
+)
+
+
+def test_the_contract_has_the_models_numbers_and_the_report_says_so() -> None:
+    kinds = ("float", "bool", "integer", "bool")
+    found = with_knowledge(
+        NUMBERS, {one.name: Known(numbers=kind) for one, kind in zip(NUMBERS, kinds, strict=True)}
+    )
+    assert [one.dtype for one in found] == ["float64", "bool", "int64", "bool"]
+    assert [(one.minimum, one.missing) for one in found] == [
+        (0, False),
+        (None, False),
+        (-3, True),
+        (None, False),
+    ]
+    check = judged(*(TrainedColumn(column=i, numbers=kind) for i, kind in enumerate(kinds)), seen=NUMBERS)
+    assert check.status == "pass"
+    assert (
+        "fractions in 'whole'; truth values alone in 'flag'; whole numbers alone in 'amount'" in check.message
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers", "words"),
+    [
+        (0, "bool", "numbers beside 0 and 1 in 'whole', where the model was trained on truth values"),
+        (2, "integer", "fractions in 'amount', where the model was trained on whole numbers"),
+        (3, "float", "truth values in 'truth', where the model was trained on numbers"),
+    ],
+)
+def test_the_samples_own_numbers_are_never_refused(column: int, numbers: Any, words: str) -> None:
+    seen = NUMBERS[column]
+    kept = with_knowledge([seen], {seen.name: Known(numbers=numbers, whole=False)})
+    assert [one.dtype for one in kept] == [seen.dtype]
+    trained = TrainedColumn(column=column, numbers=numbers)
+    check = judged(trained, seen=NUMBERS, fractional={"amount"})
+    assert (check.status, words in check.message) == ("warn", True)
+
+
+def test_a_fraction_is_seen_wherever_it_stands() -> None:
+    values = np.arange(200, dtype=np.float64)
+    observer = Observer()
+    observer.observe(Table.of([Column("a", values), Column("b", values.copy())]))
+    assert observer.fractional == set()
+    values[150], values[3] = 0.5, np.nan
+    observer.observe(Table.of([Column("a", values), Column("b", np.full(200, np.inf))]))
+    assert observer.fractional == {"a"}

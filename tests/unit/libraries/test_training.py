@@ -7,12 +7,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from catboost import CatBoostClassifier
+from lightgbm import LGBMClassifier
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
+from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier
 
 from validator.libraries.training import trained_on
 
@@ -32,7 +50,9 @@ CITIES = ["Bern", "Oslo", "Paris"]
 
 def told(model: Any) -> dict[int, Any]:
     return {
-        one["column"]: (one["values"], one["missing"], one["answers_others"]) for one in trained_on(model)
+        one["column"]: (one["values"], one["missing"], one["answers_others"])
+        for one in trained_on(model)
+        if (one["values"], one["missing"]) != (None, None)
     }
 
 
@@ -102,3 +122,59 @@ def test_catboost_tells_what_was_missing() -> None:
     frame.loc[::7, "spend"] = np.nan
     model = catboost.CatBoostClassifier(iterations=2, verbose=0, allow_writing_files=False, thread_count=1)
     assert told(model.fit(frame, ANSWER)) == {0: (None, True, True), 1: (None, False, True)}
+
+
+WHOLE = pd.DataFrame(
+    {"a": RNG.integers(-9, 9, ROWS), "b": RNG.integers(0, 400, ROWS), "yes": RNG.integers(0, 2, ROWS) > 0}
+)
+PART = WHOLE.astype({"a": float, "b": float}).assign(b=lambda one: one["b"] * 0.731)
+WHOLE_ANSWER = (WHOLE["a"] + WHOLE["b"] / 50 > 3).to_numpy().astype(int)
+
+
+def numbers(model: Any) -> dict[int, str]:
+    return {one["column"]: one["numbers"] for one in trained_on(model) if one["numbers"]}
+
+
+def trees_and_scalers() -> list[Any]:
+    quiet = {"verbose": 0, "allow_writing_files": False}
+    return [
+        LGBMClassifier(n_estimators=3, verbosity=-1),
+        CatBoostClassifier(iterations=5, **quiet),
+        CatBoostClassifier(iterations=5, feature_border_type="Uniform", **quiet),
+        DecisionTreeClassifier(max_depth=5),
+        RandomForestClassifier(5),
+        ExtraTreesClassifier(5),
+        IsolationForest(n_estimators=5),
+        BaggingClassifier(n_estimators=5, max_features=2, bootstrap_features=True),
+        GradientBoostingClassifier(n_estimators=5),
+        HistGradientBoostingClassifier(max_iter=5),
+        *(
+            make_pipeline(one, LogisticRegression())
+            for one in (StandardScaler(), MinMaxScaler(), MaxAbsScaler())
+        ),
+        make_pipeline(SimpleImputer(), LGBMClassifier(n_estimators=3, verbosity=-1)),
+    ]
+
+
+@pytest.mark.parametrize("model", trees_and_scalers(), ids=lambda one: str(one)[:60])
+def test_a_model_tells_of_fractions_in_training_and_of_none_where_there_were_none(model: Any) -> None:
+    assert numbers(model.fit(WHOLE, WHOLE_ANSWER)) == {}
+    silent = ("feature_border_type", "ExtraTrees", "Isolation", "Bagging", "SimpleImputer")
+    expected = {} if any(word in str(model) or _set(model) == word for word in silent) else {1: "float"}
+    assert numbers(model.fit(PART, WHOLE_ANSWER)) == expected
+
+
+def _set(model: Any) -> str:
+    found = model.get_params().get("feature_border_type") if isinstance(model, CatBoostClassifier) else None
+    return "feature_border_type" if found else ""
+
+
+def test_xgboost_tells_the_types_of_a_frames_columns_and_none_of_a_matrix() -> None:
+    model = XGBClassifier(n_estimators=3, max_depth=2)
+    assert numbers(model.fit(PART.assign(a=WHOLE["a"]), WHOLE_ANSWER)) == {
+        0: "integer",
+        1: "float",
+        2: "bool",
+    }
+    assert numbers(model.get_booster()) == {0: "integer", 1: "float", 2: "bool"}
+    assert numbers(XGBClassifier(n_estimators=3).fit(PART.to_numpy(dtype=float), WHOLE_ANSWER)) == {}

@@ -435,7 +435,13 @@ def known_of(facts: NativeFacts, data: Data) -> Knowledge:
     """What the model tells of its columns, by the sample's names of them."""
     features = data.features
     known = {
-        features[one.column]: Known(values=one.values, missing=one.missing, answers_others=one.answers_others)
+        features[one.column]: Known(
+            values=one.values,
+            missing=one.missing,
+            answers_others=one.answers_others,
+            numbers=one.numbers,
+            whole=features[one.column] not in data.observer.fractional,
+        )
         for one in facts.trained_on
         if one.column < len(features)
     }

@@ -6,9 +6,9 @@ import json
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Optional, Tuple
+from typing import Any, ClassVar, Dict, List, Optional, Tuple
 
-from validator.libraries.live import Live, as_array, estimator_task, matrix, texts, through_file
+from validator.libraries.live import Live, as_array, estimator_task, fractional, matrix, texts, through_file
 from validator.libraries.plain import Export, Header, NotExpressible, class_labels, plain
 
 
@@ -48,13 +48,21 @@ class LiveCatBoost(Live):
 
     def missing(self, model: Any) -> Dict[int, bool]:
         """Its own file tells of every numeric column whether it had missing values."""
-        data = through_file("model.json", lambda path: model.save_model(path, format="json"))
-        floats = json.loads(data).get("features_info", {}).get("float_features") or []
         return {
             int(one["flat_feature_index"]): bool(one["has_nans"])
-            for one in floats
+            for one in _float_features(model)
             if "flat_feature_index" in one and "has_nans" in one
         }
+
+    def numbers(self, model: Any) -> Dict[int, str]:
+        """Its borders lie in the middle between two values of training, unless it was told to lay them elsewhere."""
+        if _parameters(model).get("feature_border_type") not in ("GreedyLogSum", "Median", "MaxLogSum"):
+            return {}
+        found: Dict[int, str] = {}
+        for one in _float_features(model):
+            borders = one.get("borders") or []
+            found.update(fractional([int(one["flat_feature_index"])] * len(borders), borders))
+        return found
 
     def importance(self, model: Any) -> Optional[Tuple[str, Any]]:
         return "change of the prediction", model.get_feature_importance()
@@ -91,6 +99,11 @@ class LiveCatBoost(Live):
         }
         data = through_file("model.json", lambda path: model.save_model(path, format="json"))
         return header, {"model": as_array(data)}
+
+
+def _float_features(model: Any) -> List[Dict[str, Any]]:
+    data = through_file("model.json", lambda path: model.save_model(path, format="json"))
+    return json.loads(data).get("features_info", {}).get("float_features") or []
 
 
 def _parameters(model: Any) -> Dict[str, Any]:

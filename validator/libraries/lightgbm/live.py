@@ -101,6 +101,18 @@ class LiveLightGBM(Live):
             return {}
         return {column: kind == _NAN_IS_MISSING for column, kind in found.items()}
 
+    def numbers(self, model: Any) -> Dict[int, str]:
+        """A column's least and greatest value in training, where they are no whole numbers."""
+        told = re.search(r"^feature_infos=(.*)$", _head(getattr(model, "booster_", model)), re.MULTILINE)
+        words = told.group(1).split(" ") if told else []
+        ranges = [
+            (column, float(end))
+            for column, word in enumerate(words)
+            if word.startswith("[")
+            for end in word.strip("[]").split(":")
+        ]
+        return {column: "float" for column, end in ranges if end != round(end)}
+
     def importance(self, model: Any) -> Optional[Tuple[str, Any]]:
         booster = getattr(model, "booster_", model)
         return "gain of its splits", booster.feature_importance(importance_type="gain")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 from validator.libraries.live import Live, matrix
 from validator.libraries.plain import Export, feature_names
 from validator.libraries.sklearn import export_hist, export_trees
+from validator.libraries.sklearn.numbers import fractions_of
 
 
 class LiveSklearn(Live):
     """Estimators and pipelines."""
+
+    def numbers(self, model: Any) -> Dict[int, str]:
+        return fractions_of(model)
 
     def leaves(self, model: Any, given: Any) -> Optional[Any]:
         """`apply` gives nodes; among a tree's nodes, the leaves keep their order."""

@@ -21,6 +21,8 @@ from validator.libraries.live import (
 from validator.libraries.plain import Export, Header, class_labels, plain
 from validator.outputs import Outputs
 
+#: What its feature types say of a data frame's columns; others are somebody's own words.
+_NUMBERS = {"float": "float", "int": "integer", "i": "bool"}
 _TASKS = {"binary:logistic": "binary", "multi:softprob": "multiclass", "multi:softmax": "multiclass"}
 
 
@@ -112,6 +114,10 @@ class LiveXGBoost(Live):
         encodings = _encodings(booster) if columns else []
         values = [_values(encodings[i]) if i < len(encodings) else None for i in columns]
         return {"category_columns": columns, "categories": [] if None in values else values}
+
+    def numbers(self, model: Any) -> Dict[int, str]:
+        types = _booster(model).feature_types or []
+        return {column: _NUMBERS[kind] for column, kind in enumerate(types) if kind in _NUMBERS}
 
     def importance(self, model: Any) -> Optional[Tuple[str, Any]]:
         booster = _booster(model)
