@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from validator.baseline.git_objects import NewFileError, NotInGitError, pull_request_base, read_at
-from validator.cli.targets import for_path
-from validator.errors import SettingsError
+from validator.cli.targets import for_path, targets
+from validator.errors import SettingsError, UsageError
 from validator.gate.strictness import COMPARED, looser, other
 from validator.settings.checkout import checkout_of, why_outside
-from validator.settings.sources import config_path, resolve_text
+from validator.settings.sources import config_path, from_environ, resolve_text
 from validator.settings.table import CONFIG_NAME, Settings
 
 _MOST_BYTES = 1 << 20
@@ -29,7 +30,7 @@ def changes(
     models: Sequence[Settings], flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path
 ) -> dict[str, tuple[str, ...]]:
     """By the path of each model: what judges it less strictly than before, and what else is another."""
-    base, against = _base_settings(flags, environ, folder)
+    base, against = _base_settings(models, flags, environ, folder)
     gone = _gone(models, base)
     found: dict[str, tuple[str, ...]] = {}
     for one in models:
@@ -44,6 +45,21 @@ def changes(
     return found
 
 
+def _places(
+    models: Sequence[Settings], flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path
+) -> list[Path]:
+    """Where the base branch may have its configuration, in the order in which a run there would look for it.
+
+    Not only the file that is in force now: a pull request can add one that goes before it, or delete that one.
+    """
+    asked = from_environ(environ)[0] | dict(flags)
+    if asked.get("config"):
+        found = config_path(flags, environ, folder)
+        return [] if found is None else [found]
+    folders = [folder, *((folder / one.model[0]).parent for one in models)]
+    return list(dict.fromkeys(place / name for place in folders for name in (CONFIG_NAME, "pyproject.toml")))
+
+
 class _Against:
     """What was compared with: the base branch's configuration, or the defaults and why."""
 
@@ -53,18 +69,14 @@ class _Against:
 
 
 def _base_settings(
-    flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path
+    models: Sequence[Settings], flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path
 ) -> tuple[Settings, _Against]:
     branch = environ.get("GITHUB_BASE_REF", "")
     nothing = resolve_text("", folder / CONFIG_NAME, flags, environ, folder)
     if not branch:
         return nothing, _Against(is_branch=False)
-    given = config_path(flags, environ, folder)
-    places = dict.fromkeys(
-        path for path in (given, folder / CONFIG_NAME, folder / "pyproject.toml") if path is not None
-    )
     try:
-        for path in places:
+        for path in _places(models, flags, environ, folder):
             text = _at_base(path, branch)
             if text is not None:
                 return resolve_text(text, path, flags, environ, folder), _Against(is_branch=True)
@@ -92,12 +104,13 @@ def _at_base(path: Path, branch: str) -> str | None:
 
 
 def _gone(models: Sequence[Settings], base: Settings) -> list[str]:
-    judged = {one.model[0] for one in models}
-    return [
-        f"{entry.model} is judged no longer"
-        for entry in base.models
-        if entry.model not in judged and Path(entry.model).exists()
-    ]
+    """The models that the base branch's configuration names, that are there still, and that are not judged."""
+    judged = {Path(one.model[0]) for one in models}
+    named = [entry.model for entry in base.models]
+    with suppress(UsageError):  # nothing is there of what it names
+        named += [one.model[0] for one in targets(base)] if base.model else []
+    missed = dict.fromkeys(path for path in named if Path(path) not in judged and Path(path).exists())
+    return [f"{path[:200]} is judged no longer" for path in missed]
 
 
 def hold_to_policy(

@@ -271,12 +271,13 @@ def _salvaged_file(given: Mapping[str, Any], environ: Mapping[str, str], folder:
 def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> None:
     """Raise SettingsError for what a file of a pull request may not decide.
 
-    In a job that a pull request starts, `python` from a file is a version only: a path could lead to a program in the
+    In a job of whatever CI, `python` from a file is a version only: a path could lead to a program in the
     same pull request, and an interpreter is no worker that could be locked down; nor does a file name the servers
     that the job talks to. Where the job holds the base branch's token, nothing that lets further code run may come
     from a file.
     """
-    if environ.get("GITHUB_ACTIONS") != "true":
+    is_github = environ.get("GITHUB_ACTIONS") == "true"
+    if not is_github and checkout_of(environ, path.parent) is None:
         return
     event = environ.get("GITHUB_EVENT_NAME", "")
     entries = values.get("models")
@@ -287,13 +288,13 @@ def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, st
     for table in tables:
         models = split(table.get("model") or ())
         for model in models if isinstance(models, (list, tuple)) else ():
-            if is_address(str(model)):
+            if is_github and is_address(str(model)):
                 raise SettingsError(
                     f"{path} may not name {model!r:.200} in a GitHub job, which would write a verdict to MLflow",
                     hint="give it as the action input 'model' in the workflow",
                 )
         named = sorted(name for name in table if name.replace("-", "_") in _LETS_CODE_RUN)
-        if named and event in _PRIVILEGED_EVENTS:
+        if named and is_github and event in _PRIVILEGED_EVENTS:
             raise SettingsError(
                 f"{path} may not set {named[0]!r} in a {event} run, which holds the base branch's token while "
                 "somebody else may have written that file",
@@ -302,15 +303,15 @@ def _refuse_code(values: Mapping[str, Any], path: Path, environ: Mapping[str, st
         baseline = table.get("baseline")
         if isinstance(baseline, str) and _REGISTRY.match(baseline):
             raise SettingsError(
-                f"{path} may not name a registry as 'baseline' in a GitHub job: a pull request would say whom the "
+                f"{path} may not name a registry as 'baseline' in a CI job: a pull request would say whom the "
                 "job talks to",
-                hint="give it as the action input 'baseline' in the workflow",
+                hint="give it as a flag, or as the action input 'baseline' in the workflow",
             )
         python = table.get("python")
         if isinstance(python, str) and not _IS_VERSION.match(python):
             raise SettingsError(
-                f"{path} may set 'python' to a version only, such as 3.9, in a GitHub job: got {python!r:.200}",
-                hint="give a path as the action input 'python' in the workflow",
+                f"{path} may set 'python' to a version only, such as 3.9, in a CI job: got {python!r:.200}",
+                hint="give a path as a flag, or as the action input 'python' in the workflow",
             )
 
 

@@ -59,6 +59,13 @@ LOOSENED = [
     ('baseline = "none"\n' + BASE, "baseline none"),
     ("boundary_rows = 100\n" + BASE, "boundary_rows 100"),
     ("sample_rows = 10\n" + BASE, "sample_rows 10"),
+    ("tolerance = 1e-5\n" + BASE, "tolerance 1e-05 instead of the default by model kind"),
+    ('baseline = "HEAD"\n' + BASE, "compared with HEAD instead of the base branch"),
+    ('wrapper_differs = "warn"\n' + BASE, "wrapper_differs warn"),
+    ("latency_budget_s = 0.1\n" + BASE, "latency_budget_s 0.1"),
+    ("batch_sizes = [1]\n" + BASE, "batch_sizes without 100, 10000"),
+    ("worker_timeout_s = 80000\n" + BASE, "worker_timeout_s 80000"),
+    (BASE + "[contract]\nallow_infinite = true\n", "contract: infinite features"),
     ('isolation = "reduced"\n' + BASE, "isolation reduced"),
     ('inconclusive = "warn"\n' + BASE, "inconclusive warn"),
     ('trust_pickle = "it is mine"\n' + BASE, "trust_pickle"),
@@ -76,6 +83,87 @@ def test_what_is_loosened_is_told(repository: Path, text: str, said: str) -> Non
         waiver, _, rest = text.partition("model =")
         text = f"model ={rest}{waiver}"
     assert any(said in line for line in told(repository, text)), told(repository, text)
+
+
+STRICT = (
+    BASE.replace(
+        "model =",
+        'quality_chance = "fail"\nprofile_drift = "fail"\ntolerance = 1e-9\nrequire_publish = true\nmodel =',
+    )
+    + """[contract]
+output_maximum = 10
+[[contract.features]]
+name = "a"
+minimum = 0
+maximum = 9
+[[contract.features]]
+name = "b"
+categories = ["x", "y"]
+"""
+)
+LOOSENED_STRICT = [
+    (STRICT.replace('quality_chance = "fail"\n', ""), "quality_chance warn instead of fail"),
+    (STRICT.replace('profile_drift = "fail"\n', ""), "profile_drift warn instead of fail"),
+    (STRICT.replace("tolerance = 1e-9\n", ""), "tolerance is the default by model kind instead of 1e-09"),
+    (STRICT.replace("require_publish = true\n", ""), "require_publish is off"),
+    (STRICT.replace("output_maximum = 10\n", ""), "contract: outputs up to none instead of 10"),
+    (STRICT.replace("minimum = 0", "minimum = -5"), "contract: a from -5 instead of 0"),
+    (STRICT.replace("maximum = 9\n", "maximum = 9\nmissing = true\n"), "contract: missing values of a"),
+    (STRICT.replace('["x", "y"]', '["x", "y", "z"]'), "contract: b takes further categories"),
+    (STRICT.replace('name = "a"', 'name = "c"'), "contract: a is not fixed any more"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), LOOSENED_STRICT, ids=[said for _, said in LOOSENED_STRICT])
+def test_what_a_strict_base_branch_fixed_is_not_loosened_quietly(
+    repository: Path, text: str, said: str
+) -> None:
+    base(repository, {"preflight.toml": STRICT})
+    assert told(repository, STRICT) == ()
+    assert any(said in line for line in told(repository, text)), told(repository, text)
+
+
+def base(folder: Path, files: dict[str, str]) -> None:
+    """What the base branch has besides; of its own configuration only what is named here."""
+    (folder / "preflight.toml").unlink()
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    porcelain.add(str(folder), [str(folder / name) for name in {"preflight.toml", *files}])
+    head = porcelain.commit(str(folder), message=b"more", author=b"a <a@b>", committer=b"a <a@b>")
+    with porcelain.open_repo_closing(str(folder)) as found:
+        found.refs[b"refs/remotes/origin/main"] = head
+
+
+@pytest.mark.parametrize("place", ["models/preflight.toml", "models/pyproject.toml", "pyproject.toml"])
+def test_a_new_file_before_the_base_branchs_hides_nothing(repository: Path, place: str) -> None:
+    text = BASE.replace("m.pkl", "models/m.pkl" if "/" not in place else "m.pkl")
+    if place.endswith("pyproject.toml"):
+        text = "[tool.model-preflight]\n" + text.replace("[quality]", "[tool.model-preflight.quality]")
+    base(repository, {place: text, "models/m.pkl": "x"})
+    (repository / "preflight.toml").write_text("max_latency_ms = 500\n")
+    variables = {"GITHUB_BASE_REF": "main"}
+    flags = {"model": "models/m.pkl"}
+    models = targets(resolve(flags, variables, repository))
+    lines = changes(models, flags, variables, repository)["models/m.pkl"]
+    assert "max_latency_ms 500 instead of 20" in lines
+    assert any("quality of auc is gone" in line for line in lines)
+
+
+def test_a_deleted_file_is_still_the_base_branchs(repository: Path) -> None:
+    """What stood behind it and counted for nothing is in force now, and is not what it is compared with."""
+    loose = "[tool.model-preflight]\nmodel = 'm.pkl'\nmax_latency_ms = 900\n"
+    base(repository, {"preflight.toml": BASE, "pyproject.toml": loose})
+    (repository / "preflight.toml").unlink()
+    variables = {"GITHUB_BASE_REF": "main"}
+    models = targets(resolve({}, variables, repository))
+    assert "max_latency_ms 900 instead of 20" in changes(models, {}, variables, repository)["m.pkl"]
+
+
+def test_a_model_that_is_judged_no_longer_is_told(repository: Path) -> None:
+    (repository / "n.pkl").write_bytes(b"y")
+    base(repository, {"preflight.toml": BASE.replace('"m.pkl"', '["m.pkl", "n.pkl"]'), "n.pkl": "y"})
+    assert "n.pkl is judged no longer" in told(repository, BASE)
 
 
 def test_without_a_base_branch_the_defaults_are_compared_with(repository: Path) -> None:

@@ -66,8 +66,9 @@ def test_the_workflow_itself_may_in_any_job(tmp_path):
 def test_in_a_job_a_file_names_a_version_never_a_program(tmp_path):
     for python in ("./python", "/usr/bin/python3", "python3.9", "3.9/../x"):
         _write(tmp_path, f"python = '{python}'\n")
-        with pytest.raises(SettingsError, match="to a version only"):
-            resolve({}, FORK, tmp_path)
+        for environ in (FORK, {"CI": "true"}):
+            with pytest.raises(SettingsError, match="to a version only"):
+                resolve({}, environ, tmp_path)
         assert resolve({}, {}, tmp_path).python == python
 
 
