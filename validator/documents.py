@@ -19,6 +19,8 @@ MOST_NODES = 5_000_000
 """the nodes of trees that one file may hold"""
 VALUES_A_NODE = 16
 """the most that a document spends on one: XGBoost's has a dozen arrays of a value a node"""
+BYTES_A_NODE, BYTES_A_VALUE = 32, 4
+"""fewer than a file of trees spends on one: longer files may hold more than `MOST_NODES`"""
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 # Code, struct layout and array type code of UBJSON's fixed-size numbers (big-endian).
@@ -33,11 +35,23 @@ class DocumentError(ValueError):
     """The document is broken or too large; the text says which and where."""
 
 
+def most_nodes(data: bytes, nodes: int) -> int:
+    """How many nodes of trees a file may hold: `nodes`, or what its own length can hold where that is more."""
+    return max(nodes, len(data) // BYTES_A_NODE)
+
+
+def _most_values(data: bytes, nodes: int) -> int:
+    return max(nodes * VALUES_A_NODE, len(data) // BYTES_A_VALUE)
+
+
 def read_json(data: bytes, *, nodes: int = MOST_NODES, depth: int = MOST_DEPTH) -> Any:
-    """The document's value. Raises DocumentError past `nodes` values or `depth` levels, or where it is broken."""
+    """The document's value. Raises DocumentError past `depth` levels, past the values of so many `nodes` (or the many
+    that trees of its length may have), or where it is broken.
+    """
     bare = _STRINGS.sub(b'"', data)
-    if bare.count(b",") + bare.count(b":") > nodes * VALUES_A_NODE:
-        raise DocumentError(f"it holds more than {nodes * VALUES_A_NODE:,} values")
+    values = _most_values(data, nodes)
+    if bare.count(b",") + bare.count(b":") > values:
+        raise DocumentError(f"it holds more than {values:,} values in {len(data):,} bytes")
     level = 0
     for found in _BRACKETS.finditer(bare):
         level += 1 if found[0] in b"[{" else -1
@@ -73,7 +87,7 @@ class _Ubj:
     def __init__(self, data: bytes, nodes: int) -> None:
         self.data = data
         self.position = 0
-        self.left = nodes * VALUES_A_NODE
+        self.left = _most_values(data, nodes)
 
     def take(self, count: int) -> bytes:
         start, self.position = self.position, self.position + count

@@ -19,6 +19,7 @@ from validator.model import formats, mlflow_folder, pointers
 from validator.permissions import remedy
 
 _BLOCK = 1 << 20
+_MOST_ONNX_BYTES = 2**31 - 1  # protobuf reads no longer message
 _MOST_FILES = 10_000
 _MLMODEL_BYTES = 1 << 20
 _OWN = ", ".join(form.shown for library in LIBRARIES for form in library.formats)
@@ -159,6 +160,11 @@ def _identify_stream(path: Path, stream: BinaryIO) -> ModelFile:
     if refused is not None:
         raise ModelError(f"{path} is {refused.what}", hint=refused.remedy)
     name, compression = formats.format_of(stream, size)
+    if name == "onnx" and size > _MOST_ONNX_BYTES:
+        raise ModelError(
+            f"{path} takes {size / 2**30:.1f} GiB, and an ONNX file that stands alone ends at 2 GiB",
+            hint="Export a smaller model; one whose numbers are in files beside it is not read here.",
+        )
     if name == "unknown" and (other := formats.other_model(head)) is not None:
         raise ModelError(f"{path} is {other[0]}, which cannot be judged as it is", hint=other[1])
     if name == "unknown":

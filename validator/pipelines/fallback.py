@@ -13,6 +13,7 @@ from typing import Any
 from validator.errors import ConversionError, PreflightError
 from validator.libraries.convert import ConvertedModel
 from validator.pipelines import column_names, hazards
+from validator.trees.onnx_wire import MOST_BYTES
 
 _NUMERIC = ("float", "int", "uint", "bool")
 LOCALE = b"C.UTF-8"
@@ -20,9 +21,14 @@ _OPSET, _ML_OPSET = 21, 3
 _HINT = (
     "build the model of estimators that skl2onnx knows, or give an ONNX file made by other means with --onnx"
 )
+_SMALLER = "train a smaller model: fewer rows inside (neighbours, support vectors), words or components"
 _UNKNOWN_CLASS = re.compile(r"<class '([\w.]+)'>.*no corresponding\s+converter", re.DOTALL)
 
 _NO_KERNEL = re.compile(r"Could not find an implementation for (\w+)")
+
+
+class TooLargeError(Exception):
+    """The graph's numbers come to more than a file can hold."""
 
 
 def convert_estimator(
@@ -54,11 +60,14 @@ def convert_estimator(
             continue
         reason = "" if failure is None else f"in float32, since {_refused_in_double(failure)}"
         return ConvertedModel(data=data, input_dtype=dtype, method="skl2onnx", hazards=found, reason=reason)
-    raise ConversionError(_explained(failure, type(model).__name__), hint=_HINT) from failure
+    hint = _SMALLER if isinstance(failure, TooLargeError) else _HINT
+    raise ConversionError(_explained(failure, type(model).__name__), hint=hint) from failure
 
 
 def _explained(failure: Exception | None, model: str) -> str:
     unknown = _UNKNOWN_CLASS.search(str(failure))
+    if isinstance(failure, TooLargeError):
+        return f"the ONNX file of the {model} {failure}"
     if unknown:
         return f"skl2onnx has no converter for {unknown[1]}"
     return f"skl2onnx cannot convert the {model}: {str(failure).strip()[:500]}"
@@ -66,6 +75,8 @@ def _explained(failure: Exception | None, model: str) -> str:
 
 def _refused_in_double(failure: Exception) -> str:
     operator = _NO_KERNEL.search(str(failure))
+    if isinstance(failure, TooLargeError):
+        return f"in double it {failure}"
     if operator:
         return f"ONNX Runtime has no {operator[1]} in double"
     return f"in double there is an error: {' '.join(str(failure).split())[:200]}"
@@ -100,6 +111,7 @@ def _convert(
             target_opset={"": min(_OPSET, __max_supported_opset__), "ai.onnx.ml": _ML_OPSET},
             options=_options(model),
         )
+    _refuse_beyond_limit(proto)
     signature.tidy(proto, model, dtype=dtype, join=[name for name, _ in columns] if split else None)
     column_names.restore(proto.graph, names)
     signature.label(proto, metadata)
@@ -107,6 +119,13 @@ def _convert(
     data: bytes = proto.SerializeToString(deterministic=True)
     _open(data)
     return data
+
+
+def _refuse_beyond_limit(proto: Any) -> None:
+    """Raises TooLargeError before protobuf fails to write what it could not read again."""
+    size = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
+    if size > MOST_BYTES:
+        raise TooLargeError(f"would take {size / 2**30:.1f} GiB, and ONNX ends at 2 GiB")
 
 
 def _set_locale(proto: Any) -> None:

@@ -19,6 +19,8 @@ IR_VERSION = 10
 OPSET = 21
 ML_OPSET = 5
 ML_DOMAIN = "ai.onnx.ml"
+MOST_BYTES = 2**31 - 1
+"""the longest message that protobuf reads, and with it the longest ONNX file that stands alone"""
 
 ELEMENT_TYPES = {
     "float32": 1,
@@ -97,14 +99,20 @@ def serialise(graph: Graph, *, producer_version: str, metadata: Mapping[str, str
     )
 
 
+def varint_sizes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """How many bytes each of these non-negative integers below 2**35 takes."""
+    sizes = np.ones(len(values), dtype=np.int64)
+    for bits in (7, 14, 21, 28):
+        sizes += values >= 1 << bits
+    return sizes
+
+
 def packed_varints(values: npt.NDArray[np.integer | np.bool_]) -> bytes:
     """Non-negative integers below 2**35 as protobuf varints, one after the other."""
     given = np.ascontiguousarray(values, dtype=np.int64).reshape(-1)
     if len(given) and (given.min() < 0 or given.max() >= 1 << 35):
         raise ValueError("a number is negative or too large to be packed")
-    sizes = np.ones(len(given), dtype=np.int64)
-    for bits in (7, 14, 21, 28):
-        sizes += given >= 1 << bits
+    sizes = varint_sizes(given)
     ends = np.cumsum(sizes)
     starts = ends - sizes
     out = np.zeros(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)

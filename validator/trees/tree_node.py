@@ -21,7 +21,7 @@ from validator.python39 import dataclass
 from validator.trees.ensemble import ZERO_ZONE, BranchMode, CategoryRule, Floats, Ints, TreeEnsemble
 from validator.trees.graph import GraphBuilder
 from validator.trees.mirror import mirrored, turned
-from validator.trees.onnx_wire import ML_DOMAIN, Attribute, PackedInts
+from validator.trees.onnx_wire import ML_DOMAIN, Attribute, PackedInts, varint_sizes
 
 MAX_CATEGORY = 2**31 - 2
 """what is beyond 32 bits becomes the largest or the least integer of 32 bits, so that these can be no categories"""
@@ -44,6 +44,19 @@ def tree_dtype(ensemble: TreeEnsemble) -> str:
     """What the node computes in: float32 only where both comparison and sums are."""
     both = (ensemble.comparison_dtype, ensemble.accumulation_dtype)
     return "float32" if both == ("float32", "float32") else "float64"
+
+
+def foreseen_bytes(ensemble: TreeEnsemble) -> int:
+    """What the nodes and leaves come to in an ONNX file, without making it: no more than it will take."""
+    number = np.dtype(tree_dtype(ensemble)).itemsize
+    # A threshold, a mode, at least a byte for the feature, and one each for whether a child is a leaf.
+    nodes = ensemble.n_nodes * (number + 4)
+    for child in (ensemble.true_child, ensemble.false_child):
+        nodes += int(varint_sizes(np.where(child >= 0, child, ~child)).sum())
+    leaves = ensemble.n_leaves * (number + 1)
+    if ensemble.leaf_value.shape[1] > 1:
+        leaves += ensemble.leaf_value.size * np.dtype(ensemble.accumulation_dtype).itemsize
+    return nodes + leaves
 
 
 def without_empty_sets(ensemble: TreeEnsemble) -> TreeEnsemble:

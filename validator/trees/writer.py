@@ -15,8 +15,8 @@ from validator.trees.answer_nodes import add_outputs
 from validator.trees.ensemble import TreeEnsemble
 from validator.trees.graph import GraphBuilder
 from validator.trees.leaf_nodes import add_raw_scores
-from validator.trees.onnx_wire import ML_DOMAIN, Attribute, Graph, serialise
-from validator.trees.tree_node import columns, tree_dtype, without_empty_sets
+from validator.trees.onnx_wire import ML_DOMAIN, MOST_BYTES, Attribute, Graph, serialise
+from validator.trees.tree_node import columns, foreseen_bytes, tree_dtype, without_empty_sets
 
 INPUT_DTYPES = ("float32", "float64")
 
@@ -39,6 +39,12 @@ def build(ensemble: TreeEnsemble, *, input_dtype: str) -> Graph:
     if input_dtype not in INPUT_DTYPES:
         raise ConversionError(
             f"the input type {input_dtype!r} is not possible", hint=f"choose one of {', '.join(INPUT_DTYPES)}"
+        )
+    if (size := foreseen_bytes(ensemble)) > MOST_BYTES:
+        raise ConversionError(
+            f"the ONNX file of {ensemble.n_nodes:,} splits and {ensemble.n_leaves:,} leaves of "
+            f"{ensemble.leaf_value.shape[1]:,} numbers would take {size / 2**30:.1f} GiB, and ONNX ends at 2 GiB",
+            hint="train fewer or smaller trees (max_depth, min_samples_leaf), or split the classes among models",
         )
     ensemble = without_empty_sets(ensemble)
     graph = GraphBuilder()

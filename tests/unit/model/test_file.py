@@ -108,6 +108,19 @@ def test_onnx_and_skops(tmp_path: Path) -> None:
     assert identify(tmp_path / "model.skops").format == "skops"
 
 
+def test_onnx_beyond_what_protobuf_reads_is_named_with_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from onnx import TensorProto, helper
+
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [value], [value])
+    (tmp_path / "model.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    monkeypatch.setattr("validator.model.file._MOST_ONNX_BYTES", 10)
+    with pytest.raises(ModelError, match=r"takes 0\.0 GiB, and an ONNX file that stands alone ends at 2 GiB"):
+        identify(tmp_path / "model.onnx")
+
+
 def _mlflow_folder(folder: Path, flavour: str = "sklearn") -> Path:
     folder.mkdir()
     (folder / "model.pkl").write_bytes(pickle.dumps(STATE))

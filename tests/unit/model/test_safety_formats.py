@@ -437,12 +437,22 @@ def test_infinite_thresholds_of_onnx_trees_are_refused(forest) -> None:
     assert "infinite threshold" in reason(scan(model.SerializeToString(), "onnx"))
 
 
+def test_a_larger_file_may_hold_more(xgb) -> None:
+    few = Limits(nodes=3)
+    long = bytes(xgb.save_raw("json")) + b" " * 100_000
+    assert scan(long, "xgboost-json", limits=few).ok
+    assert read_json(b"[" + b"1.5," * 2_000 + b"1]", nodes=100)[-1] == 1
+
+
 def test_unknown_format_is_refused() -> None:
     assert "not known" in reason(scan(b"anything", "hdf5"))
 
 
-def test_limits_on_nodes(xgb, text: str) -> None:
+def test_limits_on_nodes(xgb, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Limits(nodes=3)
+    # As if files spent more on each node than these do.
+    monkeypatch.setattr("validator.documents.BYTES_A_NODE", 1 << 30)
+    monkeypatch.setattr("validator.documents.BYTES_A_VALUE", 1 << 30)
     assert "more than" in reason(scan(text.encode(), "lightgbm-text", limits=few))
     assert reason(scan(bytes(xgb.save_raw("ubj")), "xgboost-ubj", limits=few))
 

@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 from tests.unit.trees.chain import chain
 from validator.errors import ConversionError
 from validator.libraries.convert import convert_trees
+from validator.trees import writer
 from validator.trees.answer_nodes import binary_cut
 from validator.trees.ensemble import (
     MAX_DEPTH,
@@ -30,7 +31,7 @@ from validator.trees.ensemble import (
 from validator.trees.mirror import turned
 from validator.trees.onnx_wire import packed_varints
 from validator.trees.proof import Status, prove
-from validator.trees.tree_node import float32_cut
+from validator.trees.tree_node import float32_cut, foreseen_bytes
 from validator.trees.walk import raw_scores
 from validator.trees.writer import write
 
@@ -59,6 +60,26 @@ def run(ensemble: TreeEnsemble, rows: np.ndarray) -> dict[str, np.ndarray]:
     )
     names = [item.name for item in session.get_outputs()]
     return dict(zip(names, session.run(None, {"features": rows}), strict=True))
+
+
+@pytest.mark.parametrize("width", [1, 40])
+def test_size_is_foreseen_and_what_no_file_can_hold_refused(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = chain(3_000)
+    trees = replace(
+        trees,
+        n_targets=width,
+        base_score=np.zeros(width),
+        leaf_value=np.repeat(trees.leaf_value, width, axis=1),
+    )
+    size = len(write(trees, input_dtype="float64"))
+    assert 0.95 * size < foreseen_bytes(trees) <= size
+    monkeypatch.setattr(writer, "MOST_BYTES", size // 2)
+    with pytest.raises(
+        ConversionError, match=r"3,000 splits and 3,001 leaves .* GiB, and ONNX ends at 2 GiB"
+    ):
+        write(trees, input_dtype="float64")
 
 
 def test_onnx_finds_the_file_valid_and_the_bytes_never_change() -> None:

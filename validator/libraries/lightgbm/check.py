@@ -7,7 +7,7 @@ that a child always has a higher number than its parent, and a leaf `i` is writt
 
 from __future__ import annotations
 
-from validator.documents import MOST_NODES, DocumentError
+from validator.documents import MOST_NODES, DocumentError, most_nodes
 from validator.libraries.library import Checked
 from validator.libraries.lightgbm.text import Lines, ModelText, take_apart
 
@@ -33,10 +33,10 @@ def check_text(data: bytes, *, nodes: int = MOST_NODES) -> Checked:
         _need(count == n_features, f"{key} lists {count:,} of {n_features:,} features")
     _need(len(trees) % per_iteration == 0, f"{len(trees):,} trees are no whole number of iterations")
     _check_sizes(text)
-    splits = 0
+    splits, most = 0, most_nodes(data, nodes)
     for number, tree in enumerate(trees):
         splits += _check_tree(tree, f"tree {number}", n_features)
-        _need(splits <= nodes, f"there are more than {nodes:,} splits")
+        _need(splits <= most, f"there are more than {most:,} splits")
     linear = sum(tree.get(b"is_linear") == b"1" for tree in trees)
     facts = {
         **({"averaged": "yes"} if b"average_output" in head else {}),

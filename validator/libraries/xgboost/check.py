@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from validator.documents import MOST_NODES, DocumentError
+from validator.documents import MOST_NODES, DocumentError, most_nodes
 from validator.libraries.library import Checked
 from validator.libraries.xgboost.document import load
 
@@ -22,7 +22,7 @@ def check_file(data: bytes, *, nodes: int = MOST_NODES) -> Checked:
     is missing or wrong.
     """
     document = load(data, nodes=nodes)
-    facts = check_model(document, nodes)
+    facts = check_model(document, most_nodes(data, nodes))
     version = ".".join(str(int(part)) for part in list(document.get("version", ()))[:3])
     return Checked(version, facts)
 
@@ -36,12 +36,12 @@ def check_serialised(data: bytes, *, nodes: int = MOST_NODES) -> None:
         return
     document = load(data, nodes=nodes)
     try:
-        check_model(document.get("Model", document), nodes)
+        check_model(document.get("Model", document), most_nodes(data, nodes))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DocumentError(f"it lacks what a model has: {error!r}") from error
 
 
-def check_model(document: Any, most_nodes: int) -> dict[str, str]:
+def check_model(document: Any, most: int) -> dict[str, str]:
     """The model's facts. Raises DocumentError, or KeyError and the like where a field is missing."""
     learner = document["learner"]
     n_features = int(learner["learner_model_param"]["num_feature"])
@@ -76,7 +76,7 @@ def check_model(document: Any, most_nodes: int) -> dict[str, str]:
     nodes = 0
     for number, tree in enumerate(trees):
         nodes += _check_tree(tree, number, n_features)
-        _need(nodes <= most_nodes, f"it has more than {most_nodes:,} nodes")
+        _need(nodes <= most, f"it has more than {most:,} nodes")
     return {**facts, "trees": str(len(trees)), "nodes": str(nodes)}
 
 

@@ -5,8 +5,10 @@ Needs the onnx package, for the protobuf definitions alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from validator.documents import most_nodes
 from validator.model.safety.onnx_graphs import GraphError, graphs
 from validator.model.safety.onnx_tensors import MOST_ELEMENTS, check_tensors, constants_of
 from validator.model.safety.onnx_trees import check_trees
@@ -29,6 +31,7 @@ def scan_onnx(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> SafetyReport:
     from google.protobuf.message import DecodeError
 
     model = onnx.ModelProto()
+    limits = replace(limits, nodes=most_nodes(data, limits.nodes))
     findings: list[Finding] = []
     facts: dict[str, str] = {}
     try:
