@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 #: ONNX Runtime's types of inputs as numpy's.
@@ -15,6 +15,7 @@ DTYPES = {
     "tensor(bool)": "bool",
     "tensor(string)": "object",
 }
+OUTPUTS = ("label", "probabilities", "prediction", "score")
 #: What other converters call the outputs.
 RENAMED = {
     "output_label": "label",
@@ -35,6 +36,29 @@ RENAMED = {
     "scores": "score",
     "decision_function": "score",
 }
+
+
+def output_names(found: Sequence[str], told: Mapping[str, str]) -> list[str]:
+    """Our names of a file's outputs, each kept as it is where it is none of OUTPUTS.
+
+    `told` says which output each of OUTPUTS is. What it does not say is an output of that very name, or else the
+    first of a usual one. Raises SessionError where it names an output that the file has not.
+    """
+    unknown = [name for name in told.values() if name not in found]
+    if unknown:
+        raise SessionError(f"it has no output {unknown[0][:100]!r}; its outputs are {', '.join(found[:10])}")
+    ours = {theirs: name for name, theirs in told.items()}
+    taken = {*told, *(name for name in found if name in OUTPUTS and name not in ours)}
+    names = []
+    for theirs in found:
+        name = ours.get(theirs, theirs)
+        if theirs not in ours and theirs in told:
+            name = f"other {theirs}"
+        elif theirs in RENAMED and theirs not in ours and RENAMED[theirs] not in taken:
+            name = RENAMED[theirs]
+            taken.add(name)
+        names.append(name)
+    return names
 
 
 class SessionError(Exception):

@@ -121,6 +121,8 @@ class Contract(Value):
     source: Literal["inferred", "fixed"] = "inferred"
     reading: Text = ""
     """which reading is served of a file that has two"""
+    onnx_outputs: Annotated[dict[Name, Text], Field(max_length=4)] = {}
+    """what an ONNX file that was given calls its outputs, by our names for them; empty where those are usual"""
 
 
 class Hazard(Value):

@@ -11,7 +11,7 @@ from validator.checks.context import Context
 from validator.checks.load.model import Columns, Native, load_onnx, onnx_runtime
 from validator.checks.load.safety import scan
 from validator.checks.preload import FALLING_BACK, TOOLS
-from validator.errors import ConversionError, PreflightError, WorkerError
+from validator.errors import ConversionError, PreflightError, SettingsError, WorkerError
 from validator.libraries.known import library_named
 from validator.model.file import identify, read_verified
 from validator.results import CheckResult, Conversion, Hazard
@@ -88,6 +88,11 @@ def convert(context: Context, native: Native, columns: Columns) -> OnnxFile:
     With the setting `onnx` that file is taken as it is, and nothing is converted.
     """
     context = replace(context, model=native.model)
+    if context.settings.onnx_outputs and not context.settings.onnx:
+        raise SettingsError(
+            "onnx_outputs names outputs of an ONNX file made elsewhere, and none is given",
+            hint="leave it out: the file that is made here names its outputs itself",
+        )
     with needed("convert.onnx"):
         export = _named(export_trees(native, len(context.data)), columns)
         if context.settings.onnx:

@@ -40,6 +40,7 @@ _SIGHTS = ("data", "target", "group", "wrapper", "requirements")
 _OTHER = (
     "data",
     "onnx",
+    "onnx_outputs",
     "task",
     "contract",
     "reading",
@@ -77,9 +78,9 @@ def other(head: Settings, base: Settings) -> list[str]:
     for name in _OTHER:
         before, now = getattr(base, name), getattr(head, name)
         if before != now and now and before:
-            vague = name in ("contract", "wrapper_methods")
+            vague = name in ("contract", "wrapper_methods", "onnx_outputs")
             found.append(f"{name} is another" if vague else f"{name} is {_shown(now)}")
-        elif before != now and name in ("onnx", "contract") and now:
+        elif before != now and name in ("onnx", "onnx_outputs", "contract") and now:
             found.append(f"{name} is given")
     return found
 

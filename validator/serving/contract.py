@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -62,6 +62,7 @@ class ServedContract:
     output_maximum: float | None
     probabilities_sum_to_one: bool = True
     flags_range: bool = False
+    onnx_outputs: Mapping[str, str] = field(default_factory=dict)
 
     def holding(self, on_range: OnRange | None) -> ServedContract:
         """The same contract with only those ranges in it that callers are held to.
@@ -121,7 +122,14 @@ def parse_contract(document: Mapping[str, Any]) -> ServedContract:
         probabilities_sum_to_one=_boolean(
             {"probabilities_sum_to_one": True, **document}, "probabilities_sum_to_one"
         ),
+        onnx_outputs=_outputs(document.get("onnx_outputs", {})),
     )
+
+
+def _outputs(found: Any) -> dict[str, str]:
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        raise _malformed("onnx_outputs is no mapping of names")
+    return found
 
 
 def plain_type(value: Any) -> type:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FEW_COLUMNS = 8
-OUTPUTS = ("label", "probabilities", "prediction", "score")
+OUTPUTS = onnx_runtime.OUTPUTS
 
 
 def open_session(onnx: bytes, *, threads: int, options: Any, providers: Sequence[str]) -> Any:
@@ -80,12 +80,10 @@ class OnnxModel:
         inputs = session.get_inputs()
         self.is_matrix = len(inputs) == 1 and _takes_matrix(inputs[0], contract)
         self.inputs = {item.name: Input(name=item.name, dtype=_dtype(item)) for item in inputs}
-        names = [
-            (item.name, onnx_runtime.RENAMED.get(item.name, item.name)) for item in session.get_outputs()
-        ]
-        self.outputs = {ours: theirs for theirs, ours in names if ours in OUTPUTS}
+        given = [item.name for item in session.get_outputs()]
+        self.outputs = _outputs(given, contract)
         if not self.outputs:
-            raise _unfit(f"its outputs are {', '.join(theirs for theirs, _ in names[:5])}")
+            raise _unfit(f"its outputs are {', '.join(given[:5])}")
         self._output_names = list(self.outputs.values())
         if not self.is_matrix and self.inputs.keys() != set(contract.names):
             raise _unfit(f"its inputs are {', '.join(list(self.inputs)[:12])}, not the contract's features")
@@ -174,6 +172,15 @@ class _Together:
             low, high = np.array([self._limits[name] for name in held]).T
             good &= ((block >= low[:, np.newaxis]) & (block <= high[:, np.newaxis])).all(axis=1)
         return {name: row for name, row, is_good in zip(held, block, good.tolist(), strict=True) if is_good}
+
+
+def _outputs(given: Sequence[str], contract: ServedContract) -> dict[str, str]:
+    """The session's names of its outputs, by ours."""
+    try:
+        names = onnx_runtime.output_names(given, contract.onnx_outputs)
+    except onnx_runtime.SessionError as error:
+        raise _unfit(str(error)) from error
+    return {ours: theirs for ours, theirs in zip(names, given, strict=True) if ours in OUTPUTS}
 
 
 def _takes_matrix(item: Any, contract: ServedContract) -> bool:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from validator.results import RuntimeName, Scalar, Task
-from validator.settings.values import Items, Limits, Names, Requirements, Sizes
+from validator.settings.values import Items, Limits, Names, OutputNames, Requirements, Sizes
 
 CONFIG_NAME = "preflight.toml"
 #: Settings that a checked-out file must not decide: whoever opens the pull request can edit that file.
@@ -164,6 +164,13 @@ class Settings(_Table):
         None,
         "Conversion",
         "an ONNX file made elsewhere, to be judged against the model instead of converting it",
+    )
+    onnx_outputs: OutputNames = _field(
+        {},
+        "Conversion",
+        "which output of an ONNX file made elsewhere is label, probabilities, prediction or score, such as "
+        "label=predicted,probabilities=scores; the usual names are known",
+        metavar="OURS=THEIRS",
     )
     tolerance: float | None = _field(
         None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -40,6 +40,20 @@ def _pairs(value: object) -> object:
     return items
 
 
+def _renamings(value: object) -> object:
+    """`ours=theirs` items as a mapping."""
+    items = _split_each(value)
+    if not isinstance(items, (list, tuple)):
+        return items
+    found: dict[str, str] = {}
+    for item in items:
+        ours, equals, theirs = str(item).partition("=")
+        if not equals or not theirs.strip() or ours.strip() in found:
+            raise ValueError(f"expected label=NAME, probabilities=NAME and the like, once each, got {item!r}")
+        found[ours.strip()] = theirs.strip()
+    return found
+
+
 def split_requirements(value: object) -> object:
     """As `split`, but a comma within one requirement (`numpy>=1.20,<2`, `pandas[excel,aws]`) does not separate."""
     if isinstance(value, str) and "\n" not in value:
@@ -57,6 +71,10 @@ Requirements = Annotated[
 _Size = Annotated[int, Field(ge=1, le=10_000_000)]
 Sizes = Annotated[
     tuple[_Size, ...], BeforeValidator(_split_each, json_schema_input_type=str | tuple[_Size, ...])
+]
+OutputNames = Annotated[
+    dict[Literal["label", "probabilities", "prediction", "score"], str],
+    BeforeValidator(_renamings, json_schema_input_type=str | tuple[str, ...] | dict[str, str]),
 ]
 Limits = Annotated[
     dict[str, float], BeforeValidator(_pairs, json_schema_input_type=str | tuple[str, ...] | dict[str, float])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from validator import onnx_runtime
 from validator.errors import ModelError
@@ -30,11 +30,12 @@ def open_session(source: Union[bytes, str], threads: int) -> Any:
 class OnnxModel:
     """A session and its signature."""
 
-    def __init__(self, data: bytes, threads: int = 1) -> None:
+    def __init__(self, data: bytes, threads: int = 1, outputs: Optional[Mapping[str, str]] = None) -> None:
+        """`outputs` says which of the file's outputs ours are, where their names do not."""
         self.session = open_session(data, threads)
         self.signature = [(item.name, item.type, item.shape) for item in self.session.get_inputs()]
-        self.outputs = [onnx_runtime.RENAMED.get(item.name, item.name) for item in self.session.get_outputs()]
         self._output_names = [item.name for item in self.session.get_outputs()]
+        self.outputs = _named(self._output_names, outputs or {})
         self._numeric_name = self._find_numeric()
 
     @property
@@ -89,9 +90,19 @@ class OnnxModel:
             if name in names:
                 return names[name]
         raise ModelError(
-            f"the ONNX model's outputs are {', '.join(self.outputs[:5])}",
-            hint="name them label, probabilities, prediction or score",
+            f"the ONNX model's outputs are {', '.join(self._output_names[:5])}",
+            hint="say which of them is label, probabilities, prediction or score: onnx-outputs "
+            f"prediction={self._output_names[0]}",
         )
+
+
+def _named(found: Sequence[str], told: Mapping[str, str]) -> List[str]:
+    try:
+        return onnx_runtime.output_names(found, told)
+    except onnx_runtime.SessionError as error:
+        raise ModelError(
+            f"the ONNX model does not fit onnx-outputs: {error}", hint="name one of those"
+        ) from error
 
 
 def _tensor(column: Column, kind: str) -> Any:

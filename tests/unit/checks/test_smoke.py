@@ -96,6 +96,16 @@ def test_the_message_says_what_was_seen_and_the_hint_what_to_do(subject):
     assert checks["smoke.range"].hint
 
 
+def test_rounding_in_float32_puts_no_probability_out_of_range(subject):
+    def answer(table):
+        high = np.full(len(table), 1 + 2e-7, dtype=np.float32)
+        return Outputs(
+            label=np.ones(len(table), dtype=np.int64), probabilities=np.stack([1 - high, high], axis=1)
+        )
+
+    assert statuses(FakeRuntime(answer=answer), subject)["smoke.range"] == "pass"
+
+
 def test_a_regressor_is_held_to_the_contracts_output_limits(subject):
     regressor = FakeRuntime(answer=lambda table: Outputs(prediction=table.column("a").values * 100))
     contract = subject.contract.model_copy(

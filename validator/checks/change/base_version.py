@@ -164,7 +164,8 @@ def _own_context(context: Context, found: Base) -> Context:
         size_bytes=found.size_bytes,
     )
     file = ModelFile(Path(found.name), found.format, len(found.data), found.sha256)
-    settings = context.settings.model_copy(update={"onnx": None})
+    named = found.contract.onnx_outputs if found.contract else context.settings.onnx_outputs
+    settings = context.settings.model_copy(update={"onnx": None, "onnx_outputs": named})
     return replace(context, settings=settings, file=file, model=model, data=found.data)
 
 

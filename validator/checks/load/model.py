@@ -251,7 +251,10 @@ def onnx_facts(runtime: WorkerRuntime) -> NativeFacts:
 
 def onnx_runtime(context: Context, onnx: bytes) -> WorkerRuntime:
     """A fresh worker with the ONNX file in it."""
-    return WorkerRuntime.load("onnx", context.start("onnx"), [onnx])
+    told = context.settings.onnx_outputs
+    return WorkerRuntime.load(
+        "onnx", context.start("onnx", options={"outputs": told} if told else None), [onnx]
+    )
 
 
 def _task(settings: Settings, facts: NativeFacts) -> Task:
@@ -428,7 +431,7 @@ def infer_contract(
         fixed=settings.contract.model_dump(exclude_unset=True),
         known=known_of(facts, data),
     )
-    return contract.model_copy(update={"reading": facts.reading})
+    return contract.model_copy(update={"reading": facts.reading, "onnx_outputs": settings.onnx_outputs})
 
 
 def known_of(facts: NativeFacts, data: Data) -> Knowledge:

@@ -35,6 +35,8 @@ _NEEDS = {
 }
 #: How far a sum of probabilities may be from one: float32 rounding over some hundred classes.
 _SUM_TOLERANCE = 1e-4
+#: How far one may lie outside [0, 1] for the same reason, as the Deployment has it.
+_RANGE_TOLERANCE = 1e-5
 
 
 def run(runtime: Runtime, subject: Subject, *, max_latency_ms: float) -> list[CheckResult]:
@@ -134,12 +136,13 @@ def _probability_range(probabilities: NDArray[Any], sum_to_one: bool) -> CheckOu
 
     if probabilities.dtype.kind != "f":
         return failed(f"probabilities are {probabilities.dtype}")
-    bad = (probabilities < 0) | (probabilities > 1)  # NaN is for the check of finite answers to name
+    # What rounding in float32 adds to a sum is no fault; NaN is for the check of finite answers to name.
+    bad = (probabilities < -_RANGE_TOLERANCE) | (probabilities > 1 + _RANGE_TOLERANCE)
     if bad.any():
         row = int(np.argwhere(bad)[0][0])
         value = float(probabilities[bad][0])
         return failed(
-            f"{int(bad.sum())} probabilities are outside [0, 1]; the first is {value:.6g} in row {row}",
+            f"{int(bad.sum())} probabilities are outside [0, 1]; the first is {value:.9g} in row {row}",
             seen("least", float(np.nanmin(probabilities)), ">= 0"),
             seen("most", float(np.nanmax(probabilities)), "<= 1"),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Mapping, Optional
 
 from validator.sandbox import wire
 from validator.worker.onnx_session import OnnxModel, open_session
@@ -12,14 +13,15 @@ from validator.worker.serving import Answer, ServingJob
 class OnnxJob(ServingJob):
     """Operation `load`, and those of every serving job."""
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, outputs: Optional[Mapping[str, str]] = None) -> None:
         super().__init__()
         self._threads = threads
+        self._outputs = outputs
 
     def load(self, arrays: wire.Arrays) -> Answer:
         """The ONNX file's bytes in; its signature, and the milliseconds that loading took, out."""
         started = time.perf_counter()
-        self._model = model = OnnxModel(arrays[0], self._threads)
+        self._model = model = OnnxModel(arrays[0], self._threads, self._outputs)
         elapsed = (time.perf_counter() - started) * 1000
         return {
             "load_ms": elapsed,
