@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from enum import IntEnum
 from pathlib import Path
@@ -35,6 +36,11 @@ class PreflightError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}"
+
+
+def in_words(error: Exception) -> str:
+    """What an error of the network or the disk says, without its number; its kind where it says nothing."""
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 class UsageError(PreflightError):

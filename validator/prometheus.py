@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from validator.answers import answer_of
-from validator.errors import PreflightError, UsageError
+from validator.errors import PreflightError, UsageError, in_words
 from validator.promql import select
 
 _LARGEST = 64 * 2**20
@@ -116,8 +116,7 @@ class Prometheus:
                 body = answer_of(response, most=_LARGEST)
             answer = json.loads(body)
         except httpx.HTTPError as error:
-            told = str(error) or type(error).__name__
-            raise SourceError(f"cannot ask {self.url}: {told}", hint=_HINT) from error
+            raise SourceError(f"cannot ask {self.url}: {in_words(error)}", hint=_HINT) from error
         except (ValueError, RecursionError) as error:
             raise SourceError(
                 f"{self.url} answers with status {response.status_code} and no JSON", hint=_HINT

@@ -26,7 +26,9 @@ _BETWEEN = "|"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The shell."""
     parser.epilog = _HOW
-    parser.add_argument("shell", choices=_SHELLS, help="the shell that is to complete")
+    parser.add_argument(
+        "shell", choices=_SHELLS, metavar="|".join(_SHELLS), help="the shell that is to complete"
+    )
 
 
 def run(flags: Mapping[str, Any], _environ: Mapping[str, str]) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator import __version__
+from validator.cli.actions import add_json
 from validator.errors import Exit, SampleError, UsageError
 from validator.whole_file import whole_file
 
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from validator.drift.document import DriftReport
 
 _REPORTS = ("drift.json", "drift.md", "drift.html")
-EPILOG = """exit codes:
+EPILOG = """`drift count DATA --artifact A -o FILE` writes the counts of a part of the data;
+`drift` takes any number of such files in the place of data.
+
+exit codes:
   0  no drift, or nothing but warnings
   1  drift
   2  unusable: bad usage, unreadable data or artifact
   4  insufficient: these rows or this reference cannot tell
-
-`drift count DATA --artifact A -o counts.json` writes the counts of a part of the
-data; `drift` takes any number of such files in the place of data.
 """
 
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources",
         nargs="*",
-        metavar="[count] DATA",
+        metavar="DATA",
         help="Parquet, CSV or Arrow file, a folder of them, or files that `drift count` wrote",
     )
     parser.add_argument(
@@ -70,20 +71,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prometheus", metavar="URL", help="in the place of data: what servers of the model counted"
     )
-    parser.add_argument("--model", metavar="NAME", help="its name in the metrics; the artifact's by default")
+    parser.add_argument("--model", metavar="NAME", help="its name in the metrics (default: the artifact's)")
     parser.add_argument("--last", metavar="TIME", help="with --prometheus: how far back (default: 24h)")
     parser.add_argument("-o", "--output", metavar="FILE", help="with count: the file to write")
     parser.add_argument(
         "--insufficient",
         choices=("warn", "fail"),
+        metavar="warn|fail",
         help="end with 0 or 1 instead of 4 where it cannot be told",
     )
     parser.add_argument(
         "--override", metavar="REASON", help="judge for an artifact that failed the gate, and say why"
     )
-    parser.add_argument(
-        "--json", dest="json_output", action="store_true", default=None, help="print drift.json"
-    )
+    add_json(parser, "drift.json")
     parser.add_argument("--quiet", action="store_true", default=None, help="print nothing but the verdict")
 
 

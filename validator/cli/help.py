@@ -6,6 +6,7 @@ A command with more flags than a screen holds shows those that most people need;
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping
@@ -59,6 +60,9 @@ EXAMPLES: Mapping[str, str] = {
     ),
     "monitor maintain": "model-preflight monitor maintain --prometheus http://127.0.0.1:9090",
 }
+#: Stands for a space at which a line is not to be broken.
+_HELD = "\0"
+_CODE = re.compile(r"  [0-9]  ")
 #: What a screen shows of the commands whose flags fill more than one.
 FIRST: Mapping[str, tuple[str, ...]] = {
     "validate": ("data", "target", "out", "config", "max_latency_ms", "baseline", "json_output"),
@@ -69,26 +73,33 @@ FIRST: Mapping[str, tuple[str, ...]] = {
     "serve": ("host", "port", "verify_key", "override", "token_file", "slo_ms", "drain", "log"),
 }  # fmt: skip
 #: Of the commands that say nothing of it themselves.
-_EXITS: Mapping[str, str] = {
-    "validate": "  0  passed    1  failed    2  could not judge    3  could not publish",
-    "inspect": "  0  it may be loaded    1  it would be refused    2  it is no model, or unreadable",
-    "convert": "  0  converted and shown equal    1  not equal    2  it cannot be converted",
-    "init": "  0  written    2  it was not, and the message says why",
-    "publish": "  0  as the run ended    1  as the run ended    2  nothing valid to publish    3  refused",
-    "serve": "  0  ended on SIGTERM    2  it does not serve this, and the message says why",
-    "registry": "  0  done    1  refused, and the message says why    2  unable",
-    "rollout": "  0  promoted, passed    1  rolled back, failed    2  unable    4  under way",
-    "monitor": "  0  well    1  not well, and the message says what    2  unable    4  cannot tell",
-    "completion": "  0  printed    2  no such shell",
-}
+_EXITS: Mapping[str, Mapping[int, str]] = {
+    "validate": {0: "passed", 1: "failed", 2: "could not judge", 3: "passed, and could not be published or pushed"},
+    "inspect": {0: "it may be loaded", 1: "it would be refused", 2: "it is no model, or unreadable"},
+    "convert": {0: "converted and shown equal", 1: "not equal", 2: "it cannot be converted"},
+    "init": {0: "written", 2: "it was not, and the message says why"},
+    "publish": {0: "the run passed", 1: "the run failed", 2: "it could not judge, or there is nothing valid",
+                3: "GitHub did not take it, and that was required"},
+    "serve": {0: "ended on SIGTERM", 2: "it does not serve this, and the message says why"},
+    "registry": {0: "done", 1: "refused, and the message says why", 2: "unable"},
+    "rollout": {0: "done, promoted or passed", 1: "rolled back, aborted or failed", 2: "unable",
+                4: "undecided, or still under way"},
+    "monitor": {0: "well", 1: "not well, and the message says what", 2: "unable", 4: "it cannot be told"},
+    "completion": {0: "printed", 2: "no such shell"},
+}  # fmt: skip
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """As wide as the terminal, eighty columns at most."""
 
     def __init__(self, prog: str, **changes: Any) -> None:
-        width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH) - 2
-        super().__init__(prog, max_help_position=24, **({"width": width} | changes))
+        super().__init__(prog, max_help_position=24, **({"width": _width()} | changes))
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Names of commands are indented further than flags, and need that much more room."""
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            self._action_max_length += self._indent_increment
 
 
 class HelpAll(argparse.Action):
@@ -120,21 +131,23 @@ class HelpfulParser(argparse.ArgumentParser):
         return super().format_help()
 
     def format_help(self) -> str:
-        """One screen."""
-        hidden = [
-            action
-            for action in self._actions
-            if self.first and action.option_strings and action.dest not in self.first
-            and not isinstance(action, HelpAll | argparse._HelpAction)
-        ]  # fmt: skip
-        kept = [action.help for action in hidden]
-        for action in hidden:
-            action.help = argparse.SUPPRESS
-        try:
-            return super().format_help()
-        finally:
-            for action, text in zip(hidden, kept, strict=True):
-                action.help = text
+        """One screen: no groups, and of many flags the first."""
+        places = [one for one in self._actions if not one.option_strings]
+        flags = [one for one in self._actions if one.option_strings and self._is_shown(one)]
+        flags.sort(key=lambda one: not isinstance(one, HelpAll | argparse._HelpAction))
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        for title, actions in (("positional arguments", places), ("options", flags)):
+            formatter.start_section(title)
+            formatter.add_arguments(actions)
+            formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
+
+    def _is_shown(self, flag: argparse.Action) -> bool:
+        always = isinstance(flag, HelpAll | argparse._HelpAction)
+        return always or not self.first or flag.dest in self.first
 
 
 def dress(parser: argparse.ArgumentParser, name: str = "") -> None:
@@ -145,10 +158,12 @@ def dress(parser: argparse.ArgumentParser, name: str = "") -> None:
         parser.add_argument("--help-all", action=HelpAll)
     parts = [parser.epilog.strip()] if parser.epilog else []
     if name in _EXITS and "exit codes:" not in (parser.epilog or ""):
-        parts.append(f"exit codes:\n{_EXITS[name]}")
-    if name in EXAMPLES and "example" not in (parser.epilog or ""):
+        codes = [f"  {code}  {what}" for code, what in _EXITS[name].items()]
+        parts.append("\n".join(["exit codes:", *codes]))
+    parts = [_wrapped(one) for one in parts]
+    if name in EXAMPLES:
         parts.append(f"example:\n{_command(EXAMPLES[name])}")
-    parser.epilog = "\n\n".join(map(_wrapped, parts)) or None
+    parser.epilog = "\n\n".join(parts) or None
     parser.description = _wrapped(parser.description or "")
     flags = [action for action in parser._actions if action.option_strings]
     actions = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
@@ -157,7 +172,8 @@ def dress(parser: argparse.ArgumentParser, name: str = "") -> None:
         needed = [f"{one.option_strings[-1]} {_word(one)}" for one in flags if one.required]
         words = " ".join([parser.prog, *places, *needed, "[FLAGS]"])
         indent = " " * (len("usage: ") + len(parser.prog) + 1)
-        lines = textwrap.wrap(words, _WIDTH - 2 - len("usage: "), subsequent_indent=indent)
+        room = _width() - len("usage: ")
+        lines = textwrap.wrap(words, room, subsequent_indent=indent if len(indent) <= room - 30 else " " * 4)
         parser.usage = "\n".join(lines).replace("%", "%%")
     for one in actions:
         for inner, child in one.choices.items():
@@ -165,20 +181,43 @@ def dress(parser: argparse.ArgumentParser, name: str = "") -> None:
 
 
 def _command(line: str) -> str:
-    """On lines of its own, continued as a shell has it."""
-    parts = textwrap.wrap(line, _WIDTH - 6, break_long_words=False, break_on_hyphens=False)
-    return "  " + " \\\n      ".join(parts)
+    """On lines of its own, continued as a shell has it; a flag stays with its value, and quotes stay whole."""
+    kept = re.sub(r'"[^"]*"', lambda quoted: quoted[0].replace(" ", _HELD), line)
+    kept = re.sub(r"(--?[a-z][a-z-]*) (?=[^-])", rf"\1{_HELD}", kept)
+    parts = textwrap.wrap(kept, _width() - 8, break_long_words=False, break_on_hyphens=False)
+    return "  " + " \\\n      ".join(parts).replace(_HELD, " ")
 
 
 def _wrapped(text: str) -> str:
-    """Lines that are too long go on below, indented as they begin."""
-    lines = []
+    """Paragraphs as wide as the screen; an exit code stands alone before its words; indented lines are commands."""
+    return "\n".join(line for one in _paragraphs(text) for line in _lines(one))
+
+
+def _paragraphs(text: str) -> list[str]:
+    found: list[str] = []
     for line in text.splitlines():
-        indent = line[: len(line) - len(line.lstrip())]
-        lines += textwrap.wrap(
-            line, _WIDTH - 2, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        ) or [""]
-    return "\n".join(lines)
+        goes_on = bool(found) and found[-1] and line and not _CODE.match(line)
+        indent = len(line) - len(line.lstrip())
+        if goes_on and (indent > 4 or (indent == 0 and found[-1][0] != " " and found[-1][-1] != ":")):
+            found[-1] += " " + line.strip()
+        else:
+            found.append(line)
+    return found
+
+
+def _lines(paragraph: str) -> list[str]:
+    code = _CODE.match(paragraph)
+    if paragraph.startswith(" ") and not code:
+        return [paragraph]
+    below = " " * code.end() if code else ""
+    return textwrap.wrap(
+        paragraph, _width(), subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+
+
+def _width() -> int:
+    """Columns that text may take."""
+    return min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH) - 2
 
 
 def _word(action: argparse.Action) -> str:

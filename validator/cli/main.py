@@ -11,14 +11,15 @@ from typing import Any, NoReturn
 
 from validator import __version__
 from validator.cli.help import HelpfulParser, dress
+from validator.cli.usage import in_our_words
 from validator.errors import Exit, InternalError, PreflightError, UsageError
 
 _EPILOG = """exit codes:
-  0  the gate passed
-  1  the gate failed; the checklist says which item
+  0  passed, or done
+  1  failed; the checklist, or the message, says which item
   2  it could not judge: bad usage, unreadable configuration or data
-  3  only publishing failed, and publishing was required
-  4  insufficient: the data cannot tell (drift)
+  3  only publishing or pushing failed, and was asked for
+  4  not enough data to tell, or still under way
 """
 _COMMANDS = {
     "validate": "judge a model: the whole gate",
@@ -89,30 +90,18 @@ def _complain(error: PreflightError) -> int:
 
 
 class _Parser(HelpfulParser):
-    """Usage errors in our own form. `only` is the one command it knows, where it knows one."""
+    """Usage errors in our own form, each with a way on."""
 
-    only: str | None = None
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it; what a command does not take is told by that command, which knows what it takes."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {unknown[0]}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        if self.only is not None:
-            raise UsageError(message, hint=f"see `model-preflight {self.only} --help`")
-        raise UsageError(message, hint=_meant_flag(message) or f"see `{self.prog} --help`")
-
-
-def _meant_flag(message: str) -> str:
-    """For an unknown flag the nearest known one, or that another command takes it, as a hint; else empty."""
-    import difflib
-
-    if not message.startswith("unrecognized arguments: --"):
-        return ""
-    given = message.split()[2].partition("=")[0]
-    from validator.settings.table import Settings, flag_of
-
-    known = [f"--{flag_of(name)}" for name in Settings.model_fields]
-    if given in known:
-        return f"this command takes no {given}: see its --help"
-    close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else ""
+        told, hint = in_our_words(message, self.prog, self._option_string_actions)
+        raise UsageError(told, hint=hint or f"see `{self.prog} --help`")
 
 
 def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -142,7 +131,6 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         allow_abbrev=False,
     )
-    parser.only = only
     parser.add_argument("--version", action="version", version=f"model-preflight {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name, summary in _COMMANDS.items() if only is None else [(only, _COMMANDS[only])]:
@@ -197,7 +185,9 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     if command == "convert":
         parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the ONNX file to write")
     if command == "init":
-        parser.add_argument("-o", "--output", metavar="FILE", help="preflight.toml by default")
+        parser.add_argument(
+            "-o", "--output", metavar="FILE", help="the file to write (default: preflight.toml)"
+        )
         parser.add_argument("--force", action="store_true", default=None, help="replace an existing file")
     groups: dict[str, Any] = {}
     for name in Settings.model_fields:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli import registry_view as view
-from validator.cli.actions import add_actions
+from validator.cli.actions import add_actions, add_json
 from validator.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -55,19 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         sub.add_argument(
             "--registry", metavar="BASE", help=f"folder or address of all models (default: {DEFAULT})"
         )
-        sub.add_argument("--username", metavar="NAME", help="name at the registry; docker login's by default")
+        sub.add_argument("--username", metavar="NAME", help="name at the registry (default: docker login's)")
         sub.add_argument(
             "--password-file", metavar="FILE", help="file with the password, or token, of that name"
         )
         sub.add_argument(
             "--token-file", metavar="FILE", help="file with a bearer token of the registry's own"
         )
-        sub.add_argument("--json", dest="json_output", action="store_true", default=None, help="print JSON")
+        add_json(sub, "what was done or found as JSON")
 
 
 def _add_push(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("artifact", metavar="ARTIFACT", help="the folder that a passing run wrote")
-    sub.add_argument("name", nargs="?", metavar="NAME", help="where to; the model's own name by default")
+    sub.add_argument("name", nargs="?", metavar="NAME", help="where to (default: the model's own name)")
     _add_key(sub)
 
 
@@ -82,13 +82,13 @@ def _add_list(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_show(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("name", metavar="NAME", help="the version, champion by default")
+    sub.add_argument("name", metavar="NAME", help="the version (default: champion)")
 
 
 def _add_pull(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("name", metavar="NAME", help="the version, champion by default")
+    sub.add_argument("name", metavar="NAME", help="the version (default: champion)")
     sub.add_argument(
-        "-o", "--output", metavar="DIR", help="the folder to write; the version's name by default"
+        "-o", "--output", metavar="DIR", help="the folder to write (default: the version's name)"
     )
     _add_key(sub)
 
@@ -105,10 +105,12 @@ def _add_rollback(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_move(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--to", dest="alias", default="champion", metavar="ALIAS", help="default: champion")
+    sub.add_argument(
+        "--to", dest="alias", default="champion", metavar="ALIAS", help="the alias (default: champion)"
+    )
     sub.add_argument("--reason", metavar="TEXT", help="for the history")
     sub.add_argument(
-        "--url", metavar="URL", help="for the history; in a GitHub job the run's page by default"
+        "--url", metavar="URL", help="for the history (default, in a GitHub job: the run's page)"
     )
     sub.add_argument(
         "--environment", metavar="NAME", help="of the GitHub deployment (default: production, or the alias)"
@@ -119,7 +121,9 @@ def _add_move(sub: argparse.ArgumentParser) -> None:
 
 def _add_history(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("name", metavar="NAME", help="the model")
-    sub.add_argument("--to", dest="alias", default="champion", metavar="ALIAS", help="default: champion")
+    sub.add_argument(
+        "--to", dest="alias", default="champion", metavar="ALIAS", help="the alias (default: champion)"
+    )
     sub.add_argument(
         "--limit", type=_whole, default=20, metavar="N", help="newest entries to show (default: 20)"
     )

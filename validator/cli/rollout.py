@@ -33,11 +33,12 @@ _ACTIONS = {
     "emit": "write what moves the traffic: HAProxy's configuration, manifests for KServe or Argo Rollouts",
 }
 EPILOG = """exit codes:
-  0  promoted, or passed
-  1  rolled back, aborted, or failed
+  0  done, promoted or passed
+  1  rolled back, aborted or failed
   2  unable: bad usage, unreadable settings, proxy or counts out of reach
   4  undecided, or still under way
 """
+ENGINES = ("haproxy", "kserve", "argo")
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -48,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "judge":
             sub.add_argument("evidence", nargs="?", metavar="EVIDENCE", help="a file below evidence/")
             sub.add_argument("--listen", metavar="HOST:PORT", help="answer GET /verdict over HTTP")
-        sub.add_argument("--config", metavar="FILE", default="rollout.toml", help="rollout.toml by default")
+        sub.add_argument(
+            "--config", metavar="FILE", default="rollout.toml", help="settings (default: rollout.toml)"
+        )
         if name == "start":
             sub.add_argument("model", nargs="?", metavar="MODEL", help="must be the one of rollout.toml")
             sub.add_argument(
@@ -80,18 +83,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_emit(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--engine", required=True, choices=("haproxy", "kserve", "argo"), help="for whom")
+    sub.add_argument("--engine", required=True, choices=ENGINES, metavar="|".join(ENGINES), help="for whom")
     sub.add_argument("--image", metavar="REF@DIGEST", help="kserve: the image that serves")
     sub.add_argument("--champion", metavar="REF", help="kserve: its artifact by digest; argo: its version")
     sub.add_argument("--candidate", metavar="REF", help="kserve: its artifact by digest; argo: its version")
     sub.add_argument(
         "--share", type=int, metavar="PERCENT", help="kserve: the candidate's share of the traffic"
     )
-    sub.add_argument("--slot", default="blue", metavar="NAME", help="kserve: the champion's, blue or green")
     sub.add_argument(
-        "--replicas", type=int, default=1, metavar="N", help="kserve: pods of each, 1 by default"
+        "--slot", default="blue", metavar="NAME", help="kserve: the champion's, blue or green (default: blue)"
     )
-    sub.add_argument("--mode", default="Standard", metavar="MODE", help="kserve: Standard or Serverless")
+    sub.add_argument("--replicas", type=int, default=1, metavar="N", help="kserve: pods of each (default: 1)")
+    sub.add_argument(
+        "--mode",
+        default="Standard",
+        metavar="MODE",
+        help="kserve: Standard or Serverless (default: Standard)",
+    )
     sub.add_argument("--judge", metavar="URL", help="argo: where `rollout judge --listen` answers")
     sub.add_argument("--deployment", metavar="NAME", help="argo: the Deployment that it takes over")
     sub.add_argument("--ingress", metavar="NAME", help="argo: the nginx Ingress that splits requests")
@@ -148,7 +156,9 @@ def _judge(flags: Mapping[str, Any]) -> int:
     from validator.rollout.judge.evidence import judge_again, read_evidence
 
     if (flags.get("evidence") is None) == (flags.get("listen") is None):
-        raise UsageError("either an evidence file or --listen is wanted", hint="see `rollout judge --help`")
+        raise UsageError(
+            "either an evidence file or --listen is wanted", hint="see `model-preflight rollout judge --help`"
+        )
     if flags.get("listen") is not None:
         return _listen(Path(flags["config"]), str(flags["listen"]))
     verdict: Verdict = judge_again(read_evidence(Path(flags["evidence"])))
@@ -422,7 +432,7 @@ def _emit_manifests(settings: JudgeSettings, flags: Mapping[str, Any]) -> int:
         if missing:
             raise UsageError(
                 f"--engine {flags['engine']} needs --{missing[0]}",
-                hint="see `rollout emit --help` for what it is",
+                hint="see `model-preflight rollout emit --help` for what it is",
             )
         return {name: flags[name] for name in names}
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from validator.cli.actions import add_json
 from validator.errors import Exit, UsageError
 from validator.whole_file import whole_file
 
@@ -19,16 +20,13 @@ if TYPE_CHECKING:
     from validator.integration.run import TestReport, Tried
 
 REPORTS = ("test.md", "junit.xml", "test.json")
-EPILOG = """exit codes:
+EPILOG = """The rollback is rehearsed where HAProxy and Prometheus are installed; else the
+report says that it was not tried.
+
+exit codes:
   0  it works as published
   1  it does not; the report says where
   2  nothing could be tried: bad usage, not there, or no golden requests
-
-example:
-  model-preflight test oci://ghcr.io/acme/models/trading@sha256:...
-
-The rollback is rehearsed where HAProxy and Prometheus are installed; else the
-report says that it was not tried.
 """
 
 
@@ -52,9 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="for test.md, test.json, junit.xml (default: preflight-test); of several in 1, 2, ... below it",
     )
-    parser.add_argument(
-        "--json", dest="json_output", action="store_true", default=None, help="print test.json"
-    )
+    add_json(parser, "test.json")
 
 
 def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:

@@ -150,6 +150,11 @@ def _is_unable(error: PreflightError) -> bool:
 
 def _open(reference: str, parts: Parts, stack: ExitStack, found: list[Published]) -> str:
     located = stack.enter_context(locate(reference))
+    if located.digest is None and not located.folder.is_dir():
+        raise UsageError(
+            f"there is no artifact folder {reference[:200]}",
+            hint="check the path; `model-preflight validate` prints it",
+        )
     opened = open_model(str(located.folder), verify_key=parts.verify_key)
     if opened.golden is None:
         raise UsageError(

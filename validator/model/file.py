@@ -80,7 +80,7 @@ def read_verified(model: ModelFile) -> bytes:
     if hashlib.sha256(content).hexdigest() != model.sha256:
         raise ModelError(
             f"{model.path} changed while it was being judged",
-            hint="Write the model file completely before validating it; let nothing rewrite it meanwhile.",
+            hint="write the model file completely before validating it; let nothing rewrite it meanwhile",
         )
     return content
 
@@ -91,7 +91,7 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(mode):
         raise UsageError(
             f"{path} is {_kind(mode)}, not a regular file",
-            hint="Give the path of the model file itself.",
+            hint="give the path of the model file itself",
         )
     flags = (
         os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -105,7 +105,7 @@ def open_regular(path: Path) -> BinaryIO:
         ) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise UsageError(f"{path} is not a regular file", hint="Give the path of the model file itself.")
+        raise UsageError(f"{path} is not a regular file", hint="give the path of the model file itself")
     return os.fdopen(descriptor, "rb")
 
 
@@ -115,10 +115,10 @@ def _mode(path: Path) -> int:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(
             f"there is no model file at {path}",
-            hint="Check the path: it counts from the working directory (in the action, the checkout).",
+            hint="check the path: it counts from the working directory (in the action, the checkout)",
         ) from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path!s} cannot be looked at: {error}", hint="Check the path.") from error
+        raise UsageError(f"{path!s} cannot be looked at: {error}", hint="check the path") from error
 
 
 def _kind(mode: int) -> str:
@@ -141,7 +141,7 @@ def refuse_outside(path: PathLike, roots: Sequence[PathLike]) -> None:
     if not any(real.is_relative_to(os.path.realpath(root)) for root in roots):
         raise UsageError(
             f"{path} lies outside of {' and '.join(map(str, roots))}",
-            hint="Put it inside the workspace and give its path without links or `..`.",
+            hint="put it inside the workspace and give its path without links or `..`",
         )
 
 
@@ -150,7 +150,7 @@ def _identify_stream(path: Path, stream: BinaryIO) -> ModelFile:
     if size == 0:
         raise ModelError(
             f"{path} is empty",
-            hint="The write that should have made it failed, or the upload did: write the model again.",
+            hint="the write that should have made it failed, or the upload did: write the model again",
         )
     stream.seek(0)
     head = stream.read(formats.HEAD_BYTES)
@@ -170,7 +170,7 @@ def _identify_stream(path: Path, stream: BinaryIO) -> ModelFile:
     if name == "unknown":
         raise ModelError(
             f"{path} is {formats.describe_unknown(head)}, not a model that can be judged",
-            hint=f"Save the model as {_SUPPORTED}.",
+            hint=f"save the model as {_SUPPORTED}",
         )
     return ModelFile(path, name, size, digest, compression)
 
@@ -192,12 +192,12 @@ def _identify_folder(folder: Path) -> ModelFile:
         inside = ", ".join(pointers.models_in(folder))
         raise UsageError(
             f"{folder} is a folder without an MLmodel file{f'; it holds {inside}' if inside else ''}",
-            hint="Give the path of one model file, of several, or of a folder that MLflow wrote.",
+            hint="give the path of one model file, of several, or of a folder that MLflow wrote",
         )
     with open_regular(description) as stream:
         content = stream.read(_MLMODEL_BYTES + 1)
     if len(content) > _MLMODEL_BYTES:
-        raise ModelError(f"the MLmodel in {folder} is larger than a mebibyte", hint="Log the model again.")
+        raise ModelError(f"the MLmodel in {folder} is larger than a mebibyte", hint="log the model again")
     described = mlflow_folder.describe(folder, content)
     name = described.payload
     payload_path = folder / name
@@ -205,7 +205,7 @@ def _identify_folder(folder: Path) -> ModelFile:
     if stat.S_ISDIR(_mode(payload_path)):
         raise ModelError(
             f"the MLflow model in {folder} names the folder {name} as its model",
-            hint="Log it so that its flavour stores one file, for instance with `mlflow.sklearn.log_model`.",
+            hint="log it so that its flavour stores one file, for instance with `mlflow.sklearn.log_model`",
         )
     payload = identify(payload_path)
     size, digest = _hash_folder(folder)
@@ -225,7 +225,7 @@ def _hash_folder(folder: Path) -> tuple[int, str]:
             lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
             if len(lines) > _MOST_FILES:
                 raise ModelError(
-                    f"{folder} holds more than {_MOST_FILES:,} files", hint="Give the model file alone."
+                    f"{folder} holds more than {_MOST_FILES:,} files", hint="give the model file alone"
                 )
     listing = "".join(sorted(lines, key=lambda line: line[66:])).encode("utf-8", "surrogateescape")
     return total, hashlib.sha256(listing).hexdigest()

@@ -49,7 +49,7 @@ def describe(folder: Path, content: bytes) -> Description:
     seen = ", ".join(sorted(flavours)) or "none"
     raise ModelError(
         f"the MLflow model in {folder} has no flavour that can be judged (it has: {seen[:200]})",
-        hint=f"Log it with the flavour {', '.join(FLAVOURS)}: a custom Python function cannot be converted.",
+        hint=f"log it with the flavour {', '.join(FLAVOURS)}: a custom Python function cannot be converted",
     )
 
 
@@ -137,5 +137,5 @@ def _value(folder: Path, text: str, where: str) -> str:
 def _odd(folder: Path, reason: str) -> ModelError:
     return ModelError(
         f"the MLmodel in {folder} cannot be read with certainty: {reason}",
-        hint="Log the model again with MLflow; a description that is edited by hand can mean two things.",
+        hint="log the model again with MLflow; a description that is edited by hand can mean two things",
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx
 
 from validator.answers import answer_of
-from validator.errors import PreflightError
+from validator.errors import PreflightError, in_words
 from validator.rollout.settings import Slot
 
 _LARGEST = 16 * 2**20
@@ -101,7 +101,7 @@ class SlotServer:
             ) as response:
                 content = answer_of(response, most=_LARGEST)
         except httpx.HTTPError as error:
-            raise SlotError(f"{method} {url}: {str(error) or type(error).__name__}", hint=hint) from error
+            raise SlotError(f"{method} {url}: {in_words(error)}", hint=hint) from error
         if not response.is_success:
             raise SlotError(f"{method} {url} is answered with status {response.status_code}", hint=hint)
         return content

@@ -113,14 +113,14 @@ class Settings(_Table):
     reference: str | None = _field(
         None,
         "Model",
-        "the training data, for the profile that later data is compared with; the sample by default",
+        "the training data, for the profile that later data is compared with (default: the sample)",
         metavar="DATA",
     )
     target: str | None = _field(
         None, "Model", "the sample's column that holds the true answer", metavar="COLUMN"
     )
     name: str | None = _field(
-        None, "Model", "the model's name in reports and artifact paths; its file's stem by default"
+        None, "Model", "the model's name in reports and artifact paths (default: its file's stem)"
     )
     out: Path = _field(
         Path("preflight"), "Output", "folder for the result, reports and artifact", metavar="DIR"
@@ -132,9 +132,7 @@ class Settings(_Table):
         "never on a pull request. With several models one below it for each",
         metavar="REF",
     )
-    config: str | None = _field(
-        None, "Model", "configuration file; preflight.toml by default", metavar="FILE"
-    )
+    config: str | None = _field(None, "Model", "configuration file (default: preflight.toml)", metavar="FILE")
     task: Task | Literal["auto"] = _field(
         "auto", "Model", "what the model does, where it does not say so itself"
     )
@@ -175,7 +173,7 @@ class Settings(_Table):
     tolerance: float | None = _field(
         None,
         "Conversion",
-        "largest difference of an output between native and ONNX, relative to its size; by model kind by default",
+        "largest difference of an output between native and ONNX, relative to its size (default: by kind of model)",
         gt=0,
     )
     boundary_rows: int = _field(
@@ -207,8 +205,8 @@ class Settings(_Table):
         None,
         "Comparison",
         "version to compare with: artifact folder, result.json, model file, git ref, or what is in production in a "
-        "registry (oci://HOST/NAME:champion); none to switch off. "
-        "On a pull request the base branch by default",
+        "registry (oci://HOST/NAME:champion); none to switch off "
+        "(default, on a pull request: the base branch)",
     )
     quality: Limits = _field(
         {},
@@ -275,7 +273,7 @@ class Settings(_Table):
         "what the model was trained with, to be installed for it: a file, a list, or mlflow for the folder's own",
     )
     environment_cache: Path | None = _field(
-        None, "Environment", "folder to keep such environments in; the user's cache by default", metavar="DIR"
+        None, "Environment", "folder to keep such environments in (default: the user's cache)", metavar="DIR"
     )
     wrapper: str | None = _field(
         None,

@@ -54,17 +54,31 @@ def test_secrets_are_wiped_before_any_command_runs(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "hint"),
+    ("line", "told", "hint"),
     [
-        ("--quiet", "this command takes no --quiet: see its --help"),
-        ("--max-latency-ms=3", "this command takes no --max-latency-ms: see its --help"),
-        ("--alow", "did you mean --allow?"),
-        ("--nothing-of-the-kind", "see `model-preflight --help`"),
+        ("inspect m --quiet", "`model-preflight inspect` takes no --quiet", "see `model-preflight inspect --help`"),
+        ("inspect m --alow=x", "`model-preflight inspect` takes no --alow", "did you mean --allow?"),
+        ("rollout plan --josn", "`model-preflight rollout plan` takes no --josn", "did you mean --json?"),
+        ("--bogus", "`model-preflight` takes no --bogus", "see `model-preflight --help`"),
+        ("test a --out", "--out needs a value", "see `model-preflight test --help`"),
+        ("completion bash x", "`model-preflight completion` takes no further argument, and was given 'x'",
+         "see `model-preflight completion --help`"),
+        ("inspect", "`model-preflight inspect` needs MODEL", "see `model-preflight inspect --help`"),
+        ("convert", "`model-preflight convert` needs MODEL and --output", "see `model-preflight convert --help`"),
+        ("registry", "`model-preflight registry` needs ACTION", "see `model-preflight registry --help`"),
+        ("registry pish", "`model-preflight registry` has no action 'pish'",
+         "did you mean `push`? it has push, list, show, pull, promote, rollback, history and prune"),
+        ("valdate m", "`model-preflight` has no command 'valdate'", "did you mean `validate`? it has validate, "),
+        ("completion csh", "bash|zsh|fish is 'csh'", "did you mean `zsh`? give bash, zsh or fish"),
+        ("rollout emit --engine nginx", "--engine is 'nginx'", "give haproxy, kserve or argo"),
+        ("rollout emit --engine argo --share x", "--share is 'x'", "give a whole number"),
     ],
-)
-def test_a_flag_that_a_command_does_not_take_is_answered_with_a_way_on(flag, hint, capsys) -> None:
-    assert main(["inspect", "m", flag]) == 2
-    assert f"hint: {hint}\n" in capsys.readouterr().err
+)  # fmt: skip
+def test_a_line_that_is_not_understood_is_answered_with_a_way_on(line, told, hint, capsys) -> None:
+    assert main(line.split()) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"model-preflight: {told}"
+    assert second.startswith(f"  hint: {hint}")
 
 
 def test_these_are_all_commands() -> None:

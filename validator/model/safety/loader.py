@@ -40,7 +40,7 @@ def load(data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAULT_LIM
     except (EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"the model cannot be unpickled: {type(error).__name__}: {error}",
-            hint="It was damaged, or saved with versions of its libraries that the installed ones cannot read.",
+            hint="it was damaged, or saved with versions of its libraries that the installed ones cannot read",
         ) from error
 
 
@@ -124,7 +124,7 @@ def _refuse_borrowed(ref: Ref, found: Any) -> None:
     if not own or home.partition(".")[0] != ref.module.partition(".")[0]:
         raise UnsafeModelError(
             f"{ref.path} is not defined in {ref.module} (it comes from {home or 'elsewhere'})",
-            hint="Vouch for the classes and functions of your own package only.",
+            hint="vouch for the classes and functions of your own package only",
         )
 
 
@@ -168,7 +168,7 @@ class _Maker:
             made = find_permitted(self._policy, symbol.module, symbol.name)
         else:
             raise UnsafeModelError(
-                "the model uses an object before it is made", hint="The file was made to mislead."
+                "the model uses an object before it is made", hint="the file was made to mislead"
             )
         self._made[key] = made
         return made
@@ -220,7 +220,7 @@ class _Maker:
         if dtype.hasobject or dtype.itemsize != known.itemsize:
             raise UnsafeModelError(
                 f"an array's type {dtype} is not the one that was scanned",
-                hint="The file was made to mislead.",
+                hint="the file was made to mislead",
             )
         count = len(raw) // dtype.itemsize if dtype.itemsize else 0
         flat: NDArray[Any] = np.empty(0, dtype)
@@ -243,7 +243,7 @@ def _refuse_shadows(target: Obj, found: Any, given: Any) -> None:
         if callable(value) and _is_method(type(found), key):
             raise UnsafeModelError(
                 f"{target.path} gets an attribute {key!r} that stands in the place of its method",
-                hint="Find out who made the file; do not load it elsewhere.",
+                hint="find out who made the file; do not load it elsewhere",
             )
 
 

@@ -203,12 +203,12 @@ def _check_pattern(pattern: str) -> None:
     if not _PATTERN.match(pattern) or "." not in pattern or "*" in root or "?" in root:
         raise SettingsError(
             f"allow = [{pattern!r}] is no usable pattern",
-            hint='Name a class or a module of your own package: "mypackage.transformers.*".',
+            hint='name a class or a module of your own package: "mypackage.transformers.*"',
         )
     if root in _OWN_ROOTS or root in _standard_library() or root == "__main__":
         raise SettingsError(
             f"allow = [{pattern!r}] would allow names of {root}, which is not your own code",
-            hint="Only modules of your own package can be vouched for; for anything else there is --trust-pickle.",
+            hint="only modules of your own package can be vouched for; for anything else there is --trust-pickle",
         )
 
 

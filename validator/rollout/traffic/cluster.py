@@ -18,7 +18,7 @@ import httpx
 import yaml
 
 from validator.answers import answer_of
-from validator.errors import SettingsError
+from validator.errors import SettingsError, in_words
 from validator.report.escape import clean
 from validator.rollout.traffic import EngineError
 
@@ -113,10 +113,8 @@ class Cluster:
             ) as response:
                 body = answer_of(response, most=_LARGEST)
         except httpx.HTTPError as error:
-            told = str(error) or type(error).__name__
-            raise EngineError(
-                f"cannot ask the cluster at {self.access.server}: {told}", hint=_HINT
-            ) from error
+            told = f"cannot ask the cluster at {self.access.server}: {in_words(error)}"
+            raise EngineError(told, hint=_HINT) from error
         return _understood(f"{method} {path.partition('?')[0]}", response.status_code, body)
 
 

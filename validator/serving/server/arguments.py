@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take a matrix whose columns are not named",
     )
     group = parser.add_argument_group("prediction log")
-    _add(group, "--log", "DIR", "store every answered row and its answer as Parquet; off by default", Path)
+    _add(group, "--log", "DIR", "store every answered row and its answer as Parquet (default: off)", Path)
     group.add_argument(
         "--log-omit", action="append", default=None, metavar="FEATURE", help="do not store this one"
     )
@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "N",
         f"requests under way; others are told to come back (default: {limits.in_flight})",
     )
-    _add(group, "--max-connections", "N", f"default: {limits.connections:,}")
+    _add(group, "--max-connections", "N", f"at once (default: {limits.connections:,})")
     _add(group, "--read-timeout", "TIME", f"for a request to arrive (default: {limits.read_s:g}s)")
 
 
