@@ -163,7 +163,7 @@ def _identify_stream(path: Path, stream: BinaryIO) -> ModelFile:
     if name == "onnx" and size > _MOST_ONNX_BYTES:
         raise ModelError(
             f"{path} takes {size / 2**30:.1f} GiB, and an ONNX file that stands alone ends at 2 GiB",
-            hint="Export a smaller model; one whose numbers are in files beside it is not read here.",
+            hint="export a smaller model; one whose numbers are in files beside it is not read here",
         )
     if name == "unknown" and (other := formats.other_model(head)) is not None:
         raise ModelError(f"{path} is {other[0]}, which cannot be judged as it is", hint=other[1])
