@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from validator.errors import PreflightError
 from validator.rollout.metrics import METRICS_FILE, exposition
-from validator.rollout.report import LOG_FILE, PAGE_FILE, log, page
+from validator.rollout.page import PAGE_FILE, page
+from validator.rollout.report import LOG_FILE, log
 from validator.rollout.settings import LoopSettings
 from validator.rollout.stages import stages
 from validator.rollout.state import InUseError, Rollout, SlotName, StateError, locked, read_state, write_whole

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import html.parser
 from pathlib import Path
 
 import pytest
 
 from tests.unit.rollout.world import World
-from validator.rollout.report import figures, lines, log, page
+from validator.rollout.page import page
+from validator.rollout.report import figures, lines, log
 from validator.rollout.stages import stages
 from validator.rollout.step import Step
 from validator.rollout.view import picture
@@ -52,11 +55,52 @@ def test_hostile_names_stay_text(done: Step) -> None:
 def test_the_page_shows_where_it_is(done: Step) -> None:
     world_stages = ["guard-5", "guard-25", "confirm-50"]
     shown = page(done.state, done.verdict, world_stages)
-    assert "<li class=now>guard-25</li>" in shown
-    assert "25 % candidate v2" in shown
-    assert "http-equiv" in shown
-    ended = dataclasses.replace(done.state, state="promoted")
-    assert "http-equiv" not in page(ended, done.verdict, world_stages), "what has ended does not reload"
+    assert (
+        '<li class="done">✓ guard-5</li><li class="now">guard-25</li><li class="later">confirm-50</li>'
+        in shown
+    )
+    assert '<span class="candidate w5">25 % candidate <small>v2</small></span>' in shown
+    assert 'http-equiv="refresh"' in shown
+    assert shown.count('<div class="card">') == len(done.verdict.metrics) == 3
+    assert "style=" not in shown, "the policy forbids it"
+    assert f"sha256-{hashed(shown)}" in shown, "the policy allows the style that is there, and no other"
+
+
+@pytest.mark.parametrize(
+    ("state", "badge", "last"),
+    [
+        ("promoted", "ok", '<li class="done">✓ guard-25</li>'),
+        ("rolled_back", "fail", '<li class="left">✗ guard-25</li>'),
+    ],
+)
+def test_the_page_shows_how_it_ended(done: Step, state: str, badge: str, last: str) -> None:
+    names = ["guard-5", "guard-25", "confirm-50", "full", "promoted"]
+    ended = dataclasses.replace(done.state, state=state)
+    if state == "promoted":
+        events = [dataclasses.replace(done.state.history[-1], after=name) for name in names[1:]]
+        ended = dataclasses.replace(ended, history=(*ended.history, *events))
+    shown = page(ended, done.verdict, names)
+    assert 'http-equiv="refresh"' not in shown, "what has ended does not load itself again"
+    assert f'<h1><span class="badge {badge}">{state.replace("_", " ")}</span> m</h1>' in shown
+    assert last in shown
+    assert ('class="later"' in shown) is (state == "rolled_back")
+    at_once = dataclasses.replace(
+        done.verdict.metrics[0],
+        difference=None,
+        lower=None,
+        upper=None,
+        outcome="rollback",
+        reason="error: far worse",
+    )
+    shown = page(ended, dataclasses.replace(done.verdict, metrics=(at_once,)), names)
+    assert "<p>far worse</p>" in shown
+    assert "<svg" not in shown
+    assert page(ended, None, names).count("<h2>") == 1, "without a verdict the history alone"
+
+
+def hashed(shown: str) -> str:
+    style = shown.partition("<style>")[2].partition("</style>")[0]
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
 def test_figures_and_pictures(done: Step) -> None:
@@ -70,6 +114,8 @@ def test_figures_and_pictures(done: Step) -> None:
     assert "●" not in picture(nothing)
     at_once = dataclasses.replace(nothing, outcome="rollback", reason="far worse")
     assert figures(at_once) == "error: far worse", "it did not wait for a whole window"
+    named = dataclasses.replace(at_once, reason="error: far worse")
+    assert figures(named) == "error: far worse", "the metric is named once"
 
 
 def test_stages_are_in_order(tmp_path: Path) -> None:

@@ -1,0 +1,191 @@
+"""The rollout as one web page: no script, nothing loaded from anywhere, light and dark."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from importlib import resources
+
+from markupsafe import Markup
+
+from validator.report.escape import clean
+from validator.rollout.judge import MetricVerdict, Verdict
+from validator.rollout.report import counted, interval, moment, progress, unmeasured
+from validator.rollout.state import Rollout
+
+PAGE_FILE = "rollout.html"
+#: Seconds after which the page of a rollout that is under way loads itself again.
+_REFRESH_S = 5
+_BADGES = {"promoted": "ok", "rolled_back": "fail", "aborted": "fail", "rolling_back": "fail", "held": "warn"}
+_OUTCOMES = {"promote": ("ok", "ok"), "rollback": ("fail", "fail"), "undecided": ("", "open")}
+_PAGE = Markup(
+    """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+{refresh}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{digest}'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+)
+_LEGEND = Markup(
+    '<p class="soft">Line: the interval of the difference between candidate and champion. Dot: the estimate. '
+    "Upright: no difference. Dashed: the margin that it must stay below.</p>"
+)
+
+
+def page(state: Rollout, verdict: Verdict | None, stages: Sequence[str]) -> str:
+    """`rollout.html`: everything in one file, whose content-security policy allows its own style alone.
+
+    Parameters
+    ----------
+    stages : sequence of str
+        Names of all stages in their order.
+
+    Returns
+    -------
+    str
+        It loads itself again while the rollout is under way.
+    """
+    style = Markup(resources.files("validator.rollout").joinpath("page.css").read_text("utf-8"))  # noqa: S704
+    parts = [_header(state), _bar(state), _way(state, stages), _evidence(verdict), _history(state)]
+    return str(
+        _PAGE.format(
+            refresh=Markup("")
+            if state.is_ended
+            else Markup('<meta http-equiv="refresh" content="{}">\n').format(_REFRESH_S),
+            digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            title=f"{_t(state.model)}: {_words(state.stage)}",
+            style=style,
+            body=Markup("\n").join(parts),
+        )
+    )
+
+
+def _t(text: str) -> str:
+    return clean(text, limit=500)
+
+
+def _words(stage: str) -> str:
+    return _t(stage).replace("_", " ")
+
+
+def _header(state: Rollout) -> Markup:
+    return Markup(
+        '<h1><span class="badge {}">{}</span> {}</h1>\n<p>{}</p>\n'
+        '<p class="soft">Rollout {} of {} against {}. Written {}.</p>'
+    ).format(
+        _BADGES.get(state.state, "now"),
+        _words(state.stage),
+        _t(state.model),
+        _t(state.reason),
+        _t(state.id),
+        _t(state.candidate.version),
+        _t(state.champion.version),
+        moment(state.last_step),
+    )
+
+
+def _bar(state: Rollout) -> Markup:
+    """The traffic: widths by classes of five percent, since the policy forbids styles at elements."""
+    arms = [("champion", state.champion, 100 - state.share), ("candidate", state.candidate, state.share)]
+    parts = [
+        Markup('<span class="{} w{}">{} % {} <small>{}</small></span>').format(
+            name, max(1, round(share / 5)), share, name, _t(arm.version)
+        )
+        for name, arm, share in arms
+        if share
+    ]
+    return Markup(
+        '<div class="bar" role="img" aria-label="{} % of the traffic goes to the candidate">{}</div>'
+    ).format(state.share, Markup("").join(parts))
+
+
+def _way(state: Rollout, stages: Sequence[str]) -> Markup:
+    """The stages: those that were passed, the one where it is or ended, those that did not come."""
+    reached = {event.after for event in state.history} | {state.stage}
+    last = max((place for place, name in enumerate(stages) if name in reached), default=-1)
+    items = []
+    for place, name in enumerate(stages):
+        if name == state.stage:
+            kind, sign = ("done", "✓ ") if state.is_ended else ("now", "")
+        elif name in reached:
+            kind, sign = ("done", "✓ ") if place < last else ("left", "✗ " if state.is_ended else "")
+        else:
+            kind, sign = "later", ""
+        items.append((kind, sign, name))
+    if state.stage not in stages:
+        items.append((f"now {_BADGES.get(state.state, '')}".strip(), "", state.stage))
+    return Markup('<ul class="steps">{}</ul>').format(
+        Markup("").join(
+            Markup('<li class="{}">{}{}</li>').format(kind, sign, _words(name)) for kind, sign, name in items
+        )
+    )
+
+
+def _evidence(verdict: Verdict | None) -> Markup:
+    if verdict is None:
+        return Markup("")
+    cards = Markup("").join(_card(metric) for metric in verdict.metrics)
+    far = progress(verdict) if verdict.windows else "no window of counts was whole yet"
+    measured = any(metric.difference is not None for metric in verdict.metrics)
+    return Markup('<h2>Evidence</h2>\n<p>{}: {}.</p>\n{}<div class="grid">{}</div>').format(
+        _words(verdict.stage), far, _LEGEND if measured else "", cards
+    )
+
+
+def _card(metric: MetricVerdict) -> Markup:
+    kind, word = _OUTCOMES[metric.outcome]
+    told = [unmeasured(metric)] if metric.difference is None else [counted(metric), interval(metric)]
+    return Markup(
+        '<div class="card"><div class="head"><h3>{}</h3><span class="badge {}">{}</span></div>{}{}</div>'
+    ).format(
+        _t(metric.name),
+        kind,
+        word,
+        _picture(metric, kind or "open"),
+        Markup("").join(Markup("<p>{}</p>").format(_t(line)) for line in told),
+    )
+
+
+def _picture(metric: MetricVerdict, kind: str) -> Markup:
+    """The interval against the margin: from -2 to 3 margins."""
+    if metric.lower is None or metric.upper is None or metric.difference is None:
+        return Markup("")
+
+    def place(value: float) -> str:
+        return f"{max(0.0, min(500.0, (value / metric.margin + 2) * 100)):.1f}"
+
+    return Markup(
+        '<svg viewBox="0 0 500 36" role="img" aria-label="{about}">'
+        '<line class="axis" x1="0" x2="500" y1="18" y2="18"/><line class="none" x1="200" x2="200" y1="4" y2="32"/>'
+        '<line class="margin" x1="300" x2="300" y1="2" y2="34"/>'
+        '<line class="span {kind}" x1="{low}" x2="{high}" y1="18" y2="18"/>'
+        '<circle class="{kind}" cx="{middle}" cy="18" r="6"/></svg>'
+    ).format(
+        about=_t(interval(metric)),
+        kind=kind,
+        low=place(metric.lower),
+        high=place(metric.upper),
+        middle=place(metric.difference),
+    )
+
+
+def _history(state: Rollout) -> Markup:
+    def rows() -> Iterator[Markup]:
+        for event in reversed(state.history):
+            yield Markup("<tr><td>{}</td><th>{}</th><td>{}</td><td>{}</td></tr>").format(
+                moment(event.at), _words(event.after), _t(event.why), _t(event.by)
+            )
+
+    return Markup(
+        '<h2>History</h2>\n<div class="wide" tabindex="0"><table><thead><tr><th>When</th><th>State</th><th>Why</th>'
+        "<th>By</th></tr></thead><tbody>{}</tbody></table></div>"
+    ).format(Markup("").join(rows()))
