@@ -70,7 +70,8 @@ def test_the_wrapper_is_one(workspace: Path, monkeypatch: pytest.MonkeyPatch) ->
     import pandas as pd
 
     monkeypatch.chdir(workspace)
-    wrapper, names = start(run_blocks({})["Wrapper"], "model.pkl", Methods())
+    made = start(run_blocks({})["Wrapper"], "model.pkl", Methods())
+    wrapper, names = made.wrapper, made.names
     assert names == Methods(), "it has the names that are the default"
     assert present(wrapper, names) == {
         "predict": "predict",

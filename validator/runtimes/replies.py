@@ -42,7 +42,8 @@ class Breakpoint(WorkerReply):
 class RuntimeFacts(WorkerReply):
     """What a worker says of the model that it loaded: of an ONNX file its columns, of a wrapper its methods.
 
-    `methods` are by what they are for, `absent` those that it has not.
+    `methods` are by what they are for, `absent` those that it has not; `loaders` are methods that would take the
+    model's path, where nothing of the wrapper was handed it (`has_path`).
     """
 
     n_features: _Count | None = None
@@ -53,6 +54,8 @@ class RuntimeFacts(WorkerReply):
     absent: Annotated[tuple[_Name, ...], Field(max_length=20)] = ()
     wrapper: _Name = ""
     mlflow: bool = False
+    has_path: bool = True
+    loaders: Annotated[tuple[_Name, ...], Field(max_length=20)] = ()
 
 
 class TrainedColumn(WorkerReply):
@@ -179,10 +182,19 @@ class ReuseTrial(WorkerReply):
     ordered: bool = True
 
 
+class LabelTrial(WorkerReply):
+    """Rows of a frame with such labels: answered alike, otherwise, or refused with the error's `message`."""
+
+    labels: _Name
+    ending: Literal["alike", "other", "refused"]
+    message: _Name = ""
+
+
 class Reuse(WorkerReply):
-    """One trial a method."""
+    """One trial a method, and one for each kind of labels that a frame's rows can have."""
 
     trials: Annotated[tuple[ReuseTrial, ...], Field(max_length=10)] = ()
+    labels: Annotated[tuple[LabelTrial, ...], Field(max_length=10)] = ()
 
 
 class WrongForm(WorkerReply):

@@ -111,7 +111,7 @@ class ServingJob:
         for name in names:
             try:
                 endings.append({"finite": _by(model, method, spoilt(row, name, value)).is_finite})
-            except Exception as error:  # a model may raise anything
+            except (Exception, SystemExit) as error:  # a model may raise anything
                 endings.append({"error": describe_error(error)})
         return {"endings": endings}, []
 

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
@@ -78,13 +79,22 @@ def _load_file(module: str, file: str) -> Any:
     return found
 
 
-def start(found: Any, path: str, names: Methods) -> Tuple[Any, Methods]:
-    """The wrapper with its model loaded, and its methods' names.
+@dataclass(frozen=True)
+class Started:
+    """A wrapper and its methods' names. `has_path` says whether anything of it was handed the model's path."""
+
+    wrapper: Any
+    names: Methods
+    has_path: bool
+
+
+def start(found: Any, path: str, names: Methods) -> Started:
+    """The wrapper with its model loaded.
 
     It loads through its load method, or by a constructor that takes the path. Raises WrapperError when it can be made
     in neither way or has no method that answers, and what it raises itself.
     """
-    wrapper = _loaded(found, path, names)
+    wrapper, has_path = _loaded(found, path, names)
     names = names.on(wrapper)
     if not present(wrapper, names):
         public = [
@@ -95,7 +105,26 @@ def start(found: Any, path: str, names: Methods) -> Tuple[Any, Methods]:
             f"it has {', '.join(public[:12]) or 'no public method'}",
             "name its own with wrapper_methods",
         )
-    return wrapper, names
+    return Started(wrapper, names, has_path)
+
+
+_LOADING = re.compile(r"load|from|open|read|restore|init|setup|set_up|start|build|create|make", re.IGNORECASE)
+
+
+def loaders(wrapper: Any, names: Methods) -> List[str]:
+    """The names of public methods, one that says that it loads first, that a path alone would do for."""
+    taken = {*vars(names).values(), "load_context"}
+    found = []
+    for name in dir(type(wrapper)):
+        method = None if name.startswith("_") or name in taken else getattr(wrapper, name, None)
+        if (
+            callable(method)
+            and _LOADING.search(name)
+            and accepts(method, "model.pkl")
+            and not accepts(method)
+        ):
+            found.append(name)
+    return found
 
 
 def present(wrapper: Any, names: Methods) -> Dict[str, str]:
@@ -109,30 +138,35 @@ def absent(wrapper: Any, names: Methods) -> List[str]:
     return [name for name in wanted if name and not hasattr(wrapper, name)]
 
 
-def _loaded(found: Any, path: str, names: Methods) -> Any:
+def _loaded(found: Any, path: str, names: Methods) -> Tuple[Any, bool]:
+    """The wrapper, and whether it or what made it was handed the path."""
     names = names.on(found)
     load = inspect.getattr_static(found, names.load, None) if names.load else None
     if isinstance(load, (classmethod, staticmethod)):
-        return _made(settled(getattr(found, names.load)(path)), names.load)
+        return _made(settled(getattr(found, names.load)(path)), names.load), True
     is_ready = not inspect.isclass(found) and bool(present(found, names))
-    wrapper = found if is_ready else _constructed(found, path, names.load)
+    wrapper, has_path = (found, False) if is_ready else _constructed(found, path, names.load)
     names = names.on(wrapper)
     method = getattr(wrapper, names.load, None) if names.load else None
     if not callable(method):
         if callable(from_context := getattr(wrapper, "load_context", None)):
             settled(from_context(context_of(path)))
-        return wrapper
-    given = settled(method(path) if accepts(method, path) else method())
-    return given if present(given, names) and not present(wrapper, names) else wrapper
+            has_path = True
+        return wrapper, has_path
+    takes_path = accepts(method, path)
+    given = settled(method(path) if takes_path else method())
+    is_factory = present(given, names) and not present(wrapper, names)
+    return (given if is_factory else wrapper), has_path or takes_path
 
 
-def _constructed(found: Any, path: str, load: str) -> Any:
+def _constructed(found: Any, path: str, load: str) -> Tuple[Any, bool]:
     if not callable(found):
         raise WrapperError(f"a {type(found).__name__} is neither a class, nor a function, nor a wrapper")
     loads_later = bool(load) and callable(getattr(found, load, None))
     for arguments in ((), (path,)) if loads_later else ((path,), ()):
         if accepts(found, *arguments):
-            return _made(settled(found(*arguments)), getattr(found, "__name__", "the factory"))
+            made = _made(settled(found(*arguments)), getattr(found, "__name__", "the factory"))
+            return made, bool(arguments)
     raise WrapperError(
         f"{getattr(found, '__name__', found)} can be made neither without arguments nor from a path alone",
         "give a class or function that needs at most the model's path",

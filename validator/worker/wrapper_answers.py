@@ -95,18 +95,39 @@ class Reader:
         return np.column_stack([1 - array, array])
 
 
-def in_order(answer: Any) -> bool:
-    """Whether an answer's rows come as they were given; a pandas answer says by its index where each belongs."""
-    index = getattr(answer, "index", None)
-    if index is None or not hasattr(answer, "sort_index") or not hasattr(index, "is_monotonic_increasing"):
-        return True
-    places = sorted(index.tolist()) if str(index.dtype).startswith(("int", "uint")) else []
-    return bool(index.is_monotonic_increasing) or places != list(range(len(index)))
+def labels_of(given: Any) -> Optional[Any]:
+    """The labels of a frame's rows; None for what has none."""
+    return getattr(given, "index", None) if hasattr(given, "columns") else None
 
 
-def aligned(answer: Any) -> Any:
+def in_order(answer: Any, labels: Optional[Any] = None) -> bool:
+    """Whether an answer's rows come as they were given; a pandas answer says by its index where each belongs.
+
+    `labels` are those of the rows that were given, by default 0, 1, 2, ...
+    """
+    return _places(answer, labels) is None
+
+
+def aligned(answer: Any, labels: Optional[Any] = None) -> Any:
     """The answer in the order of the rows that were given, as whoever puts it beside them in pandas has it."""
-    return answer if in_order(answer) else answer.sort_index()
+    places = _places(answer, labels)
+    return answer if places is None else answer.iloc[places.argsort()]
+
+
+def _places(answer: Any, labels: Optional[Any]) -> Optional[Any]:
+    """Which of the given rows each of a pandas answer's is for [N]; None where in order, or where nothing tells."""
+    index = getattr(answer, "index", None)
+    if not hasattr(answer, "iloc") or not hasattr(index, "get_indexer") or not len(answer):
+        return None
+    import pandas as pd
+
+    own: Any = pd.RangeIndex(len(answer)) if labels is None else labels
+    if len(own) != len(answer) or own.equals(index) or own.nlevels != getattr(index, "nlevels", 0):
+        return None
+    if not (own.is_unique and getattr(index, "is_unique", False)):
+        return None
+    places = own.get_indexer(index)
+    return None if (places < 0).any() or (places[1:] > places[:-1]).all() else places
 
 
 def _named(answer: Any) -> Optional[Dict[str, Any]]:

@@ -242,6 +242,29 @@ def test_a_wrapper_that_checks_one_feature_or_one_method_alone_is_found_out(mixe
     assert found["errors.reordered_features", "wrapper"].status == "fail"
 
 
+def test_surplus_columns_are_all_refused_or_all_left_out(mixed):
+    def without(names: set[str]) -> object:
+        def answer(table: Table) -> Outputs:
+            return strict(table.select([name for name in table.names if name not in names]))
+
+        return answer
+
+    def by_position(table: Table) -> Outputs:
+        numbers = [column for column in table.columns if column.name != "kind"]
+        first = [column.renamed(name) for column, name in zip(numbers, FEATURES, strict=False)]
+        return strict(Table.of([*first, *(c for c in table.columns if c.name == "kind")]))
+
+    def judged(answer: object) -> object:
+        return by_id({"wrapper": wrapper(answer, strict)}, mixed)["errors.extra_features", "wrapper"]
+
+    assert judged(strict).status == "pass"
+    assert judged(without({"preflight_extra", "index", "Unnamed: 0"})).status == "pass"
+    uneven = judged(without({"index", "Unnamed: 0"}))
+    assert (uneven.status, "predict leaves out some surplus columns" in uneven.message) == ("warn", True)
+    wrong = judged(by_position)
+    assert (wrong.status, "a feature too many" in wrong.message) == ("fail", True)
+
+
 @pytest.mark.parametrize("kind", ["AttributeError", "IndexError", "ZeroDivisionError"])
 def test_a_slip_in_a_wrapper_says_nothing_of_the_input(kind, mixed):
     def slips(table: Table) -> Outputs:

@@ -18,6 +18,7 @@ from validator.table import Column, Table
 from validator.worker.jobs.wrapper import WrapperJob, WrapperModel
 from validator.worker.wrapper import Methods
 from validator.worker.wrapper_answers import Reader
+from validator.worker.wrapper_reuse import relabelled
 
 NAMES = ("a", "b", "c")
 KEPT = {"method": "predict", "given": "DataFrame", "kept": True, "again": True, "apart": True}
@@ -27,6 +28,7 @@ class Wrapped(FakeRuntime):
     """A wrapper whose worker tells `told` of objects that were given twice."""
 
     told: Any = (KEPT,)
+    labels: Any = ()
 
     @property
     def worker(self) -> Wrapped:
@@ -34,12 +36,15 @@ class Wrapped(FakeRuntime):
 
     def call(self, op: str, arrays: Any = (), **_: Any) -> WorkerAnswer:
         assert op == "reuse"
-        return WorkerAnswer(result={"trials": list(self.told)}, arrays=[], seconds=0.0, wall_seconds=0.0)
+        result = {"trials": list(self.told), "labels": list(self.labels)}
+        return WorkerAnswer(result=result, arrays=[], seconds=0.0, wall_seconds=0.0)
 
 
-def judged(subject: Any, differs: Any = "fail", told: Any = (KEPT,), **faults: Any) -> dict[str, CheckResult]:
+def judged(
+    subject: Any, differs: Any = "fail", told: Any = (KEPT,), labels: Any = (), **faults: Any
+) -> dict[str, CheckResult]:
     runtime = Wrapped(name="wrapper", **faults)
-    runtime.told = told
+    runtime.told, runtime.labels = told, labels
     found = answers.run(runtime, FakeRuntime(), subject, differs=differs)  # type: ignore[arg-type]
     return {check.id: check for check in found}
 
@@ -197,8 +202,102 @@ def test_the_worker_sees_what_becomes_of_them(wrapper, method, fault):
     assert odd == ({(method, fault)} if fault else set())
 
 
+@pytest.mark.parametrize(
+    ("endings", "turned", "status", "message"),
+    [
+        ({}, False, "pass", "stays as it is"),
+        ({"text": "alike"}, True, "warn", "only its index says"),
+        ({"text": "alike", "in another order": "other"}, False, "fail", "labels are in another order"),
+        (
+            {"with gaps": "refused", "text": "refused"},
+            False,
+            "fail",
+            "with gaps or text, as they are after a filter",
+        ),
+        ({"all the same": "refused"}, False, "warn", "labels are all the same"),
+        ({"all the same": "other"}, True, "fail", "nothing says which row an answer is for"),
+        ({"all the same": "other"}, False, "fail", "otherwise when the frame's labels are all the same"),
+    ],
+)
+def test_answers_that_turn_on_a_frame_s_labels_fail_wrapper_inputs(subject, endings, turned, status, message):
+    labels = [{"labels": kind, "ending": ending, "message": "no"} for kind, ending in endings.items()]
+    check = judged(subject, told=({**KEPT, "ordered": not turned},), labels=labels)["wrapper.inputs"]
+    assert (check.status, message in check.message) == (status, True), check.message
+
+
+class BySortedLabels(Plain):
+    """Right for who puts the answers beside the rows by their labels."""
+
+    def predict(self, table: Any) -> Any:
+        turned = table.sort_values("a", ascending=False)
+        return pd.Series(super().predict(turned), index=turned.index)
+
+
+class KeepsLabels(Plain):
+    def predict(self, table: Any) -> Any:
+        return pd.Series(super().predict(table), index=table.index)
+
+
+class DropsLabels(Plain):
+    def predict(self, table: Any) -> Any:
+        return super().predict(table.reset_index(drop=True))
+
+
+class TakesLabelsForPlaces(Plain):
+    def predict(self, table: Any) -> Any:
+        return super().predict(table.loc[list(range(len(table)))])
+
+
+class JoinsByLabels(Plain):
+    """The features and an answer are put side by side, each with labels of its own."""
+
+    def predict(self, table: Any) -> Any:
+        answers = pd.DataFrame({"probability": super().predict(table)})
+        return pd.concat([table, answers], axis=1)["probability"].to_numpy()
+
+
+class SortsByLabels(Plain):
+    def predict(self, table: Any) -> Any:
+        return super().predict(table.sort_index())
+
+
+class FeedsLabels(Plain):
+    """reset_index makes a column of them."""
+
+    def predict(self, table: Any) -> Any:
+        first = table.reset_index().select_dtypes("number").to_numpy()[:, 0]
+        return self.answer(np.asarray(first, dtype=float))
+
+
+REST = ["with gaps", "text", "all the same"]
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "other", "refused"),
+    [
+        (Plain, [], []),
+        (KeepsLabels, [], []),
+        (DropsLabels, [], []),
+        (BySortedLabels, ["all the same"], []),
+        (TakesLabelsForPlaces, ["in another order"], REST),
+        (JoinsByLabels, ["in another order", "with gaps", "text"], ["all the same"]),
+        (SortsByLabels, ["in another order"], []),
+        (FeedsLabels, ["in another order", *REST], []),
+    ],
+)
+def test_the_worker_sees_which_answers_turn_on_labels(wrapper, other, refused):
+    model = WrapperModel(wrapper(), Methods(batch=""), Reader("binary", [0, 1]))
+    rows = Table.of(Column(name, np.linspace(-1, 1, 5) + i) for i, name in enumerate(NAMES))
+    told = relabelled(model, rows)
+    assert [one["labels"] for one in told] == ["in another order", *REST]
+    found = {kind: [one["labels"] for one in told if one["ending"] == kind] for kind in ("other", "refused")}
+    assert set(found["other"] + found["refused"]) == {*other, *refused}, told
+    if wrapper is not JoinsByLabels:
+        assert (found["other"], found["refused"]) == (other, refused), told
+
+
 def test_an_index_of_the_caller_s_is_his():
-    from validator.worker.jobs.wrapper import _alike
+    from validator.worker.wrapper_reuse import _alike
 
     frame = pd.DataFrame({"a": [1.0, np.nan]}, index=["x", "y"])
     assert _alike(frame.copy(), frame)

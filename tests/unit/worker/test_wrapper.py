@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from validator.worker.sabotage import models_in, sabotaged
-from validator.worker.wrapper import Methods, WrapperError, absent, find, present, start
+from validator.worker.wrapper import Methods, WrapperError, absent, find, loaders, present, start
 from validator.worker.wrapper_answers import AnswerError, Reader
+from validator.worker.wrapper_hints import hinted
 
 NAMES = Methods()
 
@@ -69,7 +70,9 @@ def make_empty() -> Loads:
     "found", [Loads, TakesPath, TakesPathAndLoads, LoadsItself, Opener, make, make_empty, Loads()]
 )
 def test_every_way_to_be_made_ends_in_a_wrapper_with_its_model(found: Any) -> None:
-    wrapper, names = start(found, "model.pkl", NAMES)
+    made = start(found, "model.pkl", NAMES)
+    wrapper, names = made.wrapper, made.names
+    assert made.has_path
     assert wrapper.path == "model.pkl"
     assert present(wrapper, names) == {"predict": "predict"}
     assert getattr(wrapper, "loaded", True)
@@ -94,7 +97,8 @@ def test_names_that_wrappers_often_have_are_found_where_nothing_else_was_named(a
             return rows
 
     found: Any = (lambda: Founding()) if as_factory else Founding
-    wrapper, names = start(found, "model.pkl", NAMES)
+    made = start(found, "model.pkl", NAMES)
+    wrapper, names = made.wrapper, made.names
     assert wrapper.path == "model.pkl"
     assert (names.load, names.batch) == ("load_model", "batch_predict")
     assert present(wrapper, names) == {"predict": "predict", "batch": "batch_predict"}
@@ -108,9 +112,9 @@ def test_a_name_that_was_given_is_the_only_one() -> None:
         def score_batch(self, rows: Any) -> Any:
             return rows
 
-    _, names = start(Both, "model.pkl", Methods(batch="score_batch"))
+    names = start(Both, "model.pkl", Methods(batch="score_batch")).names
     assert names.batch == "score_batch"
-    _, names = start(Both, "model.pkl", Methods(batch=""))
+    names = start(Both, "model.pkl", Methods(batch="")).names
     assert names.batch == ""
 
 
@@ -123,7 +127,8 @@ def test_other_names_and_none_at_all() -> None:
             return rows
 
     names = Methods(load="open", predict="", single="", batch="score", latency="", metadata="")
-    wrapper, names = start(Other, "x", names)
+    made = start(Other, "x", names)
+    wrapper, names = made.wrapper, made.names
     assert present(wrapper, names) == {"batch": "score"}
     assert absent(wrapper, names) == []
 
@@ -328,3 +333,87 @@ def test_one_float_a_row_is_a_score_where_no_probability_could_be(answers: list[
     several = Reader("multiclass", [0, 1, 2])
     several.learn([5.0, 7.0])
     assert list(several.read([5.0, 7.0]).present) == ["label"]
+
+
+class FromPath(TakesPath):
+    """Its own class method is the way to make one that has a model; nobody is told of it."""
+
+    def __init__(self) -> None:
+        self.ready = False
+
+    @classmethod
+    def from_path(cls, path: str) -> FromPath:
+        return cls()
+
+    def explain(self, row: Any) -> Any:
+        return row
+
+    def open_session(self) -> None:
+        """Takes no path."""
+
+
+class Sets(FromPath):
+    def setup(self, path: str, *, threads: int = 1) -> None:
+        self.path = path
+
+
+def test_a_wrapper_that_is_never_told_its_model_says_so_and_which_method_would_take_it() -> None:
+    made = start(FromPath, "model.pkl", NAMES)
+    assert not made.has_path
+    assert loaders(made.wrapper, made.names) == ["from_path"]
+    assert loaders(Sets(), NAMES) == ["from_path", "setup"]
+    named = start(Sets, "model.pkl", Methods(load="setup"))
+    assert (named.has_path, named.wrapper.path) == (True, "model.pkl")
+    assert start(FromPath, "model.pkl", Methods(load="from_path")).has_path
+
+
+def _pool() -> None:
+    import multiprocessing
+
+    multiprocessing.get_context("nothing of that name")
+
+
+def _fetch() -> None:
+    import urllib.request
+
+    urllib.request.urlopen("http://localhost:1/", timeout=1)
+
+
+def _variable() -> None:
+    import os
+
+    os.environ["NOTHING_OF_THAT_NAME"]
+
+
+def _shell() -> None:
+    import subprocess
+
+    subprocess.run(["/nothing/of/that/name"], check=True)
+
+
+def _file() -> None:
+    Path("/nothing/of/that/name").read_text()
+
+
+def _key() -> None:
+    {"a": 1}["b"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (_fetch, "no network"),
+        (_shell, "no other processes"),
+        (_variable, "environment's variables"),
+        (_pool, ""),
+        (_file, ""),
+        (_key, ""),
+    ],
+)
+def test_an_error_of_the_sandbox_says_what_to_do_and_others_keep_their_own(
+    fault: Callable[[], None], words: str
+) -> None:
+    with pytest.raises(Exception) as caught, hinted():  # noqa: PT011 - any of them
+        fault()
+    hint = getattr(caught.value, "hint", "")
+    assert (words in hint) if words else not hint

@@ -118,13 +118,18 @@ def test_a_python_model_is_loaded_by_its_context() -> None:
         def predict(self, context: Any, model_input: Any) -> Any:
             return self.path
 
-    wrapper, _ = start(Model, "/models/m.pkl", Methods())
+    wrapper = start(Model, "/models/m.pkl", Methods()).wrapper
     assert (wrapper.path, wrapper.listed) == ("/models/m.pkl", ["/models/m.pkl"])
 
 
 def test_a_pandas_answer_is_put_in_the_order_that_its_index_says() -> None:
     turned = pd.Series([3.0, 1.0, 2.0], index=[2, 0, 1])
     assert (in_order(turned), aligned(turned).tolist()) == (False, [1.0, 2.0, 3.0])
+    mine = pd.Index(["b", "c", "a"])
+    assert aligned(pd.Series([3.0, 1.0, 2.0], index=["a", "b", "c"]), mine).tolist() == [1.0, 2.0, 3.0]
+    assert in_order(pd.Series([3.0, 1.0, 2.0], index=mine), mine)
+    assert in_order(pd.Series([3.0, 1.0, 2.0]), mine)
+    assert in_order(pd.Series([3.0, 1.0], index=["b", "a"]), pd.Index(["a", "a"]))
     for fine in (
         pd.Series([3.0, 1.0]),
         pd.Series([3.0, 1.0], index=["b", "a"]),

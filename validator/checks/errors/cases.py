@@ -12,7 +12,7 @@ from validator.sandbox.worker_pool import Raised
 from validator.table import Table
 
 #: How a scenario ended, the worst first.
-OutcomeKind = Literal["crash", "wrong", "silent", "unnamed", "declared", "named", "inapplicable"]
+OutcomeKind = Literal["crash", "wrong", "silent", "unnamed", "uneven", "declared", "named", "inapplicable"]
 Ending = tuple[OutcomeKind, str]
 Ask = Callable[[Table], Outputs]
 #: Says how an answer is to be taken; `ask` asks the same method of the same runtime once more.

@@ -45,6 +45,7 @@ _SLIPS = (
     "ZeroDivisionError",
     "AssertionError",
 )
+_EXIT = "raise an error that says what is wrong with the input: sys.exit ends the process that serves"
 _GOOD = ("named", "declared")
 _BARE = "check the input before this runtime sees it, or serve the shipped Deployment, which does"
 _NOTE = (
@@ -58,6 +59,7 @@ _WHAT = {
     "silent": "accepted silently",
     "unnamed": "refused without saying what is wrong",
 }
+_EVEN = "refuse every input of this kind, or say in the documentation which of them are passed over, and why"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +110,13 @@ def _judge(outcome: ScenarioOutcome, *, caught_by: ScenarioOutcome | None, is_se
         return not_applicable(outcome.text)
     if outcome.kind in _GOOD:
         return passed(outcome.text, evidence)
+    if outcome.kind == "uneven":
+        return warned(outcome.text, evidence, hint=_EVEN)
     message = f"{_WHAT[outcome.kind]}: {outcome.text}"
     if caught_by is not None and caught_by.kind in _GOOD:
         finding = warned if is_served else noted
         return finding(f"{message}. The deployment catches it", evidence, hint=_BARE if is_served else _NOTE)
-    return failed(message, evidence)
+    return failed(message, evidence, hint=_EXIT if "SystemExit" in outcome.text else "")
 
 
 def _unguarded(outcome: ScenarioOutcome) -> CheckOutcome:
@@ -144,7 +148,20 @@ def _tried(candidate: Candidate, scenario: Scenario, subject: Subject) -> Ending
         endings += _surviving(candidate, partial(_try_case, candidate, case))
         if endings[-1][0] == "crash":
             break  # the runtime had to be started anew, and may have hung for long
-    return _worst(endings)
+    return _uneven(candidate.runtime, scenario, cases, endings) or _worst(endings)
+
+
+def _uneven(
+    runtime: WorkerRuntime, scenario: Scenario, cases: Sequence[Case | EachFeature], endings: Sequence[Ending]
+) -> Ending | None:
+    """For a wrapper's method that does well with every input, but with some in one way and with some in another."""
+    if not scenario.uneven or any(kind not in _GOOD for kind, _ in endings):
+        return None
+    for role, name in runtime.methods.items():
+        told = {kind for case, (kind, _) in zip(cases, endings, strict=True) if case.method == role}
+        if len(told) > 1:
+            return "uneven", f"{name} {scenario.uneven}"
+    return None
 
 
 def _try_broken(candidate: Candidate, how: str) -> Ending:

@@ -193,6 +193,39 @@ def _same(found: Agreement) -> bool:
 _OUTPUTS = ("probabilities", "prediction", "score")
 
 
+_BY_POSITION = (
+    "take rows by their position (to_numpy, iloc), or reset_index(drop=True) of a copy at the beginning"
+)
+
+
+def _by_labels(told: replies.Reuse, name: str, *, turned: bool) -> CheckOutcome | None:
+    """What is wrong with the answers to frames whose rows are labelled otherwise than 0, 1, 2, ..., if anything is.
+
+    `turned` says that answers come in an order of their own, and their index says for which rows they are.
+    """
+    other = [one.labels for one in told.labels if one.ending == "other"]
+    if other and turned:
+        return failed(
+            f"{name} answers in another order than it was asked, and where the frame's labels are {other[0]} nothing "
+            "says which row an answer is for",
+            hint="give the answers in the rows' order",
+        )
+    if other:
+        return failed(
+            f"{name} answers the same rows otherwise when the frame's labels are {' or '.join(other)}",
+            hint=_BY_POSITION,
+        )
+    refused = [one for one in told.labels if one.ending == "refused"]
+    if not refused:
+        return None
+    finding = warned if all(one.labels == "all the same" for one in refused) else failed
+    return finding(
+        f"{name} does not answer a frame whose labels are {' or '.join(one.labels for one in refused)}, as they are "
+        f"after a filter, a sort or a join: {refused[0].message}",
+        hint=_BY_POSITION,
+    )
+
+
 def _inputs(runtime: WorkerRuntime, rows: Table) -> CheckOutcome:
     meta, arrays = pack_table(rows.take(slice(_REUSED)))
     told = replies.read(replies.Reuse, runtime.worker.call("reuse", arrays, table=meta).result, runtime.name)
@@ -213,6 +246,9 @@ def _inputs(runtime: WorkerRuntime, rows: Table) -> CheckOutcome:
         if not trial.apart:
             return failed(f"an answer of {name} changes when it is called again: both share their memory")
     turned = [one for one in told.trials if not one.ordered]
+    labelled = _by_labels(told, runtime.methods.get("predict", "predict"), turned=bool(turned))
+    if labelled is not None:
+        return labelled
     if turned:
         name = runtime.methods.get(turned[0].method, turned[0].method)
         return warned(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -44,8 +43,13 @@ class Wrapped:
         runtime = WorkerRuntime.load(_NAME, self.start(), [self.context.data], file_name=file_name)
         runtime.first_call(self.rows)
         meta, arrays = pack_table(self.rows.take(slice(0, _LEARNT_FROM)))
-        with suppress(Raised, WorkerError):  # the checks will tell
+        try:
             runtime.worker.call("learn", arrays, table=meta)
+        except Raised as error:  # the checks will tell of whatever else it is
+            if not runtime.facts.has_path:
+                raise _without_path(runtime, error) from error
+        except WorkerError:
+            pass
         return runtime
 
     def start(self) -> Worker:
@@ -59,6 +63,19 @@ class Wrapped:
                 hint="run on Linux 6.7 or later, or set isolation = reduced if the wrapper's author is trusted",
             )
         return worker
+
+
+def _without_path(runtime: WorkerRuntime, error: Raised) -> ModelError:
+    """For a wrapper that does not answer, and that was never told where the model lies."""
+    name, would = runtime.facts.wrapper.rpartition(".")[2], runtime.facts.loaders
+    role = "the setting wrapper_methods names the method that loads"
+    return ModelError(
+        f"{name} is never given the model: neither its constructor nor a method `load` or `load_model` takes a path; "
+        f"asked for an answer without it, it raises {error.said}",
+        hint=f"{role}: --wrapper-methods {would[0]} ({', '.join(would)} would take a path)"
+        if would
+        else f"give it a method `load` that takes the model's path; {role} where it has another name",
+    )
 
 
 def load_wrapper(wrapped: Wrapped) -> tuple[WorkerRuntime, CheckResult]:

@@ -99,7 +99,7 @@ def _answer(job: Any, request: wire.Meta, arrays: wire.Arrays) -> Tuple[wire.Met
         result, answer = operation(arrays, **request.get("args", {}))
     except MemoryError:
         return {"error": {"type": "MemoryError", "bases": [], "message": "out of memory", "hint": ""}}, []
-    except Exception as error:  # a model may raise anything; the supervisor names it
+    except (Exception, SystemExit) as error:  # a model may raise anything; the supervisor names it
         return {"error": describe_error(error), "seconds": time.perf_counter() - started}, []
     return {"result": result, "seconds": time.perf_counter() - started}, list(answer)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from pathlib import Path
@@ -16,9 +15,11 @@ from validator.sandbox.packing import unpack_table
 from validator.table import Table
 from validator.worker.sabotage import SPOILT, models_in, sabotaged
 from validator.worker.serving import Answer, ServingJob
-from validator.worker.wrapper import Methods, absent, find, present, start
-from validator.worker.wrapper_answers import AnswerError, Reader, aligned, in_order
+from validator.worker.wrapper import Methods, absent, find, loaders, present, start
+from validator.worker.wrapper_answers import AnswerError, Reader, aligned, labels_of
 from validator.worker.wrapper_calls import adapted, context_of, settled
+from validator.worker.wrapper_hints import hinted
+from validator.worker.wrapper_reuse import relabelled, reused
 
 #: Role of the method, the bound method, and what it is given.
 Given = Tuple[str, Any, Any]
@@ -67,13 +68,15 @@ class WrapperModel:
         return method(argument)
 
     def predict(self, given: Given) -> Outputs:
-        return self.read(given, self.call(given))
+        with hinted():
+            answer = self.call(given)
+        return self.read(given, answer)
 
     def read(self, given: Given, answer: Any) -> Outputs:
         """What the method's answer holds. Raises AnswerError for what is no answer."""
         role, _, argument = given
         if role != "single":
-            return self._reader.read(aligned(answer))
+            return self._reader.read(aligned(answer, labels_of(argument)))
         rows = answer if isinstance(argument, list) else [answer]
         return concatenate([self._reader.read(row, single=True) for row in rows])
 
@@ -111,8 +114,10 @@ class WrapperJob(ServingJob):
         path.write_bytes(bytes(arrays[0]))
         found = self._found()
         started = time.perf_counter()
-        wrapper, names = start(found, str(path), self._names)
+        with hinted():
+            made = start(found, str(path), self._names)
         elapsed = (time.perf_counter() - started) * 1000
+        wrapper, names = made.wrapper, made.names
         self._model = self._held = model = WrapperModel(wrapper, names, self._reader, str(path))
         return {
             "load_ms": elapsed,
@@ -120,13 +125,15 @@ class WrapperJob(ServingJob):
             "methods": model.methods,
             "absent": absent(wrapper, names),
             "mlflow": bool(self._mlflow[0]),
+            "has_path": made.has_path,
+            "loaders": [] if made.has_path else loaders(wrapper, names)[:20],
         }, []
 
     def learn(self, arrays: wire.Arrays, table: Any) -> Answer:
         """What kind of answers the wrapper gives, from those to many rows. Raises what the wrapper raises."""
         model = self._wrapped
         given = model.inputs(unpack_table(table, arrays))
-        self._reader.learn(aligned(model.call(given)))
+        self._reader.learn(aligned(model.call(given), labels_of(given[2])))
         return {}, []
 
     def load_broken(self, arrays: wire.Arrays, file_name: str, table: Any, row: int) -> Answer:
@@ -137,10 +144,10 @@ class WrapperJob(ServingJob):
         path = Path(file_name).resolve()
         if len(arrays) > row:
             path.write_bytes(bytes(arrays[row]))
-        wrapper, names = start(self._found(), str(path), self._names)
-        model = WrapperModel(wrapper, names, self._reader, str(path))
+        made = start(self._found(), str(path), self._names)
+        model = WrapperModel(made.wrapper, made.names, self._reader, str(path))
         model.predict(model.inputs(unpack_table(table, arrays[:row])))
-        return {"metadata": _texts(_asked(wrapper, names.metadata))}, []
+        return {"metadata": _texts(_asked(made.wrapper, made.names.metadata))}, []
 
     def tell(self, arrays: wire.Arrays) -> Answer:
         """What the wrapper's metadata tells, as texts; None where it has none."""
@@ -175,7 +182,8 @@ class WrapperJob(ServingJob):
         """Each method with one object twice: is it changed, answered alike, and does the first answer stay?"""
         model = self._wrapped
         rows = unpack_table(table, arrays)
-        return {"trials": [_reused(model, method, rows) for method in model.methods]}, []
+        trials = [reused(model, method, rows) for method in model.methods]
+        return {"trials": trials, "labels": relabelled(model, rows)}, []
 
     def _found(self) -> Any:
         if self._mlflow[0]:
@@ -228,59 +236,6 @@ def _some(value: Any) -> bool:
     import numpy as np
 
     return value is not None and bool(np.any(np.asarray(value, dtype=object).astype(bool)))
-
-
-def _reused(model: WrapperModel, method: str, rows: Table) -> Dict[str, Any]:
-    given = model.inputs_by(method, rows)
-    before = copy.deepcopy(given[2])
-    raw = model.call(given)
-    first = _apart(model.read(given, raw))
-    kept = _alike(before, given[2])
-    again = same(first, _apart(model.read(given, model.call(given)))) if kept else True
-    model.call(model.inputs_by(method, rows.turned(1)))
-    apart = same(first, model.read(given, raw))
-    return {
-        "method": method,
-        "given": "row" if method == "single" else type(given[2]).__name__,
-        "kept": kept,
-        "again": again,
-        "apart": apart,
-        "fresh": not (kept and again and apart) or _is_fresh(model, method, given, rows.turned(1)),
-        "ordered": in_order(raw),
-    }
-
-
-def _is_fresh(model: WrapperModel, method: str, given: Given, rows: Table) -> bool:
-    """Whether an object that is given again with other values in it is answered as a new one with these values."""
-    other = model.inputs_by(method, rows)
-    expected = _apart(model.read(other, model.call(model.inputs_by(method, rows))))
-    held, values = given[2], other[2]
-    if isinstance(held, list):
-        for row, new in zip(held, values):
-            row.update(new)
-    else:
-        for name in values if isinstance(values, dict) else values.columns:
-            held[name] = values[name]
-    return same(expected, _apart(model.read(given, model.call(given))))
-
-
-def _apart(outputs: Outputs) -> Outputs:
-    """A copy that shares no memory with what was answered."""
-    return Outputs(**{name: array.copy() for name, array in outputs.present.items()})
-
-
-def _alike(before: Any, after: Any) -> bool:
-    """Whether a table, mapping or list of mappings is as it was, in its names, order, types and values."""
-    if hasattr(before, "equals") and hasattr(before, "columns"):
-        same_types = list(before.columns) == list(after.columns) and list(before.dtypes) == list(after.dtypes)
-        return same_types and bool(before.equals(after)) and bool(before.index.equals(after.index))
-    if isinstance(before, dict):
-        return list(before) == list(after) and all(_alike(before[name], after[name]) for name in before)
-    if isinstance(before, list):
-        return len(before) == len(after) and all(_alike(a, b) for a, b in zip(before, after))
-    if hasattr(before, "tolist"):
-        return _alike(before.tolist(), after.tolist()) and type(before) is type(after)
-    return type(before) is type(after) and (before == after or (before != before and after != after))
 
 
 def _is_sound(answer: Outputs) -> bool:
