@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DRILL, ALERTS = "tests/rollout/test_drill.py", "tests/rollout/test_drill_alerts.py"
 STEP, KSERVE = "tests/unit/rollout/test_step.py", "tests/unit/rollout/test_kserve.py"
+FAULTS = "tests/unit/rollout/test_faults.py"
 LOOPS = "test_two_loops_and_people_who_step_change_no_order_nor_does_a_job_that_dies"
 #: By row: the tests, as FILE::TEST.
 TESTS: dict[str, tuple[str, ...]] = {
@@ -36,6 +37,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "Prometheus": (
         f"{DRILL}::test_without_prometheus_nothing_is_promoted_and_the_lease_ends",
         f"{STEP}::test_nothing_is_promoted_without_counts",
+    ),
+    "scrapes become rare, or the champion is not scraped": (
+        f"{FAULTS}::test_scrapes_that_become_rare_in_a_stage",
+        f"{FAULTS}::test_a_champion_that_is_scraped_no_more_leaves_no_candidate_unjudged",
     ),
     "Alertmanager": (f"{ALERTS}::test_without_alertmanager_the_rollout_goes_on_and_the_watchdog_is_missed",),
     "the proxy": (

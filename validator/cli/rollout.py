@@ -195,9 +195,9 @@ def _plan(settings: LoopSettings, *, json_output: bool) -> int:
     with opened(settings) as parts:
         slot = champion_slot(parts.engine.read())
         version = parts.servers[slot].identity().version
-        plan = schedule(
-            settings, traffic_today(parts.source, settings.model, Arm(version=version, slot=slot), settings)
-        )
+        arm = Arm(version=version, slot=slot)
+        today = traffic_today(parts.source, settings.model, arm, settings, proxy=settings.proxy_counts)
+        plan = schedule(settings, today)
     if json_output:
         print_json(document(plan))
     else:
@@ -230,7 +230,8 @@ def _start(settings: LoopSettings, flags: Mapping[str, Any], by: str, environ: M
 
         def check(champion: ServedVersion) -> None:
             arm = Arm(version=champion.version, slot=champion.slot)
-            plan = schedule(settings, traffic_today(parts.source, settings.model, arm, settings))
+            today = traffic_today(parts.source, settings.model, arm, settings, proxy=settings.proxy_counts)
+            plan = schedule(settings, today)
             if not as_document:
                 print("\n".join(as_lines(plan)))
             if plan.refusal:

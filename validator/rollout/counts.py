@@ -15,6 +15,8 @@ from validator.rollout.state import SlotName
 
 #: Asked for beyond the stage's start, so that each counter has a sample before it.
 _BEFORE_S = 300.0
+#: Scrapes that a window holds at least: the arms are scraped at different moments, and compared window by window.
+SCRAPES_A_WINDOW = 2
 #: What a server counts as failed.
 _FAILED = frozenset({"error", "invalid_output", "shed"})
 
@@ -41,24 +43,41 @@ class Arm:
 class Measured:
     """A stage's windows so far.
 
-    The ages are those of the newest scrape of each arm, infinite where there is none; `interval_s` is the usual time
-    between scrapes. `trouble` says why nothing can be concluded at this moment, such as a third version.
+    The ages are those of the newest scrape of each arm, infinite where there is none; `interval_s` is the time
+    between scrapes, `window_s` the length of the windows. `trouble` says why nothing can be concluded at this
+    moment, such as a third version.
     """
 
     windows: tuple[Window, ...]
     candidate_age_s: float
     champion_age_s: float
     interval_s: float
+    window_s: float
     trouble: str = ""
 
     def is_fresh(self, age_s: float) -> bool:
         """Whether an arm was scraped within three intervals."""
         return age_s <= 3 * self.interval_s
 
+    @property
+    def counted_until(self) -> float | None:
+        """The end of the newest window in which both arms were scraped throughout."""
+        return max(
+            (window.end for window in self.windows if window.complete and not window.void), default=None
+        )
+
+    @property
+    def delay_s(self) -> float:
+        """Time after which a new window must have come: it is complete once a later scrape can have come."""
+        return self.window_s + SILENT_SCRAPES * self.interval_s
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """Which counts, of which versions."""
+    """Which counts, of which versions.
+
+    `interval_s` is the time between scrapes where it is known; else it is read from the samples.
+    """
 
     model: str
     candidate: Arm
@@ -67,6 +86,7 @@ class Measuring:
     window_s: float
     proxy: bool
     shadow: bool = False
+    interval_s: float | None = None
 
 
 def measure(source: Source, what: Measuring, started: float, now: float, *, alone: bool = False) -> Measured:
@@ -77,22 +97,23 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
     SourceError
         If the source cannot be asked, or the servers lack a bucket at the limit.
     """
-    seconds = max(now - started, 0) + _BEFORE_S + 2 * what.window_s
+    before = max(_BEFORE_S, 4 * (what.interval_s or 0.0))
+    seconds = max(now - started, 0) + before + 2 * what.window_s
     ask = _asking(source, {"model": what.model}, seconds=seconds, at=now)
     requests = ask("preflight_requests_total")
     arms = {arm.version: [one for one in requests if one.labels.get("version") == arm.version]
             for arm in (what.candidate, what.champion)}  # fmt: skip
-    seen = scrapes(requests)
     ages = {version: _age(series, now) for version, series in arms.items()}
-    interval = min((one.interval for one in seen.values()), default=15.0)
+    interval = what.interval_s or _usual(arms.values())
+    length = window_length(what.window_s, interval)
     trouble = _versions(requests, what, now - 3 * interval)
-    edges, complete = _edges(started, now, what.window_s, interval)
+    edges, complete = _edges(started, now, length, interval)
     windows: tuple[Window, ...] = ()
     if len(edges) > 1:
         counts = _metrics(ask, source, what, arms, edges, seconds, now)
-        judged = {} if what.shadow else {"candidate": scrapes(arms[what.candidate.version])}
+        judged = {} if what.shadow else {"candidate": scrapes(arms[what.candidate.version], what.interval_s)}
         if not alone:
-            judged["champion"] = scrapes(arms[what.champion.version])
+            judged["champion"] = scrapes(arms[what.champion.version], what.interval_s)
         voids = [_void(judged, start, end) for start, end in itertools.pairwise(edges)]
         windows = tuple(
             Window(
@@ -109,6 +130,7 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
         candidate_age_s=ages[what.candidate.version],
         champion_age_s=ages[what.champion.version],
         interval_s=interval,
+        window_s=length,
         trouble=trouble,
     )
 
@@ -117,6 +139,17 @@ def _asking(
     source: Source, labels: Mapping[str, str], *, seconds: float, at: float
 ) -> Callable[[str], list[Series]]:
     return lambda metric: source.samples(metric, labels, seconds=seconds, at=at)
+
+
+def window_length(wanted_s: float, interval_s: float) -> float:
+    """The windows' length: as wanted, or longer where scrapes come too rarely for it."""
+    return max(wanted_s, SCRAPES_A_WINDOW * interval_s)
+
+
+def _usual(arms: Iterable[Sequence[Series]]) -> float:
+    """The usual time between scrapes: of each arm its best instance's, of the arms the longer one."""
+    known = [min(one.interval for one in scrapes(series).values()) for series in arms if series]
+    return max(known, default=15.0)
 
 
 def _edges(started: float, now: float, window: float, interval: float) -> tuple[list[float], int]:

@@ -47,7 +47,7 @@ class Bench:
 
     settings: JudgeSettings
     source: Source
-    _begun: dict[Asked, tuple[float, int]] = field(default_factory=dict)
+    _begun: dict[Asked, tuple[float, int, float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def verdict(self, query: Mapping[str, str]) -> dict[str, Any]:
@@ -74,10 +74,10 @@ class Bench:
         if asked not in self._begun:
             if len(self._begun) >= _MOST:
                 self._begun.pop(next(iter(self._begun)))
-            shares = traffic_today(self.source, self.settings.model, champion, self.settings).shares
-            planned = requests_planned(self.settings, asked.stage, shares)
-            self._begun[asked] = (now + self.settings.warmup_s, planned)
-        started, planned = self._begun[asked]
+            today = traffic_today(self.source, self.settings.model, champion, self.settings)
+            planned = requests_planned(self.settings, asked.stage, today.shares)
+            self._begun[asked] = (now + self.settings.warmup_s, planned, today.interval_s)
+        started, planned, interval_s = self._begun[asked]
         measured = measure(
             self.source,
             Measuring(
@@ -87,11 +87,13 @@ class Bench:
                 slo_s=self.settings.slo_ms / 1000,
                 window_s=self.settings.window_s,
                 proxy=False,
+                interval_s=interval_s,
             ),
             started,
             now,
         )
-        evidence = gathered(rule(self.settings, asked.stage, planned), measured.windows)
+        how = rule(self.settings, asked.stage, planned, measured.window_s)
+        evidence = gathered(how, measured.windows)
         name = f"{asked.candidate}-{asked.run or 'run'}-{asked.stage.name}.json"
         write_whole(self.settings.directory / "evidence" / name, written(evidence))
         document = asdict(evidence.verdict)

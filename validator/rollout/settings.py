@@ -120,7 +120,12 @@ class JudgeSettings(_Table):
     )
     confirm: Percent = Field(50, description="candidate's percent of traffic in the confirming stage")
     guard_requests: int = Field(300, ge=50, le=10**7, description="candidate requests of a guard stage")
-    window_s: float = Field(60, ge=1, le=3600, description="length of a window")
+    window_s: float = Field(
+        60, ge=1, le=3600, description="length of a window; longer where it would hold fewer than two scrapes"
+    )
+    scrape_s: float | None = Field(
+        None, gt=0, le=3600, description="seconds between two scrapes; what Prometheus shows by default"
+    )
     warmup_s: float = Field(30, ge=0, le=3600, description="seconds after a move that are not counted")
     bake_minutes: float = Field(30, gt=0, le=10_000, description="how long the champion is kept warm in full")
     deadline_hours: float = Field(24, gt=0, le=24 * 30, description="when it must be decided")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -71,15 +72,17 @@ def metrics(settings: JudgeSettings, state: StateName) -> tuple[Metric, ...]:
     )
 
 
-def rule(settings: JudgeSettings, stage: Stage, planned: int) -> Rule:
-    """How the stage is judged."""
+def rule(settings: JudgeSettings, stage: Stage, planned: int, window_s: float | None = None) -> Rule:
+    """How the stage is judged. `window_s`: the windows' length where it is not the one that is set."""
     kind: Literal["guard", "confirm", "bake"] = "guard"
     windows = MINIMUM_TRIP_WINDOWS
     if stage.state in ("shadow", "confirm"):
         kind, windows = "confirm", MINIMUM_WINDOWS
     elif stage.state == "full":
         kind = "bake"
-        windows = max(MINIMUM_WINDOWS, round(settings.bake_minutes * 60 / settings.window_s))
+        windows = max(
+            MINIMUM_WINDOWS, math.ceil(settings.bake_minutes * 60 / (window_s or settings.window_s) - 1e-9)
+        )
     return Rule(
         stage=stage.name,
         kind=kind,

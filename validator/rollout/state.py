@@ -93,6 +93,10 @@ class Rollout:
         Time used, on a clock that nobody sets.
     seq : int
         Raised by one with each writing.
+    scrape_s : float or None
+        Seconds between scrapes as the rollout began, by which it is judged to its end; None in files of before.
+    counted : tuple of float, or None
+        End of the newest window in which both arms were scraped, and the time used when it was first seen.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -117,6 +121,8 @@ class Rollout:
     last_step: float
     reason: str
     history: tuple[Event, ...]
+    scrape_s: float | None = None
+    counted: tuple[float, float] | None = None
 
     @property
     def stage(self) -> str:

@@ -125,6 +125,14 @@ def _lapsed(settings: LoopSettings, state: Rollout, before: float) -> Rollout:
     return replace(state, strikes=-math.ceil(settings.ready_again_s / settings.interval_s))
 
 
+def _counted(state: Rollout, measured: Measured) -> Rollout:
+    """Note when the newest window that counts was first seen."""
+    newest = measured.counted_until
+    if state.counted is None or (newest is not None and newest > state.counted[0]):
+        return replace(state, counted=(newest or 0.0, state.spent_s))
+    return state
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Walk:
     settings: LoopSettings
@@ -219,7 +227,11 @@ class _Walk:
             return self.back(
                 state, "the candidate was not scraped for three intervals, though the champion was"
             )
-        evidence = gathered(rule(self.settings, stage, state.planned_requests), measured.windows)
+        state = _counted(state, measured)
+        if state.share and (why := self._blind(state, measured)):
+            return self.back(state, why)
+        how = rule(self.settings, stage, state.planned_requests, measured.window_s)
+        evidence = gathered(how, measured.windows)
         path = self.settings.directory / "evidence" / f"{state.id}-{len(state.history):02}-{stage.name}.json"
         write_whole(path, written(evidence))
         return self._heed(state, stage, measured, evidence.verdict, path.name, trouble)
@@ -275,7 +287,20 @@ class _Walk:
             return self._late(state) or self.waits(state, None, "candidate or champion is not scraped yet")
         to = after(self.settings, "planned", 0)
         planned = requests_planned(self.settings, to, {})
+        state = replace(state, scrape_s=measured.interval_s)
         return self._move(state, to, planned, "both versions are ready and scraped")
+
+    def _blind(self, state: Rollout, measured: Measured) -> str:
+        """Why the candidate serves without being judged; empty if it is judged. It may for as long as its lease."""
+        allowed = self.settings.lease_s + self.settings.warmup_s + measured.delay_s
+        if state.counted is None or state.spent_s - state.counted[1] <= allowed:
+            return ""
+        complete = [window for window in measured.windows if window.complete]
+        told = f": {complete[-1].void}" if complete and complete[-1].void else ""
+        return (
+            f"nothing was measured for {round(state.spent_s - state.counted[1])} s while the candidate served{told}; "
+            f"scrapes are expected every {measured.interval_s:g} s"
+        )
 
     def _measuring(self, state: Rollout, stage: Stage) -> Measuring:
         return Measuring(
@@ -286,6 +311,7 @@ class _Walk:
             window_s=self.settings.window_s,
             proxy=self.settings.proxy_counts,
             shadow=stage.state == "shadow",
+            interval_s=self.settings.scrape_s or state.scrape_s,
         )
 
     def _lease(self, state: Rollout, measured: Measured) -> PreflightError | None:
@@ -370,6 +396,7 @@ class _Walk:
             state=to.state,
             share=to.share,
             stage_started=None,
+            counted=None,
             strikes=0,
             held_for="",
             resume=None,

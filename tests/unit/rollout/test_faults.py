@@ -160,20 +160,68 @@ def test_each_series_answered_twice(world: World, stage: str) -> None:
     assert stays(world, 300, 5).state == "rolled_back"
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_scrapes_that_become_rare_in_a_stage(world: World, stage: str) -> None:
-    """Every five minutes instead of every fifteen seconds: what is bad goes later, but never further."""
-    world.to(stage)
-    world.fails["green"] = {"error": 0.05}
-    since = world.clock.real
+def rarely(world: World, every: int, *, always: bool = False) -> None:
+    """From now on Prometheus scrapes so rarely, or did so always."""
+    since = 0.0 if always else world.clock.real
     bend(
         world,
         lambda _, found: [
-            replace(one, samples=[s for s in one.samples if s[0] <= since or round(s[0]) % 300 < 15])
+            replace(one, samples=[s for s in one.samples if s[0] <= since or round(s[0]) % every < 15])
             for one in found
         ],
     )
-    assert stays(world, 9000).state == "rolled_back"
+
+
+@pytest.mark.parametrize(("stage", "fails"), [("guard-5", 0.0), ("confirm-50", 0.05), ("full", 0.05)])
+def test_scrapes_that_become_rare_in_a_stage(world: World, stage: str, fails: float) -> None:
+    """Every five minutes instead of every fifteen seconds: nothing can be judged, so the candidate goes, soon."""
+    world.to(stage)
+    world.fails["green"] = {"error": fails}
+    rarely(world, 300)
+    since = world.clock.real
+    state = stays(world, 9000, 30)
+    assert state.state == "rolled_back"
+    allowed = world.settings.lease_s + world.settings.warmup_s + 60 + 2.5 * 15
+    assert world.clock.real - since <= allowed + 120
+
+
+def test_steady_but_rare_scrapes_judge_later_and_rightly(tmp_path: Path) -> None:
+    every = 60
+    for name, fails in (("good", 0.0), ("bad", 0.05)):
+        world = World(tmp_path / name)
+        rarely(world, every, always=True)
+        world.begin()
+        world.advance(4 * every)
+        world.to("guard-5")
+        assert world.state().scrape_s == every
+        world.fails["green"] = {"error": fails}
+        begun, state = world.clock.real, world.live(6 * 3600, 60)
+        assert state.state == ("rolled_back" if fails else "promoted"), state.reason
+        if fails:
+            assert world.clock.real - begun <= 30 + 5 * max(60, 2 * every) + 5 * every + 60
+
+
+def test_a_champion_that_is_scraped_no_more_leaves_no_candidate_unjudged(world: World) -> None:
+    world.to("guard-25")
+    world.unscraped.add("blue")
+    state = stays(world, 3600, 15)
+    assert state.state == "rolled_back"
+    assert "the champion was not scraped throughout" in state.reason
+
+
+def test_a_prometheus_that_lost_its_past_is_given_time(world: World) -> None:
+    """It comes back empty long after the stage began: that is not the same as seeing nothing for so long."""
+    world.to("guard-25")
+    world.per_second = 2.0  # a stage that lasts
+    world.live(600, 60)
+    assert world.state().stage == "guard-25"
+    since = world.clock.real
+    bend(
+        world,
+        lambda _, found: [replace(one, samples=[s for s in one.samples if s[0] > since]) for one in found],
+    )
+    world.advance(30)
+    assert world.live(3600, 60).state != "rolled_back", world.state().reason
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-1", "many"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.rollout.simulation import BASE, SETTINGS
 from validator.errors import SettingsError
 from validator.rollout.plan import planned_requests, requests_needed
-from validator.rollout.schedule import Traffic, as_lines, duration, schedule
+from validator.rollout.schedule import Schedule, Traffic, as_lines, duration, schedule
 from validator.rollout.settings import read_judge_settings, read_proxy_settings
 from validator.rollout.slots import identities
 from validator.rollout.stages import weights
@@ -151,3 +151,49 @@ def test_what_a_server_says_of_itself() -> None:
     (found,) = identities(text)
     assert (found.model, found.version, found.digest, found.verdict) == ("m", "v1", "sha256:1", "pass")
     assert found.override == 'a "b" \\ c\nd'
+
+
+def plan_at(per_second: float, interval_s: float, **changes: object) -> Schedule:
+    return schedule(
+        SETTINGS.model_copy(update=changes),
+        Traffic(per_second=per_second, shares=BASE, interval_s=interval_s),
+    )
+
+
+def test_a_plan_says_when_harm_is_seen() -> None:
+    guard = plan_at(20, 15).stages[0]
+    gross, fine = guard.harm[0.3], guard.harm[0.05]
+    assert gross is not None
+    assert fine is not None
+    assert gross.seconds <= 60
+    assert gross.requests <= 100
+    assert 5 * 60 < fine.seconds < 8 * 60, "five windows, and a scrape after them"
+    assert "30% after" in "\n".join(as_lines(plan_at(20, 15)))
+    assert plan_at(0.2, 15).stages[0].harm[0.05] is None, "not while the stage lasts"
+
+
+def test_rare_scrapes_make_windows_longer_and_are_told() -> None:
+    often, rarely = plan_at(20, 15), plan_at(20, 60)
+    assert (often.window_s, often.warnings) == (60, ())
+    assert rarely.window_s == 120
+    assert not rarely.refusal
+    assert any("windows of 2 min instead of 60 s" in told for told in rarely.warnings)
+    assert any("guard-25 30% failures meet about 325 requests" in told for told in rarely.warnings)
+    for quick, slow in zip(often.stages, rarely.stages, strict=True):
+        assert slow.harm[0.05].seconds > quick.harm[0.05].seconds  # type: ignore[union-attr]
+
+
+def test_scrapes_too_rare_to_see_anything_in_time_are_refused() -> None:
+    plan = plan_at(20, 300)
+    assert "longer than its lease" in plan.refusal
+    assert "scrape_interval" in plan.advice
+    assert not plan_at(20, 300, lease_s=900.0).refusal
+
+
+def test_scrapes_rarer_than_was_said_are_refused() -> None:
+    assert "every 60 s, not every 15 s as scrape_s says" in plan_at(20, 60, scrape_s=15.0).refusal
+    assert not plan_at(20, 15, scrape_s=15.0).refusal
+
+
+def test_traffic_that_never_comes_is_planned_in_no_time() -> None:
+    assert "longer than the deadline" in plan_at(1e-7, 15, window_s=1.0).refusal

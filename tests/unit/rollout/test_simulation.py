@@ -68,6 +68,7 @@ def test_equal_candidates_reach_full_and_worse_ones_do_not() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_equal_candidates_reach_full_in_99_of_100() -> None:
     ends = rates(2000, 11)
     at_least(ends, "promote", 0.99)
@@ -75,6 +76,7 @@ def test_equal_candidates_reach_full_in_99_of_100() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("metric", ["error", "slow", "refused"])
 def test_at_the_margin_at_most_5_percent_reach_full(metric: str) -> None:
     margin = {"error": 0.0025, "slow": 0.005, "refused": 0.01}[metric]
@@ -82,6 +84,7 @@ def test_at_the_margin_at_most_5_percent_reach_full(metric: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("share", [5, 25])
 @pytest.mark.parametrize("metric", ["error", "slow", "refused"])
 def test_thirty_percent_errors_are_out_within_100_requests(metric: str, share: int) -> None:
@@ -97,6 +100,7 @@ def test_thirty_percent_errors_are_out_within_100_requests(metric: str, share: i
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("share", [0.3, 1.5])
 def test_an_outage_in_which_the_shares_move_promotes_nothing_it_should_not(share: float) -> None:
     at_most(rates(400, 14, worse={"error": BASE["error"] / 2}, happens=outage(share)), "promote", 0.05)
@@ -106,6 +110,7 @@ def test_an_outage_in_which_the_shares_move_promotes_nothing_it_should_not(share
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_bursts_that_meet_both_arms() -> None:
     equal = rates(400, 20, happens=bursts())
     at_least(equal, "promote", 0.98)
@@ -114,6 +119,7 @@ def test_bursts_that_meet_both_arms() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_bursts_of_clients_that_stay_with_one_arm() -> None:
     """Judged over windows they are no grounds for promotion; a long one early in a stage can roll back."""
     at_most(rates(400, 16, worse={"error": 0.0025}, happens=sticky_bursts()), "promote", 0.05)
@@ -123,6 +129,7 @@ def test_bursts_of_clients_that_stay_with_one_arm() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("share", "equal", "at_margin", "back"),
     [(0.05, 0.95, 0.043, 0.009), (0.25, 0.82, 0.084, 0.089), (0.5, 0.65, 0.05, 0.23)],
@@ -138,11 +145,13 @@ def test_an_hour_of_bursts_of_clients_that_stay(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_an_incident_on_the_champions_host_promotes_no_candidate_at_the_margin() -> None:
     at_most(rates(400, 18, worse={"error": 0.0025}, happens=incident()), "promote", 0.05)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("share", "rate"), [(0.05, 0.124), (0.5, 0.16)])
 def test_incidents_on_one_host_of_equal_candidates(share: float, rate: float) -> None:
     """Ten minutes of 10 % errors on one host: a plain e-process goes back in 12 and 16 of 100 hours."""

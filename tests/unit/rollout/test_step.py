@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -333,3 +334,16 @@ def test_a_damaged_state_moves_nothing(world: World, text: str) -> None:
     (world.settings.directory / "rollout.json").write_text(text)
     with pytest.raises(StateError, match="damaged"):
         read_state(world.settings.directory)
+
+
+def test_a_state_of_before_scrapes_were_noted_is_read(world: World) -> None:
+    path = world.settings.directory / "rollout.json"
+    older = {
+        key: value
+        for key, value in json.loads(path.read_text()).items()
+        if key not in ("scrape_s", "counted")
+    }
+    path.write_text(json.dumps(older))
+    state = read_state(world.settings.directory)
+    assert state is not None
+    assert (state.scrape_s, state.counted) == (None, None)
