@@ -30,6 +30,7 @@ NAMED = {
     "model/safety/embedded.py": "the scanner: how the boosters that pickles hold are checked",
     "model/safety/policy.py": "the scanner: where old releases of scikit-learn had their modules",
     "model/safety/rules.py": "the scanner: what scikit-learn's classes may be given",
+    "model/safety/stand_ins.py": "the scanner: whose functions give a booster rows and never the path of a file",
     "model/safety/values.py": "the scanner: which attributes of scikit-learn's classes name functions",
     "model/safety/loader.py": "the scanner: modules that scikit-learn writes under other names",
     "model/safety/skops_nodes.py": "the scanner: a tree of scikit-learn has a loader of its own in skops",

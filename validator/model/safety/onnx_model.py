@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from validator.documents import most_nodes
-from validator.model.safety.onnx_graphs import GraphError, graphs
+from validator.model.safety.onnx_graphs import GraphError, below, graphs
 from validator.model.safety.onnx_tensors import MOST_ELEMENTS, check_tensors, constants_of
 from validator.model.safety.onnx_trees import check_trees
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Finding, Limits, SafetyReport
@@ -93,7 +93,8 @@ def _check_functions(model: Any, _limits: Limits) -> None:
             "functions", "it redefines operators of ONNX itself", "Inline the model's functions."
         )
     called: dict[tuple[str, str], set[tuple[str, str]]] = {
-        key: {(node.domain, node.op_type) for node in function.node} & set(functions)
+        key: {(node.domain, node.op_type) for graph, _ in below(function) for node in graph.node}
+        & set(functions)
         for key, function in functions.items()
     }
     while called:

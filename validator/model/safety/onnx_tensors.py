@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from validator.model.safety.onnx_graphs import GraphError, graphs
+from validator.model.safety.onnx_graphs import GraphError, attributes, graphs
 from validator.model.safety.report import Limits
 
 MOST_ELEMENTS = 1 << 28
@@ -22,13 +22,12 @@ def check_tensors(model: Any, limits: Limits) -> None:
         tensors = list(getattr(graph, "initializer", ()))
         for sparse in getattr(graph, "sparse_initializer", ()):
             tensors += [sparse.values, sparse.indices]
-        for node in graph.node:
-            for attribute in node.attribute:
-                tensors += [attribute.t] if attribute.HasField("t") else []
-                tensors += list(attribute.tensors)
-                sparse_tensors = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
-                for sparse in [*sparse_tensors, *attribute.sparse_tensors]:
-                    tensors += [sparse.values, sparse.indices]
+        for attribute in attributes(graph):
+            tensors += [attribute.t] if attribute.HasField("t") else []
+            tensors += list(attribute.tensors)
+            sparse_tensors = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+            for sparse in [*sparse_tensors, *attribute.sparse_tensors]:
+                tensors += [sparse.values, sparse.indices]
         for tensor in tensors:
             if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
                 raise GraphError(

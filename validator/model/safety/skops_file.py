@@ -20,6 +20,7 @@ from validator.model.safety.findings import Log
 from validator.model.safety.policy import Policy
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport
 from validator.model.safety.skops_nodes import Nodes
+from validator.model.safety.stand_ins import memory_label
 
 _HINT = "Write the file again with skops.io.dump; if this stays, find out who made it."
 _SCHEMA = "schema.json"
@@ -27,6 +28,7 @@ _SCHEMA_BYTES = 256 << 20
 _MOST_MEMBERS = 100_000
 _MEMBER = re.compile(r"[\w.\-]{1,100}\Z")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ESCAPED = re.compile(rb"\\+u00([2-7][0-9a-fA-F])")
 _NPY_MAGIC = b"\x93NUMPY"
 
 
@@ -48,6 +50,7 @@ def scan_skops(data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAU
             schema = read_json(_read(archive, _SCHEMA, _SCHEMA_BYTES), nodes=limits.nodes)
             _check_arrays(archive, members, limits)
             top = _check_nodes(archive, members, schema, log, limits)
+            _check_labels(archive, members, log)
         facts = {"members": str(len(members)), "protocol": str(schema.get("protocol", ""))[:20]}
         version = schema.get("_skops_version")
         if isinstance(version, str):
@@ -151,6 +154,17 @@ def _check_npy(name: str, head: bytes, size: int) -> None:
     expected = 8 + width + length + _count(shape) * itemsize
     if expected != size:
         raise ArchiveError(f"its array {name!r} has {size:,} bytes instead of {expected:,}")
+
+
+def _check_labels(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], log: Log) -> None:
+    """Refuse such a label among what pandas holds, however JSON spells it, within JSON too."""
+    if not log.names_root("pandas"):
+        return
+    contents = (
+        _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), archive.read(one)) for one in members
+    )
+    if any(map(memory_label, contents)):
+        raise ArchiveError("it holds a label by which NumPy would ask pandas for an address in memory")
 
 
 def _count(shape: Any) -> int:

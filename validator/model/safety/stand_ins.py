@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from validator.model.safety.findings import State
+from validator.model.safety.policy import ANY, table
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref, preview
 
 # Attributes of scikit-learn 0.24 to 1.9 whose values, or theirs, are asked to transform, predict or apply.
@@ -23,9 +24,20 @@ _FRAMES = ("pandas.core.frame.", "pandas.core.series.", "pandas.DataFrame", "pan
 _MOST_DEPTH = 20
 # Of an array of texts these make one text, each of them by itself or of what is bound to it.
 _REDUCES = frozenset({
-    "str", "bytes", "max", "min", "amax", "amin", "nanmax", "nanmin", "sum", "nansum", "prod", "median", "nanmedian",
-    "percentile", "quantile", "squeeze", "fmax", "fmin", "logaddexp",
+    "max", "min", "amax", "amin", "nanmax", "nanmin", "sum", "nansum", "prod", "median", "nanmedian", "percentile",
+    "quantile", "fmax", "fmin", "logaddexp",
 })  # fmt: skip
+# Of rows these make rows again, or numbers: never one text, nor an array without dimensions, of which the next
+# function would make one. Ufuncs are known by their module.
+_ROWS = {
+    "numpy": frozenset({
+        "asarray", "array", "clip", "where", "nan_to_num", "round", "around", "ravel", "transpose", "cumsum", "diff",
+        "unique", "concatenate", "argmax", "argmin", "mean", "nanmean", "std", "nanstd", "var", "nanvar", "average",
+    }),
+    "builtins": frozenset({"float", "int", "bool", "complex", "len", "abs", "list", "tuple"}),
+}  # fmt: skip
+_UFUNCS = "numpy._core._multiarray_umath"
+_ROWS_OF = ("scipy.", "sklearn.preprocessing.", "sklearn.metrics.pairwise.", "sklearn.utils.")
 
 
 class Frames:
@@ -86,10 +98,26 @@ def gives_text(state: State) -> str:
         return ""
     if any(type(part) in (str, bytes, Raw) or _holds_texts(part) for part in bound):
         return f"is bound to {preview(bound)}, and a booster takes a text for the path of a file"
-    keeps = any(part.get("keepdims") is True for part in named)
-    if function.name in _REDUCES and not keeps:
+    if not _gives_rows(function, named):
         return f"is {function.path}, which may give one text, and a booster takes that for the path of a file"
     return ""
+
+
+def _gives_rows(function: Ref, named: list[Map]) -> bool:
+    """Whether the function gives rows or numbers for rows, with these keywords."""
+    if ANY in function.uses:
+        return True  # somebody vouches for it
+    if function.name in _REDUCES:
+        return any(part.get("keepdims") is True for part in named)
+    if function.name == "reshape":
+        return any(_has_dimensions(part.get(key)) for part in named for key in ("shape", "newshape"))
+    root = function.module.partition(".")[0]
+    is_ufunc = root == "numpy" and (_UFUNCS, function.name) in table()
+    return is_ufunc or function.name in _ROWS.get(root, ()) or function.module.startswith(_ROWS_OF)
+
+
+def _has_dimensions(shape: Any) -> bool:
+    return type(shape) is int or (isinstance(shape, (list, tuple)) and len(shape) > 0)
 
 
 def _holds_texts(value: Any) -> bool:

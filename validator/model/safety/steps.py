@@ -54,8 +54,11 @@ def _proto(machine: Machine, start: int, _end: int) -> None:
 def _frame(machine: Machine, start: int, end: int) -> None:
     length = int.from_bytes(machine.data[start:end], "little")
     if end + length > len(machine.data):
+        if machine.lenient and machine.inline:
+            raise MalformedError("a frame reaches past the end of the file, which joblib reads all the same")
         raise BrokenError("a frame reaches past the end of the file")
     if machine.lenient:
+        machine.framed = max(machine.framed, end + length)
         return
     if machine.frame_end:
         raise MalformedError("a frame begins inside a frame")

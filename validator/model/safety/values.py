@@ -13,7 +13,7 @@ from typing import Any
 
 from validator.model.safety.findings import Log, State
 from validator.model.safety.stand_ins import Frames, gives_text
-from validator.model.safety.symbols import Map, Obj, Ref, preview
+from validator.model.safety.symbols import Map, Obj, Ref, may_be_called, preview
 
 _RESPONSES = frozenset({
     "auto", "predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples", "transform",
@@ -87,14 +87,14 @@ def _reason(state: State, key: Any, value: Any) -> str:
     """Why the attribute is refused, or nothing."""
     if type(key) is not str:
         return ""
-    if key in METHODS and _is_callable(value) and not state.path.startswith(_NAMED_AFTER_METHODS):
+    if key in METHODS and may_be_called(value) and not state.path.startswith(_NAMED_AFTER_METHODS):
         return f"stands in the place of a method: {preview(value)}"
     if key in METHOD_NAMES:
         return "" if _names(value) else f"names what is called later: {preview(value)}"
     pattern = WORDS.get(key)
     if pattern is None and state.path.startswith("sklearn.feature_extraction.text."):
         pattern = TEXT_WORDS.get(key)
-    if pattern is None or value is None or _is_callable(value):
+    if pattern is None or value is None or may_be_called(value):
         return ""
     good = type(value) is str and pattern.match(value)
     return "" if good else f"has a value that its class cannot work with: {preview(value)}"
@@ -111,10 +111,6 @@ def _names(value: Any) -> bool:
         and all(item is None or type(item) is str for item in value)
         and all(item is None or item in _RESPONSES for item in value)
     )
-
-
-def _is_callable(value: Any) -> bool:
-    return type(value) is Ref or (type(value) is Obj and not value.path.startswith("numpy."))
 
 
 def _is_function(value: Any) -> bool:
