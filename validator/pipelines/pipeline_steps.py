@@ -22,6 +22,7 @@ from validator.pipelines import (
     decision_thresholds,
     kernel_machines,
     nearest_centroid,
+    neighbour_imputer,
     numpy_functions,
     sparse_zeros,
     target_steps,
@@ -97,6 +98,7 @@ def _register() -> None:
     target_steps.register(update_registered_converter)
     numpy_functions.register(update_registered_converter)
     nearest_centroid.register(update_registered_converter)
+    neighbour_imputer.register(update_registered_converter)
 
 
 def _register_trees(estimators: Estimators, update: Callable[..., None]) -> None:

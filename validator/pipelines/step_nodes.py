@@ -70,10 +70,14 @@ class Nodes:
                 yield (given if width == 1 else self.add("Gather", given, chosen, axis=1)), text
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        name: str = self.scope.get_unique_variable_name("step")
+        return self.add_several(op, 1, *inputs, **attributes)[0]
+
+    def add_several(self, op: str, outputs: int, *inputs: str, **attributes: Any) -> tuple[str, ...]:
+        """An operator with so many outputs."""
+        names = tuple(self.scope.get_unique_variable_name("step") for _ in range(outputs))
         node = self.scope.get_unique_operator_name(op)
-        self._container.add_node(op, list(inputs), [name], name=node, **attributes)
-        return name
+        self._container.add_node(op, list(inputs), list(names), name=node, **attributes)
+        return names
 
     def constant(self, values: npt.NDArray[Any]) -> str:
         from onnx import numpy_helper
