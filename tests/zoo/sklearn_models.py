@@ -263,6 +263,14 @@ OTHERS: tuple[Case, ...] = (
     _other(
         "neural_network.MLPRegressor", sets.diabetes, random_state=0, hidden_layer_sizes=(8,), max_iter=3000
     ),
+    _other(
+        "neural_network.MLPRegressor",
+        sets.linnerud,
+        note="three outputs",
+        random_state=0,
+        hidden_layer_sizes=(4,),
+        max_iter=3000,
+    ),
     _other("discriminant_analysis.LinearDiscriminantAnalysis", sets.wine),
     _other("discriminant_analysis.QuadraticDiscriminantAnalysis", sets.wine),
     _other("gaussian_process.GaussianProcessRegressor", sets.linnerud, note="three outputs", alpha=1.0),
@@ -391,7 +399,7 @@ COMBINED: tuple[Case, ...] = (
     line(
         "MultiOutputClassifier",
         lambda: _several_answers("multioutput.MultiOutputClassifier"),
-        refused("several outputs"),
+        refused("several answers"),
     ),
     _other(
         "compose.TransformedTargetRegressor",

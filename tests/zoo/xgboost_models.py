@@ -47,6 +47,15 @@ def stopped_early() -> Made:
     return Made(model=model, data=data)
 
 
+def several_answers(*, bare: bool = False) -> Made:
+    import numpy as np
+    import xgboost
+
+    data = sets.iris()
+    model = xgboost.XGBClassifier(**_SMALL).fit(data.X, np.column_stack([data.y == 1, data.y == 2]))
+    return Made(model=model.get_booster() if bare else model, data=Data(data.X, None))
+
+
 def survival(objective: str) -> Callable[[], Made]:
     """Tumours by their mean radius as if it were a time, every fourth still going on."""
 
@@ -188,6 +197,8 @@ CASES: tuple[Case, ...] = (
         wrapper("Regressor", sets.linnerud, multi_strategy="multi_output_tree", tree_method="hist"),
         PROVED,
     ),
+    line("XGBoost yes-or-no answers", several_answers, refused("yes-or-no answers")),
+    line("XGBoost yes-or-no answers, booster", lambda: several_answers(bare=True), PROVED),
     line("XGBoost exact", wrapper("Regressor", sets.diabetes, tree_method="exact"), PROVED),
     line("XGBoost approx, loss-guided", wrapper("Regressor", sets.diabetes, tree_method="approx"), PROVED),
     line("XGBoost as JSON", wrapper("Classifier", sets.cancer), PROVED, saving.by_own_method("model.json")),

@@ -56,7 +56,7 @@ class Live:
         classes = getattr(model, "classes_", None)
         if classes is None or not len(classes):  # CatBoost's regressors have an empty list
             return "regression"
-        if isinstance(classes, list):
+        if answers_several(last):
             return "multilabel"
         return "binary" if len(classes) == 2 else "multiclass"
 
@@ -136,6 +136,15 @@ class Live:
         if getattr(model, "steps", None):
             raise NotExpressible("a pipeline: its steps are converted one by one")
         raise NotExpressible(f"{type(model).__name__} is no tree ensemble")
+
+
+def answers_several(model: Any) -> bool:
+    """Whether a classifier gives several answers for each row, one for each column that it was trained on."""
+    if isinstance(getattr(model, "classes_", None), list):
+        return True
+    # Networks, ridge classifiers and one against the rest keep what they made of such answers.
+    binarizer = getattr(model, "_label_binarizer", None) or getattr(model, "label_binarizer_", None)
+    return str(getattr(binarizer, "y_type_", "")).startswith("multilabel")
 
 
 def is_booster(model: Any) -> bool:

@@ -76,7 +76,10 @@ def class_labels(model: Any) -> Optional[List[Any]]:
     if found is None:
         return None
     if isinstance(found, list) and found and hasattr(found[0], "__len__") and not isinstance(found[0], str):
-        raise NotExpressible(f"a classifier of {len(found)} outputs", "train one classifier for each output")
+        raise NotExpressible(
+            f"a classifier of {len(found)} outputs",
+            "train a MultiOutputClassifier, and save each of its `estimators_`",
+        )
     labels = [plain(item) for item in found]
     if all(isinstance(label, str) for label in labels):
         return labels

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from validator.errors import ConversionError
+from validator.libraries.live import answers_several
 from validator.pipelines import sparse_zeros
 from validator.pipelines.numpy_functions import KNOWN, nodes_of
 from validator.pipelines.places import places_in
@@ -76,10 +77,7 @@ def _own_function(step: Any) -> bool:
     return step.func is not None and nodes_of(step.func) is None
 
 
-def _several_outputs(step: Any) -> bool:
-    return isinstance(getattr(step, "classes_", None), list)
-
-
+_SEVERAL = "it gives several answers for each row, and a classifier's file here gives one label"
 RULES = (
     Rule(
         id="knn-distance-weights",
@@ -171,10 +169,16 @@ RULES = (
     ),
     Rule(
         id="multilabel",
+        names=("MultiOutputClassifier",),
+        message=_SEVERAL,
+        hint="save each of its `estimators_` in a file of its own: they are whole classifiers",
+    ),
+    Rule(
+        id="multilabel",
         names=(),
-        applies=_several_outputs,
-        message="a classifier of several outputs at once has no place in the signature",
-        hint="save one classifier per output",
+        applies=answers_several,
+        message=_SEVERAL,
+        hint="train a MultiOutputClassifier instead, and save each of its `estimators_` in a file of its own",
     ),
 )
 """In the order in which they are tried. A rule without names looks at every estimator."""

@@ -23,6 +23,7 @@ from validator.pipelines import (
     kernel_machines,
     nearest_centroid,
     neighbour_imputer,
+    networks,
     numpy_functions,
     sparse_zeros,
     target_steps,
@@ -99,6 +100,7 @@ def _register() -> None:
     numpy_functions.register(update_registered_converter)
     nearest_centroid.register(update_registered_converter)
     neighbour_imputer.register(update_registered_converter)
+    networks.register(update_registered_converter)
 
 
 def _register_trees(estimators: Estimators, update: Callable[..., None]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from validator.errors import SampleError, UsageError
 from validator.model import pointers
 from validator.permissions import remedy
+from validator.runtimes.sample_folder import parts_of
 from validator.sandbox import wire
 from validator.sandbox.packing import unpack_table
 from validator.sandbox.worker_pool import Raised, Worker, WorkerPool
@@ -42,6 +43,8 @@ class Sample:
         """Raises UsageError when there is no such file, SampleError when it cannot be read or has no rows."""
         if (said := pointers.of_name(path)) is not None:
             raise UsageError(f"the sample {path} {said[0]}", hint=said[1])
+        if Path(path).is_dir():
+            return cls._opened(path, _folder_worker(pool, path, ignored))
         format = _format(path)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -59,6 +62,10 @@ class Sample:
             worker = pool.start("sample", options=options, files=[fd])
         finally:
             os.close(fd)
+        return cls._opened(path, worker)
+
+    @classmethod
+    def _opened(cls, path: str, worker: Worker) -> Sample:
         reply = _asked(worker, "open")
         columns = tuple((str(name), str(dtype)) for name, dtype in reply.result["columns"])
         return cls(path=path, worker=worker, columns=columns)
@@ -98,7 +105,7 @@ class Sample:
     @property
     def is_untyped(self) -> bool:
         """Whether the file holds texts alone, which readers take for what they look like."""
-        return _format(self.path) == "csv"
+        return not Path(self.path).is_dir() and _format(self.path) == "csv"
 
     def given(self, names: Sequence[str], rows: int) -> tuple[Any, Table]:
         """At most that many of the first rows: an Arrow stream [bytes] of the file's own types, and as a table."""
@@ -122,12 +129,14 @@ class Sample:
             ) from error
 
 
+def _folder_worker(pool: WorkerPool, path: str, ignored: Sequence[str]) -> Worker:
+    """A worker that may read the folder and nothing else."""
+    parts = [(part.path, part.partition) for part in parts_of(path)]
+    options = {"format": "parquet", "name": Path(path).name, "ignored": list(ignored), "parts": parts}
+    return pool.start("sample", options=options, readable=(os.path.realpath(path),))
+
+
 def _format(path: str) -> str:
-    if Path(path).is_dir():
-        raise SampleError(
-            f"the sample {path} is a folder",
-            hint="give one file: parts of Parquet become one by pyarrow.dataset",
-        )
     suffix = Path(path).suffix.lower()
     if suffix in _COMPRESSED:
         raise SampleError(

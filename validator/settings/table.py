@@ -108,7 +108,10 @@ class Settings(_Table):
 
     model: Items = _field((), "Model", "the model file, or several paths or globs", metavar="MODEL")
     data: str | None = _field(
-        None, "Model", "the data sample: Parquet, CSV, Arrow/Feather or NPZ", metavar="SAMPLE"
+        None,
+        "Model",
+        "the data sample: Parquet, CSV, Arrow/Feather or NPZ, or a folder of Parquet files",
+        metavar="SAMPLE",
     )
     reference: str | None = _field(
         None,

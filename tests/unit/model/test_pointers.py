@@ -92,5 +92,5 @@ def test_samples_too(tmp_path: Path, name: str, data: bytes, said: str) -> None:
     with pytest.raises(SampleError, match=said):
         Sample.open(None, str(path))  # type: ignore[arg-type]
     (tmp_path / "parts").mkdir()
-    with pytest.raises(SampleError, match="is a folder"):
+    with pytest.raises(SampleError, match="is a folder without Parquet files"):
         Sample.open(None, str(tmp_path / "parts"))  # type: ignore[arg-type]

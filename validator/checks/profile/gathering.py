@@ -16,6 +16,7 @@ from validator.drift.tally import Tally
 from validator.profile.making import ProfileMaker, output_columns
 from validator.profile.thinning import Thinned
 from validator.runtimes.runtime import WorkerRuntime
+from validator.runtimes.sample_folder import parts_of
 from validator.table import Column, Table
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ def plain_values(column: Column) -> NDArray[Any]:
 
 
 def file_digest(path: str) -> str:
-    """SHA-256 of a file's bytes."""
+    """SHA-256 of a file's bytes; of a folder that of a line `<sha256>  <path in it>` for each of its parts."""
+    if Path(path).is_dir():
+        parts = [Path(part.path) for part in parts_of(path)]
+        lines = [f"{file_digest(str(part))}  {part.relative_to(Path(path).absolute())}\n" for part in parts]
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -70,7 +70,7 @@ def _task(model: Model, header: told.Header) -> Task:
         return Task.RANKING
     if header.get("task") is not None:
         return told.task(header, _LIBRARY)
-    several = model.objective == "binary:logistic" and model.n_targets > 1
+    several = model.objective.startswith("binary:") and model.n_targets > 1
     return Task.CLASSIFICATION if model.objective in _CLASSIFYING and not several else Task.REGRESSION
 
 
@@ -80,7 +80,8 @@ def _labels(model: Model, header: told.Header) -> tuple[int, ...] | tuple[str, .
     if model.n_targets > 1 and not model.objective.startswith("multi:"):
         raise ConversionError(
             f"an XGBoost classifier with {model.n_targets} yes-or-no answers for each row has no single label",
-            hint="train one classifier for each answer",
+            hint="save its booster, `joblib.dump(model.get_booster(), path)`, whose prediction is the probability of "
+            "each answer; or train one classifier for each",
         )
     if _TRANSFORMS[model.objective] in (TransformKind.IDENTITY, TransformKind.EXP):
         raise ConversionError(

@@ -74,7 +74,10 @@ class LiveXGBoost(Live):
     def task(self, model: Any) -> str:
         if not is_booster(model):
             return super().task(model)
-        objective = str(_learner(model)["learner_train_param"]["objective"])
+        learner = _learner(model)
+        objective = str(learner["learner_train_param"]["objective"])
+        if objective.startswith("binary:") and int(learner["learner_model_param"].get("num_target", 1)) > 1:
+            return "regression"  # a probability for each of several yes-or-no answers, and no label
         return "ranking" if objective.startswith("rank:") else _TASKS.get(objective, "regression")
 
     def n_classes(self, model: Any) -> int:

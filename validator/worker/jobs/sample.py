@@ -14,12 +14,14 @@ from validator.sandbox.packing import pack_table
 from validator.table import Column, Table
 from validator.worker.arrow_table import to_table
 from validator.worker.csv_file import CsvFile
+from validator.worker.parquet_folder import ParquetFolder, Part
 from validator.worker.rows_as_given import stream, telling
 
 _FILE = 4  # the sample's descriptor, next after the channel
 _MAX_NPZ_BYTES = 4 * 2**30
 _BATCH_ROWS = 65_536
 _READ_BYTES = 256 * 1024
+_JOINED_ROWS, _JOINED_BYTES = 10_000, 32 << 20
 
 
 class _NoPandas:
@@ -46,8 +48,13 @@ class SampleJob:
     tells the first rows as their file holds them.
     """
 
-    def __init__(self, format: str, name: str, ignored: Sequence[str] = ()) -> None:
+    def __init__(
+        self, format: str, name: str, ignored: Sequence[str] = (), parts: Optional[Sequence[Part]] = None
+    ) -> None:
+        """`parts` are those of a folder, which is read instead of the descriptor."""
         self._format = format
+        self._parts = parts
+        self._folder: Optional[ParquetFolder] = None
         self._name = name
         self._ignored = frozenset(ignored)
         self._csv: Optional[CsvFile] = None
@@ -66,16 +73,19 @@ class SampleJob:
         return {"columns": [[column.name, column.dtype] for column in first.columns]}, []
 
     def rewind(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:
-        os.lseek(_FILE, 0, os.SEEK_SET)
-        if self._format == "csv":
-            self._batches = self._csv_batches()
+        if not self._parts:
+            os.lseek(_FILE, 0, os.SEEK_SET)
+        if self._format == "npz":
+            self._batches = _read_npz(_FILE, self._name)
         else:
-            self._batches = read_batches(_FILE, self._format, self._name, self._ignored)
+            self._batches = (to_table(batch, self._name, self._ignored) for batch in self._raw_batches())
         self._rest = None
         return {}, []
 
     def extent(self, arrays: wire.Arrays) -> Tuple[wire.Meta, wire.Arrays]:
         """How many rows there are, where the file says so, and the share of its bytes that was read."""
+        if self._folder is not None:
+            return {"rows": self._folder.rows, "share": 1.0}, []
         size = os.fstat(_FILE).st_size
         share = os.lseek(_FILE, 0, os.SEEK_CUR) / size if size else 1.0
         return {"rows": _rows_told(_FILE, size) if self._format == "parquet" else None, "share": share}, []
@@ -102,16 +112,15 @@ class SampleJob:
 
     def _raw_batches(self) -> Iterator[Any]:
         """Arrow batches; NumPy's arrays are one."""
-        if self._format == "csv":
-            return CsvFile(_FILE, self._name).batches()
         if self._format == "npz":
             return (_as_batch(table) for table in _read_npz(_FILE, self._name))
-        return _arrow_batches(_FILE, self._format)
-
-    def _csv_batches(self) -> Iterator[Table]:
-        self._csv = self._csv or CsvFile(_FILE, self._name)
-        for batch in self._csv.batches():
-            yield to_table(batch, self._name, self._ignored)
+        if self._parts:
+            self._folder = self._folder or ParquetFolder(self._parts, self._name)
+            return joined(self._folder.batches(_parquet_batches))
+        if self._format == "csv":
+            self._csv = self._csv or CsvFile(_FILE, self._name)
+            return joined(self._csv.batches())
+        return joined(_arrow_batches(_FILE, self._format))
 
     def _next(self) -> Optional[Table]:
         if self._batches is None:
@@ -154,8 +163,31 @@ def read_batches(fd: int, format: str, name: str, ignored: Collection[str] = fro
     if format == "npz":
         yield from _read_npz(fd, name)
         return
-    for batch in _arrow_batches(fd, format):
+    for batch in joined(_arrow_batches(fd, format)):
         yield to_table(batch, name, ignored)
+
+
+def joined(batches: Iterator[Any]) -> Iterator[Any]:
+    """Small Arrow batches as fewer larger ones: the first one tells what a sample is like, and how small it is."""
+    import pyarrow as pa
+
+    held: List[Any] = []
+    rows = size = 0
+    for batch in batches:
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= _JOINED_ROWS or size >= _JOINED_BYTES:
+            yield from _as_one(pa, held)
+            held, rows, size = [], 0, 0
+    if held:
+        yield from _as_one(pa, held)
+
+
+def _as_one(pa: Any, held: List[Any]) -> Iterator[Any]:
+    if len(held) == 1:
+        yield held[0]
+    else:
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches()
 
 
 def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
@@ -163,11 +195,7 @@ def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
 
     with os.fdopen(os.dup(fd), "rb") as file:
         if format == "parquet":
-            import pyarrow.parquet as pq
-
-            # Read as it goes: by default a whole row group's columns are held, and a file may be one row group.
-            parquet = pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
-            yield from parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
+            yield from _parquet_batches(file)
         elif file.read(6) == b"ARROW1":
             file.seek(0)
             reader = pa.ipc.open_file(file)
@@ -177,6 +205,14 @@ def _arrow_batches(fd: int, format: str) -> Iterator[Any]:
             file.seek(0)
             for batch in pa.ipc.open_stream(file):
                 yield from _sliced(batch)
+
+
+def _parquet_batches(file: Any) -> Iterator[Any]:
+    """Read as it goes: by default a whole row group's columns are held, and a file may be one row group."""
+    import pyarrow.parquet as pq
+
+    parquet = pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
+    yield from parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
 
 
 def _sliced(batch: Any) -> Iterator[Any]:
