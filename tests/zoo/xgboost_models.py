@@ -53,7 +53,7 @@ def several_answers(*, bare: bool = False) -> Made:
 
     data = sets.iris()
     model = xgboost.XGBClassifier(**_SMALL).fit(data.X, np.column_stack([data.y == 1, data.y == 2]))
-    return Made(model=model.get_booster() if bare else model, data=Data(data.X, None))
+    return Made(model=model.get_booster() if bare else model, data=data)
 
 
 def survival(objective: str) -> Callable[[], Made]:
