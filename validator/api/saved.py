@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from validator.arrow_types import plain_types
 from validator.errors import UsageError
 
-_FORMS = "a path, a DataFrame, a pyarrow.Table, a mapping of columns, an array [N, F], or (X, y)"
+_FORMS = (
+    "a path, a DataFrame (pandas, Polars), an Arrow table, a mapping of columns, an array [N, F], or (X, y)"
+)
 _TARGET = "y"
 
 
@@ -76,13 +79,14 @@ def _pair(data: tuple[Any, ...], target: str, folder: Path) -> str:
         raise UsageError(f"a sample may not be a tuple of {len(data)}", hint=f"give {_FORMS}")
     features, answers = data
     truth = np.asarray(answers)
-    if truth.ndim != 1 or len(truth) != len(features):
+    is_array = _is_a("numpy", "ndarray", features)
+    table = features if is_array else _table(features)
+    if truth.ndim != 1 or len(truth) != len(table):
         raise UsageError(
-            f"y has shape {truth.shape} for {len(features)} rows of X", hint="give one true answer a row"
+            f"y has shape {truth.shape} for {len(table)} rows of X", hint="give one true answer a row"
         )
-    if _is_a("numpy", "ndarray", features):
+    if is_array:
         return _array(features, folder, {target: truth})
-    table = _table(features)
     if target in table.column_names:
         raise UsageError(f"X has a column {target!r} already", hint="name the target otherwise: target=...")
     return _data(table.append_column(target, [truth]), folder)
@@ -91,13 +95,23 @@ def _pair(data: tuple[Any, ...], target: str, folder: Path) -> str:
 def _table(data: Any) -> Any:
     import pyarrow as pa
 
-    if isinstance(data, pa.Table):
-        return data
     if _is_a("pandas", "DataFrame", data):
         return pa.Table.from_pandas(data, preserve_index=False).replace_schema_metadata()
     if isinstance(data, Mapping):
-        return pa.table({name: pa.array(values) for name, values in data.items()})
-    raise UsageError(f"a sample may not be a {type(data).__name__}", hint=f"give {_FORMS}")
+        return plain_types(pa.table({name: _column(values) for name, values in data.items()}))
+    exports = hasattr(type(data), "__arrow_c_stream__") and (
+        hasattr(data, "columns") or hasattr(data, "schema")
+    )
+    if exports or isinstance(data, pa.RecordBatch):
+        return plain_types(pa.table(data))  # Polars' frames and DuckDB's relations among them
+    wanted = "call its collect(), and give the frame" if hasattr(data, "collect") else f"give {_FORMS}"
+    raise UsageError(f"a sample may not be a {type(data).__name__}", hint=wanted)
+
+
+def _column(values: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.chunked_array(values) if hasattr(type(values), "__arrow_c_stream__") else pa.array(values)
 
 
 def _array(data: Any, folder: Path, further: Mapping[str, Any] | None = None) -> str:

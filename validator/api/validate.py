@@ -32,9 +32,10 @@ def validate(model: Any, data: Any = None, **settings: Any) -> Validation:
     model : str or path-like, or a model
         The model file. A model in memory is pickled first (an `onnx.ModelProto` is written as it is); classes that
         the script or notebook itself defines cannot be loaded elsewhere and do not pass.
-    data : str or path-like, DataFrame, pyarrow.Table, mapping of columns, ndarray [N, F], or (X, y), optional
-        The sample: rows as they will be served, with the model's columns, and the true answers in the column that the
-        setting `target` names, or beside them as `y` [N]. By default what the configuration file names.
+    data : str or path-like, DataFrame, Arrow table, mapping of columns, ndarray [N, F], or (X, y), optional
+        The sample, of pandas, Polars, pyarrow or whatever exports Arrow: rows as they will be served, with the
+        model's columns, and the true answers in the column that the setting `target` names, or beside them as `y`
+        [N]. By default what the configuration file names.
     **settings
         Any setting by its name with underscores, such as ``target="label"``, ``max_latency_ms=20``,
         ``quality={"auc": 0.7}``. They win over `PREFLIGHT_*` variables, and those over `preflight.toml`.

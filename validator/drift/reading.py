@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from validator.arrow_types import plain_types
 from validator.errors import SampleError
 
 BATCH_ROWS = 65_536
@@ -158,7 +159,7 @@ def _read(file: Path, columns: list[str], form: _CsvForm) -> Iterator[Any]:
     with _open(file, columns, form) as reader:
         for batch in _each(reader):
             for start in range(0, batch.num_rows, BATCH_ROWS):
-                yield batch.select(columns).slice(start, BATCH_ROWS)
+                yield plain_types(batch.select(columns).slice(start, BATCH_ROWS))
 
 
 def _read_parquet(file: Path, columns: list[str]) -> Iterator[Any]:
@@ -174,7 +175,7 @@ def _read_parquet(file: Path, columns: list[str]) -> Iterator[Any]:
                 batch_size=BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False
             )
             for batch in batches:
-                yield batch.select(columns)
+                yield plain_types(batch.select(columns))
 
 
 @contextmanager

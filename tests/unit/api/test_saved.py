@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -40,10 +41,34 @@ def test_an_onnx_model_is_written_as_it_is(tmp_path):
     assert onnx.load(path) == model
 
 
+class Exports:
+    """A frame of another library, as Polars has them: text as views, unsigned codes."""
+
+    columns = ("a", "c")
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        text = pa.array(["x", "y"], pa.string_view())
+        codes = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.uint32()), text)
+        return pa.table({"a": [1.5, 2.5], "c": codes}).__arrow_c_stream__(requested_schema)
+
+
+class ExportsColumn:
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return pa.chunked_array([[1.5, 2.5]]).__arrow_c_stream__(requested_schema)
+
+
+class Lazy:
+    def collect(self) -> Exports:
+        return Exports()
+
+
+ARROW = pa.table({"a": [1.5, 2.5], "c": pa.array(["x", "y"]).dictionary_encode()})
+
+
 @pytest.mark.parametrize(
     "data",
-    [FRAME, pa.table({"a": [1.5, 2.5], "c": pa.array(["x", "y"]).dictionary_encode()})],
-    ids=["pandas", "arrow"],
+    [FRAME, ARROW, ARROW.to_batches()[0], Exports(), {"a": ExportsColumn(), "c": ARROW["c"]}],
+    ids=["pandas", "arrow", "batch", "polars", "series"],
 )
 def test_a_table_keeps_columns_types_and_categories_and_loses_its_index(data, tmp_path):
     found = table(saved("m", data, tmp_path))
@@ -70,6 +95,8 @@ def test_true_answers_beside_features_are_a_column(target, tmp_path):
     given = saved("m", (FRAME, pd.Series([0, 1], index=[7, 3])), tmp_path, target)
     assert given["target"] == (target or "y")
     assert table(given)[target or "y"].to_pylist() == [0, 1]
+    given = saved("m", (Exports(), pa.chunked_array([[0, 1]])), tmp_path, target)
+    assert table(given).column_names == ["a", "c", target or "y"]
     given = saved("m", (np.ones((2, 3)), [0, 1]), tmp_path, target)
     with np.load(given["data"]) as found:
         assert found[given["target"]].tolist() == [0, 1]
@@ -82,6 +109,9 @@ def test_true_answers_beside_features_are_a_column(target, tmp_path):
         (dict, None, "<class 'dict'> is no model"),
         (threading.Lock(), None, "this lock cannot be pickled"),
         ("m", [1, 2], "a sample may not be a list"),
+        ("m", ExportsColumn(), "a sample may not be a ExportsColumn"),
+        ("m", Lazy(), "a sample may not be a Lazy"),
+        ("m", (Exports(), [1]), "y has shape (1,) for 2 rows of X"),
         ("m", np.ones(3), "an array of shape (3,)"),
         ("m", np.array([["a"]]), "type <U1 is no sample"),
         ("m", (FRAME,), "a tuple of 1"),

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from validator.arrow_types import plain_types
 from validator.errors import SampleError
 from validator.sandbox import wire
 from validator.sandbox.packing import pack_table
@@ -173,7 +174,7 @@ def joined(batches: Iterator[Any]) -> Iterator[Any]:
 
     held: List[Any] = []
     rows = size = 0
-    for batch in batches:
+    for batch in map(plain_types, batches):
         held.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
         if rows >= _JOINED_ROWS or size >= _JOINED_BYTES:
