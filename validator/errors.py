@@ -21,6 +21,10 @@ class Exit(IntEnum):
     """the data at hand cannot tell"""
 
 
+class TimeUp(Exception):  # noqa: N818 - nothing is wrong
+    """The time that a run may take is used up: no error of what was at work, which is ended."""
+
+
 class PreflightError(Exception):
     """Base of every error that the command reports instead of a traceback.
 

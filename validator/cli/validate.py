@@ -159,7 +159,7 @@ def _judge(
     from validator.cli.run_index import ModelOutcome
     from validator.cli.targets import settings_name
     from validator.gate.session import limits_of
-    from validator.gate.validate import RunContext
+    from validator.gate.validate import RunContext, deadline_of
     from validator.gate.validate import validate as judge
     from validator.sandbox.worker_pool import WorkerPool, interruptible
 
@@ -168,6 +168,7 @@ def _judge(
         return untouched
     quiet = job.settings.quiet or job.settings.json_output
     outcomes = []
+    deadline = deadline_of(job.settings)
     with interruptible(), progress(quiet=quiet) as show, WorkerPool(limits=limits_of(models[0])) as pool:
         for none in untouched:
             one = none.settings
@@ -182,6 +183,7 @@ def _judge(
                 pool=pool,
                 loosened=loosened.get(one.model[0], ()),
                 shown=fetched.shown(one.model[0]),
+                deadline=deadline,
             )
             try:
                 outcomes.append(replace(none, result=judge(one, one.model[0], world)))

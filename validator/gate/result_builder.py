@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from validator.checks.check import CheckFailedError, CheckOutcome, result
-from validator.errors import WorkerError
+from validator.catalog import expected
+from validator.checks.check import CheckFailedError, CheckOutcome, result, seen
+from validator.errors import TimeUp, WorkerError
 from validator.results import (
     Change,
     CheckResult,
@@ -37,6 +39,16 @@ class Progress(Protocol):
     def __call__(self, stage: str, detail: str = "", /) -> None: ...
 
 
+#: Written when a run ends, whatever it did.
+_AT_THE_END: set[tuple[str, RuntimeName]] = {("version.recorded", ""), ("version.artifact", "")}
+#: What shortens a step that took too long.
+_SHORTER = {
+    "sample": ", or read fewer rows of the sample with sample-rows",
+    "sample parity": ", or read fewer rows of the sample with sample-rows",
+    "boundary parity": ", or make fewer rows of the model's thresholds with boundary-rows",
+    "profile": ", or give a smaller `reference`",
+    "latency": ", or shorten it with latency-budget-s and smaller batch-sizes",
+}
 NOT_COMPARED = Parity(level="none", reason="Nothing was compared, because an earlier step failed.")
 
 
@@ -46,20 +58,29 @@ class Stages:
 
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
-    clock: Callable[[], float] = time.perf_counter
+    clock: Callable[[], float] = time.monotonic
+    deadline: float = math.inf
+    """when no further stage is begun"""
     _name: str = ""
     _began: float = 0.0
     _told: float = 0.0
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        self.progress(name)
         started = self.clock()
         self._name, self._began, self._told = name, started, started
+        if started >= self.deadline:
+            raise TimeUp
+        self.progress(name)
         try:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + self.clock() - started
+
+    @property
+    def latest(self) -> str:
+        """The stage that was begun last."""
+        return self._name
 
     def rows(self, done: int, total: Callable[[int], int | None]) -> None:
         """How many rows a long step has done; `total` says of how many, and is asked now and then only."""
@@ -131,6 +152,25 @@ class ResultBuilder:
             yield
         except CheckFailedError as error:
             self.add(error.check)
+
+    def add_time_up(self, minutes: float) -> None:
+        """The run's time is up: the first check that was not done says so, and of how many it is the first."""
+        done = {(check.id, check.runtime) for check in self.checks}
+        left = [(id, name) for id, name in expected(self.runtimes) if (id, name) not in done | _AT_THE_END]
+        if not left:
+            return
+        stage = self.stage.latest
+        finding = CheckOutcome(
+            status="error",
+            message=f"the {minutes:g} minutes of max-minutes were used up in the step {stage!r}: {len(left)} checks "
+            "were not done, and this is the first of them",
+            hint=f"raise max-minutes{_SHORTER.get(stage, '')}",
+            evidence=tuple(
+                seen(f"seconds of {name}", round(seconds, 1), volatile=True)
+                for name, seconds in sorted(self.stage.seconds.items(), key=lambda item: -item[1])[:5]
+            ),
+        )
+        self.add(result(*left[0], finding))
 
     def add_trouble(self, error: WorkerError) -> None:
         """A worker died outside of any check: the run ends, and the result says why."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -83,8 +83,10 @@ def put_to_trial(
         with run.stage("base version"):
             costed = as_shipped(base, data, artifact.get("model.onnx"))
     with run.stage("smoke"):
-        smoked = trial.smoke()
-        run.add(*smoked)
+        smoked: list[CheckResult] = []
+        for found in trial.smoke():
+            run.add(*found)
+            smoked += found
         if "deployment" in runtimes:
             run.add(forms.run(runtimes["deployment"], data, smoked))
         run.add(*trial.silenced(smoked))
@@ -130,12 +132,11 @@ class Trial:
     artifact: Mapping[str, bytes]
     wrapped: Wrapped | None
 
-    def smoke(self) -> list[CheckResult]:
+    def smoke(self) -> Iterator[Sequence[CheckResult]]:
+        """The checks of one runtime after the other."""
         limit_ms = self.context.settings.max_latency_ms
-        found = [
-            smoke.run(runtime, self.subject, max_latency_ms=limit_ms) for runtime in self.runtimes.values()
-        ]
-        return [check for checks in found for check in checks]
+        for runtime in self.runtimes.values():
+            yield smoke.run(runtime, self.subject, max_latency_ms=limit_ms)
 
     def silenced(self, smoked: Sequence[CheckResult]) -> list[CheckResult]:
         """A deployment or wrapper that does not answer the sample's own rows, and alike, is tried no further: all

@@ -5,6 +5,8 @@ The packages below `validator.checks` return what they found or raise; only here
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,7 +44,7 @@ from validator.checks.quality.judging import with_intervals
 from validator.checks.quality.measuring import Measuring, judge_quality
 from validator.checks.sample_pass import Observer, read_through
 from validator.checks.wrapper.find import wrapper_of
-from validator.errors import WorkerError
+from validator.errors import TimeUp, WorkerError
 from validator.gate import conclusion
 from validator.gate import onnx_alone as alone
 from validator.gate.result_builder import Progress, ResultBuilder, Stages
@@ -67,7 +69,8 @@ class RunContext:
 
     With a `pool` several models are judged with libraries imported once; without, each imports its own. `loosened`
     says what the configuration allows that the base branch's, or the defaults, do not. `shown` is how the model's
-    path is told of, where that is not the path itself.
+    path is told of, where that is not the path itself. `deadline` is when the time of all models is up, by
+    `time.monotonic`; without one each has the time of its settings.
     """
 
     environ: Mapping[str, str]
@@ -76,6 +79,12 @@ class RunContext:
     pool: WorkerPool | None = None
     loosened: tuple[str, ...] = ()
     shown: str = ""
+    deadline: float | None = None
+
+
+def deadline_of(settings: Settings) -> float:
+    """When a run that begins now must end, by `time.monotonic`."""
+    return time.monotonic() + settings.max_minutes * 60 if settings.max_minutes else math.inf
 
 
 def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
@@ -84,6 +93,7 @@ def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
     Raises UsageError, SettingsError or SampleError when it cannot judge; whatever is wrong with the model itself is
     a failed check in the result.
     """
+    deadline = deadline_of(settings) if world.deadline is None else world.deadline
     file = identify(model)
     need_sample(settings)
     found = find_base(settings.baseline, model, world.environ)
@@ -94,12 +104,16 @@ def validate(settings: Settings, model: str, world: RunContext) -> GateResult:
     opened = open_context(settings, shown, file, world.environ, stage, wrapper=wrapper, shared=world.pool)
     with opened as context:
         run = ResultBuilder(model=context.model, stage=stage, loosened=world.loosened, place=model)
+        stage.deadline = context.pool.deadline = deadline
         try:
             with run.recording():
                 Gate(context=context, run=run, found=found).judge()
         except WorkerError as error:
             run.add_trouble(error)
+        except TimeUp:
+            run.add_time_up(settings.max_minutes)
         run.isolation = context.pool.isolation
+    stage.deadline = math.inf
     with stage("write"):
         result = conclusion.conclude(run, settings, world.environ, world.now())
         return conclusion.write(settings.out, result, run.onnx, run.profile, run.golden)

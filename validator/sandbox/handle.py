@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from validator import errors
-from validator.errors import Exit, PreflightError, WorkerError
+from validator.errors import Exit, PreflightError, TimeUp, WorkerError
 from validator.results import Layer
 from validator.sandbox import wire
 from validator.sandbox.lockdown.policy import LockdownPolicy
@@ -86,6 +86,8 @@ class Worker:
     zygote: Zygote
     isolation: tuple[Layer, ...] = ()
     contained: bool = False
+    deadline: float = math.inf
+    """when the whole run's time is up, by `time.monotonic`"""
     _ended: str = ""
     _sent_at: float = 0.0
 
@@ -112,7 +114,8 @@ class Worker:
     ) -> WorkerAnswer:
         """Ask and wait. An answer above `most_bytes` is refused unread.
 
-        Raises Raised for an error inside, WorkerError when the process died, hung or babbled.
+        Raises Raised for an error inside, WorkerError when the process died, hung or babbled, TimeUp when the run's
+        time ends first.
         """
         self.post(op, arrays, timeout_s=timeout_s, **args)
         return self.answer(timeout_s=timeout_s, most_bytes=most_bytes)
@@ -123,7 +126,7 @@ class Worker:
         """Ask without waiting; `answer` must follow before the next `post`."""
         self._check_alive()
         self._sent_at = time.perf_counter()
-        seconds = self.limits.timeout_s if timeout_s is None else timeout_s
+        seconds = self._bounded(self.limits.timeout_s if timeout_s is None else timeout_s)
         try:
             wire.send(self.fd, {"op": op, "args": args}, arrays, time.monotonic() + seconds)
         except wire.WireError as error:
@@ -161,12 +164,20 @@ class Worker:
 
     def _receive(self, seconds: float, most_bytes: int) -> tuple[wire.Meta, wire.Arrays]:
         self._check_alive()
+        seconds = self._bounded(seconds)
         try:
             return wire.receive(
                 self.fd, time.monotonic() + seconds, max_header=_HEADER_BYTES, max_body=most_bytes
             )
         except wire.WireError as error:
             raise self._failed(error, seconds) from error
+
+    def _bounded(self, seconds: float) -> float:
+        """So many seconds, or the fewer that are left of the run. Raises TimeUp where none are."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeUp
+        return min(seconds, left)
 
     def _check_alive(self) -> None:
         if self._ended:
@@ -175,7 +186,10 @@ class Worker:
             )
 
     def _failed(self, error: wire.WireError, seconds: float) -> WorkerError:
-        """End the process, whatever it still does, and say what went wrong in the words of its end."""
+        """End the process, whatever it still does, and say what went wrong in the words of its end.
+
+        Raises TimeUp where the run's time has ended it.
+        """
         timed_out, closed = isinstance(error, wire.Timeout), isinstance(error, wire.Closed)
         os.close(self.fd)
         ended = self.zygote.reap(self.pid, grace_s=_GRACE_S if closed else 0)
@@ -188,6 +202,9 @@ class Worker:
             timed_out=timed_out and killed_by_us,
         )
         hint = "raise worker_memory_mb or worker_timeout_s if the model really needs more"
+        if timed_out and time.monotonic() >= self.deadline:
+            self._ended = "was ended with the run, whose time was up"
+            raise TimeUp from error
         if timed_out and killed_by_us:
             self._ended = f"gave no answer within the time limit of {seconds:g} s and was killed"
             hint = "raise worker_timeout_s if the model really needs longer"

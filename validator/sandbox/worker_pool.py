@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -37,6 +38,7 @@ class WorkerPool:
 
     def __init__(self, *, limits: WorkerLimits, threads: int = 1) -> None:
         self.limits = limits
+        self.deadline = math.inf
         self._threads = threads
         self._zygotes: dict[tuple[str, str], Zygote] = {}
         self._workers: list[Worker] = []
@@ -102,7 +104,14 @@ class WorkerPool:
             }
             pid = zygote.fork(order, [theirs.fileno(), *files])
         worker = Worker(
-            name=job, pid=pid, fd=ours.detach(), scratch=scratch, limits=limits, policy=policy, zygote=zygote
+            name=job,
+            pid=pid,
+            fd=ours.detach(),
+            scratch=scratch,
+            limits=limits,
+            policy=policy,
+            zygote=zygote,
+            deadline=self.deadline,
         )
         self._workers.append(worker)
         worker.ready()

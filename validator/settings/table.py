@@ -261,6 +261,14 @@ class Settings(_Table):
     worker_memory_mb: int = _field(
         8_192, "Safety", "address space that one worker may use", ge=512, le=1 << 24
     )
+    max_minutes: float = _field(
+        0.0,
+        "Safety",
+        "longest time of a run, in minutes: the most important checks come first, and those that are not done by "
+        "then fail; 0 for no limit",
+        ge=0,
+        le=100_000,
+    )
     worker_timeout_s: float = _field(
         300.0, "Safety", "longest time that one step in a worker may take", gt=0, le=86_400
     )
