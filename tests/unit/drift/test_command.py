@@ -221,7 +221,7 @@ def test_data_that_does_not_fit(drift: Any, save: Any, frame: Frame, change: Any
         (["data.parquet", "data.parquet"], "2 sources"),
         (["counts.json"], "cannot be read"),
         (["count", "data.parquet"], "writes one file"),
-        (["data.parquet", "--speed", "3"], "unrecognized"),
+        (["data.parquet", "--speed", "3"], "takes no --speed"),
     ],
 )
 def test_bad_usage_is_one_clear_error(
