@@ -155,7 +155,7 @@ def _specials(kind: _Kind) -> Iterator[Record]:
     yield kind.record_bin(
         "special_noise", f"{spread} / {WINDOWS} + on (model, version) group_left () (1 / {profile})"
     )
-    z = _z(kind.watched)
+    z = drift_level(kind.watched)
     low = _wilson(share, kind.bins("special_noise1d"), z, "-")
     high = _wilson(p2, kind.bins("special_noise"), z, "+")
     yield kind.record_bin(
@@ -171,7 +171,8 @@ def _wilson(p: str, inverse: str, z: float, sign: str) -> str:
     return f"(({p} + {half} * {inverse} {sign} {number(z)} * {root}) / (1 + {square} * {inverse}))"
 
 
-def _z(watched: Watched) -> float:
+def drift_level(watched: Watched) -> float:
+    """The normal quantile of one comparison of special values: 1 % of false alarms among all columns."""
     columns = max(1, len(watched.subject.profile.columns))
     return NormalDist().inv_cdf(1 - ALPHA / (SPECIAL_TESTS * columns))
 

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from validator.monitoring.rule import Watched
 from validator.monitoring.service_rules import within_limit
-from validator.promql import select
+from validator.promql import number, select
 from validator.serving.metrics.server import OUTCOMES
 
 VERSION = "v_19700101T000000Z_00000000"
 OTHER = "v_19700102T000000Z_11111111"
+#: What recorded values are rounded to: a power of two, so that rounding adds no noise.
+_NEAREST = 2.0**-30
 #: Requests a step of the invented clock.
 PACE = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held:
+    """A recorded series and its value at a history's end, within a relative `tolerance`; at 0 to nine decimals."""
+
+    metric: str
+    labels: Mapping[str, str]
+    value: float
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
-    """One history of `steps` steps, and the alerts that fire at its end, beside the watchdog."""
+    """One history of `steps` steps, and the alerts that fire at its end, beside the watchdog.
+
+    Where `values` are given, these are asserted instead, and which alerts fire is not.
+    """
 
     name: str
     about: str
     steps: int
     series: tuple[tuple[str, str], ...]
     firing: tuple[Mapping[str, str], ...] = ()
+    values: tuple[Held, ...] = ()
 
 
 def steady(rate: float, steps: int, start: float = 0.0) -> str:
@@ -131,6 +149,11 @@ class History:
     def case(self, name: str, about: str, *firing: Mapping[str, str]) -> Case:
         return Case(name=name, about=about, steps=self.steps, series=tuple(self.found.items()), firing=firing)
 
+    def values(self, name: str, values: tuple[Held, ...]) -> Case:
+        """A case of what is recorded."""
+        series = tuple(self.found.items())
+        return Case(name=name, about="recorded values", steps=self.steps, series=series, values=values)
+
 
 def healthy(watched: Watched, steps: int) -> History:
     """A server that answers everything, in time."""
@@ -152,22 +175,48 @@ def test_document(
 
 
 def _test(watched: Watched, case: Case, minutes: int) -> dict[str, Any]:
-    always = {"alertname": "PreflightWatchdog", "severity": "none", "model": watched.subject.model}
+    at = f"{case.steps * minutes}m"
     return {
         "name": f"{case.about}: {case.name}",
         "interval": f"{minutes}m",
         "input_series": [{"series": name, "values": values} for name, values in case.series],
-        "promql_expr_test": [
-            {
-                "expr": 'ALERTS{alertstate="firing"}',
-                "eval_time": f"{case.steps * minutes}m",
-                "exp_samples": [
-                    {"labels": _labels({"alertstate": "firing", **labels}), "value": 1}
-                    for labels in (always, *case.firing)
-                ],
-            }
+        "promql_expr_test": list(_recorded(case, at)) if case.values else [_alerted(watched, case, at)],
+    }
+
+
+def _alerted(watched: Watched, case: Case, at: str) -> dict[str, Any]:
+    always = {"alertname": "PreflightWatchdog", "severity": "none", "model": watched.subject.model}
+    return {
+        "expr": 'ALERTS{alertstate="firing"}',
+        "eval_time": at,
+        "exp_samples": [
+            {"labels": _labels({"alertstate": "firing", **labels}), "value": 1}
+            for labels in (always, *case.firing)
         ],
     }
+
+
+def _recorded(case: Case, at: str) -> Iterator[dict[str, Any]]:
+    """All series of each name, and no others. promtool compares without any tolerance."""
+    for metric, several in itertools.groupby(case.values, key=lambda one: one.metric):
+        exact = {_series(one): _rounded(one.value) for one in several if not one.tolerance}
+        if exact:
+            samples = [{"labels": labels, "value": value} for labels, value in exact.items()]
+            yield {"expr": f"round({metric}, {_NEAREST!r})", "eval_time": at, "exp_samples": samples}
+    for one in (one for one in case.values if one.tolerance):
+        bound = number(abs(one.value) * one.tolerance)
+        expr = f"abs({one.metric}{_series(one)} - {one.value!r}) <= bool {bound}"
+        yield {"expr": expr, "eval_time": at, "exp_samples": [{"labels": _series(one), "value": 1}]}
+
+
+def _series(held: Held) -> str:
+    return select("", *((name, "=", value) for name, value in sorted(held.labels.items())))
+
+
+def _rounded(value: float) -> float:
+    """As PromQL's `round` has it, to the last bit."""
+    inverse = 1 / _NEAREST
+    return math.floor(value * inverse + 0.5) / inverse
 
 
 def _labels(labels: Mapping[str, str]) -> str:

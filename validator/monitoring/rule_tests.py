@@ -25,11 +25,11 @@ from validator.monitoring.service_rules import BURNS, within_limit
 
 
 def documents(watched: Watched, *, rules: str) -> dict[str, dict[str, Any]]:
-    """Files for `promtool test rules` by their ending: histories of minutes, hours, days and weeks.
+    """Files for `promtool test rules` by their ending: histories of minutes, hours, days, weeks, and of values.
 
     What is looked at every few hours only costs less: those of weeks are evaluated every six.
     """
-    from validator.monitoring import drift_tests
+    from validator.monitoring import drift_tests, value_tests
 
     minutes = [*_down(watched), *_versions(watched), *_rollouts(watched), *_quality(watched)]
     hours = [*_burns(watched), *_invalid(watched), *_refused(watched), *_shadows(watched), *_ages(watched)]
@@ -39,6 +39,12 @@ def documents(watched: Watched, *, rules: str) -> dict[str, dict[str, Any]]:
         "-hours": test_document(watched, hours, rules=rules, minutes=1, evaluated="10m"),
         "-days": test_document(watched, drift_tests.cases(watched), rules=rules, minutes=5, evaluated="1h"),
         "-weeks": test_document(watched, weeks, rules=rules, minutes=5, evaluated="6h"),
+        "-requests": test_document(
+            watched, [value_tests.requests(watched)], rules=rules, minutes=1, evaluated="1h"
+        ),
+        "-columns": test_document(
+            watched, [value_tests.columns(watched)], rules=rules, minutes=5, evaluated="30m"
+        ),
     }
 
 

@@ -58,7 +58,7 @@ def test_it_writes_everything_and_says_what_it_costs(
     assert "! nobody would notice that Prometheus stopped" in told
     names = {path.relative_to(tmp_path / "m").as_posix() for path in (tmp_path / "m").rglob("*.yml")}
     assert names >= {"prometheus.yml", "alertmanager.yml", "rules/churn.yml", "targets/churn.yml"}
-    assert len([name for name in names if name.startswith("rules/tests/")]) == 4
+    assert len([name for name in names if name.startswith("rules/tests/")]) == 6
     assert init(artifact, tmp_path / "m", "--json") == 0
     made = json.loads(capsys.readouterr().out)
     assert {one["became"] for one in made["files"]} == {"unchanged"}

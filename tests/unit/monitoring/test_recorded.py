@@ -1,0 +1,122 @@
+"""Every recording rule in promtool: no change of one goes unnoticed by the tests that are generated beside it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.monitoring.test_rules import needs_promtool, promtool
+from validator.monitoring.files import as_yaml
+from validator.monitoring.rule import Watched
+from validator.monitoring.rule_tests import documents
+from validator.monitoring.rules import document
+
+#: What is put in the place of what: another aggregation, another function, another sign, another side.
+SWAPS = (
+    *[(rf"\b{name}(?= by )", other) for name, other in
+      (("sum", "max"), ("sum", "min"), ("max", "sum"), ("max", "min"), ("count", "sum"))],
+    *[(rf"\b{name}(?=\()", other) for name, other in
+      (("increase", "rate"), ("increase", "delta"), ("last_over_time", "min_over_time"),
+       ("sum_over_time", "max_over_time"), ("clamp_max", "clamp_min"), ("clamp_min", "clamp_max"),
+       ("sqrt", "abs"), ("ln", "log2"))],
+    (r" \+ ", " - "), (r"(?<![a-z\d])- ", "+ "), (r" \* ", " / "), (r" / ", " * "),
+    (r"\band\b(?! \()", "unless"), (r"\bunless\b", "and"), (r"\bor\b", "and"),
+    (r" >= ", " < "), (r" > ", " <= "), (r"=~", "!~"), (r"!~", "=~"), (r'(?<=bin)="', '!="'),
+)  # fmt: skip
+#: Changes that change nothing, each with its reason.
+SAME = {
+    # The reference of a special value is at its noise's centre: zero either way.
+}
+TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def mutants(expr: str) -> Iterator[tuple[str, str]]:
+    """Changed expressions, each with what was changed. What stands in quotes is changed as a whole or not at all."""
+    quoted = [match.span() for match in TEXTS.finditer(expr)]
+
+    def outside(at: int) -> bool:
+        return not any(start <= at < end for start, end in quoted)
+
+    def changed(match: re.Match[str], by: str) -> tuple[str, str]:
+        where = expr[max(0, match.start() - 30) : match.end() + 30].replace("\n", " ")
+        return f"`{match[0]}` becomes `{by}` in `{where}`", expr[: match.start()] + by + expr[match.end() :]
+
+    for pattern, other in SWAPS:
+        yield from (changed(match, other) for match in re.finditer(pattern, expr) if outside(match.start()))
+    for match in re.finditer(r"(?<![\w.\[:])(\d+(?:\.\d+)?(?:e-?\d+)?)(?![\w.\]])", expr):
+        if outside(match.start()) and float(match[1]) > 0:
+            for factor in (0.5, 2.0):
+                yield changed(match, f"{float(match[1]) * factor:.12g}")
+    for match in re.finditer(r"(?<=[\[:])(\d+)([mhd])(?=[\]:])", expr):
+        if outside(match.start()):
+            for factor in (0.5, 2.0):
+                minutes = int(match[1]) * {"m": 1, "h": 60, "d": 1440}[match[2]] * factor
+                yield changed(match, f"{minutes * 60:g}s")
+    for match in re.finditer(r"(?:by|on) \(([^)]*)\)", expr):
+        labels = match[1].split(", ")
+        for label in labels:
+            kept = ", ".join(one for one in labels if one != label)
+            yield changed(match, f"{match[0].partition(' ')[0]} ({kept})")
+    for match in re.finditer(r'(\w+)(?:=|!=|=~|!~)("(?:[^"\\]|\\.)*"),?', expr):
+        if match[1] != "model":
+            yield changed(match, "")
+        for part in match[2].strip('"').split("|") if "|" in match[2] else ():
+            kept = "|".join(one for one in match[2].strip('"').split("|") if one != part)
+            yield changed(match, match[0].replace(match[2], f'"{kept}"'))
+
+
+def _all(rules: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each recording rule deleted and changed: what was done, and the rules."""
+    for i, group in enumerate(rules["groups"]):
+        for j, rule in enumerate(group["rules"]):
+            if "record" not in rule:
+                continue
+            mutant = copy.deepcopy(rules)
+            del mutant["groups"][i]["rules"][j]
+            yield f"{rule['record']}: deleted", mutant
+            for what, expr in mutants(rule["expr"]):
+                mutant = copy.deepcopy(rules)
+                mutant["groups"][i]["rules"][j] = rule | {"expr": expr}
+                yield f"{rule['record']}: {what}", mutant
+
+
+def test_mutants_are_made_of_every_recording_rule(watched: Watched) -> None:
+    rules = document(watched)
+    names = {rule["record"] for group in rules["groups"] for rule in group["rules"] if "record" in rule}
+    made = [what for what, _ in _all(rules)]
+    assert {what.partition(": ")[0] for what in made} == names
+    assert len(set(made)) > 10 * len(names)
+
+
+def test_every_recorded_series_has_a_value_in_a_test(watched: Watched) -> None:
+    rules = document(watched)
+    names = {rule["record"] for group in rules["groups"] for rule in group["rules"] if "record" in rule}
+    files = documents(watched, rules="r")
+    asked = " ".join(
+        test["expr"] for ending in ("-requests", "-columns") for one in files[ending]["tests"]
+        for test in one["promql_expr_test"]
+    )  # fmt: skip
+    assert {name for name in names if not re.search(rf"{name}\b", asked)} == set()
+
+
+@needs_promtool
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_no_recording_rule_can_be_changed_unnoticed(watched: Watched, tmp_path: Path) -> None:
+    files = documents(watched, rules="churn.yml")
+    for ending, tests in files.items():
+        (tmp_path / f"tests{ending}.yml").write_text(as_yaml(tests, about="x"))
+    survived = []
+    for what, mutant in _all(document(watched)):
+        (tmp_path / "churn.yml").write_text(as_yaml(mutant, about="x"))
+        is_column = re.match(r"preflight:(feature|output)", what)
+        # the likeliest to notice first
+        order = sorted(files, key=lambda ending: ending != ("-columns" if is_column else "-requests"))
+        if not any(promtool(tmp_path, "test", "rules", f"tests{one}.yml").returncode for one in order):
+            survived.append(what)
+    assert not survived, survived
