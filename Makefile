@@ -19,7 +19,7 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long and not drill"
 
 drill: $(VENV)/.ready
-	$(BIN)/python -m pytest -m drill tests/rollout tests/registry tests/unit/integration tests/unit/rollout/test_examples.py tests/monitoring
+	$(BIN)/python -m pytest -m drill tests/rollout tests/registry tests/unit/integration tests/unit/rollout/test_examples.py tests/unit/monitoring/test_rules.py tests/monitoring
 	FORBID_SKIPS=1 $(BIN)/python -m pytest -m "not long" tests/unit/monitoring
 
 test-long: $(VENV)/.ready
