@@ -319,7 +319,12 @@ class _Teller:
             key: tuple[object, ...] = (told.message,)
             shown = [f"! {told.message}", f"  hint: {told.hint}"]
         else:
-            key = (told.state.stage, told.state.reason, *(error.message for error in told.trouble))
+            key = (
+                told.state.stage,
+                told.state.reason,
+                told.state.warnings,
+                *(error.message for error in told.trouble),
+            )
             shown = of_step(told)
         if key != self._last:
             print("\n".join(shown), flush=True)

@@ -60,7 +60,7 @@ def budget(watched: Watched) -> Budget:
     subject, settings = watched.subject, watched.settings
     columns = (*subject.features, *subject.outputs)
     found = Budget(
-        each=_shown(columns),
+        each=_shown(columns, subject.outputs),
         recorded=_recorded(columns, all_groups(watched)),
         replicas=settings.replicas,
         versions=settings.versions,
@@ -78,7 +78,7 @@ def _slots(columns: Sequence[Column]) -> int:
     return sum(len(column.bins) + len(column.specials) for column in columns)
 
 
-def _shown(columns: Sequence[Column]) -> int:
+def _shown(columns: Sequence[Column], outputs: Sequence[Column]) -> int:
     buckets = len(BOUNDS) + 2 + 2  # the limit's own and +Inf; sum and count
     correlations = sum(
         value > 0
@@ -86,7 +86,14 @@ def _shown(columns: Sequence[Column]) -> int:
         for value in max(column.floors, key=lambda floor: floor.rows, default=_NO_FLOOR).special.values()
     )
     return (
-        2 * _slots(columns) + 2 * len(columns) + correlations + len(OUTCOMES) + buckets + _SINGLE + _OF_SCRAPE
+        2 * _slots(columns)
+        + 2 * len(columns)
+        + correlations
+        + sum(len(getattr(column, "edges", ())) for column in outputs)
+        + len(OUTCOMES)
+        + buckets
+        + _SINGLE
+        + _OF_SCRAPE
     )
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from validator.report.escape import clean
 from validator.rollout.judge import MetricVerdict, Verdict
-from validator.rollout.report import counted, interval, moment, progress, unmeasured
+from validator.rollout.report import counted, interval, moment, progress, unmeasured, why
 from validator.rollout.state import Rollout
 
 PAGE_FILE = "rollout.html"
@@ -55,7 +55,14 @@ def page(state: Rollout, verdict: Verdict | None, stages: Sequence[str]) -> str:
         It loads itself again while the rollout is under way.
     """
     style = Markup(resources.files("validator.rollout").joinpath("page.css").read_text("utf-8"))  # noqa: S704
-    parts = [_header(state), _bar(state), _way(state, stages), _evidence(verdict), _history(state)]
+    parts = [
+        _header(state),
+        _bar(state),
+        _way(state, stages),
+        _warnings(state),
+        _evidence(verdict),
+        _history(state),
+    ]
     return str(
         _PAGE.format(
             refresh=Markup("")
@@ -130,6 +137,13 @@ def _way(state: Rollout, stages: Sequence[str]) -> Markup:
     )
 
 
+def _warnings(state: Rollout) -> Markup:
+    return Markup("").join(
+        Markup('<p><span class="badge warn">warning</span> {}</p>').format(_t(warning))
+        for warning in state.warnings
+    )
+
+
 def _evidence(verdict: Verdict | None) -> Markup:
     if verdict is None:
         return Markup("")
@@ -182,7 +196,7 @@ def _history(state: Rollout) -> Markup:
     def rows() -> Iterator[Markup]:
         for event in reversed(state.history):
             yield Markup("<tr><td>{}</td><th>{}</th><td>{}</td><td>{}</td></tr>").format(
-                moment(event.at), _words(event.after), _t(event.why), _t(event.by)
+                moment(event.at), _words(event.after), _t(why(event)), _t(event.by)
             )
 
     return Markup(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from validator.report.escape import clean, markdown_text
 from validator.rollout.judge import MetricVerdict, Verdict
-from validator.rollout.state import Rollout
+from validator.rollout.state import Event, Rollout
 from validator.rollout.step import Step
 
 LOG_FILE = "rollout.md"
@@ -57,7 +57,12 @@ def lines(state: Rollout, verdict: Verdict | None) -> list[str]:
     if verdict is not None:
         told += [f"  {_mark(metric)} {figures(metric)}" for metric in verdict.metrics]
         told.append(f"  {progress(verdict)}")
-    return told
+    return told + [f"  warning: {clean(warning, limit=500)}" for warning in state.warnings]
+
+
+def why(event: Event) -> str:
+    """Why a stage ended, with what had been noticed in it."""
+    return "; ".join((event.why, *(f"warning: {warning}" for warning in event.warnings)))
 
 
 def progress(verdict: Verdict) -> str:
@@ -95,9 +100,10 @@ def log(state: Rollout, verdict: Verdict | None) -> str:
             "|---|--:|--:|--:|---|--:|---|",
         ]
         parts += [_row(metric) for metric in verdict.metrics]
+    parts += ["", *(f"- Warning: {markdown_text(warning)}" for warning in state.warnings)]
     parts += ["", "| when | from | to | why | by | evidence |", "|---|---|---|---|---|---|"]
     for event in state.history:
-        cells = (moment(event.at), event.before, event.after, event.why, event.by, event.evidence)
+        cells = (moment(event.at), event.before, event.after, why(event), event.by, event.evidence)
         parts.append("| " + " | ".join(markdown_text(cell) for cell in cells) + " |")
     return "\n".join(parts) + "\n"
 

@@ -89,7 +89,10 @@ class KServe(_Table):
 
 
 class Margins(_Table):
-    """`[margins]`: by how much the candidate's shares may exceed the champion's."""
+    """`[margins]`: by how much the candidate's shares may exceed the champion's.
+
+    `shadow_different` is the share of answers that may differ in the shadow before it is warned of.
+    """
 
     guard_error: Share = 0.01
     guard_slow: Share = 0.02
@@ -98,6 +101,7 @@ class Margins(_Table):
     confirm_slow: Share | None = None
     confirm_refused: Share = 0.01
     shadow_invalid: Share = 0.001
+    shadow_different: Share = 0.05
 
 
 class JudgeSettings(_Table):

@@ -54,7 +54,7 @@ class ServedVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One line of the history. `at` in seconds since 1970."""
+    """One line of the history. `at` in seconds since 1970; `warnings` are those of the stage that ended with it."""
 
     at: float
     before: str
@@ -62,6 +62,7 @@ class Event:
     why: str
     by: str
     evidence: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,8 @@ class Rollout:
         Seconds between scrapes as the rollout began, by which it is judged to its end; None in files of before.
     counted : tuple of float, or None
         End of the newest window in which both arms were scraped, and the time used when it was first seen.
+    warnings : tuple of str
+        What was noticed in this stage that does not decide anything.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -123,6 +126,7 @@ class Rollout:
     history: tuple[Event, ...]
     scrape_s: float | None = None
     counted: tuple[float, float] | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def stage(self) -> str:

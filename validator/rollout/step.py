@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from validator.errors import PreflightError
+from validator.rollout.beside import noticed
 from validator.rollout.counts import Arm, Measured, Measuring, Source, measure
 from validator.rollout.judge import Verdict
 from validator.rollout.judge.evidence import gathered, written
@@ -227,7 +228,10 @@ class _Walk:
             return self.back(
                 state, "the candidate was not scraped for three intervals, though the champion was"
             )
+        known = state.counted
         state = _counted(state, measured)
+        if state.counted != known and stage.share < 100:
+            state = self._warned(state, stage, measured, now)
         if state.share and (why := self._blind(state, measured)):
             return self.back(state, why)
         how = rule(self.settings, stage, state.planned_requests, measured.window_s)
@@ -289,6 +293,14 @@ class _Walk:
         planned = requests_planned(self.settings, to, {})
         state = replace(state, scrape_s=measured.interval_s)
         return self._move(state, to, planned, "both versions are ready and scraped")
+
+    def _warned(self, state: Rollout, stage: Stage, measured: Measured, now: float) -> Rollout:
+        """What is to be warned of by now; where it cannot be asked for, what was known stays."""
+        try:
+            found = noticed(self.parts.source, self.settings, self._measuring(state, stage), measured, now)
+        except PreflightError:
+            return state
+        return replace(state, warnings=found)
 
     def _blind(self, state: Rollout, measured: Measured) -> str:
         """Why the candidate serves without being judged; empty if it is judged. It may for as long as its lease."""
@@ -390,6 +402,7 @@ class _Walk:
             why=why,
             by=self.by,
             evidence=evidence,
+            warnings=state.warnings,
         )
         return replace(
             state,
@@ -397,6 +410,7 @@ class _Walk:
             share=to.share,
             stage_started=None,
             counted=None,
+            warnings=(),
             strikes=0,
             held_for="",
             resume=None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from validator.errors import UsageError
 from validator.rollout.judge import MetricVerdict, Verdict
 from validator.rollout.judge.evidence import read_evidence
-from validator.rollout.report import lines, moment, progress
+from validator.rollout.report import lines, moment, progress, why
 from validator.rollout.settings import LoopSettings
 from validator.rollout.stages import stages
 from validator.rollout.state import Rollout, read_state
@@ -47,11 +47,11 @@ def watch_rollout(settings: LoopSettings, state: Rollout, *, pause: Callable[[fl
 
 
 def _as_lines(settings: LoopSettings, state: Rollout, pause: Callable[[float], None]) -> Rollout:
-    shown: tuple[str, str] | None = None
+    shown: tuple[object, ...] | None = None
     while True:
-        if (state.stage, state.reason) != shown:
+        if (state.stage, state.reason, state.warnings) != shown:
             print("\n".join(lines(state, last_verdict(settings, state))), flush=True)
-            shown = (state.stage, state.reason)
+            shown = (state.stage, state.reason, state.warnings)
         if state.is_ended:
             return state
         pause(min(settings.interval_s, 2.0))
@@ -89,10 +89,13 @@ def _screen(settings: LoopSettings, state: Rollout) -> Panel:
         )
     far = Text(progress(verdict) if verdict else "")
     history = [
-        Text(f"{moment(event.at)}  {event.after:<12} {event.why}", "dim") for event in state.history[-6:]
+        Text(f"{moment(event.at)}  {event.after:<12} {why(event)}", "dim") for event in state.history[-6:]
     ]
+    warned = [Text(f"warning: {warning}", "yellow") for warning in state.warnings]
     return Panel(
-        Group(way, Text(), share, Text(state.reason, "italic"), Text(), table, far, Text(), *history),
+        Group(
+            way, Text(), share, Text(state.reason, "italic"), *warned, Text(), table, far, Text(), *history
+        ),
         title=Text(f"{state.model}: {state.stage}"),
     )
 

@@ -115,6 +115,8 @@ class World:
         self.down = False
         self.unscraped: set[str] = set()
         self.extra_version = ""
+        #: By slot: upper edges of an output's bins but the last, and the shares of the bins.
+        self.answers: dict[SlotName, tuple[list[float], list[float]]] = {}
         self._totals: dict[tuple[SlotName, str], float] = defaultdict(float)
         self._samples: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = defaultdict(list)
         self._scraped = self.clock.real
@@ -170,7 +172,11 @@ class World:
             if slot == "blue":
                 wrong = self.fails["green"].get("shadow", 0) * asked
                 self._totals[slot, "shadow error"] += wrong
-                self._totals[slot, "shadow same"] += asked - wrong
+                other = self.fails["green"].get("different", 0) * asked
+                self._totals[slot, "shadow different"] += other
+                self._totals[slot, "shadow same"] += asked - wrong - other
+            for place, share in enumerate(self.answers[slot][1] if slot in self.answers else ()):
+                self._totals[slot, f"output {place}"] += share * (asked - sum(bad.values()))
             failed = bad["error"] + bad["invalid_output"]
             self._totals[slot, "proxy 5xx"] += failed
             self._totals[slot, "proxy 2xx"] += asked - failed
@@ -187,6 +193,7 @@ class World:
                 asked, slow = self._totals[slot, "asked"], self._totals[slot, "slow"]
                 self._put(at, asked, "preflight_request_seconds_bucket", base, le="+Inf")
                 self._put(at, asked - slow, "preflight_request_seconds_bucket", base, le="0.05")
+                self._scrape_answers(at, slot, base)
             if "proxy" not in self.unscraped:
                 proxy = {"job": "proxy", "instance": "proxy", "proxy": "model", "server": slot}
                 for code in ("2xx", "5xx"):
@@ -207,6 +214,15 @@ class World:
         if self.extra_version:
             base = {"job": "model", "instance": "third", "model": "m", "version": self.extra_version}
             self._put(at, 1.0, "preflight_requests_total", base, outcome="ok")
+
+    def _scrape_answers(self, at: float, slot: SlotName, base: Mapping[str, str]) -> None:
+        edges, shares = self.answers.get(slot, ((), ()))
+        own = {**base, "output": "prediction"}
+        for place, upper in enumerate(edges):
+            self._put(at, 1.0, "preflight_profile_edge", own, bin=str(place), upper=repr(upper))
+        for place in range(len(shares)):
+            total = self._totals[slot, f"output {place}"]
+            self._put(at, total, "preflight_output_bin_total", own, bin=str(place))
 
     def _put(self, at: float, value: float, name: str, labels: Mapping[str, str], **more: str) -> None:
         key = tuple(sorted({"__name__": name, **labels, **more}.items()))

@@ -158,7 +158,20 @@ class LiveBins:
                     for name, value in floor.special.items():
                         if value > 0:
                             alike.add_sample(alike.name, {**own, "bin": name}, value)
-        yield from (share, between, quantile, alike)
+        yield from (share, between, quantile, alike, self._edges(labels))
+
+    def _edges(self, labels: Mapping[str, str]) -> Metric:
+        """Where the outputs' bins end, to the last digit: whoever compares two versions cannot take bin for bin."""
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        edge = GaugeMetricFamily(
+            "preflight_profile_edge", "Upper ends of the outputs' bins, but for the last: 1."
+        )
+        for column in self._outputs.columns:
+            for slot, upper in zip(column.bins, getattr(column, "edges", ()), strict=False):
+                own = {**labels, "output": shown_name(column.name), "bin": slot, "upper": repr(float(upper))}
+                edge.add_sample(edge.name, own, 1)
+        return edge
 
 
 def widest_floor(column: Column) -> Floor | None:
