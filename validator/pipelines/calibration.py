@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from validator.errors import ConversionError
 from validator.pipelines.inner_models import responses
-from validator.pipelines.step_nodes import DOUBLE, Nodes, number_type
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, DOUBLE, Nodes, number_type
 
 _NUMBERS = {"float32": 1, "float64": DOUBLE}
 
@@ -26,9 +26,8 @@ def register(update: Callable[..., None]) -> None:
     from sklearn.isotonic import IsotonicRegression
 
     shapes = get_shape_calculator(sklearn_operator_name_map[CalibratedClassifierCV])
-    options = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
     update(CalibratedClassifierCV, "ExactCalibratedClassifierCV", shapes, _calibrated, overwrite=True,
-           options={**options, "output_class_labels": [False, True]})  # fmt: skip
+           options=dict(CLASSIFIER_OPTIONS))  # fmt: skip
     update(IsotonicRegression, "ExactIsotonicRegression", _one_column, _isotonic_alone, overwrite=True)
 
 
@@ -94,10 +93,8 @@ def _calibrated(scope: Any, operator: Any, container: Any) -> None:
     for part in parts[1:]:
         total = nodes.add("Add", total, part)
     mean = nodes.add("Div", total, nodes.constant(np.array([float(len(parts))])))
-    classes = model.classes_
-    labels = classes.astype(np.int64) if classes.dtype.kind in "iufb" else classes.astype(object)
     place = nodes.add("ArgMax", mean, axis=1, keepdims=0)
-    nodes.finish(nodes.add("Gather", nodes.constant(labels), place))
+    nodes.finish(nodes.add("Gather", nodes.classes(model.classes_), place))
     nodes.finish(mean, 1)
 
 

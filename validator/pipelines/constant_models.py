@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.errors import ConversionError
-from validator.pipelines.step_nodes import Nodes, number_type
-
-_OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, label_type, number_type
 
 
 def register(update: Callable[..., None]) -> None:
@@ -22,7 +20,7 @@ def register(update: Callable[..., None]) -> None:
     update(DummyRegressor, "ExactDummyRegressor", _regressor_shapes, _regressor, overwrite=True)
     update(
         DummyClassifier, "ExactDummyClassifier", _classifier_shapes, _classifier, overwrite=True,
-        options=dict(_OPTIONS),
+        options=dict(CLASSIFIER_OPTIONS),
     )  # fmt: skip
     update(KernelRidge, "ExactKernelRidge", _ridge_shapes, _ridge, overwrite=True)
 
@@ -45,10 +43,8 @@ def _regressor(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _classifier_shapes(operator: Any) -> None:
-    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
-
     classes = operator.raw_operator.classes_
-    operator.outputs[0].type = (Int64TensorType if classes.dtype.kind in "iufb" else StringTensorType)([None])
+    operator.outputs[0].type = label_type(classes)
     operator.outputs[1].type = number_type(operator)([None, len(classes)])
 
 
@@ -64,9 +60,12 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
     if model.strategy == "constant":
         best = int(np.flatnonzero(classes == np.ravel(model.constant)[0])[0])
     chances = prior if model.strategy == "prior" else (np.arange(len(classes)) == best).astype(np.float64)
-    labels = classes.astype(np.int64) if classes.dtype.kind in "iufb" else classes.astype(object)
-    label = _every_row(nodes, labels[best : best + 1])
-    nodes.finish(nodes.add("Reshape", label, nodes.constant(np.array([-1]))))
+    place = _every_row(nodes, np.array([best]))
+    nodes.finish(
+        nodes.add(
+            "Gather", nodes.classes(classes), nodes.add("Reshape", place, nodes.constant(np.array([-1])))
+        )
+    )
     nodes.finish(_every_row(nodes, chances), 1)
 
 

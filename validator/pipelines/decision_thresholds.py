@@ -13,10 +13,14 @@ import numpy as np
 
 from validator.errors import ConversionError
 from validator.pipelines.inner_models import probabilities, responses
-from validator.pipelines.step_nodes import Nodes, number_type
+from validator.pipelines.step_nodes import (
+    CLASSIFIER_OPTIONS,
+    Nodes,
+    classifier_outputs,
+    label_type,
+    number_type,
+)
 from validator.python39 import dataclass
-
-_OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
 
 
 def register(update: Callable[..., None]) -> None:
@@ -32,8 +36,8 @@ def register(update: Callable[..., None]) -> None:
                 _shapes,
                 _convert,
                 overwrite=True,
-                parser=_outputs,
-                options=dict(_OPTIONS),
+                parser=classifier_outputs,
+                options=dict(CLASSIFIER_OPTIONS),
             )
 
 
@@ -72,24 +76,9 @@ def _inner(model: Any) -> Any:
     return model.estimator_ if hasattr(model, "estimator_") else model.estimator
 
 
-def _outputs(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
-
-    operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
-    operator.inputs.extend(inputs)
-    kind = Int64TensorType if model.classes_.dtype.kind in "iufb" else StringTensorType
-    operator.outputs.append(scope.declare_local_variable("label", kind()))
-    operator.outputs.append(scope.declare_local_variable("probabilities", DoubleTensorType()))
-    return operator.outputs
-
-
 def _shapes(operator: Any) -> None:
-    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
-
     model = operator.raw_operator
-    kind = Int64TensorType if model.classes_.dtype.kind in "iufb" else StringTensorType
-    operator.outputs[0].type = kind([None])
+    operator.outputs[0].type = label_type(model.classes_)
     operator.outputs[1].type = number_type(operator)([None, 2 if hasattr(model, "predict_proba") else 1])
 
 
@@ -111,11 +100,9 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         response = responses(nodes, container, deepcopy(inner), operator.inputs) if other else given
         response = response if rule.positive == 1 else nodes.add("Neg", response)
     reached = nodes.add("GreaterOrEqual", response, nodes.number(rule.threshold))
-    classes = model.classes_
-    labels = classes.astype(np.int64) if classes.dtype.kind in "iufb" else classes.astype(object)
     place = nodes.add(
         "Where", reached, nodes.constant(np.array([rule.above])), nodes.constant(np.array([rule.below]))
     )
     flat = nodes.add("Reshape", place, nodes.constant(np.array([-1])))
-    nodes.finish(nodes.add("Gather", nodes.constant(labels), flat))
+    nodes.finish(nodes.add("Gather", nodes.classes(model.classes_), flat))
     nodes.finish(given, 1)

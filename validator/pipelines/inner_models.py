@@ -44,6 +44,15 @@ def probabilities(nodes: Nodes, container: Any, model: Any, inputs: Sequence[Any
     return nodes.add("Cast", outputs[1].full_name, to=DOUBLE)
 
 
+def labels_and_numbers(
+    nodes: Nodes, container: Any, model: Any, inputs: Sequence[Any], options: dict[str, Any]
+) -> tuple[str, str]:
+    """Both outputs of a classifier: its labels [N] in their own type, and its numbers [N, C]."""
+    _, outputs = _declared(nodes, container, model, inputs, options)
+    label = nodes.add("Reshape", outputs[0].full_name, nodes.constant(np.array([-1])))
+    return label, nodes.add("Cast", outputs[1].full_name, to=DOUBLE)
+
+
 def _declared(
     nodes: Nodes, container: Any, model: Any, inputs: Sequence[Any], options: dict[str, Any]
 ) -> tuple[Any, Sequence[Any]]:

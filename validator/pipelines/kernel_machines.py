@@ -6,18 +6,18 @@ answers differ from it by the rounding of sums in double alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, DOUBLE, Nodes, called, label_type, number_type
+
 Floats = npt.NDArray[np.float64]
 NAMES = ("SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM")
 _KERNELS = ("linear", "poly", "rbf", "sigmoid")
-_DOUBLE, _INT64 = 11, 7
 
 
 def register(update: Callable[..., None]) -> None:
@@ -29,15 +29,13 @@ def register(update: Callable[..., None]) -> None:
     for name in NAMES:
         kind = getattr(svm, name)
         alias = sklearn_operator_name_map[kind]
-        options = {"zipmap": [True, False, "columns"], "nocl": [True, False], "raw_scores": [True, False]}
-        options["output_class_labels"] = [False, True]
         update(
             kind,
             f"Exact{name}",
             _shapes(get_shape_calculator(alias), alias),
             _either(get_converter(alias), alias),
             overwrite=True,
-            options=options if name in ("SVC", "NuSVC") else {},
+            options={**CLASSIFIER_OPTIONS, "raw_scores": [True, False]} if name in ("SVC", "NuSVC") else {},
         )
 
 
@@ -60,7 +58,7 @@ def _either(stock: Callable[..., None], alias: str) -> Callable[..., None]:
         if _ours(operator):
             _Machine(scope, operator, container).convert()
             return
-        with _called(operator, alias):
+        with called(operator, alias):
             stock(scope, operator, container)
 
     return convert
@@ -69,64 +67,48 @@ def _either(stock: Callable[..., None], alias: str) -> Callable[..., None]:
 def _shapes(stock: Callable[[Any], None], alias: str) -> Callable[[Any], None]:
     def calculate(operator: Any) -> None:
         if not _ours(operator):
-            with _called(operator, alias):
+            with called(operator, alias):
                 stock(operator)
             return
-        from skl2onnx.common.data_types import (
-            DoubleTensorType,
-            FloatTensorType,
-            Int64TensorType,
-            StringTensorType,
-        )
-
-        double = isinstance(operator.inputs[0].type, DoubleTensorType)
-        number = DoubleTensorType if double else FloatTensorType
+        number = number_type(operator)
         classes = getattr(operator.raw_operator, "classes_", None)
         if len(operator.outputs) == 1:
             operator.outputs[0].type = number([None, 1])
             return
-        text = classes is not None and classes.dtype.kind not in "iub"
-        operator.outputs[0].type = (StringTensorType if text else Int64TensorType)([None])
+        # The label of OneClassSVM, which has no classes, is 1 or -1.
+        operator.outputs[0].type = label_type(np.array([1]) if classes is None else classes)
         operator.outputs[1].type = number([None, 1 if classes is None else len(classes)])
 
     return calculate
-
-
-@contextmanager
-def _called(operator: Any, alias: str) -> Iterator[None]:
-    """skl2onnx's own functions look at the name under which the machine was registered."""
-    given = operator.type
-    operator.type = alias
-    try:
-        yield
-    finally:
-        operator.type = given
 
 
 class _Machine:
     """One machine being written into a graph."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
-        self._scope, self._operator, self._container = scope, operator, container
+        self._nodes = nodes = Nodes(scope, operator, container)
+        self._add, self._constant, self._number = nodes.add, nodes.constant, nodes.number
         self._model = operator.raw_operator
 
     def convert(self) -> None:
-        rows = self._node("Cast", self._operator.inputs[0].full_name, to=_DOUBLE)
+        rows = self._nodes.rows
         name = type(self._model).__name__
         if name in ("SVC", "NuSVC"):
             self._classify(rows)
             return
         weights = np.asarray(self._model._dual_coef_, dtype=np.float64).T
-        score = self._node(
-            "Add", self._node("MatMul", self._kernel(rows), self._constant(weights)), self._intercept()
+        score = self._add(
+            "Add",
+            self._add("MatMul", self._kernel(rows), self._constant(weights)),
+            self._intercept(),
         )
         if name == "OneClassSVM":
-            inside = self._node("Greater", score, self._constant(np.zeros(1)))
-            label = self._node("Where", inside, self._whole([1]), self._whole([-1]))
-            self._output(0, label)
-            self._output(1, score)
+            inside = self._add("Greater", score, self._number(0.0))
+            label = self._add("Where", inside, self._constant(np.array([1])), self._constant(np.array([-1])))
+            self._nodes.finish(label)
+            self._nodes.finish(score, 1)
         else:
-            self._output(0, score)
+            self._nodes.finish(score)
 
     def _kernel(self, rows: str) -> str:
         """[N, S] kernel values of the rows and the support vectors."""
@@ -134,98 +116,63 @@ class _Machine:
         vectors = np.asarray(model.support_vectors_, dtype=np.float64)
         if model.kernel == "rbf":
             return self._gaussian(rows, vectors)
-        product = self._node("MatMul", rows, self._constant(vectors.T))
+        product = self._add("MatMul", rows, self._constant(vectors.T))
         if model.kernel == "linear":
             return product
-        scaled = self._node("Mul", product, self._constant(np.array([model._gamma])))
-        moved = self._node("Add", scaled, self._constant(np.array([model.coef0], dtype=np.float64)))
+        scaled = self._add("Mul", product, self._number(float(model._gamma)))
+        moved = self._add("Add", scaled, self._number(float(model.coef0)))
         if model.kernel == "sigmoid":
-            return self._node("Tanh", moved)
-        return self._node("Pow", moved, self._constant(np.array([model.degree], dtype=np.float64)))
+            return self._add("Tanh", moved)
+        return self._add("Pow", moved, self._number(float(model.degree)))
 
     def _gaussian(self, rows: str, vectors: Floats) -> str:
         """exp(-gamma |x - s|^2), with both taken from the vectors' middle: squares of small numbers lose less."""
         middle = vectors.mean(axis=0, keepdims=True)
         near = vectors - middle
-        moved = self._node("Sub", rows, self._constant(middle))
-        own = self._node("ReduceSumSquare", moved, self._whole([1]), keepdims=1)
-        cross = self._node("MatMul", moved, self._constant(-2.0 * near.T))
+        moved = self._add("Sub", rows, self._constant(middle))
+        own = self._add("ReduceSumSquare", moved, self._constant(np.array([1])), keepdims=1)
+        cross = self._add("MatMul", moved, self._constant(-2.0 * near.T))
         squares = self._constant((near**2).sum(axis=1)[None, :])
-        distance = self._node("Add", self._node("Add", cross, squares), own)
-        distance = self._node("Max", distance, self._constant(np.zeros(1)))
-        return self._node("Exp", self._node("Mul", distance, self._constant(np.array([-self._model._gamma]))))
+        distance = self._add("Add", self._add("Add", cross, squares), own)
+        distance = self._add("Max", distance, self._number(0.0))
+        return self._add("Exp", self._add("Mul", distance, self._number(-float(self._model._gamma))))
 
     def _classify(self, rows: str) -> None:
         """A vote of every pair of classes; ties go to the first class."""
         count = len(self._model.classes_)
         weights = self._constant(_pair_weights(self._model))
-        decision = self._node(
-            "Add", self._node("MatMul", self._kernel(rows), weights), self._intercept()
+        decision = self._add(
+            "Add", self._add("MatMul", self._kernel(rows), weights), self._intercept()
         )  # [N, pairs], above 0 for the first of each pair
         votes = self._votes(decision, count)
         if count == 2:
-            score = self._node("Concat", self._node("Neg", decision), decision, axis=1)
+            score = self._add("Concat", self._add("Neg", decision), decision, axis=1)
         else:
-            score = self._node("Add", votes, self._confidence(decision, count))
+            score = self._add("Add", votes, self._confidence(decision, count))
         ranked = score if count > 2 and self._model.break_ties else votes
-        place = self._node("ArgMax", ranked, axis=1, keepdims=0)
-        self._output(0, self._node("Gather", self._labels(), place))
-        self._output(1, score)
+        place = self._add("ArgMax", ranked, axis=1, keepdims=0)
+        self._nodes.finish(self._add("Gather", self._nodes.classes(self._model.classes_), place))
+        self._nodes.finish(score, 1)
 
     def _votes(self, decision: str, count: int) -> str:
         first, second = _pairs(count)
-        won = self._node("Cast", self._node("Greater", decision, self._constant(np.zeros(1))), to=_DOUBLE)
-        lost = self._node("Sub", self._constant(np.ones(1)), won)
-        return self._node(
+        won = self._add("Cast", self._add("Greater", decision, self._number(0.0)), to=DOUBLE)
+        lost = self._add("Sub", self._number(1.0), won)
+        return self._add(
             "Add",
-            self._node("MatMul", won, self._constant(first)),
-            self._node("MatMul", lost, self._constant(second)),
+            self._add("MatMul", won, self._constant(first)),
+            self._add("MatMul", lost, self._constant(second)),
         )
 
     def _confidence(self, decision: str, count: int) -> str:
         """scikit-learn's tie-breaker between votes: c / (3 (|c| + 1)) of the summed decisions."""
         first, second = _pairs(count)
-        total = self._node("MatMul", decision, self._constant(first - second))
-        size = self._node("Add", self._node("Abs", total), self._constant(np.ones(1)))
-        return self._node("Div", total, self._node("Mul", size, self._constant(np.array([3.0]))))
-
-    def _labels(self) -> str:
-        classes = self._model.classes_
-        if classes.dtype.kind in "iub":
-            return self._whole(classes.astype(np.int64).tolist())
-        return self._constant(classes.astype(object))
+        total = self._add("MatMul", decision, self._constant(first - second))
+        size = self._add("Add", self._add("Abs", total), self._number(1.0))
+        return self._add("Div", total, self._add("Mul", size, self._number(3.0)))
 
     def _intercept(self) -> str:
         return self._constant(np.asarray(self._model._intercept_, dtype=np.float64).reshape(1, -1))
-
-    def _output(self, index: int, name: str) -> None:
-        """As the type that the shape calculator promised."""
-        from skl2onnx.common.data_types import FloatTensorType
-
-        variable = self._operator.outputs[index]
-        if isinstance(variable.type, FloatTensorType):
-            self._add("Cast", [name], variable.full_name, to=1)
-        else:
-            self._add("Identity", [name], variable.full_name)
-
-    def _whole(self, values: list[int]) -> str:
-        return self._constant(np.array(values, dtype=np.int64))
-
-    def _constant(self, values: npt.NDArray[Any]) -> str:
-        from onnx import numpy_helper
-
-        name: str = self._scope.get_unique_variable_name("machine")
-        self._container.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def _node(self, op: str, *inputs: str, **attributes: Any) -> str:
-        name: str = self._scope.get_unique_variable_name("machine")
-        self._add(op, list(inputs), name, **attributes)
-        return name
-
-    def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
-        name = self._scope.get_unique_operator_name(op)
-        self._container.add_node(op, inputs, [output], name=name, **attributes)
 
 
 def _pairs(count: int) -> tuple[Floats, Floats]:

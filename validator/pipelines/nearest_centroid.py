@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from validator.errors import ConversionError
-from validator.pipelines.step_nodes import Nodes, number_type
+from validator.pipelines.step_nodes import (
+    CLASSIFIER_OPTIONS,
+    Nodes,
+    classifier_outputs,
+    label_type,
+    number_type,
+)
 
 
 def register(update: Callable[..., None]) -> None:
@@ -16,8 +22,8 @@ def register(update: Callable[..., None]) -> None:
     from sklearn.neighbors import NearestCentroid
 
     update(
-        NearestCentroid, "ExactNearestCentroid", _shapes, _convert, overwrite=True, parser=_outputs,
-        options={"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]},
+        NearestCentroid, "ExactNearestCentroid", _shapes, _convert, overwrite=True, parser=classifier_outputs,
+        options=dict(CLASSIFIER_OPTIONS),
     )  # fmt: skip
 
 
@@ -26,24 +32,9 @@ def _has_probabilities(model: Any) -> bool:
     return hasattr(model, "predict_proba")
 
 
-def _outputs(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
-
-    operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
-    operator.inputs.extend(inputs)
-    kind = Int64TensorType if model.classes_.dtype.kind in "iufb" else StringTensorType
-    operator.outputs.append(scope.declare_local_variable("label", kind()))
-    operator.outputs.append(scope.declare_local_variable("probabilities", DoubleTensorType()))
-    return operator.outputs
-
-
 def _shapes(operator: Any) -> None:
-    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
-
     model = operator.raw_operator
-    kind = Int64TensorType if model.classes_.dtype.kind in "iufb" else StringTensorType
-    operator.outputs[0].type = kind([None])
+    operator.outputs[0].type = label_type(model.classes_)
     operator.outputs[1].type = number_type(operator)([None, len(model.classes_)])
 
 
@@ -66,9 +57,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     priors = getattr(model, "class_prior_", None)
     alike = priors is None or np.isclose(priors, 1 / len(model.classes_)).all()
     place = nodes.add("ArgMax", plain if alike else scores, axis=1, keepdims=0)
-    classes = model.classes_
-    labels = classes.astype(np.int64) if classes.dtype.kind in "iufb" else classes.astype(object)
-    nodes.finish(nodes.add("Gather", nodes.constant(labels), place))
+    nodes.finish(nodes.add("Gather", nodes.classes(model.classes_), place))
     nodes.finish(nodes.add("Softmax", scores, axis=1), 1)
 
 

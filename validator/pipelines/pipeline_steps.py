@@ -14,24 +14,35 @@ from validator.errors import ConversionError
 from validator.libraries.known import LIBRARIES
 from validator.libraries.library import Estimators
 from validator.pipelines import (
-    apart_classes,
+    boosted_votes,
     calibration,
+    category_bayes,
     category_steps,
+    class_places,
     constant_models,
     curves,
     decision_thresholds,
     kernel_machines,
+    linear_classifiers,
     nearest_centroid,
     neighbour_imputer,
     networks,
     numpy_functions,
+    self_training,
     sparse_zeros,
     target_steps,
     text_imputer,
     threshold_steps,
     word_steps,
 )
-from validator.pipelines.step_nodes import Nodes, number_type, numbers_in, of_text
+from validator.pipelines.step_nodes import (
+    CLASSIFIER_OPTIONS,
+    Nodes,
+    classifier_outputs,
+    number_type,
+    numbers_in,
+    of_text,
+)
 from validator.python39 import pairs
 from validator.trees.ensemble import Task, Transform, TreeEnsemble
 from validator.trees.onnx_wire import Graph, PackedInts
@@ -91,7 +102,9 @@ def _register() -> None:
     threshold_steps.register(update_registered_converter)
     category_steps.register(update_registered_converter)
     word_steps.register(update_registered_converter)
-    apart_classes.register(update_registered_converter)
+    linear_classifiers.register(update_registered_converter)
+    boosted_votes.register(update_registered_converter)
+    category_bayes.register(update_registered_converter)
     curves.register(update_registered_converter)
     constant_models.register(update_registered_converter)
     decision_thresholds.register(update_registered_converter)
@@ -101,6 +114,8 @@ def _register() -> None:
     nearest_centroid.register(update_registered_converter)
     neighbour_imputer.register(update_registered_converter)
     networks.register(update_registered_converter)
+    class_places.register(update_registered_converter)
+    self_training.register(update_registered_converter)
 
 
 def _register_trees(estimators: Estimators, update: Callable[..., None]) -> None:
@@ -109,29 +124,15 @@ def _register_trees(estimators: Estimators, update: Callable[..., None]) -> None
         if found is None:
             continue
         classifier = kind.endswith("Classifier")
-        options = {"zipmap": [True, False, "columns"], "nocl": [True, False], "raw_scores": [True, False],
-                   "output_class_labels": [False, True]}  # fmt: skip
         update(
             found,
             f"Exact{estimators.stem}{kind}",
             _tree_shapes,
             _convert_tree,
             overwrite=True,
-            parser=_label_and_probabilities if estimators.unmarked and classifier else None,
-            options=options if classifier else {},
+            parser=classifier_outputs if estimators.unmarked and classifier else None,
+            options={**CLASSIFIER_OPTIONS, "raw_scores": [True, False]} if classifier else {},
         )
-
-
-def _label_and_probabilities(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
-    """Declare a classifier with its two outputs."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
-
-    operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
-    operator.inputs.extend(inputs)
-    operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
-    operator.outputs.append(scope.declare_local_variable("probabilities", DoubleTensorType()))
-    return operator.outputs
 
 
 def _tree_shapes(operator: Any) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 DOUBLE = 11
+#: Kinds of dtypes whose classes are numbers; scikit-learn has whole ones alone.
+_NUMBERS = "iufb"
 _GRAPH_IS_DOUBLE: ContextVar[bool] = ContextVar("graph_is_double", default=True)
 
 
@@ -42,6 +44,45 @@ def number_type(operator: Any) -> Any:
     text = all(isinstance(kind, StringTensorType) for kind in kinds)
     double = any(isinstance(kind, DoubleTensorType) for kind in kinds) or (text and _GRAPH_IS_DOUBLE.get())
     return DoubleTensorType if double else FloatTensorType
+
+
+#: What a classifier's converter takes, as skl2onnx's own do.
+CLASSIFIER_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "nocl": [True, False],
+    "output_class_labels": [False, True],
+}
+
+
+def label_type(classes: npt.NDArray[Any]) -> Any:
+    """The type [N] of labels of these classes: int64 of numbers, else text."""
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+    return (Int64TensorType if classes.dtype.kind in _NUMBERS else StringTensorType)([None])
+
+
+def classifier_outputs(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
+    """Declare the label and the probabilities of a classifier that skl2onnx does not know for one."""
+    import numpy as np
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
+    operator.inputs.extend(inputs)
+    operator.outputs.append(scope.declare_local_variable("label", label_type(np.asarray(model.classes_))))
+    operator.outputs.append(scope.declare_local_variable("probabilities", DoubleTensorType()))
+    return operator.outputs
+
+
+@contextmanager
+def called(operator: Any, alias: str) -> Iterator[None]:
+    """skl2onnx's own functions look at the name under which the model was registered."""
+    given = operator.type
+    operator.type = alias
+    try:
+        yield
+    finally:
+        operator.type = given
 
 
 class Nodes:
@@ -85,6 +126,12 @@ class Nodes:
         name: str = self.scope.get_unique_variable_name("step")
         self._container.initializers.append(numpy_helper.from_array(values, name))
         return name
+
+    def classes(self, classes: npt.NDArray[Any]) -> str:
+        """The labels [C] of a classifier, in the type that `label_type` promises."""
+        import numpy as np
+
+        return self.constant(classes.astype(np.int64 if classes.dtype.kind in _NUMBERS else object))
 
     def number(self, value: float) -> str:
         """One float64, for every row."""

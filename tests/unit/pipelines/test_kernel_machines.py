@@ -56,12 +56,13 @@ def assert_same(model: Any, X: np.ndarray) -> None:
         (SVC(), IRIS.data, IRIS.target),
         (SVC(), IRIS.data, NAMES),
         (SVC(), CANCER.data, CANCER.target.astype(bool)),
+        (SVC(), IRIS.data, IRIS.target.astype(float)),
         (NuSVC(nu=0.1), CANCER.data, CANCER.target),
         (SVR(C=10.0), DIABETES.data, DIABETES.target),
         (NuSVR(), DIABETES.data, DIABETES.target),
         (OneClassSVM(), IRIS.data, None),
     ],
-    ids=["three", "names", "bools", "nu", "regression", "nu-regression", "outliers"],
+    ids=["three", "names", "bools", "floats", "nu", "regression", "nu-regression", "outliers"],
 )
 def test_labels_and_scores_are_those_of_the_library(model: Any, X: Any, y: Any, kernel: str) -> None:
     assert_same(model.set_params(kernel=kernel).fit(X, y), X)

@@ -64,7 +64,9 @@ def test_an_imputer_marks_what_was_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [WINE.target, np.array(["a", "b", "c"])[WINE.target]], ids=["numbers", "text"]
+    "labels",
+    [WINE.target, WINE.target.astype(float), np.array(["a", "b", "c"])[WINE.target]],
+    ids=["numbers", "floats", "text"],
 )
 def test_labels_follow_scores_where_probabilities_round_to_nothing(labels: np.ndarray) -> None:
     model = SGDClassifier(loss="log_loss", random_state=0).fit(WINE.data, labels)

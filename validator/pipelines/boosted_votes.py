@@ -1,0 +1,92 @@
+"""AdaBoostClassifier in double, for skl2onnx, which knows it in float32 and with some types of classes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from validator.pipelines.inner_models import labels_and_numbers
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, label_type, number_type
+
+
+def register(update: Callable[..., None]) -> None:
+    """Tell skl2onnx of this converter; the older algorithm SAMME.R still takes skl2onnx's own."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common._registration import get_converter, get_shape_calculator
+    from sklearn.ensemble import AdaBoostClassifier
+
+    alias = sklearn_operator_name_map[AdaBoostClassifier]
+    stock, shapes = get_converter(alias), get_shape_calculator(alias)
+
+    def calculate(operator: Any) -> None:
+        with called(operator, alias):
+            shapes(operator)
+        if _covers(operator.raw_operator):
+            classes = operator.raw_operator.classes_
+            operator.outputs[0].type = label_type(classes)
+            operator.outputs[1].type = number_type(operator)([None, len(classes)])
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        if _covers(operator.raw_operator):
+            _convert(scope, operator, container)
+            return
+        with called(operator, alias):
+            stock(scope, operator, container)
+
+    update(
+        AdaBoostClassifier, "ExactAdaBoostClassifier", calculate, convert, overwrite=True,
+        options={**CLASSIFIER_OPTIONS, "raw_scores": [True, False]},
+    )  # fmt: skip
+
+
+def _covers(model: Any) -> bool:
+    # scikit-learn 1.6 left SAMME alone, and with 1.8 the setting went.
+    by_label = getattr(model, "algorithm", "SAMME") in ("SAMME", "deprecated")
+    return by_label and len(model.classes_) > 1
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """scikit-learn's `decision_function`: each inner label votes with its weight, and against the other classes."""
+    model, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    count = len(model.classes_)
+    places = nodes.constant(np.arange(count)[None, :])
+    total = ""
+    for inner, weight in zip(model.estimators_, model.estimator_weights_, strict=False):
+        label, _ = labels_and_numbers(nodes, container, inner, operator.inputs, {})
+        won = nodes.add("Equal", _place(nodes, label, model.classes_), places)
+        vote = nodes.add(
+            "Where", won, nodes.number(float(weight)), nodes.number(float(-1 / (count - 1) * weight))
+        )
+        total = nodes.add("Add", total, vote) if total else vote
+    score = nodes.add("Div", total, nodes.number(float(model.estimator_weights_.sum())))
+    if count == 2:
+        first, second = (
+            nodes.add("Gather", score, nodes.constant(np.array([place])), axis=1) for place in (0, 1)
+        )
+        score = nodes.add("Add", nodes.add("Neg", first), second)
+        score = nodes.add("Concat", nodes.add("Neg", score), score, axis=1)
+    best = nodes.add("ArgMax", score, axis=1, keepdims=0)
+    nodes.finish(nodes.add("Gather", nodes.classes(model.classes_), best))
+    raw = container.get_options(model, {"raw_scores": False}, fail=False).get("raw_scores")
+    share = nodes.add("Div", score, nodes.number(2.0 if count == 2 else count - 1.0))
+    nodes.finish(score if raw else nodes.add("Softmax", share, axis=1), 1)
+
+
+def _place(nodes: Nodes, label: str, classes: Any) -> str:
+    """The place [N, 1] of each label [N] among the classes."""
+    keys = (
+        {"keys_int64s": [int(one) for one in classes]}
+        if classes.dtype.kind in "iufb"
+        else {"keys_strings": [str(one) for one in classes]}
+    )
+    place = nodes.add(
+        "LabelEncoder",
+        label,
+        op_domain="ai.onnx.ml",
+        op_version=2,
+        values_int64s=list(range(len(classes))),
+        **keys,
+    )
+    return nodes.add("Unsqueeze", place, nodes.constant(np.array([1])))
