@@ -100,9 +100,9 @@ RULES = (
     ),
     Rule(
         id="radius-neighbours",
-        names=("RadiusNeighborsClassifier",),
+        names=("RadiusNeighborsClassifier", "RadiusNeighborsRegressor"),
         message="its converted graph breaks off on some rows",
-        hint="use KNeighborsClassifier instead",
+        hint="use KNeighborsClassifier or KNeighborsRegressor instead",
     ),
     Rule(
         id="frozen",
