@@ -53,12 +53,11 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     count = len(model.classes_)
     places = nodes.constant(np.arange(count)[None, :])
     total = ""
-    for inner, weight in zip(model.estimators_, model.estimator_weights_, strict=False):
+    for place, inner in enumerate(model.estimators_):
+        weight = float(model.estimator_weights_[place])
         label, _ = labels_and_numbers(nodes, container, inner, operator.inputs, {})
         won = nodes.add("Equal", _place(nodes, label, model.classes_), places)
-        vote = nodes.add(
-            "Where", won, nodes.number(float(weight)), nodes.number(float(-1 / (count - 1) * weight))
-        )
+        vote = nodes.add("Where", won, nodes.number(weight), nodes.number(-1 / (count - 1) * weight))
         total = nodes.add("Add", total, vote) if total else vote
     score = nodes.add("Div", total, nodes.number(float(model.estimator_weights_.sum())))
     if count == 2:
