@@ -47,6 +47,11 @@ from validator.python39 import pairs
 from validator.trees.ensemble import Task, Transform, TreeEnsemble
 from validator.trees.onnx_wire import Graph, PackedInts
 
+_STEPS = (
+    boosted_votes, calibration, category_bayes, category_steps, class_places, constant_models, curves, decision_thresholds,
+    kernel_machines, linear_classifiers, nearest_centroid, neighbour_imputer, networks, numpy_functions, self_training,
+    target_steps, threshold_steps, word_steps,
+)  # fmt: skip
 _ML_OPSET = 3
 """what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
 
@@ -98,24 +103,8 @@ def _register() -> None:
         for estimators in library.estimators:
             _register_trees(estimators, update_registered_converter)
     _register_imputer(update_registered_converter)
-    kernel_machines.register(update_registered_converter)
-    threshold_steps.register(update_registered_converter)
-    category_steps.register(update_registered_converter)
-    word_steps.register(update_registered_converter)
-    linear_classifiers.register(update_registered_converter)
-    boosted_votes.register(update_registered_converter)
-    category_bayes.register(update_registered_converter)
-    curves.register(update_registered_converter)
-    constant_models.register(update_registered_converter)
-    decision_thresholds.register(update_registered_converter)
-    calibration.register(update_registered_converter)
-    target_steps.register(update_registered_converter)
-    numpy_functions.register(update_registered_converter)
-    nearest_centroid.register(update_registered_converter)
-    neighbour_imputer.register(update_registered_converter)
-    networks.register(update_registered_converter)
-    class_places.register(update_registered_converter)
-    self_training.register(update_registered_converter)
+    for steps in _STEPS:
+        steps.register(update_registered_converter)
 
 
 def _register_trees(estimators: Estimators, update: Callable[..., None]) -> None:
