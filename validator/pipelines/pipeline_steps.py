@@ -48,9 +48,9 @@ from validator.trees.ensemble import Task, Transform, TreeEnsemble
 from validator.trees.onnx_wire import Graph, PackedInts
 
 _STEPS = (
-    boosted_votes, calibration, category_bayes, category_steps, class_places, constant_models, curves, decision_thresholds,
-    kernel_machines, linear_classifiers, nearest_centroid, neighbour_imputer, networks, numpy_functions, self_training,
-    target_steps, threshold_steps, word_steps,
+    boosted_votes, calibration, category_bayes, category_steps, class_places, constant_models, curves,
+    decision_thresholds, kernel_machines, linear_classifiers, nearest_centroid, neighbour_imputer, networks,
+    numpy_functions, self_training, target_steps, threshold_steps, word_steps,
 )  # fmt: skip
 _ML_OPSET = 3
 """what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
