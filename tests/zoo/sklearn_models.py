@@ -566,6 +566,19 @@ PIPELINES: tuple[Case, ...] = (
             ("SplineTransformer", {}, MEASURED),
         )
     ),
+    *(
+        line(
+            f"Pipeline of {step.path.rpartition('.')[2]} and logistic regression",
+            pipeline(sets.wine, SCALED, step, LOGISTIC),
+            MEASURED,
+        )
+        for step in (
+            E("decomposition.FastICA", n_components=5, random_state=0),
+            E("decomposition.FactorAnalysis", n_components=5),
+            E("kernel_approximation.RBFSampler", random_state=0),
+            E("kernel_approximation.Nystroem", n_components=30, random_state=0),
+        )
+    ),
     line(
         "Pipeline of PCA and SVC",
         pipeline(sets.wine, SCALED, E("decomposition.PCA", n_components=5), E("svm.SVC")),

@@ -81,12 +81,17 @@ def _ridge(scope: Any, operator: Any, container: Any) -> None:
     model, nodes = operator.raw_operator, Nodes(scope, operator, container)
     known = model.X_fit_
     known = np.asarray(known.toarray() if hasattr(known, "toarray") else known, dtype=np.float64)
-    values = _kernel(nodes, model, known)
+    values = kernel_values(nodes, model, known, "KernelRidge")
     weights = np.asarray(model.dual_coef_, dtype=np.float64)
     nodes.finish(nodes.add("MatMul", values, nodes.constant(weights.reshape(len(known), -1))))
 
 
-def _kernel(nodes: Nodes, model: Any, known: npt.NDArray[np.float64]) -> str:
+def kernel_values(nodes: Nodes, model: Any, known: npt.NDArray[np.float64], name: str) -> str:
+    """[N, K]: scikit-learn's `pairwise_kernels` of the rows and K known ones.
+
+    By the model's `kernel`, `gamma`, `coef0` and `degree`. Raises ConversionError, which calls the model `name`,
+    for a kernel that is not known.
+    """
     kernel = model.kernel
     gamma = 1.0 / known.shape[1] if model.gamma is None else float(model.gamma)
     if kernel == "rbf":
@@ -104,7 +109,7 @@ def _kernel(nodes: Nodes, model: Any, known: npt.NDArray[np.float64]) -> str:
         return nodes.add("Exp", nodes.add("Mul", nodes.number(-gamma), distance))
     if kernel not in ("linear", "poly", "polynomial", "sigmoid"):
         raise ConversionError(
-            f"KernelRidge cannot be converted with the kernel {str(kernel)[:40]!r}",
+            f"{name} cannot be converted with the kernel {str(kernel)[:40]!r}",
             hint="train it with the kernel linear, poly, rbf or sigmoid",
         )
     products = nodes.add("MatMul", nodes.rows, nodes.constant(known.T.copy()))

@@ -1,0 +1,168 @@
+"""Steps that make new features, in double, for skl2onnx, which knows some in float32 and some not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations, combinations_with_replacement
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from validator.pipelines.constant_models import kernel_values
+from validator.pipelines.step_nodes import Nodes, number_type
+
+_EPS = np.finfo(np.float64).eps
+_LEAST_POWER = 1e-19
+"""below it scipy.special.boxcox takes the logarithm"""
+
+
+def register(update: Callable[..., None]) -> None:
+    """Tell skl2onnx of these converters."""
+    from sklearn.decomposition import FactorAnalysis, FastICA
+    from sklearn.kernel_approximation import Nystroem, RBFSampler
+    from sklearn.preprocessing import PolynomialFeatures, PowerTransformer
+
+    for kind, width, convert in (
+        (PowerTransformer, lambda step: len(step.lambdas_), _powers),
+        (PolynomialFeatures, lambda step: step.n_output_features_, _products),
+        (FastICA, lambda step: len(step.components_), _sources),
+        (FactorAnalysis, lambda step: len(step.components_), _factors),
+        (RBFSampler, lambda step: step.random_weights_.shape[1], _waves),
+        (Nystroem, lambda step: len(step.normalization_), _nystroem),
+    ):
+        update(kind, f"Exact{kind.__name__}", _shapes(width), convert, overwrite=True)
+
+
+def _shapes(width: Callable[[Any], int]) -> Callable[[Any], None]:
+    def calculate(operator: Any) -> None:
+        operator.outputs[0].type = number_type(operator)([None, int(width(operator.raw_operator))])
+
+    return calculate
+
+
+def _powers(scope: Any, operator: Any, container: Any) -> None:
+    """scikit-learn's PowerTransformer: scipy's `yeojohnson` or `boxcox` of each column, and its scaler."""
+    step, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    power = np.asarray(step.lambdas_, dtype=np.float64)
+    if step.method == "box-cox":
+        made = _boxcox(nodes, nodes.add("Log", nodes.rows), power, _LEAST_POWER)
+    else:
+        nothing = nodes.number(0.0)
+        above = _boxcox(nodes, _log1p(nodes, nodes.add("Max", nodes.rows, nothing)), power, _EPS)
+        turned = nodes.add("Neg", nodes.add("Min", nodes.rows, nothing))
+        below = nodes.add("Neg", _boxcox(nodes, _log1p(nodes, turned), 2 - power, _EPS))
+        made = nodes.add("Where", nodes.add("GreaterOrEqual", nodes.rows, nothing), above, below)
+    if step.standardize:
+        scaler = step._scaler
+        made = nodes.add("Sub", made, nodes.constant(np.asarray(scaler.mean_, dtype=np.float64)[None, :]))
+        made = nodes.add("Div", made, nodes.constant(np.asarray(scaler.scale_, dtype=np.float64)[None, :]))
+    nodes.finish(made)
+
+
+def _boxcox(nodes: Nodes, logarithm: str, power: npt.NDArray[np.float64], least: float) -> str:
+    """(exp(power x) - 1) / power of each column x; x itself where the power is next to nothing."""
+    none = np.abs(power) < least
+    row = nodes.constant(np.where(none, 1.0, power)[None, :])
+    made = nodes.add("Div", _expm1(nodes, nodes.add("Mul", logarithm, row)), row)
+    return nodes.add("Where", nodes.constant(none[None, :]), logarithm, made) if none.any() else made
+
+
+def _log1p(nodes: Nodes, x: str) -> str:
+    """log(1 + x) to the last digits, where ONNX has no operator: W. Kahan's x log(u) / (u - 1) of u = 1 + x."""
+    one = nodes.number(1.0)
+    sum_ = nodes.add("Add", x, one)
+    beyond = nodes.add("Sub", sum_, one)
+    ratio = nodes.add("Div", nodes.add("Mul", x, nodes.add("Log", sum_)), beyond)
+    found = nodes.add("Where", nodes.add("Equal", sum_, one), x, ratio)
+    return nodes.add("Where", nodes.add("IsInf", x), x, found)
+
+
+def _expm1(nodes: Nodes, x: str) -> str:
+    """exp(x) - 1 to the last digits: W. Kahan's (u - 1) x / log(u) of u = exp(x), where that is near 1."""
+    one = nodes.number(1.0)
+    power = nodes.add("Exp", x)
+    beyond = nodes.add("Sub", power, one)
+    near = nodes.add("Div", nodes.add("Mul", beyond, x), nodes.add("Log", power))
+    small = nodes.add("Less", nodes.add("Abs", x), nodes.number(0.5))
+    found = nodes.add("Where", small, near, beyond)
+    return nodes.add("Where", nodes.add("Equal", power, one), x, found)
+
+
+def _products(scope: Any, operator: Any, container: Any) -> None:
+    """scikit-learn's PolynomialFeatures, in its order: each term is one of a degree less times a column."""
+    step, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    count, choose = (
+        int(step.n_features_in_),
+        combinations if step.interaction_only else combinations_with_replacement,
+    )
+    least, most = (
+        (step._min_degree, step._max_degree) if hasattr(step, "_max_degree") else (0, int(step.degree))
+    )  # before scikit-learn 1.0 the degree was one number
+    parts = []
+    if step.include_bias:
+        shape = nodes.add(
+            "Concat", nodes.add("Shape", nodes.rows, start=0, end=1), nodes.constant(np.array([1])), axis=0
+        )
+        parts.append(nodes.add("Expand", nodes.constant(np.ones((1, 1))), shape))
+    terms: dict[tuple[int, ...], int] = {(place,): place for place in range(count)}
+    values = nodes.rows
+    for degree in range(1, most + 1):
+        if degree > 1:
+            chosen = list(choose(range(count), degree))
+            if not chosen:
+                break
+            rest = nodes.constant(np.array([terms[one[1:]] for one in chosen]))
+            first = nodes.constant(np.array([one[0] for one in chosen]))
+            values = nodes.add(
+                "Mul",
+                nodes.add("Gather", values, rest, axis=1),
+                nodes.add("Gather", nodes.rows, first, axis=1),
+            )
+            terms = {one: place for place, one in enumerate(chosen)}
+        if degree >= least:
+            parts.append(values)
+    nodes.finish(parts[0] if len(parts) == 1 else nodes.add("Concat", *parts, axis=1))
+
+
+def _sources(scope: Any, operator: Any, container: Any) -> None:
+    step, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    rows = nodes.rows
+    if step.whiten:
+        rows = nodes.add("Sub", rows, nodes.constant(np.asarray(step.mean_, dtype=np.float64)[None, :]))
+    nodes.finish(_projected(nodes, rows, step.components_.T))
+
+
+def _factors(scope: Any, operator: Any, container: Any) -> None:
+    """The factors' posterior mean, as in D. Barber, Bayesian Reasoning and Machine Learning, 21.1."""
+    step, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    weights = step.components_ / step.noise_variance_
+    spread = np.linalg.inv(np.eye(len(step.components_)) + weights @ step.components_.T)
+    rows = nodes.add("Sub", nodes.rows, nodes.constant(np.asarray(step.mean_, dtype=np.float64)[None, :]))
+    nodes.finish(_projected(nodes, _projected(nodes, rows, weights.T), spread))
+
+
+def _waves(scope: Any, operator: Any, container: Any) -> None:
+    """Random Fourier features: the cosine of a projection, times sqrt(2 / features)."""
+    step, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    moved = nodes.add(
+        "Add", _projected(nodes, nodes.rows, step.random_weights_),
+        nodes.constant(np.asarray(step.random_offset_, dtype=np.float64)[None, :]),
+    )  # fmt: skip
+    nodes.finish(nodes.add("Mul", nodes.add("Cos", moved), nodes.number((2.0 / step.n_components) ** 0.5)))
+
+
+def _nystroem(scope: Any, operator: Any, container: Any) -> None:
+    step, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    # What is not set is what scikit-learn's kernels take then.
+    machine = SimpleNamespace(
+        kernel=step.kernel, gamma=step.gamma, coef0=1 if step.coef0 is None else step.coef0,
+        degree=3 if step.degree is None else step.degree,
+    )  # fmt: skip
+    values = kernel_values(nodes, machine, np.asarray(step.components_, dtype=np.float64), "Nystroem")
+    nodes.finish(_projected(nodes, values, step.normalization_.T))
+
+
+def _projected(nodes: Nodes, rows: str, weights: npt.NDArray[Any]) -> str:
+    return nodes.add("MatMul", rows, nodes.constant(np.ascontiguousarray(weights, dtype=np.float64)))
