@@ -16,7 +16,12 @@ _ANSWERING = ("predict", "predict_proba", "decision_function", "inplace_predict"
 _MAX_OBJECTS = 5_000
 _MAX_DEPTH = 8
 #: What a spoilt model answers: nothing that is a number, or what is no probability.
-SPOILT = {"NaN": float("nan"), "1.5": 1.5}
+SPOILT = {"NaN": float("nan"), "1.5": 1.5, "-0.5": -0.5, "Inf": float("inf")}
+#: The same in the last row of several alone: whoever looks at the first, or at all of them at once, misses it.
+LAST = "NaN in the last row"
+#: Methods and options by which the libraries answer with scores, which may be any number.
+_SCORING = ("decision_function", "predict_log_proba")
+_SCORES = ("raw_score", "output_margin")
 
 
 def models_in(wrapper: Any) -> List[Any]:
@@ -79,18 +84,21 @@ def _parts(held: Any) -> List[Any]:
 
 
 @contextmanager
-def sabotaged(models: List[Any], value: float) -> Iterator[None]:
-    """While this lasts, whatever these models answer is `value`."""
-    spoiler = _Spoiler(value)
+def sabotaged(models: List[Any], value: float, *, last: bool = False) -> Iterator[Spoiler]:
+    """While this lasts, whatever these models answer is `value`, in the last row alone where `last`.
+
+    Scores may be any number: what is no probability does not take their place.
+    """
+    spoiler = Spoiler(value, last=last)
     changed: List[Tuple[type, str, Any]] = []
     try:
         for owner, name, original in _methods(models):
             try:
-                setattr(owner, name, _Spoilt(original, spoiler))
+                setattr(owner, name, _Spoilt(original, spoiler, is_score=name in _SCORING))
             except TypeError:  # a class of an extension module, whose methods are fixed
                 continue
             changed.append((owner, name, original))
-        yield
+        yield spoiler
     finally:
         for owner, name, original in changed:
             setattr(owner, name, original)
@@ -111,28 +119,49 @@ def _methods(models: List[Any]) -> Iterator[Tuple[type, str, Any]]:
 class _Spoilt:
     """A method whose answers are spoilt. Works through the original's own descriptor."""
 
-    def __init__(self, original: Any, spoiler: _Spoiler) -> None:
+    def __init__(self, original: Any, spoiler: Spoiler, *, is_score: bool) -> None:
         self._original = original
         self._spoiler = spoiler
+        self._is_score = is_score
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         bound = self._original.__get__(owner, kind)
-        return lambda *args, **kwargs: self._spoiler.call(bound, args, kwargs)
+        return lambda *args, **kwargs: self._spoiler.call(bound, args, kwargs, is_score=self._is_score)
 
 
-class _Spoiler:
-    def __init__(self, value: float) -> None:
+class Spoiler:
+    """Spoils answers. `applied` says whether there was one that could be."""
+
+    def __init__(self, value: float, *, last: bool = False) -> None:
+        self.applied = False
         self._value = value
+        self._last = last
         self._depth = threading.local()
 
-    def call(self, bound: Any, args: Any, kwargs: Any) -> Any:
+    def call(self, bound: Any, args: Any, kwargs: Any, *, is_score: bool = False) -> Any:
         depth = getattr(self._depth, "now", 0)
         self._depth.now = depth + 1
         try:
             answer = bound(*args, **kwargs)
         finally:
             self._depth.now = depth
-        return answer if depth else self._spoil(answer)
+        return answer if depth or self._fits(answer, kwargs, is_score) else self._spoil(answer)
+
+    def _fits(self, answer: Any, kwargs: Any, is_score: bool) -> bool:
+        """Whether the value would be no nonsense, since the answer is no probability in the first place."""
+        import numpy as np
+
+        if not -np.inf < self._value < np.inf:
+            return False
+        if (
+            is_score
+            or any(kwargs.get(name) for name in _SCORES)
+            or kwargs.get("prediction_type") == "RawFormulaVal"
+        ):
+            return True
+        parts = answer if isinstance(answer, (list, tuple)) else [answer]
+        floats = [part for part in map(np.asarray, parts) if part.dtype.kind == "f"]
+        return any(bool(((part < 0) | (part > 1)).any()) for part in floats)
 
     def _spoil(self, answer: Any) -> Any:
         import numpy as np
@@ -142,9 +171,9 @@ class _Spoiler:
         array = np.asarray(answer)
         if array.dtype.kind not in "fiub":
             return answer
-        spoilt = np.full(
-            array.shape, self._value, dtype=array.dtype if array.dtype.kind == "f" else np.float64
-        )
+        self.applied = True
+        spoilt = np.array(array, dtype=array.dtype if array.dtype.kind == "f" else np.float64)
+        spoilt[-1 if self._last and array.ndim else ...] = self._value
         return _like(answer, spoilt)
 
 

@@ -21,7 +21,7 @@ def trial(what: str = "NaN", method: str = "predict", **changes: Any) -> dict[st
 
 
 def silent(**changes: Any) -> dict[str, Any]:
-    return trial(error=None, unmoved=False, sound=False, **changes)
+    return trial(**{"error": None, "unmoved": False, "sound": False, **changes})
 
 
 GOOD: dict[str, Any] = {
@@ -64,7 +64,25 @@ def test_a_wrapper_that_keeps_its_promises_passes(subject):
     assert "a fallback" in fallback["errors.wrong_answer"].message
 
 
+def test_what_moves_nothing_in_the_last_row_alone_says_nothing(subject):
+    last = trial("NaN in the last row", error=None, unmoved=True)
+    found = judged(subject, sabotage={"models": ["X"], "trials": [trial(), trial("1.5"), last]})
+    assert found["errors.wrong_answer"].status == "pass"
+
+
 BROKEN: list[tuple[str, str, Any, str]] = [
+    (
+        "errors.wrong_answer",
+        "sabotage",
+        {"models": ["X"], "trials": [trial(), trial("1.5"), silent(what="-0.5")]},
+        "passed on even where it is -0.5",
+    ),
+    (
+        "errors.wrong_answer",
+        "sabotage",
+        {"models": ["X"], "trials": [trial(), silent(what="NaN in the last row")]},
+        "passed on even where it is NaN in the last row",
+    ),
     (
         "errors.wrong_answer",
         "sabotage",

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from validator.sandbox.packing import pack_table
+from validator.table import Column, Table
+from validator.worker.jobs.wrapper import WrapperJob, WrapperModel
 from validator.worker.sabotage import models_in, sabotaged
 from validator.worker.wrapper import Methods, WrapperError, absent, find, loaders, present, start
 from validator.worker.wrapper_answers import AnswerError, Reader
@@ -279,7 +282,7 @@ ROWS = np.zeros((2, 3))
         ("pipeline", lambda model, rows: model[-1].decision_function(model[:-1].transform(rows))),
     ],
 )
-@pytest.mark.parametrize("value", [float("nan"), 1.5])
+@pytest.mark.parametrize("value", [float("nan"), 1.5, float("inf")])
 def test_whatever_a_wrapper_asks_of_its_model_is_spoilt_and_then_mended(
     name: str, ask: Any, value: float, request: pytest.FixtureRequest
 ) -> None:
@@ -289,8 +292,67 @@ def test_whatever_a_wrapper_asks_of_its_model_is_spoilt_and_then_mended(
     assert models
     with sabotaged(models, value):
         spoilt = wrapper.predict(ROWS)
-    assert np.array_equal(spoilt, np.full(clean.shape, value), equal_nan=True)
+    expected = (
+        clean if value == 1.5 and clean.ndim == 1 and name == "pipeline" else np.full(clean.shape, value)
+    )
+    assert np.array_equal(spoilt, expected, equal_nan=True), "a score may well be 1.5"
     assert np.array_equal(wrapper.predict(ROWS), clean)
+
+
+def test_the_last_row_alone_may_be_spoilt(lightgbm_model: Any) -> None:
+    wrapper = Holder(lightgbm_model, lambda model, rows: model.predict_proba(rows))
+    clean = wrapper.predict(ROWS)
+    with sabotaged(models_in(wrapper), float("nan"), last=True) as spoiler:
+        spoilt = wrapper.predict(ROWS)
+    assert spoiler.applied
+    assert np.array_equal(spoilt[:-1], clean[:-1])
+    assert np.isnan(spoilt[-1]).all()
+
+
+def test_a_score_is_spoilt_by_what_is_no_number_alone(lightgbm_model: Any) -> None:
+    wrapper = Holder(lightgbm_model, lambda model, rows: model.booster_.predict(rows, raw_score=True))
+    clean = wrapper.predict(ROWS)
+    with sabotaged(models_in(wrapper), -0.5) as spoiler:
+        assert np.array_equal(wrapper.predict(ROWS), clean)
+    assert not spoiler.applied
+    with sabotaged(models_in(wrapper), float("nan")):
+        assert np.isnan(wrapper.predict(ROWS)).all()
+
+
+def _checks_all(found: Any) -> bool:
+    return bool(np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1)
+
+
+@pytest.mark.parametrize(
+    ("is_right", "missed"),
+    [
+        (_checks_all, set()),
+        (lambda found: _checks_all(found[:1]), {"NaN in the last row"}),
+        (
+            lambda found: not np.isnan(found).all() and np.nanmin(found) >= 0 and np.nanmax(found) <= 1,
+            {"NaN in the last row"},
+        ),
+        (lambda found: not (found > 1).any() and not np.isnan(found).any(), {"-0.5"}),
+        (lambda found: not (found < 0).any() and not np.isnan(found).any(), {"1.5", "Inf"}),
+        (lambda found: not np.isnan(found).any(), {"1.5", "-0.5", "Inf"}),
+    ],
+    ids=["all", "first", "all at once", "not below", "not above", "nan alone"],
+)
+def test_each_half_of_a_check_is_found_out(is_right: Any, missed: set[str], lightgbm_model: Any) -> None:
+    def ask(model: Any, rows: Any) -> Any:
+        found = model.predict_proba(rows)[:, 1]
+        if not is_right(found):
+            raise ValueError("the model answers nonsense")
+        return found
+
+    job = WrapperJob("binary", [0, 1])
+    job._held = WrapperModel(
+        Holder(lightgbm_model, ask), Methods(single="", batch=""), Reader("binary", [0, 1])
+    )
+    meta, arrays = pack_table(Table.of(Column(name, np.linspace(-1, 1, 3)) for name in ("a", "b", "c")))
+    told, _ = job.sabotage(arrays, meta)
+    assert {one["what"] for one in told["trials"]} == {"NaN", "1.5", "-0.5", "Inf", "NaN in the last row"}
+    assert {one["what"] for one in told["trials"] if one["error"] is None} == missed
 
 
 def test_an_onnx_session_is_a_model_too(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ _ROWS = 5
 _THREADS = 8
 _CROWD_ROWS = 64
 _SMALL_ROWS = 1_000
-_LARGE_ROWS = 20_000
+#: A prime: no chunk divides it.
+_LARGE_ROWS = 20_011
 _LARGE_VALUES = 2_000_000
 
 #: Names under which pandas leaves a frame's labels as its first column, and one of ours.
@@ -143,7 +144,7 @@ def _large_batch(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     import numpy as np
 
     small = subject.head(_SMALL_ROWS)
-    count = min(_LARGE_ROWS, max(_SMALL_ROWS, _LARGE_VALUES // max(1, len(small.columns))))
+    count = min(_LARGE_ROWS, max(_SMALL_ROWS, _LARGE_VALUES // max(1, len(small.columns)) | 1))
     large = small.take(np.arange(count) % len(small))
     return [Case(given=large, rule=repeated(small, count))]
 

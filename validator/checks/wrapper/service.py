@@ -25,6 +25,8 @@ from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.packing import pack_table
 
 _ROWS = 3
+_NOTHING = "NaN"
+_NO_PROBABILITY = ("1.5", "-0.5")
 _SHOWN = 12
 #: A flavour of MLflow's has no place to check answers in; its own Python model has.
 _FLAVOUR = "serve the model through the shipped Deployment, or log a PythonModel that checks what it answers"
@@ -87,7 +89,7 @@ def _wrong_answer(runtime: WorkerRuntime, subject: Subject) -> CheckOutcome:
             if _is_mlflow(runtime)
             else failed(message, evidence, hint=_SAY)
         )
-    unmoved = [trial for trial in trials if trial.error is None and trial.unmoved]
+    unmoved = [trial for trial in trials if trial.error is None and trial.unmoved and trial.what == _NOTHING]
     if unmoved or not trials:
         return failed(
             "whether answers are checked cannot be seen: no model was found in the wrapper that could be made to "
@@ -110,7 +112,7 @@ def _is_mlflow(runtime: WorkerRuntime) -> bool:
 
 def _applies(trial: replies.SabotageTrial, subject: Subject) -> bool:
     """1.5 is nonsense where probabilities belong; a regression may well answer it."""
-    return trial.what == "NaN" or subject.contract.task in ("binary", "multiclass")
+    return trial.what not in _NO_PROBABILITY or subject.contract.task in ("binary", "multiclass")
 
 
 def _tracking(runtime: WorkerRuntime, subject: Subject) -> CheckOutcome:

@@ -13,7 +13,7 @@ from validator.sandbox import wire
 from validator.sandbox.inside.child import describe_error
 from validator.sandbox.packing import unpack_table
 from validator.table import Table
-from validator.worker.sabotage import SPOILT, models_in, sabotaged
+from validator.worker.sabotage import LAST, SPOILT, models_in, sabotaged
 from validator.worker.serving import Answer, ServingJob
 from validator.worker.wrapper import Methods, absent, find, loaders, present, start
 from validator.worker.wrapper_answers import AnswerError, Reader, aligned, labels_of
@@ -173,9 +173,13 @@ class WrapperJob(ServingJob):
         trials = []
         for method in model.methods:
             clean = model.predict(model.inputs_by(method, rows))
-            for what, value in SPOILT.items():
-                with sabotaged(models, value):
-                    trials.append({"method": method, "what": what, **_trial(model, method, rows, clean)})
+            for what, value in {**SPOILT, LAST: SPOILT["NaN"]}.items():
+                if what == LAST and method == "single":
+                    continue
+                with sabotaged(models, value, last=what == LAST) as spoiler:
+                    trial = {"method": method, "what": what, **_trial(model, method, rows, clean)}
+                if spoiler.applied or what == "NaN":
+                    trials.append(trial)
         return {"models": sorted({type(held).__name__ for held in models})[:20], "trials": trials}, []
 
     def reuse(self, arrays: wire.Arrays, table: Any) -> Answer:
