@@ -301,8 +301,8 @@ class Gate:
             sample = on_sample(context, sides, data, watching, observed.runner)
         run.replace(data.judged())
         run.add(sample.check)
-        run.add(judge_knowledge(native.facts, data))
         subject = self.subject(native, data, sides.n_outputs)
+        run.add(judge_knowledge(native.facts, data, subject.contract))
         with run.stage("boundary parity"):
             made = on_made_rows(context, sides, subject, sample)
         run.add(*made.checks)
@@ -322,8 +322,8 @@ class Gate:
             batches = data.batches(context.settings)
             read_through(batches, asked, [observed.measuring, observed.scores], base=observed.runner)
             run.replace(data.judged())
-            run.add(judge_knowledge(model.facts, data))
             subject = self.subject(model, data, first.n_predictions)
+            run.add(judge_knowledge(model.facts, data, subject.contract))
         self._judge_quality(observed)
         return subject
 

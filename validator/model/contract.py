@@ -134,13 +134,16 @@ class Observer:
         self._free, self._listed = frozenset(free), frozenset(listed)
         self._seen: dict[str, FeatureSpec] = {}
         self._order: list[str] = []
-        #: Columns in which a fraction was seen.
+        #: Columns in which a fraction was seen, and of each category column the categories that rows hold.
         self.fractional: set[str] = set()
+        self.used: dict[str, set[Scalar]] = {}
 
     def observe(self, table: Table) -> None:
         for column in table.columns:
             if column.name not in self.fractional and _has_fractions(column.values):
                 self.fractional.add(column.name)
+            if column.categories is not None:
+                self.used.setdefault(column.name, set()).update(_used(column))
             most = sys.maxsize if column.name in self._listed else _MOST_TEXTS
             new = _look(column, most)
             if new.dtype == "string" and column.name in self._free:
@@ -228,6 +231,16 @@ def _look(column: Column, most_texts: int) -> FeatureSpec:
         few = tuple(distinct) if len(distinct) <= most_texts else None
         return FeatureSpec(name=column.name, dtype="string", missing=missing, categories=few)
     return FeatureSpec(name=column.name, dtype=column.dtype)
+
+
+def _used(column: Column) -> list[Scalar]:
+    """The categories that a column's rows hold: a file may list others too."""
+    import numpy as np
+
+    codes = column.values[column.values >= 0]
+    known = [] if column.categories is None else column.categories.tolist()
+    counts = np.bincount(codes, minlength=len(known))
+    return [_plain(known[code]) for code in np.flatnonzero(counts[: len(known)])]
 
 
 def _has_fractions(values: NDArray[Any]) -> bool:
@@ -341,30 +354,27 @@ def _fixed_features(
         )
     by_name = {entry["name"]: entry for entry in fixed}
     return tuple(
-        _held(seen, feature, by_name[seen.name], known.get(seen.name, Known()).values)
+        _held(seen, feature, by_name[seen.name], known.get(seen.name, Known()))
         if seen.name in by_name
         else feature
         for seen, feature in zip(observed, with_knowledge(observed, known), strict=True)
     )
 
 
-def _held(
-    seen: FeatureSpec, feature: FeatureSpec, fixed: Mapping[str, Any], known: Sequence[Scalar] | None
-) -> FeatureSpec:
+def _held(seen: FeatureSpec, feature: FeatureSpec, fixed: Mapping[str, Any], known: Known) -> FeatureSpec:
     """One feature as the user fixed it. Raises SampleError where what was seen of it in the sample breaks that."""
     limits = {"minimum", "maximum"} & fixed.keys()
     spec = feature.model_copy(update={**fixed, "fixed_range": bool(limits)})
     if limits:  # a limit that was not set is none, rather than what the sample showed
         spec = spec.model_copy(update={name: fixed.get(name) for name in ("minimum", "maximum")})
     where = f"[contract] feature {seen.name!r}"
-    if known is not None and (
-        strange := [item for item in fixed.get("categories") or () if item not in known]
-    ):
+    own = known.values
+    if own is not None and (strange := [item for item in fixed.get("categories") or () if item not in own]):
         raise SettingsError(
             f"{where} lists the category {strange[0]!r}, which the model never saw",
-            hint=f"its categories are {', '.join(map(repr, known[:12]))}",
+            hint=f"its categories are {', '.join(map(repr, own[:12]))}",
         )
-    broken = _broken(seen, spec)
+    broken = _broken(seen, spec, known)
     if broken:
         raise SampleError(
             f"{where} {broken}",
@@ -373,7 +383,7 @@ def _held(
     return spec
 
 
-def _broken(seen: FeatureSpec, spec: FeatureSpec) -> str:
+def _broken(seen: FeatureSpec, spec: FeatureSpec, known: Known) -> str:
     """In which way what was seen breaks a feature's contract, if any."""
     low, high = seen.minimum, seen.maximum
     if spec.fixed_range and low is not None and spec.minimum is not None and low < spec.minimum:
@@ -383,8 +393,9 @@ def _broken(seen: FeatureSpec, spec: FeatureSpec) -> str:
     if seen.missing and not spec.missing:
         return "has no missing values, and the sample has some"
     if spec.categories is not None and seen.categories is not None:
-        strange = [item for item in seen.categories if item not in spec.categories]
-        if strange and spec.categories != seen.categories and spec.dtype != "category":
+        held = seen.categories if known.used is None else sorted(known.used, key=repr)
+        strange = [item for item in held if item not in spec.categories]
+        if strange:
             return f"does not list {strange[0]!r}, which the sample holds"
     numbers = ("float", "int", "uint")
     if spec.dtype.startswith(numbers) != seen.dtype.startswith(numbers) and "bool" not in (
@@ -392,4 +403,8 @@ def _broken(seen: FeatureSpec, spec: FeatureSpec) -> str:
         seen.dtype,
     ):
         return f"is {spec.dtype}, and the sample's column is {seen.dtype}"
+    if spec.dtype.startswith(("int", "uint")) and seen.dtype.startswith("float") and not known.whole:
+        return f"is {spec.dtype}, and the sample holds fractions"
+    if spec.dtype == "bool" and low is not None and high is not None and not 0 <= low <= high <= 1:
+        return f"is bool, and the sample holds {low if low < 0 else high:g}"
     return ""

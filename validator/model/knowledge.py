@@ -17,7 +17,8 @@ class Known:
     """What a model tells of one column. `values` are the categories of its training, None where it tells none;
     `missing` whether it was trained with missing values, or takes them, None where it does not tell;
     `answers_others` whether it answers categories that it never saw; `numbers` what numbers it was trained on: float,
-    integer or bool, None where it does not tell. `whole` is the sample's: it holds no fractions there.
+    integer or bool, None where it does not tell. `whole` and `used` are the sample's: whether it holds no fractions
+    there, and which categories its rows hold, where it is a column of categories.
     """
 
     values: tuple[Scalar, ...] | None = None
@@ -25,6 +26,7 @@ class Known:
     answers_others: bool = True
     numbers: str | None = None
     whole: bool = True
+    used: frozenset[Scalar] | None = None
 
 
 Knowledge = Mapping[str, Known]
@@ -117,6 +119,17 @@ def only_seen(seen: Sequence[FeatureSpec], known: Knowledge) -> list[str]:
             told.append(f"missing values in {feature.name!r}")
         told += _other_numbers(feature, one)
     return told
+
+
+def only_promised(
+    contract: Sequence[FeatureSpec], seen: Sequence[FeatureSpec], known: Knowledge
+) -> list[str]:
+    """What a contract allows and neither the sample shows nor the model was trained on, in words."""
+    return [
+        f"missing values in {promised.name!r}"
+        for promised, shown in zip(contract, seen, strict=True)
+        if promised.missing and not shown.missing and known.get(promised.name, Known()).missing is False
+    ]
 
 
 def _other_numbers(seen: FeatureSpec, known: Known) -> list[str]:

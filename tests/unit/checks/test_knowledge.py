@@ -25,14 +25,14 @@ SEEN = (
 )
 
 
-def judged(*trained: TrainedColumn, seen: Any = SEEN, fractional: Any = ()) -> Any:
+def judged(*trained: TrainedColumn, seen: Any = SEEN, fractional: Any = (), contract: Any = None) -> Any:
     facts = NativeFacts(library="sklearn", model_class="Pipeline", trained_on=trained)
     data = SimpleNamespace(
         features=tuple(one.name for one in seen),
         categories={},
-        observer=SimpleNamespace(features=seen, fractional=fractional),
+        observer=SimpleNamespace(features=seen, fractional=fractional, used={}),
     )
-    return judge_knowledge(facts, data)  # type: ignore[arg-type]
+    return judge_knowledge(facts, data, contract)  # type: ignore[arg-type]
 
 
 def test_what_only_the_model_knows_is_told_and_passes() -> None:
@@ -160,3 +160,22 @@ def test_a_fraction_is_seen_wherever_it_stands() -> None:
     values[150], values[3] = 0.5, np.nan
     observer.observe(Table.of([Column("a", values), Column("b", np.full(200, np.inf))]))
     assert observer.fractional == {"a"}
+
+
+def test_what_only_the_contract_allows_is_warned_of() -> None:
+    allowing = tuple(one.model_copy(update={"missing": True}) for one in SEEN)
+    contract = SimpleNamespace(features=allowing)
+    check = judged(
+        TrainedColumn(column=1, missing=False), TrainedColumn(column=2, missing=True), contract=contract
+    )
+    assert check.status == "warn"
+    assert check.message == "[contract] allows what the model was not trained on: missing values in 'spend'"
+    assert judged(TrainedColumn(column=1), contract=contract).status == "pass"
+
+
+def test_the_categories_that_rows_hold_are_others_than_a_file_lists() -> None:
+    observer = Observer()
+    listed = np.array(["a", "b", "c"], dtype=object)
+    observer.observe(Table.of([Column("k", np.array([2, -1, 2], dtype=np.int32), listed)]))
+    observer.observe(Table.of([Column("k", np.array([0, -1, 0], dtype=np.int32), listed)]))
+    assert observer.used == {"k": {"a", "c"}}

@@ -22,7 +22,10 @@ SEEN = (
     FeatureSpec(name="visits", dtype="int64", minimum=0.0, maximum=40.0),
     FeatureSpec(name="region", dtype="category", categories=("north", "south")),
 )
-KNOWN = {"region": Known(values=("north", "south", "west"))}
+KNOWN = {
+    "region": Known(values=("north", "south", "west"), used=frozenset({"north"})),
+    "age": Known(whole=False),
+}
 
 
 def fixed(feature: dict[str, Any] | None = None, **contract: Any) -> Contract:
@@ -47,6 +50,11 @@ def test_what_is_set_is_set_though_it_is_the_default():
         fixed({"name": "spend", "missing": False})
 
 
+def test_a_contract_may_be_narrower_than_the_model_where_the_sample_keeps_it():
+    assert fixed({"name": "region", "categories": ["north"]}).features[3].categories == ("north",)
+    assert fixed({"name": "spend", "dtype": "int64"}).features[1].dtype == "int64"
+
+
 def test_a_range_is_a_promise_only_where_it_was_fixed():
     seen, held = (
         fixed(task="binary").features[0],
@@ -65,6 +73,12 @@ def test_a_range_is_a_promise_only_where_it_was_fixed():
         ({"name": "age", "maximum": 30.0}, r"'age' ends at 30, and the sample holds 80"),
         ({"name": "age", "minimum": 20.0}, r"'age' begins at 20, and the sample holds 18"),
         ({"name": "age", "dtype": "string"}, r"'age' is string, and the sample's column is float64"),
+        ({"name": "age", "dtype": "int64"}, r"'age' is int64, and the sample holds fractions"),
+        ({"name": "visits", "dtype": "bool"}, r"'visits' is bool, and the sample holds 40"),
+        (
+            {"name": "region", "categories": ["south"]},
+            r"'region' does not list 'north', which the sample holds",
+        ),
         ({"name": "agee"}, r"names a feature 'agee', which the model does not have"),
         (
             {"name": "region", "categories": ["north", "eest"]},

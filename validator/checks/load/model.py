@@ -29,7 +29,7 @@ from validator.errors import ModelError, PreflightError, SampleError, SettingsEr
 from validator.libraries.known import format_named
 from validator.model import contract as contracts
 from validator.model.categories import Categories, as_categories, category_names, recorded_categories
-from validator.model.knowledge import Knowledge, Known, only_known, only_seen
+from validator.model.knowledge import Knowledge, Known, only_known, only_promised, only_seen
 from validator.permissions import remedy
 from validator.results import CheckResult, Contract, ModelInfo, Task
 from validator.runtimes import replies
@@ -50,6 +50,9 @@ _SUBJECT_ROWS = 10_000
 _FEW_ROWS = 100
 #: Differences between model and sample that are told one by one.
 _TOLD = 10
+_PROMISED = (
+    "leave that out of [contract], or train with it: what the model answers there is its library's accident"
+)
 
 
 #: Told of the rows that were read, with a function that says of how many.
@@ -443,24 +446,35 @@ def known_of(facts: NativeFacts, data: Data) -> Knowledge:
             missing=one.missing,
             answers_others=one.answers_others,
             numbers=one.numbers,
-            whole=features[one.column] not in data.observer.fractional,
         )
         for one in facts.trained_on
         if one.column < len(features)
     }
     for name, values in data.categories.items():
         known[name] = replace(known.get(name, Known()), values=values)
+    for name in data.observer.fractional:
+        known[name] = replace(known.get(name, Known()), whole=False)
+    for name, used in data.observer.used.items():
+        known[name] = replace(known.get(name, Known()), used=frozenset(used))
     return known
 
 
-def judge_knowledge(facts: NativeFacts, data: Data) -> CheckResult:
-    """Check `load.knowledge`: what the sample does not show of the model, and what in it the model never saw."""
+def judge_knowledge(facts: NativeFacts, data: Data, contract: Contract | None = None) -> CheckResult:
+    """Check `load.knowledge`: what the sample does not show of the model, and what in it the model never saw.
+
+    `contract` may promise what neither of them does.
+    """
     shown, known = data.observer.features, known_of(facts, data)
     more, odd = only_known(shown, known), only_seen(shown, known)
+    promised = [] if contract is None else only_promised(contract.features, shown, known)
     evidence = (
         *(seen("only the model knows", one) for one in more[:_TOLD]),
         *(seen("only the sample shows", one) for one in odd[:_TOLD]),
+        *(seen("only the contract promises", one) for one in promised[:_TOLD]),
     )
+    if promised and not odd:
+        message = f"[contract] allows what the model was not trained on: {'; '.join(promised[:_TOLD])}"
+        return result("load.knowledge", "", warned(message, *evidence, hint=_PROMISED))
     if odd:
         return result(
             "load.knowledge",
