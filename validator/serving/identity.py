@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from validator.artifact.read import StoredArtifact, read_artifact, read_leniently
-from validator.serving.errors import FailedArtifactError
+from validator.serving.errors import FailedArtifactError, OptionError
 
 
 def open_artifact(artifact: str | Path, override: str | None) -> tuple[StoredArtifact, dict[str, Any] | None]:
     """The verified artifact, and the override that was needed or given.
 
-    Raises the errors of `read_artifact`, and FailedArtifactError when its verdict is `fail` or an override gives no
-    reason.
+    Raises the errors of `read_artifact`, OptionError for what is no path, and FailedArtifactError when its verdict is
+    `fail` or an override gives no reason.
     """
+    if not isinstance(artifact, (str, os.PathLike)):
+        raise OptionError(
+            f"artifact is {artifact!r:.80}, no path", hint="give the folder of one version as a str or Path"
+        )
     if override is None:
         stored = read_artifact(artifact)
         if stored.manifest["verdict"] != "pass":

@@ -279,3 +279,9 @@ def test_an_option_that_cannot_be_is_refused(make_artifact: Make, options: Any, 
 def test_a_copy_says_what_to_do_instead(make_artifact: Make, how: Any) -> None:
     with pytest.raises(TypeError, match=r"Deployment\.load"):
         how(Deployment.load(make_artifact()))
+
+
+@pytest.mark.parametrize("given", [None, b"/models/v_1", 3, {"path": "/models/v_1"}])
+def test_what_is_no_path_is_refused_before_anything_is_opened(given: Any) -> None:
+    with pytest.raises(OptionError, match="no path"):
+        Deployment.load(given)
