@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,7 @@ from validator.errors import WorkerError
 from validator.outputs import NAMES, Outputs
 from validator.results import RuntimeName
 from validator.runtimes import replies
+from validator.runtimes.room import rows_at_once
 from validator.runtimes.timing import Prepared, Timing
 from validator.sandbox.accounting import peak_bytes, queued_ns
 from validator.sandbox.handle import raised
@@ -57,6 +59,10 @@ class Runtime(Protocol):
     @property
     def first_call_ms(self) -> float | None: ...
 
+    @property
+    def rows_at_once(self) -> int | None:
+        """How many rows one call can have, where each takes much memory; None where any number is as good."""
+
     def crowd(self, table: Table, threads: int) -> tuple[Outputs, list[str]]:
         """The rows shared out among threads that ask at once, beside as many that leave a column out.
 
@@ -90,6 +96,7 @@ class WorkerRuntime:
     facts: replies.RuntimeFacts
     load_ms: float
     first_call_ms: float | None = None
+    rows_at_once: int | None = None
     _given: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -118,7 +125,8 @@ class WorkerRuntime:
     def post(self, table: Table) -> None:
         """Ask for the table's rows without waiting: `answer` follows. Lets two runtimes work at the same time."""
         meta, arrays = pack_table(table)
-        self.worker.post("predict", arrays, table=meta)
+        cut = {} if self.rows_at_once is None else {"at_once": self.rows_at_once}
+        self.worker.post("predict", arrays, table=meta, **cut)
 
     def answer(self, rows: int) -> Outputs:
         return self._outputs(self.worker.answer(most_bytes=_most_bytes(rows)), rows)
@@ -170,10 +178,23 @@ class WorkerRuntime:
         raise error
 
     def first_call(self, table: Table) -> None:
-        """Time the first call after loading, on the table's first row. Where it fails, a check will say so later."""
+        """Time the first call after loading, on the table's first row, and see what memory more rows take.
+
+        Where it fails, a check will say so later.
+        """
         with contextlib.suppress(Raised, WorkerError):
             self.prepare(table.take(slice(0, 1)), 1)
             self.first_call_ms = float(self.run(0, 1).own_ns[0]) / 1e6
+            if self.name != "wrapper":  # how that answers many rows is its own affair, and looked at
+                self.rows_at_once = self._room(table)
+
+    def _room(self, table: Table) -> int | None:
+        import numpy as np
+
+        def ask(rows: int) -> object:
+            return self.predict(table.take(np.arange(rows) % len(table)))
+
+        return rows_at_once(ask, lambda: peak_bytes(self.worker.pid), time.monotonic)
 
     def prepare(self, table: Table, rows_per_call: int) -> Prepared:
         meta, arrays = pack_table(table)

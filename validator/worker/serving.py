@@ -61,10 +61,17 @@ class ServingJob:
             raise RuntimeError("no model is loaded")
         return self._model
 
-    def predict(self, arrays: wire.Arrays, table: Any, method: str = "") -> Answer:
-        """All outputs for the rows, by the method for `method` where the model has several."""
-        model = self._loaded
-        return pack_outputs(_by(model, method, unpack_table(table, arrays)))
+    def predict(self, arrays: wire.Arrays, table: Any, method: str = "", at_once: int = 0) -> Answer:
+        """All outputs for the rows, by the method for `method` where the model has several; no more rows at once
+        than `at_once` where that is given.
+        """
+        model, rows = self._loaded, unpack_table(table, arrays)
+        if not at_once or len(rows) <= at_once:
+            return pack_outputs(_by(model, method, rows))
+        starts = range(0, len(rows), at_once)
+        return pack_outputs(
+            concatenate([_by(model, method, rows.take(slice(at, at + at_once))) for at in starts])
+        )
 
     def predict_array(self, arrays: wire.Arrays) -> Answer:
         """A bare array of any rank and dtype, as someone would pass it by mistake."""

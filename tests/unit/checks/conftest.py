@@ -53,6 +53,7 @@ class FakeRuntime:
     wall_factor: float = 1.0
     load_ms: float = 5.0
     first_call_ms: float | None = None
+    rows_at_once: int | None = None
     peak_bytes: int = 100 * 2**20
     methods: dict[str, str] | None = None
     single_answer: Callable[[Table], Outputs] | None = None

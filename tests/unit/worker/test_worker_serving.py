@@ -44,3 +44,32 @@ _wait = threading.Barrier.wait
 def _wait_for_ever(barrier, timeout=None):
     """Without the limit of the wait, only the abort can end it."""
     return _wait(barrier)
+
+
+def test_many_rows_are_asked_for_in_pieces_where_each_takes_much_memory() -> None:
+    import numpy as np
+
+    from validator.outputs import Outputs
+    from validator.sandbox.packing import pack_table
+    from validator.table import Column, Table
+    from validator.worker.serving import ServingJob
+
+    asked = []
+
+    class Model:
+        def inputs(self, table: Table) -> Table:
+            asked.append(len(table))
+            return table
+
+        def predict(self, table: Table) -> Outputs:
+            return Outputs(prediction=table.column("x").values * 2)
+
+    job = ServingJob()
+    job._model = Model()  # type: ignore[assignment]
+    table = Table.of([Column("x", np.arange(10.0))])
+    meta, arrays = pack_table(table)
+    told, (found,) = job.predict(arrays, meta, at_once=4)
+    assert told == {"outputs": ["prediction"]}
+    assert found.tolist() == (np.arange(10.0) * 2).tolist()
+    job.predict(arrays, meta)
+    assert asked == [4, 4, 2, 10]

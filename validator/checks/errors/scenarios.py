@@ -143,8 +143,9 @@ def _wrong_rank(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
 def _large_batch(subject: Subject, runtime: Runtime) -> Sequence[Case] | str:
     import numpy as np
 
-    small = subject.head(_SMALL_ROWS)
-    count = min(_LARGE_ROWS, max(_SMALL_ROWS, _LARGE_VALUES // max(1, len(small.columns)) | 1))
+    count = min(_LARGE_ROWS, max(_SMALL_ROWS, _LARGE_VALUES // max(1, len(subject.rows.columns)) | 1))
+    count = min(count, runtime.rows_at_once or count)
+    small = subject.head(min(_SMALL_ROWS, count))
     large = small.take(np.arange(count) % len(small))
     return [Case(given=large, rule=repeated(small, count))]
 

@@ -34,9 +34,14 @@ def measure_batches(
     effort: Effort,
     singles: Mapping[str, Series],
 ) -> Batches:
-    """A size beyond the sample's rows is cut to them. `singles` are the batches of one row, measured before."""
+    """A size beyond the sample's rows, or beyond what the memory of one call holds, is cut.
+
+    `singles` are the batches of one row, measured before.
+    """
     measured = Batches()
-    fitting = list(dict.fromkeys(min(size, len(rows)) for size in sizes))
+    held = [runtime.rows_at_once for runtime in runtimes.values() if runtime.rows_at_once is not None]
+    most = min([len(rows), *held])
+    fitting = list(dict.fromkeys(min(size, most) for size in sizes))
     share = replace(effort, budget_s=effort.budget_s / max(sum(size > 1 for size in fitting), 1))
     for size in fitting:
         arms: dict[str, Arm] = {

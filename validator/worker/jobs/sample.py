@@ -21,6 +21,8 @@ from validator.worker.rows_as_given import stream, telling
 _FILE = 4  # the sample's descriptor, next after the channel
 _MAX_NPZ_BYTES = 4 * 2**30
 _BATCH_ROWS = 65_536
+#: Values that one batch may hold: wide files are read in fewer rows.
+_BATCH_VALUES, _LEAST_ROWS = 16_000_000, 1_000
 _READ_BYTES = 256 * 1024
 _JOINED_ROWS, _JOINED_BYTES = 10_000, 32 << 20
 
@@ -213,12 +215,19 @@ def _parquet_batches(file: Any) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     parquet = pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
-    yield from parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
+    rows = _rows_of(len(parquet.schema_arrow.names))
+    yield from parquet.iter_batches(batch_size=rows, use_threads=False)
 
 
 def _sliced(batch: Any) -> Iterator[Any]:
-    for start in range(0, batch.num_rows, _BATCH_ROWS):
-        yield batch.slice(start, _BATCH_ROWS)
+    rows = _rows_of(batch.num_columns)
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
+
+
+def _rows_of(columns: int) -> int:
+    """How many rows a batch of so many columns has."""
+    return min(_BATCH_ROWS, max(_LEAST_ROWS, _BATCH_VALUES // max(columns, 1)))
 
 
 def _read_npz(fd: int, name: str) -> Iterator[Table]:
@@ -235,8 +244,9 @@ def _read_npz(fd: int, name: str) -> Iterator[Table]:
         file.seek(0)
         with np.load(file, allow_pickle=False) as members:
             table = _npz_table({key: members[key] for key in members.files}, name)
-    for start in range(0, len(table), _BATCH_ROWS):
-        yield table.take(slice(start, start + _BATCH_ROWS))
+    rows = _rows_of(len(table.columns))
+    for start in range(0, len(table), rows):
+        yield table.take(slice(start, start + rows))
 
 
 def _npz_table(members: Dict[str, Any], name: str) -> Table:
