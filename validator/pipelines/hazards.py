@@ -191,6 +191,33 @@ def _without_samplers(step: Any) -> Any:
     return Pipeline([(name, inner) for name, inner in step.steps if not hasattr(inner, "fit_resample")])
 
 
+#: imbalanced-learn's ensembles that answer as scikit-learn's do whose classes they extend.
+_BALANCED = {
+    "BalancedRandomForestClassifier": "RandomForestClassifier",
+    "BalancedBaggingClassifier": "BaggingClassifier",
+    "EasyEnsembleClassifier": "BaggingClassifier",
+    "RUSBoostClassifier": "AdaBoostClassifier",
+}
+
+
+def _of_imblearn(step: Any) -> tuple[Any, str]:
+    """The same answers by scikit-learn's own class, and what was done. Raises ConversionError where there is none."""
+    name = type(step).__name__
+    if hasattr(step, "steps"):
+        return _without_samplers(step), "its samplers do nothing at prediction; converted without them"
+    if name not in _BALANCED:
+        raise ConversionError(
+            f"{name} of imbalanced-learn cannot be converted: it has no converter",
+            hint=f"use one of {', '.join(_BALANCED)}, or a Pipeline of a sampler and a model",
+        )
+    from sklearn import ensemble
+
+    parent = getattr(ensemble, _BALANCED[name])
+    same = parent.__new__(parent)
+    same.__dict__.update(step.__dict__)
+    return same, f"it draws its rows in training alone; converted as the {_BALANCED[name]} that it is"
+
+
 def examine(model: Any) -> tuple[Any, tuple[TreeHazard, ...]]:
     """A copy of the fitted model with its hazards repaired, and what was met. Raises ConversionError to refuse."""
     import copy
@@ -211,10 +238,10 @@ def examine(model: Any) -> tuple[Any, tuple[TreeHazard, ...]]:
 
 def _examined(step: Any, found: list[TreeHazard]) -> Any:
     name = type(step).__name__
-    if type(step).__module__.startswith("imblearn.") and hasattr(step, "steps"):
-        step = _without_samplers(step)
-        message = "its samplers do nothing at prediction; converted without them"
+    if type(step).__module__.startswith("imblearn."):
+        step, message = _of_imblearn(step)
         found.append(TreeHazard(id="samplers", step=name, action="repaired", message=message))
+        name = type(step).__name__
     if type(step).__module__.startswith("category_encoders."):
         raise ConversionError(
             f"{name} of category_encoders cannot be converted: it has no converter",
