@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +18,12 @@ if TYPE_CHECKING:
     from validator.gate.result_builder import Progress
 
 
+#: What lines begin with, by what it means.
+_WORDS = {
+    "pass": "PASS|pass|OK|ok|PROMOTED",
+    "fail": "FAIL|DRIFT|✗|ROLLED_BACK|ABORTED",
+    "warn": r"WARNING|WARN|INSUFFICIENT|!|\?|HELD|open",
+}
 #: Seconds between two lines about one stage where lines are not overwritten.
 _BETWEEN_S = 10.0
 
@@ -60,6 +70,44 @@ def _moving() -> Iterator[Progress]:
     console = Console(stderr=True)
     with console.status("starting ...") as status:
         yield lambda stage, detail="": status.update(f"{stage} ... {detail}".rstrip())
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn SIGTERM into the same orderly end as Ctrl-C, where that is ours to decide: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signum: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def in_colour() -> bool:
+    """Whether standard output is a terminal that shows colours, and nobody has asked for none."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def in_unicode() -> bool:
+    """Whether standard output takes characters beyond ASCII."""
+    return "utf" in (sys.stdout.encoding or "").lower()
+
+
+def say(text: str) -> None:
+    """Lines on standard output. On a terminal the word that a line begins with has the colour of what it means."""
+    from validator.report.terminal import COLOURS, in_ascii
+
+    if in_colour():
+        for kind, words in _WORDS.items():
+            painted = f"\\1\x1b[{COLOURS[kind]}m\\2\x1b[0m"
+            text = re.sub(rf"(?m)^( *)({words})(?= |:|$)", painted, text)
+    print(text if in_unicode() else in_ascii(text), flush=True)
 
 
 def notice(text: str) -> None:

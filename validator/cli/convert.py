@@ -15,6 +15,7 @@ from validator.checks.check import CheckFailedError
 from validator.checks.convert import Converted
 from validator.checks.load.model import Columns, Data, Native
 from validator.checks.preload import JUDGING, TOOLS
+from validator.cli.console import interruptible
 from validator.cli.console import progress as show_progress
 from validator.errors import ConversionError, Exit, UsageError
 from validator.gate.result_builder import Progress, ResultBuilder, Stages
@@ -23,7 +24,6 @@ from validator.gate.validate import Gate
 from validator.model.file import identify
 from validator.report.escape import log_line
 from validator.results import CheckResult, Conversion, Parity
-from validator.sandbox.worker_pool import interruptible
 from validator.settings.sources import resolve
 from validator.settings.table import Settings
 from validator.whole_file import whole_file

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from validator import __version__
 from validator.cli.actions import add_json
+from validator.cli.console import in_unicode, say
 from validator.errors import Exit, SampleError, UsageError
 from validator.whole_file import whole_file
 
@@ -233,8 +234,7 @@ def _show(report: DriftReport, flags: dict[str, Any], out: Path) -> None:
         print(report.model_dump_json(indent=2))
         return
     if flags.get("quiet"):
-        print(f"{wording.VERDICTS[report.status]}: {wording.headline(report)}")
+        say(f"{wording.VERDICTS[report.status]}: {wording.headline(report)}")
         return
     width = max(60, min(shutil.get_terminal_size((80, 24)).columns, 120))
-    print(render_terminal(report, width=width, unicode="utf" in (sys.stdout.encoding or "").lower()), end="")
-    print(f"\nReport: {out / 'drift.html'}")
+    say(f"{render_terminal(report, width=width, unicode=in_unicode())}\nReport: {out / 'drift.html'}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from validator.checks.load.model import need_sample
+from validator.cli.console import interruptible
 from validator.cli.console import progress as show_progress
 from validator.cli.targets import settings_name
 from validator.errors import Exit, UsageError
@@ -19,7 +20,6 @@ from validator.gate.validate import Gate
 from validator.model.file import identify
 from validator.report.escape import clean
 from validator.results import Contract, FeatureSpec, Scalar
-from validator.sandbox.worker_pool import interruptible
 from validator.settings.sources import resolve
 from validator.settings.table import CONFIG_NAME, Settings
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from validator.checks.load.versions import recorded_versions
 from validator.checks.preload import SCANNING, TOOLS
-from validator.cli.console import complain
+from validator.cli.console import complain, say
 from validator.environments import mlflow
 from validator.errors import Exit, PreflightError
 from validator.libraries.known import package_and_version
@@ -139,7 +139,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         codes.append(Exit.PASSED if found.ok else Exit.FAILED)
         shown.append(found.to_json())
         if not settings.json_output:
-            print(render(found), end="\n\n" if len(settings.model) > 1 else "\n")
+            say(render(found) + ("\n" if len(settings.model) > 1 else ""))
     if settings.json_output:
         print(json.dumps(shown if len(settings.model) > 1 else shown[0], indent=2))
     return max(codes)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli.actions import add_actions, add_json, print_json
+from validator.cli.console import say
 from validator.errors import Exit, UsageError
 from validator.whole_file import whole_file
 
@@ -185,20 +186,20 @@ def _show(made: Made, outcomes: list[Outcome], out: Path) -> None:
     from validator.report.escape import clean
 
     limits = made.watched.limits
-    print(
+    say(
         f"{made.watched.subject.model} {made.watched.subject.version}: {limits.slo_percent:g} % answered well, "
         f"{limits.slow_percent:g} % within {limits.slo_ms:g} ms"
     )
-    print("\n".join(lines(made.budget)))
+    say("\n".join(lines(made.budget)))
     for one in outcomes:
         said = {"yours": "yours, left", "differs": "YOURS, and there is something new; left"}
-        print(f"  {said.get(one.became, one.became)}: {out / one.name}")
+        say(f"  {said.get(one.became, one.became)}: {out / one.name}")
         for line in one.difference:
-            print(f"    {clean(line, limit=200)}")
+            say(f"    {clean(line, limit=200)}")
     for line in made.unheard:
-        print(f"! {line}")
+        say(f"! {line}")
     if any(one.became == "differs" for one in outcomes):
-        print("Take over what you want of it, or remove the file and run this again.")
+        say("Take over what you want of it, or remove the file and run this again.")
 
 
 def _check(flags: Mapping[str, Any]) -> int:
@@ -223,7 +224,7 @@ def _check(flags: Mapping[str, Any]) -> int:
     if flags.get("json_output"):
         print_json(document(found))
     else:
-        print(f"{wrong} wrong" if wrong else "all is well")
+        say(f"FAIL  {wrong} wrong" if wrong else "ok    all is well")
     return Exit.FAILED if wrong else Exit.PASSED
 
 
@@ -309,15 +310,15 @@ def _quality(flags: Mapping[str, Any]) -> int:
 def _show_quality(found: LiveQuality, out: Path) -> None:
     from validator.report.escape import clean
 
-    print(f"{found.model}: {found.joined:,} joined, {found.waiting:,} wait, {found.ambiguous:,} ambiguous")
+    say(f"{found.model}: {found.joined:,} joined, {found.waiting:,} wait, {found.ambiguous:,} ambiguous")
     for one in found.standings:
-        print(
+        say(
             f"  {one.status:<4} {one.metric:<12} {one.value:.4g} [{one.low:.4g}, {one.high:.4g}] "
             f"on {one.rows:,} rows, {clean(one.version)}{f': {one.reason}' if one.reason else ''}"
         )
-    print(f"Page: {out / 'quality.html'}")
+    say(f"Page: {out / 'quality.html'}")
     if not found.is_worse and not found.is_compared:
-        print("! the version was judged without true answers (--target): there is nothing to compare with")
+        say("! the version was judged without true answers (--target): there is nothing to compare with")
 
 
 def _maintain(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -360,11 +361,11 @@ def _show_maintenance(found: Maintenance, out: Path) -> None:
     from validator.monitoring.maintenance import title
     from validator.report.escape import clean
 
-    print(title(found))
+    say(title(found))
     for mark, items in (("!", found.reasons), (">", found.advice), ("?", found.unknown)):
         for item in items:
-            print(f"  {mark} {clean(item, limit=300)}")
-    print(f"Page: {out / 'maintenance.html'}")
+            say(f"  {mark} {clean(item, limit=300)}")
+    say(f"Page: {out / 'maintenance.html'}")
 
 
 def _read(path: Path) -> bytes:

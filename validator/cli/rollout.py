@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli.actions import add_actions, add_json, print_json
+from validator.cli.console import say
 from validator.errors import Exit, PreflightError, UsageError
 
 if TYPE_CHECKING:
@@ -255,8 +256,7 @@ def _show(state: Rollout, lines: Sequence[str], *, json_output: bool) -> None:
     """The rollout as `rollout.json`, or these lines."""
     from validator.rollout.state import as_json
 
-    sys.stdout.write(as_json(state) if json_output else "\n".join(lines) + "\n")
-    sys.stdout.flush()
+    say(as_json(state).rstrip("\n") if json_output else "\n".join(lines))
 
 
 def _show_step(done: Step, *, json_output: bool) -> None:
@@ -327,7 +327,7 @@ class _Teller:
             )
             shown = of_step(told)
         if key != self._last:
-            print("\n".join(shown), flush=True)
+            say("\n".join(shown))
             self._last = key
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli.actions import add_json
+from validator.cli.console import interruptible, say
 from validator.errors import Exit, UsageError
 from validator.whole_file import whole_file
 
@@ -61,9 +62,10 @@ def run(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
     references: Sequence[str] = flags["references"]
     out, several = Path(flags.get("out") or "preflight-test"), len(references) > 1
     tried = []
-    for number, reference in enumerate(references, 1):
-        folder = out / str(number) if several else out
-        tried.append((_try(reference, folder, flags), folder))
+    with interruptible():  # whatever ends it, its servers and proxy end with it
+        for number, reference in enumerate(references, 1):
+            folder = out / str(number) if several else out
+            tried.append((_try(reference, folder, flags), folder))
     tell(tried, environ, sys.stderr)
     return Exit.PASSED if all(report.verdict == "pass" for report, _ in tried) else Exit.FAILED
 
@@ -83,7 +85,7 @@ def _try(reference: str, folder: Path, flags: Mapping[str, Any]) -> TestReport:
     if quiet:
         sys.stdout.write(document)
     else:
-        print(f"\n{view.headline(found)}\nReport: {os.path.relpath(folder / 'test.md')}")
+        say(f"\n{view.headline(found)}\nReport: {os.path.relpath(folder / 'test.md')}")
     return found
 
 
@@ -91,7 +93,7 @@ def _teller() -> Callable[[Tried], None]:
     from validator.integration import report as view
 
     width = min(shutil.get_terminal_size((80, 24)).columns, 120)
-    return lambda one: print(view.line_of(one, width=width), flush=True)
+    return lambda one: say(view.line_of(one, width=width))
 
 
 def _nothing(_: Tried) -> None:

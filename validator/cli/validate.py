@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validator.cli.console import complain, notice
+from validator.cli.console import complain, in_colour, in_unicode, notice
 from validator.cli.gate_push import NOTHING_STORED, StoredImages, check_push, push_passed
 from validator.cli.mlflow_store import Fetched, fetched
 from validator.errors import Exit, InternalError, PreflightError, PublishError, SettingsError, UsageError
@@ -155,13 +154,13 @@ def _judge(
     fetched: Fetched,
 ) -> tuple[ModelOutcome, ...]:
     """Every model's outcome. Libraries are imported once for all."""
-    from validator.cli.console import named, progress
+    from validator.cli.console import interruptible, named, progress
     from validator.cli.run_index import ModelOutcome
     from validator.cli.targets import settings_name
     from validator.gate.session import limits_of
     from validator.gate.validate import RunContext, deadline_of
     from validator.gate.validate import validate as judge
-    from validator.sandbox.worker_pool import WorkerPool, interruptible
+    from validator.sandbox.worker_pool import WorkerPool
 
     untouched = tuple(ModelOutcome(settings=one) for one in models)
     if not scope.judged:
@@ -231,8 +230,8 @@ def _show(found: list[GateResult], settings: Settings, *, several: bool) -> None
         return
     look = TerminalStyle(
         width=max(40, min(shutil.get_terminal_size((80, 24)).columns, 120)),
-        colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
-        unicode="utf" in (sys.stdout.encoding or "").lower(),
+        colour=in_colour(),
+        unicode=in_unicode(),
     )
     print(
         render_terminal(found, look=look, quiet=settings.quiet, reports=[str(settings.out / "report.md")]),

@@ -240,7 +240,7 @@ def spans(rows: Sequence[tuple[str, Sequence[Band]]], start: float, end: float, 
 
     parts = []
     for i, (name, bands) in enumerate(rows):
-        parts.append(Markup('<text x="0" y="{}">{}</text>').format(i * tall + 14, clean(name, limit=30)))
+        parts.append(Markup('<text x="0" y="{}">{}</text>').format(i * tall + 14, clean(name, limit=24)))
         parts += [
             Markup('<rect class="span" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
                 _n(x(band.start)),

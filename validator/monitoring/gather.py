@@ -15,7 +15,6 @@ from validator.serving.metrics.latency import bound_label
 
 #: Points of a line, at most.
 POINTS = 240
-_SHORTEST = 60.0
 _BINS = ("bin", "=~", "[0-9]+|other")
 
 
@@ -112,9 +111,15 @@ def document(seen: Seen) -> dict[str, object]:
 
 
 def gather(
-    prometheus: Prometheus, model: str, limits: Limits, *, seconds: float, end: float | None = None
+    prometheus: Prometheus,
+    model: str,
+    limits: Limits,
+    *,
+    seconds: float,
+    end: float | None = None,
+    shortest_s: float = 60.0,
 ) -> Seen:
-    """Ask for everything about one model in the last `seconds`.
+    """Ask for everything about one model in the last `seconds`; points of a line are at least `shortest_s` apart.
 
     Raises
     ------
@@ -122,7 +127,7 @@ def gather(
         If Prometheus cannot be asked, or answers with nonsense.
     """
     now = prometheus.now() if end is None else end
-    asked = _Asked(prometheus, model, start=now - seconds, end=now, step=max(_SHORTEST, seconds / POINTS))
+    asked = _Asked(prometheus, model, start=now - seconds, end=now, step=max(shortest_s, seconds / POINTS))
     rollouts = asked.rollouts()
     watchdog = asked.spans(select("ALERTS", asked.of_model, ("alertname", "=", "PreflightWatchdog")), "")
     features, outputs = asked.columns("feature"), asked.columns("output")

@@ -53,7 +53,9 @@ class Page:
         _, limits, _ = with_rollout(
             self.settings, self.rollout, model=model, profile_slo_ms=1e3 * slo[0][1] if slo else None
         )
-        return gather(prometheus, model, limits, seconds=self.seconds)
+        # A rate needs two scrapes, and now and then one is missed.
+        shortest = 4.0 * self.settings.scrape_interval_s
+        return gather(prometheus, model, limits, seconds=self.seconds, shortest_s=shortest)
 
 
 def _only(prometheus: Prometheus) -> str:

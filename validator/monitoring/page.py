@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import resources
 
 from markupsafe import Markup
 
-from validator.monitoring.charts import Chart, draw, pair_of_bars, spans
+from validator.monitoring.charts import Band, Chart, draw, pair_of_bars, spans
 from validator.monitoring.gather import Alerted, Column, Seen
 from validator.report.escape import clean
 
 _MOST_COLUMNS = 120
 _MOST_ALERTS = 60
+#: So many are shown one by one; further ones when the reader asks for them.
+_FEW_ALERTS = 6
 _WORDS = {"fail": "drift", "none": "cannot tell", "warn": "look", "ok": "ok"}
 _CLASSES = {"fail": "fail", "warn": "warn", "ok": "ok", "none": ""}
 _PAGE = Markup(
@@ -150,9 +153,14 @@ def _alerts(seen: Seen, runbooks: str) -> Markup:
         told = "None fired in this time." if seen.watched else "None is known: the rules are not loaded."
         return _section("alerts", "Alerts", Markup("<p>{}</p>").format(told))
     shown = seen.alerts[:_MOST_ALERTS]
-    rows = Markup("").join(_alert(one, runbooks) for one in shown)
+    first, rest = shown[:_FEW_ALERTS], shown[_FEW_ALERTS:]
+    table = _table_of_alerts(first, runbooks)
+    if rest:
+        table += Markup("<details><summary>{} more</summary>{}</details>").format(
+            len(rest), _table_of_alerts(rest, runbooks)
+        )
     picture = spans(
-        [(f"{one.name.removeprefix('Preflight')} {one.about}", one.spans) for one in shown[:20]],
+        _rows_of_picture(shown),
         seen.start,
         seen.end,
         title=f"When alerts fired: {', '.join(sorted({one.name for one in shown[:20]}))}",
@@ -161,15 +169,42 @@ def _alerts(seen: Seen, runbooks: str) -> Markup:
     return _section(
         "alerts",
         "Alerts",
-        Markup(
-            '<figure class="spans">{}</figure>'
-            '<div class="wide alerts" tabindex="0" role="region" aria-label="All alerts">'
-            "<table><thead><tr>"
-            '<th scope="col">Alert</th><th scope="col">About</th><th scope="col">Severity</th>'
-            '<th scope="col">Now</th>'
-            '<th scope="col">Since</th><th scope="col">Times</th></tr></thead><tbody>{}</tbody></table></div>{}'
-        ).format(picture, rows, Markup("<p>{} more.</p>").format(hidden) if hidden else ""),
+        Markup('<figure class="spans">{}</figure>{}{}').format(
+            picture, table, Markup("<p>{} more are not shown.</p>").format(hidden) if hidden else ""
+        ),
     )
+
+
+def _table_of_alerts(alerts: Sequence[Alerted], runbooks: str) -> Markup:
+    return Markup(
+        '<div class="wide alerts" tabindex="0" role="region" aria-label="Alerts"><table><thead><tr>'
+        '<th scope="col">Alert</th><th scope="col">About</th><th scope="col">Severity</th><th scope="col">Now</th>'
+        '<th scope="col">Since</th><th scope="col">Times</th></tr></thead><tbody>{}</tbody></table></div>'
+    ).format(Markup("").join(_alert(one, runbooks) for one in alerts))
+
+
+def _rows_of_picture(alerts: Sequence[Alerted]) -> list[tuple[str, Sequence[Band]]]:
+    """One row an alert; of many one row a name, which tells how many there are."""
+    if len(alerts) <= _FEW_ALERTS:
+        return [(_short(one), one.spans) for one in alerts]
+    by_name: dict[str, list[Alerted]] = {}
+    for one in alerts:
+        by_name.setdefault(one.name, []).append(one)
+    return [
+        (
+            f"{name.removeprefix('Preflight')} ({len(some)})" if len(some) > 1 else _short(some[0]),
+            [band for one in some for band in one.spans],
+        )
+        for name, some in by_name.items()
+    ]
+
+
+def _short(one: Alerted) -> str:
+    """What a row of the picture has room for: which alert, and about what; the table below has all of it."""
+    about = one.about.partition(", version ")[0].removeprefix("feature ").removeprefix("output ")
+    return " ".join(
+        (one.name.removeprefix("Preflight"), "" if about.startswith("version ") else about)
+    ).strip()
 
 
 def _alert(one: Alerted, runbooks: str) -> Markup:

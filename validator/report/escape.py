@@ -107,6 +107,23 @@ def summary_words(text: str, *, limit: int = NAME_LIMIT) -> Safe:
     return Safe(markdown_text(text, limit=limit).replace("\\", ""))
 
 
+def summary_prose(text: str, *, limit: int = PROSE_LIMIT) -> Safe:
+    """The same of a sentence of ours that may quote `names` in backticks, which become code."""
+    parts = clean(text, limit=limit).strip().split("`")
+    if len(parts) % 2 == 0:
+        parts[-2:] = ["`".join(parts[-2:])]
+    done = []
+    for index, part in enumerate(parts):
+        words = summary_words(part, limit=limit)
+        before, after = part[: len(part) - len(part.lstrip())], part[len(part.rstrip()) :]
+        done.append(
+            f"{before}<code>{words}</code>{after}"
+            if index % 2 and part.strip()
+            else f"{before}{words}{after}"
+        )
+    return Safe("".join(done))
+
+
 def markdown_code(text: str, *, limit: int = NAME_LIMIT) -> Safe:
     """A name as inline code. Backtick and pipe are shown by look-alikes: no escape for them holds in every table."""
     shown = clean(text, limit=limit).strip()

@@ -19,6 +19,7 @@ from validator.report.escape import (
     markdown_code,
     markdown_prose,
     markdown_text,
+    summary_prose,
     summary_words,
 )
 from validator.report.sparklines import feature_shapes, importance_said, importance_table, picture_table
@@ -250,6 +251,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "prose": lambda text, limit=400: markdown_prose(text, limit=limit),
         "text": lambda text, limit=400: markdown_text(text, limit=limit),
         "summary": lambda text, limit=80: summary_words(text, limit=limit),
+        "summary_prose": lambda text, limit=400: summary_prose(text, limit=limit),
         "mark": _mark,
         "safe_html": Safe,
         "number": lambda value: Safe(figures.number(value)),

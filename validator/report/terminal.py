@@ -15,7 +15,8 @@ from validator.report.findings import ReportedCheck
 from validator.report.view import ModelView, page
 from validator.results import GateResult
 
-_COLOURS = {"pass": "32", "fail": "31;1", "warn": "33"}
+#: ANSI codes by what a line means.
+COLOURS = {"pass": "32", "fail": "31;1", "warn": "33"}
 _ASCII = str.maketrans(
     {
         "✓": "+",
@@ -69,7 +70,12 @@ def render_terminal(
     if not quiet:
         lines += [Line(f"Report: {clean(path, limit=200)}") for path in reports]
     text = "\n".join(_drawn(line, look) for line in lines).rstrip() + "\n"
-    return text if look.unicode else text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
+    return text if look.unicode else in_ascii(text)
+
+
+def in_ascii(text: str) -> str:
+    """The same for a terminal that knows nothing else."""
+    return text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Line:
 
 def _drawn(line: Line, look: TerminalStyle) -> str:
     text = log_line(line.text)
-    return f"\x1b[{_COLOURS[line.kind]}m{text}\x1b[0m" if look.colour and line.kind else text
+    return f"\x1b[{COLOURS[line.kind]}m{text}\x1b[0m" if look.colour and line.kind else text
 
 
 def _verdict(model: ModelView, *, quiet: bool = False) -> Line:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from validator.report.escape import clean
 from validator.rollout.judge import MetricVerdict, Verdict
-from validator.rollout.report import counted, interval, moment, progress, unmeasured, why
+from validator.rollout.report import bound, counted, interval, moment, progress, unmeasured, why
 from validator.rollout.state import Rollout
 
 PAGE_FILE = "rollout.html"
@@ -35,10 +35,16 @@ _PAGE = Markup(
 </html>
 """
 )
-_LEGEND = Markup(
-    '<p class="soft">Line: the interval of the difference between candidate and champion. Dot: the estimate. '
-    "Upright: no difference. Dashed: the margin that it must stay below.</p>"
-)
+_LEGENDS = {
+    "margin": Markup(
+        '<p class="soft">Line: the interval of the difference between candidate and champion. Dot: the estimate. '
+        "Upright: no difference. Dashed: the margin that it must stay below.</p>"
+    ),
+    "limit": Markup(
+        '<p class="soft">No champion beside it. Line: the interval of the share itself. Dot: the estimate. Upright: '
+        "nothing. Dashed: the limit, where there is one.</p>"
+    ),
+}
 
 
 def page(state: Rollout, verdict: Verdict | None, stages: Sequence[str]) -> str:
@@ -149,9 +155,11 @@ def _evidence(verdict: Verdict | None) -> Markup:
         return Markup("")
     cards = Markup("").join(_card(metric) for metric in verdict.metrics)
     far = progress(verdict) if verdict.windows else "no window of counts was whole yet"
-    measured = any(metric.difference is not None for metric in verdict.metrics)
+    legend = next(
+        (_LEGENDS[bound(one)[0]] for one in verdict.metrics if one.difference is not None), Markup("")
+    )
     return Markup('<h2>Evidence</h2>\n<p>{}: {}.</p>\n{}<div class="grid">{}</div>').format(
-        _words(verdict.stage), far, _LEGEND if measured else "", cards
+        _words(verdict.stage), far, legend, cards
     )
 
 
@@ -170,12 +178,13 @@ def _card(metric: MetricVerdict) -> Markup:
 
 
 def _picture(metric: MetricVerdict, kind: str) -> Markup:
-    """The interval against the margin: from -2 to 3 margins."""
-    if metric.lower is None or metric.upper is None or metric.difference is None:
+    """The interval against what it is held to: from -2 to 3 of it."""
+    held_to = bound(metric)[1]
+    if metric.lower is None or metric.upper is None or metric.difference is None or not held_to:
         return Markup("")
 
     def place(value: float) -> str:
-        return f"{max(0.0, min(500.0, (value / metric.margin + 2) * 100)):.1f}"
+        return f"{max(0.0, min(500.0, (value / held_to + 2) * 100)):.1f}"
 
     return Markup(
         '<svg viewBox="0 0 500 36" role="img" aria-label="{about}">'

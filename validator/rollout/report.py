@@ -25,20 +25,26 @@ def figures(metric: MetricVerdict) -> str:
 
 
 def counted(metric: MetricVerdict) -> str:
-    """Events of the candidate against the champion's."""
-    return (
-        f"{metric.events:,} of {metric.requests:,} against {metric.base_events:,} of {metric.base_requests:,}"
-    )
+    """Events of the candidate against the champion's, where there is one beside it."""
+    base = f" against {metric.base_events:,} of {metric.base_requests:,}" if metric.base_requests else ""
+    return f"{metric.events:,} of {metric.requests:,}{base}"
+
+
+def bound(metric: MetricVerdict) -> tuple[str, float | None]:
+    """What the figure is held to: the margin beside the champion, alone the limit, which may be none."""
+    return ("margin", metric.margin) if metric.base_requests else ("limit", metric.limit)
 
 
 def interval(metric: MetricVerdict) -> str:
-    """The difference with its interval and margin, in percentage points; empty where nothing was measured."""
+    """The difference, or alone the share, with interval and bound, in percent; empty where nothing was measured."""
     if metric.difference is None or metric.lower is None or metric.upper is None:
         return ""
-    return (
-        f"{metric.difference * 100:+.3f} pp [{metric.lower * 100:+.3f}, {metric.upper * 100:+.3f}], "
-        f"margin {metric.margin * 100:.3f}"
-    )
+    word, held_to = bound(metric)
+    told = f"{word} {held_to * 100:.3f}" if held_to is not None else f"no {word}"
+    values = [value * 100 for value in (metric.difference, metric.lower, metric.upper)]
+    if not metric.base_requests:
+        return "{:.3f} % [{:.3f}, {:.3f}], ".format(*values) + told
+    return "{:+.3f} pp [{:+.3f}, {:+.3f}], ".format(*values) + told
 
 
 def unmeasured(metric: MetricVerdict) -> str:
@@ -67,7 +73,8 @@ def why(event: Event) -> str:
 
 def progress(verdict: Verdict) -> str:
     """How far a stage is."""
-    seen = f"{verdict.requests:,} of {verdict.needed:,} candidate requests, {verdict.windows} windows"
+    needed = f" of {verdict.needed:,}" if verdict.requests < verdict.needed else ""
+    seen = f"{verdict.requests:,}{needed} candidate requests, {verdict.windows} windows"
     looks = f", look {verdict.look} of {verdict.looks}" if verdict.looks else ""
     return f"{seen}, {verdict.void} void{looks}"
 
@@ -110,11 +117,13 @@ def log(state: Rollout, verdict: Verdict | None) -> str:
 
 def _row(metric: MetricVerdict) -> str:
     if metric.difference is None or metric.lower is None or metric.upper is None:
-        return f"| {markdown_text(metric.name)} | | | | | {metric.margin * 100:.3f} pp | open |"
+        return f"| {markdown_text(metric.name)} | | | | | {metric.margin * 100:.3f} pp | {_mark(metric).strip()} |"
+    word, held_to = bound(metric)
+    told = f"no {word}" if held_to is None else f"{held_to * 100:.3f} pp"
     return (
         f"| {markdown_text(metric.name)} | {metric.events:,} of {metric.requests:,} "
         f"| {metric.base_events:,} of {metric.base_requests:,} | {metric.difference * 100:+.3f} pp "
-        f"| {metric.lower * 100:+.3f} … {metric.upper * 100:+.3f} | {metric.margin * 100:.3f} pp "
+        f"| {metric.lower * 100:+.3f} … {metric.upper * 100:+.3f} | {told} "
         f"| {_mark(metric).strip()} |"
     )
 

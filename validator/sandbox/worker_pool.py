@@ -6,10 +6,8 @@ import contextlib
 import math
 import os
 import shutil
-import signal
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +22,7 @@ from validator.sandbox.handle import Raised, Worker, WorkerAnswer, WorkerLimits
 from validator.sandbox.lockdown.policy import LockdownPolicy
 from validator.sandbox.zygote import Zygote
 
-__all__ = ["Raised", "Worker", "WorkerAnswer", "WorkerLimits", "WorkerPool", "Zygote", "interruptible"]
+__all__ = ["Raised", "Worker", "WorkerAnswer", "WorkerLimits", "WorkerPool", "Zygote"]
 
 #: Variables that a worker may inherit: they tune numerics and hold no secret.
 _INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
@@ -175,20 +173,3 @@ def _needs_files(options: Mapping[str, Any] | None, packages: Mapping[str, str] 
     """Whether the user's code will run, which may expect a folder for temporary files, or a file is read by path."""
     given = options or {}
     return bool(packages) or bool(given.get("trusted")) or given.get("format") in _READ_BY_PATH
-
-
-@contextlib.contextmanager
-def interruptible() -> Any:
-    """Turn SIGTERM into the same orderly end as Ctrl-C, where that is ours to decide: in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_signum: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -249,6 +251,34 @@ def deaf_proxy(tmp_path: Path) -> Callable[[], tuple[str, ...]]:
 needs_tools = pytest.mark.skipif(
     bool(missing_tools()) and not os.environ.get("CI"), reason=f"needs {' and '.join(TOOLS)}"
 )
+
+
+@pytest.mark.long
+@pytest.mark.drill
+def test_when_it_is_ended_its_server_ends_too_and_no_report_is_left(artifact: Path, tmp_path: Path) -> None:
+    line = [
+        sys.executable,
+        "-m",
+        "validator.cli",
+        "test",
+        str(artifact),
+        "--no-rehearsal",
+        "--out",
+        str(tmp_path),
+    ]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for told in process.stdout:
+            if "becomes ready" in told:
+                break
+        (server,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert Path(f"/proc/{server}").exists()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+        assert not Path(f"/proc/{server}").exists(), "it is killed, and its end awaited"
+        assert process.stderr is not None
+        assert process.stderr.read() == "model-preflight: interrupted; no verdict\n"
+    assert list(tmp_path.iterdir()) == [], "a report would tell of more than was tried"
 
 
 @needs_tools

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,23 @@ from validator.cli.main import main
 from validator.monitoring.charts import Band
 from validator.monitoring.gather import Alerted, Seen
 from validator.monitoring.live import Page
+from validator.monitoring.page import render
 
 URL = ("--prometheus", "http://p:9090")
+
+
+def test_many_alerts_are_one_row_a_name_in_the_picture_and_folded_below(of_prometheus: Seen) -> None:
+    def drifted(name: str) -> Alerted:
+        about = f"feature {name}, version v_1"
+        return dataclasses.replace(of_prometheus.alerts[0], about=about)
+
+    few = render(dataclasses.replace(of_prometheus, alerts=tuple(map(drifted, "abc"))))
+    assert few.count("Drift a</text>") == few.count("Drift c</text>") == 1
+    assert "<details><summary>" not in few.partition('id="service"')[0]
+    many = render(dataclasses.replace(of_prometheus, alerts=tuple(map(drifted, "abcdefgh"))))
+    assert many.count("Drift (8)</text>") == 1
+    assert many.count("<summary>2 more</summary>") == 1
+    assert many.count("feature h, version v_1") == 1
 
 
 def document(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:

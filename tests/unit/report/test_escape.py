@@ -20,6 +20,7 @@ from validator.report.escape import (
     markdown_code,
     markdown_prose,
     markdown_text,
+    summary_prose,
     summary_words,
     xml_text,
 )
@@ -169,6 +170,20 @@ def test_summary_words_hold_no_markup(text: str) -> None:
     assert "<" not in found
     assert ">" not in found
     assert "\\" not in found
+
+
+@given(text=ANY, quoted=ANY)
+def test_summary_prose_holds_code_and_no_other_markup(text: str, quoted: str) -> None:
+    for found in (summary_prose(text), summary_prose(f"see `{quoted}`: {text}")):
+        bare = re.sub(r"<code>[^<>]*</code>", "", found)
+        assert "<" not in bare
+        assert ">" not in bare
+        assert "\\" not in found
+
+
+def test_names_in_summary_prose_are_code() -> None:
+    assert summary_prose("see `serves`, or `a<b`.") == "see <code>serves</code>, or <code>a&lt;b</code>."
+    assert "<code>" not in summary_prose("one ` alone")
 
 
 @given(text=ANY, spaces=st.integers(0, 4))

@@ -118,6 +118,26 @@ def test_figures_and_pictures(done: Step) -> None:
     assert figures(named) == "error: far worse", "the metric is named once"
 
 
+def test_without_a_champion_beside_it_a_figure_is_held_to_its_limit(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.begin()
+    world.to("full")
+    world.step()
+    world.tick(200)
+    done = world.step()
+    assert done.verdict is not None
+    error, refused = done.verdict.metrics[0], done.verdict.metrics[2]
+    assert (error.base_requests, refused.limit) == (0, None)
+    assert "against" not in figures(error)
+    assert " pp" not in figures(error)
+    assert figures(error).endswith("limit 2.000")
+    assert figures(refused).endswith("no limit")
+    shown = page(done.state, done.verdict, [stage.name for stage in stages(world.settings)])
+    assert "No champion beside it." in shown
+    assert shown.count("<svg") == 2, "no picture against a limit that is none"
+    assert "no limit |" in log(done.state, done.verdict)
+
+
 def test_stages_are_in_order(tmp_path: Path) -> None:
     names = [stage.name for stage in stages(World(tmp_path, shadow=True).settings)]
     assert names == ["shadow", "guard-5", "guard-25", "confirm-50", "full", "promoted"]

@@ -277,7 +277,8 @@ def _overall(
         if metric.outcome != "promote":
             worse = "its limit" if rule.kind == "bake" else "the champion's by more than the margin"
             return "undecided", f"{metric.name}: the share is above {worse}, though not yet proved to be"
-    return "promote", f"{requests:,} candidate requests in {windows} windows, no metric above its margin"
+    bound = "limit" if rule.kind == "bake" else "margin"
+    return "promote", f"{requests:,} candidate requests in {windows} windows, no metric above its {bound}"
 
 
 def _confirm(
