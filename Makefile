@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo life test drill test-long lint bench gate zoo examples docs coverage requirements clean
+.PHONY: demo life test drill test-long lint bench gate zoo examples docs pictures coverage requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/model-preflight validate examples/trading/model.pkl
@@ -42,6 +42,10 @@ zoo: $(VENV)/.ready
 
 docs: $(VENV)-docs/.ready
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet --strict --site-dir site
+
+# What the documentation shows, from the pages that `make life` wrote; needs Chromium.
+pictures: $(VENV)/.ready
+	$(BIN)/python docs/pictures.py life
 
 coverage: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not container" --cov --cov-report=term:skip-covered tests/unit tests/contract tests/golden

@@ -68,6 +68,16 @@ def test_every_part_of_the_life_has_its_workflow_and_its_line() -> None:
     assert pushed[-1]["with"]["image"] == "${{ steps.gate.outputs.image }}"
 
 
+def test_a_branch_is_offered_after_the_gate_alone() -> None:
+    """A step runs where all before it have passed, unless it or one of those says otherwise."""
+    steps = steps_of(WORKFLOWS["retrain"])
+    gate = next(place for place, step in enumerate(steps) if step.get("uses") == OURS)
+    offered = next(place for place, step in enumerate(steps) if "git push" in step.get("run", ""))
+    assert gate < offered
+    assert steps[gate]["with"].get("command", "validate") == "validate"
+    assert not [step for step in steps if "if" in step or "continue-on-error" in step]
+
+
 @dataclass
 class Repository:
     """A repository, what GitHub keeps beside it, and a runner for its workflows."""

@@ -28,10 +28,16 @@ def test_a_good_version_takes_over_a_bad_one_is_taken_out_and_the_alert_rings(tm
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     for told in (
         "the second version took over: promoted",
-        "the third version was taken out by itself: rolled_back: refused",
+        "the third version was taken out by itself: rolled back: refused",
         "the alert rang: PreflightDrift",
         ", 0 without an answer of the model",
     ):
         assert told in done.stdout, done.stdout[-3_000:]
-    for name in ("second/preflight/report.html", "rollout/rollout.html", "monitor.html", "drift/drift.html"):
+    for name in (
+        "second/preflight/report.html",
+        "rollout-promoted/rollout.html",
+        "rollout/rollout.html",
+        "monitor.html",
+        "drift/drift.html",
+    ):
         assert (tmp_path / "life" / name).stat().st_size > 2_000
