@@ -247,9 +247,16 @@ OTHERS: tuple[Case, ...] = (
     _other(
         "neighbors.KNeighborsRegressor",
         sets.diabetes,
-        refused("weighted by distance"),
         note="distance weights",
         weights="distance",
+    ),
+    _other(
+        "neighbors.KNeighborsRegressor",
+        sets.diabetes,
+        refused("anything but their Euclidean distance"),
+        note="by city blocks",
+        weights="distance",
+        p=1,
     ),
     _other("neighbors.RadiusNeighborsClassifier", sets.iris, refused("breaks off"), radius=5.0),
     _other("neighbors.NearestCentroid", sets.iris),

@@ -11,7 +11,7 @@ from typing import Any
 
 from validator.errors import ConversionError
 from validator.libraries.live import answers_several
-from validator.pipelines import sparse_zeros
+from validator.pipelines import sparse_zeros, weighted_neighbours
 from validator.pipelines.numpy_functions import KNOWN, nodes_of
 from validator.pipelines.places import places_in
 from validator.python39 import dataclass, pairs
@@ -81,15 +81,10 @@ _SEVERAL = "it gives several answers for each row, and a classifier's file here 
 RULES = (
     Rule(
         id="knn-distance-weights",
-        names=(
-            "KNeighborsRegressor",
-            "KNeighborsClassifier",
-            "RadiusNeighborsRegressor",
-            "RadiusNeighborsClassifier",
-        ),
-        applies=lambda step: step.weights != "uniform",
-        message="neighbours weighted by distance convert to other predictions",
-        hint="train with weights='uniform'",
+        names=("KNeighborsRegressor", "KNeighborsClassifier"),
+        applies=lambda step: step.weights != "uniform" and not weighted_neighbours.covers(step),
+        message="neighbours weighted by anything but their Euclidean distance convert to other predictions",
+        hint="train with weights='uniform', or with weights='distance' and metric='euclidean'",
     ),
     Rule(
         id="neighbour-ties",

@@ -137,7 +137,7 @@ def _column(nodes: Nodes, rows: str, known: Floats, distances: _Distances, step:
         return nodes.add("Gather", rows, nodes.constant(np.array([place])), axis=1)
     values = known[donors, place]
     near, who = distances.nearest(donors, min(int(step.n_neighbors), len(values)))
-    weights = _weights(nodes, near, step.weights)
+    weights = weights_of(nodes, near, step.weights)
     taken = nodes.add("Gather", nodes.constant(values), who)
     axis = nodes.constant(np.array([1]))
     total = nodes.add("ReduceSum", weights, axis, keepdims=1)
@@ -147,7 +147,7 @@ def _column(nodes: Nodes, rows: str, known: Floats, distances: _Distances, step:
     return nodes.add("Where", nothing, nodes.number(float(values.mean())), mean)
 
 
-def _weights(nodes: Nodes, near: str, how: str) -> str:
+def weights_of(nodes: Nodes, near: str, how: str) -> str:
     """[N, K]: one each or one over the distance; where some are at no distance those alone. Unknown ones are 0."""
     unknown, zero, one = nodes.add("IsInf", near), nodes.number(0.0), nodes.number(1.0)
     if how == "uniform":

@@ -34,6 +34,7 @@ from validator.pipelines import (
     target_steps,
     text_imputer,
     threshold_steps,
+    weighted_neighbours,
     word_steps,
 )
 from validator.pipelines.step_nodes import (
@@ -51,7 +52,7 @@ from validator.trees.onnx_wire import Graph, PackedInts
 _STEPS = (
     boosted_votes, calibration, category_bayes, category_steps, class_places, constant_models, curves,
     decision_thresholds, feature_steps, kernel_machines, linear_classifiers, nearest_centroid, neighbour_imputer,
-    networks, numpy_functions, self_training, target_steps, threshold_steps, word_steps,
+    networks, numpy_functions, self_training, target_steps, threshold_steps, weighted_neighbours, word_steps,
 )  # fmt: skip
 _ML_OPSET = 3
 """what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
