@@ -75,8 +75,8 @@ TAKEN = (
     Picture(name="comment", page=comment, width=1000, height=1250),
     Picture(name="rollout", page="rollout-promoted/rollout.html", width=1000, height=760),
     Picture(name="rolled-back", page="rollout/rollout.html", width=1000, height=620),
-    Picture(name="monitor", page="monitor.html", width=1200, height=1150),
-    Picture(name="drift", page="drift/drift.html", width=1000, height=1000),
+    Picture(name="monitor", page="monitor.html", width=1200, height=1600),
+    Picture(name="drift", page="drift/drift.html", width=1000, height=1300),
 )
 
 
@@ -101,8 +101,8 @@ def take(picture: Picture, life: Path, browser: str) -> Path:
         if not raw.is_file():
             sys.exit(f"{browser} drew nothing of {page}:\n{done.stderr[-2_000:]}")
         with Image.open(raw) as shot:
-            # Few colours are enough for pages, and take a third of the room.
-            shot.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+            # A palette is enough for pages, and takes a third of the room.
+            shot.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
                 to, optimize=True
             )
     if to.stat().st_size > MOST_BYTES:
