@@ -141,8 +141,8 @@ def _quality(watched: Watched) -> Iterator[Alert]:
         expr=f"max by (model, version, metric) ({worse}) > 0",
         severity="ticket",
         summary="{{ $labels.metric }} of {{ $labels.model }} {{ $labels.version }} is worse than it was judged with",
-        description="By at least {{ $value | humanize }}, the lower end of the 95 % interval, "
-        "on rows whose true answers are known by now.",
+        description="By at least {{ $value | humanize }}, the lower end of an interval that errs in 1 % of all "
+        "measurements, on rows whose true answers are known by now.",
     )
     yield Alert(
         name="PreflightQualityStale",

@@ -55,7 +55,11 @@ def requests(watched: Watched) -> Case:
             values = _restarted(rates) if instance == "b:1" else parts(*rates)
             if name in ("count", "within"):
                 metric = f"preflight_request_seconds_{'bucket' if name == 'within' else 'count'}"
-                history.add(metric, values, **own, **({label: limit} if name == "within" else {}))
+                if name == "count":
+                    history.add(metric, values, **own)
+                    history.add("preflight_request_seconds_bucket", values, **own, **{label: "+Inf"})
+                else:
+                    history.add(metric, values, **own, **{label: limit})
             elif name == "rows":
                 history.add("preflight_rows_total", values, **own)
             else:
@@ -247,42 +251,71 @@ def _day(column: Column) -> dict[str, float]:
     return {slot: (_DAY + 1) * _HOUR * rate * factor for slot, rate in column.pace.items()}
 
 
-def _judged(column: Column) -> tuple[dict[str, float], dict[str, float]]:
+def judged(
+    reference: Mapping[str, float], day: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, float]]:
     """Reference and rows of the bins that expect five rows, and of the others as `rest`."""
-    reference = {slot: share * _REFERENCE for slot, share in column.shares.items() if _is_bin(slot)}
-    day = {slot: rows for slot, rows in _day(column).items() if _is_bin(slot)}
-    scale = min(1.0, sum(day.values()) / sum(reference.values()))
-    held = [slot for slot in reference if reference[slot] * scale >= EXPECTED]
+    bins = [slot for slot in reference if _is_bin(slot)]
+    scale = sum(day.get(slot, 0.0) for slot in bins) / sum(reference[slot] for slot in bins)
+    held = [slot for slot in bins if reference[slot] * min(1.0, scale) >= EXPECTED]
     found = []
     for counts in (reference, day):
         kept = {slot: counts.get(slot, 0.0) for slot in held}
-        others = [counts.get(slot, 0.0) for slot in reference if slot not in held]
+        others = [counts.get(slot, 0.0) for slot in bins if slot not in held]
         found.append(kept | ({"rest": sum(others)} if others else {}))
     return found[0], found[1]
 
 
-def _figures(column: Column) -> dict[str, float]:
-    before, now = _judged(column)
+def shape(
+    before: Mapping[str, float], now: Mapping[str, float], *, between: float, quantile: float
+) -> dict[str, float]:
+    """PSI and its floor, of counts that were `judged`."""
     day, reference, bins = sum(now.values()), sum(before.values()), len(before)
     wide = 1 + 2 / WINDOWS  # at least half of the windows held rows
-    between = wide * column.between * max(1.0, reference / (WINDOWS * day))
-    floor = (between + (bins - 1) * (1 / day + 1 / reference)) * column.quantile
+    restless = wide * between * max(1.0, reference / (WINDOWS * day))
+    floor = (restless + (bins - 1) * (1 / day + 1 / reference)) * quantile
     psi = psi_of(np.array(list(before.values())), np.array(list(now.values())))
     return {"rows1d": day, "reference_rows": reference, "bins": bins, "psi": psi, "psi_floor": floor}
 
 
+def spread_of(slot: str, alike: Mapping[str, float], between: float, bins: int) -> float:
+    """How alike rows of one window are in having a special value."""
+    beyond = 2 * between / max(1, bins - 1) if slot in ("below", "above") else 0.0
+    return max(alike.get(slot, 0.0), beyond)
+
+
+def noises(spread: float, rows: float, reference: float) -> tuple[float, float]:
+    """One over the rows that count, of the day and of the reference."""
+    return spread + 1 / rows, spread / WINDOWS + 1 / reference
+
+
+def increase_low(share: float, before: float, noise: tuple[float, float], z: float) -> float:
+    """By how much more of the rows have a special value, at least."""
+    return newcombe_low(share / noise[0], 1 / noise[0], before / noise[1], 1 / noise[1], z)
+
+
+def _reference(column: Column) -> dict[str, float]:
+    return {slot: share * _REFERENCE for slot, share in column.shares.items()}
+
+
+def _figures(column: Column) -> dict[str, float]:
+    before, now = judged(_reference(column), _day(column))
+    return shape(before, now, between=column.between, quantile=column.quantile)
+
+
 def _by_bin(watched: Watched, column: Column) -> dict[str, dict[str, float]]:
-    before, now = _judged(column)
-    day = _day(column)
+    day, reference = _day(column), _reference(column)
+    before, now = judged(reference, day)
     rows = sum(count for slot, count in day.items() if _is_bin(slot)) + day["missing"]
     specials = {slot: share for slot, share in column.shares.items() if not _is_bin(slot)}
-    spread = {slot: _spread(column, slot, len(before)) for slot in specials}
-    noise = {slot: (value + 1 / rows, value / WINDOWS + 1 / _REFERENCE) for slot, value in spread.items()}
+    spread = {slot: spread_of(slot, column.alike, column.between, len(before)) for slot in specials}
+    noise = {slot: noises(value, rows, _REFERENCE) for slot, value in spread.items()}
     shares = {slot: count / rows for slot, count in day.items() if not _is_bin(slot)}
+    z = drift_level(watched)
     return {
         "rows1h": {slot: 2 * count / (_DAY + 1) for slot, count in day.items()},
         "rows1d": day,
-        "reference": {slot: share * _REFERENCE for slot, share in column.shares.items()},
+        "reference": reference,
         "judged_reference": before,
         "judged_rows": now,
         "special_share1d": shares,
@@ -291,18 +324,6 @@ def _by_bin(watched: Watched, column: Column) -> dict[str, dict[str, float]]:
         "special_noise1d": {slot: one for slot, (one, _) in noise.items()},
         "special_noise": {slot: other for slot, (_, other) in noise.items()},
         "special_increase_low": {
-            slot: newcombe_low(
-                share / noise[slot][0],
-                1 / noise[slot][0],
-                specials[slot] / noise[slot][1],
-                1 / noise[slot][1],
-                drift_level(watched),
-            )
-            for slot, share in shares.items()
+            slot: increase_low(share, specials[slot], noise[slot], z) for slot, share in shares.items()
         },
     }
-
-
-def _spread(column: Column, slot: str, bins: int) -> float:
-    beyond = 2 * column.between / max(1, bins - 1) if slot in ("below", "above") else 0.0
-    return max(column.alike.get(slot, 0.0), beyond)
