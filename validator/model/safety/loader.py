@@ -16,7 +16,7 @@ from validator.errors import ModelError, UnsafeModelError
 from validator.extras import OF_MODELS, install_line
 from validator.model.safety.pickles import read_pickle
 from validator.model.safety.policy import ANY, TABLES, Policy, is_old_sklearn, old_sklearn
-from validator.model.safety.program import CALL, INLINE, ITEMS, STATE, Program
+from validator.model.safety.program import CALL, INLINE, ITEMS, STATE, Program, uncollected
 from validator.model.safety.report import DEFAULT_LIMITS, Limits, SafetyReport
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref
 
@@ -36,7 +36,8 @@ def load(data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAULT_LIM
     reading = read_pickle(data, allow=patterns, limits=limits)
     refuse_unsafe(reading.report)
     try:
-        return _Maker(Policy(patterns)).run(reading.program)
+        with uncollected():
+            return _Maker(Policy(patterns)).run(reading.program)
     except (EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"the model cannot be unpickled: {type(error).__name__}: {error}",
@@ -159,9 +160,9 @@ class _Maker:
         elif kind is Map:
             made = {}
         elif kind is Bag:
-            made = set() if symbol.kind == "set" else frozenset(map(self._value, symbol.items))
+            made = set() if symbol.kind == "set" else frozenset(self._values(symbol.items))
         elif isinstance(symbol, tuple):
-            made = tuple(map(self._value, symbol))
+            made = tuple(self._values(symbol))
         elif kind is Raw:
             made = _text_or_bytes(symbol)
         elif kind is Ref:
@@ -173,9 +174,13 @@ class _Maker:
         self._made[key] = made
         return made
 
+    def _values(self, symbols: Iterable[Any]) -> list[Any]:
+        value = self._value
+        return [symbol if type(symbol) in _PLAIN else value(symbol) for symbol in symbols]
+
     def _call(self, target: Obj, ref: Ref, arguments: tuple[Any, ...], keywords: Any, use: str) -> None:
         function = self._value(ref)
-        given = tuple(map(self._value, arguments))
+        given = self._values(arguments)
         named = {} if keywords is None else {key: self._value(value) for key, value in keywords.pairs()}
         if use == "construct":
             self._made[id(target)] = function.__new__(function, *given, **named)
@@ -184,12 +189,12 @@ class _Maker:
 
     def _items(self, target: Any, items: tuple[Any, ...], kind: str) -> None:
         found = self._value(target)
-        real = map(self._value, items)
+        real = self._values(items)
         if kind == "set":
             found.update(real)
         elif kind == "dict":
-            for key in real:
-                found[key] = next(real)
+            for key, value in zip(real[::2], real[1::2]):  # noqa: B905 - Python 3.9
+                found[key] = value
         else:
             found.extend(real)
 
@@ -239,12 +244,13 @@ def _refuse_shadows(target: Obj, found: Any, given: Any) -> None:
     if target.path.partition(".")[0] not in TABLES:
         return
     parts = given if isinstance(given, tuple) and len(given) == 2 else (given,)
-    for key, value in (pair for part in parts if isinstance(part, dict) for pair in part.items()):
-        if callable(value) and _is_method(type(found), key):
-            raise UnsafeModelError(
-                f"{target.path} gets an attribute {key!r} that stands in the place of its method",
-                hint="find out who made the file; do not load it elsewhere",
-            )
+    for part in parts:
+        for key, value in part.items() if isinstance(part, dict) else ():
+            if callable(value) and _is_method(type(found), key):
+                raise UnsafeModelError(
+                    f"{target.path} gets an attribute {key!r} that stands in the place of its method",
+                    hint="find out who made the file; do not load it elsewhere",
+                )
 
 
 def _is_method(kind: type, name: str) -> bool:

@@ -16,9 +16,16 @@ from validator.model.safety.opcodes import NAMES, BrokenError, MalformedError
 from validator.model.safety.policy import ANY, NOWHERE, Policy, leads_nowhere
 from validator.model.safety.program import CALL, STATE
 from validator.model.safety.report import Limits
-from validator.model.safety.symbols import Map, Obj, Ref, may_be_called, preview, refs_in
+from validator.model.safety.symbols import Bag, Map, Nest, Obj, Raw, Ref, may_be_called, preview, refs_in
 
 ARRAY_WRAPPER = inline.WRAPPER
+_GET, _NUMBER, _REMEMBER = (
+    code for name in ("BINGET", "BININT1", "MEMOIZE") for code in NAMES if NAMES[code] == name
+)
+_LONGEST_PLAIN = 2
+_MISSING = object()
+# What the memo may give back without a further look: an array's wrapper may not be used twice.
+_ANY_TIME = frozenset((Ref, str, Map, list, tuple, Nest, Bag, Raw, bytes, int, float, bool, type(None)))
 _RESAVE = "Save the model again with a current pickle or joblib."
 
 
@@ -52,22 +59,45 @@ class Machine:
         self.memo: dict[int, Any] = {}
         self.frame_end = 0
         self.framed = 0
+        self.plain_until = 0
         self.code = -1
         self.offset = position
 
     def run(self) -> Any:
         """The symbol of the object that the stream makes. Raises MalformedError where it cannot be followed."""
-        data, log, most = self.data, self.log, self.limits.opcodes
-        size, known = len(data), self.steps
+        data, log, memo, most = self.data, self.log, self.memo, self.limits.opcodes
+        size, known, sizes = len(data), self.steps, opcodes.SIZES
+        self._look_ahead(size)
+        count = 0
         while True:
-            offset = self.offset = self.position
+            count += 1
+            offset = self.position
+            # The three instructions that are most of a model, where nothing can be wrong with them.
+            if offset < self.plain_until:
+                code = data[offset]
+                if code == _GET:
+                    found = memo.get(data[offset + 1], _MISSING)
+                    kind = type(found)
+                    if kind in _ANY_TIME or (kind is Obj and found.path != ARRAY_WRAPPER):
+                        self.stack.append(found)
+                        self.position = offset + 2
+                        continue
+                elif code == _NUMBER:
+                    self.stack.append(data[offset + 1])
+                    self.position = offset + 2
+                    continue
+                elif code == _REMEMBER and self.stack and len(memo) not in memo:
+                    memo[len(memo)] = self.stack[-1]
+                    self.position = offset + 1
+                    continue
+            self.offset = offset
             if offset >= size:
                 raise BrokenError("the stream ends before its STOP")
             code = self.code = data[offset]
             step = known.get(code)
             if step is None:
                 raise BrokenError(f"byte {code:#04x} is no pickle instruction")
-            length = opcodes.SIZES[code]
+            length = sizes[code]
             if length >= 0 and offset + length < size:  # most instructions: a fixed length, and it is there
                 start, end = offset + 1, offset + 1 + length
                 self.position = end
@@ -76,12 +106,21 @@ class Machine:
                 self.position = opcodes.after(end, code)
             if self.frame_end and self.position >= self.frame_end:
                 self._leave_frame()
-            log.opcodes += 1
+            log.opcodes += count
+            count = 0
             if log.opcodes > most:
                 raise MalformedError(f"there are more than {most:,} instructions", "flood of instructions")
             if step is steps.stop:
                 return self._finish()
             step(self, start, end)
+
+    def enter_frame(self, end: int) -> None:
+        """A frame begins, which must end there. No instruction may reach past it."""
+        self.frame_end = end
+        self._look_ahead(end)
+
+    def _look_ahead(self, end: int) -> None:
+        self.plain_until = end - _LONGEST_PLAIN
 
     @property
     def opcode(self) -> str:
@@ -124,8 +163,7 @@ class Machine:
         """What calling (or constructing) `target` would give, after checking that it may be called so."""
         made = self._called(target, arguments, use, keywords)
         if type(made) is Obj:
-            for part in arguments:
-                self.program.settle(part)
+            self.program.settle(arguments)
             self.program.add(CALL, made, target, arguments, keywords, use)
         return made
 
@@ -195,6 +233,7 @@ class Machine:
         if self.position > self.frame_end:
             raise MalformedError("an instruction reaches past the end of its frame")
         self.frame_end = 0
+        self._look_ahead(len(self.data))
 
     def _finish(self) -> Any:
         result = self.pop()

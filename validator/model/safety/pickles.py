@@ -14,7 +14,7 @@ from validator.model.safety.findings import Log
 from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import MalformedError
 from validator.model.safety.policy import Policy, versions_of
-from validator.model.safety.program import Program
+from validator.model.safety.program import Program, uncollected
 from validator.model.safety.readings import follow, other_readings
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
 from validator.model.safety.stand_ins import memory_label
@@ -61,10 +61,11 @@ def read_pickle(
             Program(),
         )
     log = Log(policy, limits)
-    result = _scan_streams(stream, policy, log, limits)
-    log.program.result = result
-    check_embedded(log, limits)
-    values.check(log)
+    with uncollected():
+        result = _scan_streams(stream, policy, log, limits)
+        log.program.result = result
+        check_embedded(log, limits)
+        values.check(log)
     if log.names_root("pandas") and memory_label(stream):
         reason = "holds a label by which NumPy would ask it for an address in memory"
         log.add("pandas", "value", 0, reason, _BROKEN_HINT)

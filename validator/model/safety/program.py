@@ -6,6 +6,9 @@ once, by the scanner: nothing is left that a second reader could read in another
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from validator.model.safety.symbols import Bag, Map, Nest
@@ -17,6 +20,19 @@ STATE = "state"
 
 #: What holds other values.
 _HOLDING = frozenset((list, Map, Bag, tuple, Nest))
+_TUPLES = frozenset((tuple, Nest))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collection: millions of symbols are made, none is garbage, and every look at them costs."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Program:
@@ -38,17 +54,17 @@ class Program:
 
     def settle(self, value: Any) -> None:
         """From now on nothing may be added to this list or dictionary, nor to those in this tuple."""
-        if type(value) not in _HOLDING:
-            return
         waiting = [value]
         while waiting:
             item = waiting.pop()
-            if type(item) not in _HOLDING:
-                continue
-            known = id(item) in self._settled
-            self._settled[id(item)] = item
-            if isinstance(item, tuple) and not known:
-                waiting.extend(item)
+            kind = type(item)
+            if kind in _TUPLES:
+                # A tuple itself cannot grow: only what it holds is of interest, and once.
+                if id(item) not in self._settled and not _HOLDING.isdisjoint(map(type, item)):
+                    self._settled[id(item)] = item
+                    waiting.extend(item)
+            elif kind in _HOLDING:
+                self._settled[id(item)] = item
 
     def is_settled(self, value: Any) -> bool:
         """Whether the container may not grow any more."""

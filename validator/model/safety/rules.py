@@ -20,6 +20,7 @@ __all__ = ["RefusedError", "build", "call"]
 TUPLE_STATE = frozenset({"pandas.core.internals.managers.SingleBlockManager"})
 Rule = Callable[[Any, Ref, "tuple[Any, ...]"], Any]
 _DECIMAL = re.compile(r"-?(\d{1,1000}(\.\d{1,1000})?(E[+-]?\d{1,4})?|Infinity|s?NaN\d{0,20})\Z")
+_TEXT = frozenset((str,))
 _VERSION_KEYS = {"_sklearn_version": "scikit-learn"}
 
 
@@ -247,13 +248,13 @@ def _build_state(machine: Any, target: Obj, state: Any) -> Any:
         _need(type(state) is Map, "is given a state that is no dictionary")
         maps = [state]
     for part in maps:
-        for key, value in part.pairs():
-            _need(type(key) is str, "gets an attribute whose name is no plain text")
-            if key.startswith("__") and key.endswith("__"):
-                raise RefusedError(f"gets an attribute {key}, which changes how Python treats it")
-            if key in _VERSION_KEYS and type(value) is str:
-                machine.log.versions.setdefault(_VERSION_KEYS[key], value[:50])
         names = part.flat[::2]
+        _need(_TEXT.issuperset(map(type, names)), "gets an attribute whose name is no plain text")
+        for key in names:
+            if key[:2] == "__" and key.endswith("__"):
+                raise RefusedError(f"gets an attribute {key}, which changes how Python treats it")
+            if key in _VERSION_KEYS and type(version := part.get(key)) is str:
+                machine.log.versions.setdefault(_VERSION_KEYS[key], version[:50])
         _need(len(set(names)) == len(names), "gets an attribute twice")
         _need(not {"handle", "_handle"} <= set(names), "holds two models, of which one would be used")
         machine.log.state(target, part, machine.offset)

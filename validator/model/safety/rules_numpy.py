@@ -49,10 +49,12 @@ def check_array(shape: Any, dtype: DType, data: Any) -> None:
     count = count_of(shape)
     if dtype.kind == "O":
         need(type(data) is list, "is an array of objects whose objects are not listed")
-        need(len(data) == count, f"has the shape of {count:,} objects, but holds {len(data):,}")
+        if len(data) != count:
+            raise RefusedError(f"has the shape of {count:,} objects, but holds {len(data):,}")
         return
     length = length_of(data)
-    need(length == count * dtype.itemsize, f"needs {count * dtype.itemsize:,} bytes, but holds {length:,}")
+    if length != count * dtype.itemsize:
+        raise RefusedError(f"needs {count * dtype.itemsize:,} bytes, but holds {length:,}")
 
 
 def _build_array(_machine: Any, target: Obj, state: Any) -> Any:

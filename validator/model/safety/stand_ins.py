@@ -7,6 +7,7 @@ booster that is given a text instead of rows takes it for the path of a file.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from validator.model.safety.findings import State
@@ -40,6 +41,11 @@ _UFUNCS = "numpy._core._multiarray_umath"
 _ROWS_OF = ("scipy.", "sklearn.preprocessing.", "sklearn.metrics.pairwise.", "sklearn.utils.")
 
 
+@lru_cache(maxsize=10_000)
+def _is_asked(key: str) -> bool:
+    return ASKED.match(key) is not None
+
+
 class Frames:
     """Finds pandas frames and series where estimators stand; remembers what it looked at."""
 
@@ -49,7 +55,7 @@ class Frames:
 
     def reason(self, key: Any, value: Any) -> str:
         """Why the attribute is refused, or nothing."""
-        if type(key) is not str or not ASKED.match(key):
+        if type(key) is not str or not _is_asked(key):
             return ""
         found = self._found(value, 0)
         return f"holds {found} where an estimator stands" if found else ""

@@ -62,7 +62,8 @@ def _frame(machine: Machine, start: int, end: int) -> None:
         return
     if machine.frame_end:
         raise MalformedError("a frame begins inside a frame")
-    machine.frame_end = end + length if length else 0
+    if length:
+        machine.enter_frame(end + length)
 
 
 def stop(_machine: Machine, _start: int, _end: int) -> None:

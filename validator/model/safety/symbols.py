@@ -109,8 +109,13 @@ class Nest(tuple[Any, ...]):
     refs: tuple[Ref, ...]
 
 
+_DEEP = frozenset((Ref, Nest, tuple))
+
+
 def make_tuple(items: list[Any], most: int) -> tuple[Any, ...] | None:
     """A symbolic tuple of the items; None if it is nested more than `most` deep."""
+    if _DEEP.isdisjoint(map(type, items)):
+        return tuple(items)
     depth, refs = 1, []
     for item in items:
         kind = type(item)
@@ -121,8 +126,6 @@ def make_tuple(items: list[Any], most: int) -> tuple[Any, ...] | None:
             refs.extend(item.refs)
         elif kind is tuple:
             depth = max(depth, 2)
-    if depth == 1 and not refs:
-        return tuple(items)
     if depth > most or len(refs) > most:
         return None
     nest = Nest(items)
