@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import struct
 import sys
 import types
 import warnings
@@ -24,6 +25,9 @@ from hypothesis import strategies as st
 
 from validator.errors import PreflightError
 from validator.model.safety import load, scan_pickle
+from validator.model.safety.policy import Policy
+from validator.model.safety.readings import foreign_readings
+from validator.model.safety.report import DEFAULT_LIMITS
 
 _TRIPPED: list[str] = []
 
@@ -122,6 +126,8 @@ PIECES = [
     s.name("builtins", "set"), s.name("collections", "OrderedDict"), s.name("numpy", "ndarray"), s.numpy_text("a"),
     s.wrapper(3), s.wrapper(0), s.wrapper(len(FIRE)), b".",
 ]  # fmt: skip
+FRAMES = [b"\x95" + struct.pack("<Q", length) for length in (0, 1, 5, 10, 30, 100, 300, 5_000)]
+PIECES += FRAMES
 PROGRAM = st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map(b"".join)
 EDIT = st.tuples(st.sampled_from(["flip", "insert", "delete", "piece"]), st.floats(0, 1), st.integers(0, 255))
 
@@ -183,6 +189,53 @@ def fuzz_arrays(examples: int) -> int:
     return passed
 
 
+# `C` is an instruction for as many bytes as the next says, 66: what follows them is a program.
+MAGIC = b"CBM1" + bytes(64)
+
+
+def trips(content: bytes) -> bool:
+    _TRIPPED.clear()
+    for loader in (pickle.load, joblib.load):
+        opened(loader, content)
+    return bool(_TRIPPED)
+
+
+def fuzz_foreign(examples: int) -> int:
+    """A file of another format whose bytes are a program as well: one that trips the wire has a finding."""
+    tripped = 0
+    end = st.sampled_from([b"", FIRE, b"ctripwire\nfire\n)R", b"(itripwire\nfire\n"])
+
+    @settings(max_examples=examples, **QUIET)
+    @given(PROGRAM, end, st.sampled_from([b"", b".", b"x" * 60 + b"."]))
+    def run(program: bytes, fire: bytes, rest: bytes) -> None:
+        nonlocal tripped
+        content = MAGIC + program + fire + rest
+        if trips(content):
+            tripped += 1
+            assert foreign_readings(content, Policy(), DEFAULT_LIMITS), content
+
+    run()
+    return tripped
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"(u" + FIRE,  # nothing is put into what takes nothing
+        b"(e" + FIRE,
+        b"\x80\x02" + FRAMES[3] + b"\x95" + struct.pack("<Q", len(FIRE)) + b"b" + FIRE,  # frames overlap
+        FRAMES[-1] + FIRE,
+    ],
+)
+def test_a_program_behind_a_magic_is_found(program: bytes) -> None:
+    assert trips(MAGIC + program + b".")
+    assert foreign_readings(MAGIC + program + b".", Policy(), DEFAULT_LIMITS)
+
+
+def test_programs_behind_a_magic() -> None:
+    assert fuzz_foreign(300) > 5
+
+
 def test_seeds_are_the_same_to_every_reader() -> None:
     for seed in SEEDS:
         assert check(seed), seed
@@ -211,3 +264,4 @@ def test_many() -> None:
     assert fuzz_mutants(30_000) > 200
     fuzz_programs(60_000)
     fuzz_arrays(30_000)
+    assert fuzz_foreign(60_000) > 500

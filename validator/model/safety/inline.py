@@ -19,7 +19,7 @@ WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 def follow(machine: Any, shape: Any, dtype: DType, *, aligned: bool) -> Any:
     """The symbol of the array that starts at the machine's position; the machine goes on behind it."""
     machine.log.inline_arrays += 1
-    if machine.frame_end or machine.position < machine.framed:
+    if machine.frame_end:
         raise RefusedError("announces an array inside a frame, where joblib never puts one")
     if dtype.kind == "O":
         return _follow_objects(machine, shape)

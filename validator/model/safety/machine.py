@@ -34,8 +34,9 @@ class Machine:
 
     `lenient` follows whatever the interpreter's unpickler would follow, however it is spelled, to see what such a
     reading does; without it, what no pickler writes is refused. `inline` takes joblib's arrays out of the stream as
-    joblib does; a plain unpickler goes on with their bytes as instructions. `framed` is how far a frame of a lenient
-    reading went: joblib reads it whole, and the arrays announced in it behind it.
+    joblib does; a plain unpickler goes on with their bytes as instructions. Frames matter to every reading: joblib
+    takes the arrays that are announced in one from behind it, and whoever reads from memory loses what an instruction
+    leaves over at its end.
     """
 
     def __init__(
@@ -58,7 +59,6 @@ class Machine:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.frame_end = 0
-        self.framed = 0
         self.plain_until = 0
         self.code = -1
         self.offset = position

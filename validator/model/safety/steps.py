@@ -57,11 +57,10 @@ def _frame(machine: Machine, start: int, end: int) -> None:
         if machine.lenient and machine.inline:
             raise MalformedError("a frame reaches past the end of the file, which joblib reads all the same")
         raise BrokenError("a frame reaches past the end of the file")
-    if machine.lenient:
-        machine.framed = max(machine.framed, end + length)
-        return
     if machine.frame_end:
-        raise MalformedError("a frame begins inside a frame")
+        if not machine.lenient or end + length > machine.frame_end:
+            raise MalformedError("a frame begins inside a frame")
+        return
     if length:
         machine.enter_frame(end + length)
 
@@ -194,6 +193,8 @@ def _grow(machine: Machine, kind: str, items: list[Any]) -> None:
     """Add items to the list, dictionary, set or object on the stack, and write the step down."""
     machine.check_values(items)
     target = machine.top()
+    if machine.lenient and not items:
+        return  # the interpreter does not even look at what would get them
     inner = target.flat if type(target) is Map else target.items if type(target) is Bag else target
     if _CONTAINERS.get(type(target)) == kind:
         if machine.program.is_settled(target):
