@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from validator.checks.load.model import need_sample
+from validator.checks.load.model import known_of, need_sample
 from validator.cli.console import interruptible
 from validator.cli.console import progress as show_progress
 from validator.cli.targets import settings_name
@@ -18,6 +18,7 @@ from validator.gate.result_builder import Progress, ResultBuilder, Stages
 from validator.gate.session import open_context
 from validator.gate.validate import Gate
 from validator.model.file import identify
+from validator.model.knowledge import with_knowledge
 from validator.report.escape import clean
 from validator.results import Contract, FeatureSpec, Scalar
 from validator.settings.sources import resolve
@@ -50,11 +51,13 @@ def write_initial(
     with open_context(settings, model, identify(model), environ, stage) as context:
         gate = Gate(context=context, run=ResultBuilder(model=context.model, stage=stage))
         inspected, sample = gate.scan(), gate.open_sample()
-        data, subject = gate.fit(sample, gate.load(inspected))
+        native = gate.load(inspected)
+        data, subject = gate.fit(sample, native)
         for _ in data.batches(settings):
             pass  # reading them is what shows their ranges
+        features = with_knowledge(data.observer.features, known_of(native.facts, data))
         contract = subject.contract.model_copy(
-            update={"features": data.observer.features, "allow_infinite": bool(data.infinities.first)}
+            update={"features": features, "allow_infinite": bool(data.infinities.first)}
         )
         infinite = data.infinities.in_words
     text = render(

@@ -86,7 +86,7 @@ def _unseen_breach(feature: Feature, values: Sequence[Any], mask: NDArray[Any]) 
     more = ", …" if len(feature.categories or ()) > _MAX_LISTED else ""
     return Breach(
         kind=UnseenCategoryError,
-        message=f"feature {feature.name!r} holds category {shown(value)}, which the model never saw",
+        message=f"feature {feature.name!r} holds category {shown(value)}, which the contract does not list",
         hint=f"is {shown(near)} meant?" if near else f"the contract lists {known}{more}",
         features=(feature.name,),
         mask=mask,

@@ -422,7 +422,12 @@ def test_the_pipeline_answers_as_scikit_learn_does(serve: Serve, mixed: Any) -> 
 @pytest.mark.parametrize(
     ("name", "value", "error", "message"),
     [
-        ("plan", "Basic", UnseenCategoryError, "'plan' holds category 'Basic', which the model never saw"),
+        (
+            "plan",
+            "Basic",
+            UnseenCategoryError,
+            "'plan' holds category 'Basic', which the contract does not list",
+        ),
         ("plan", None, MissingValueError, "'plan' has no value"),
         ("plan", float("nan"), MissingValueError, "'plan' has no value"),
         ("plan", 3, FeatureTypeError, "'plan' holds int 3 where string belongs"),
