@@ -21,6 +21,7 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".csv": "csv",
+    ".tsv": "csv",
     ".arrow": "arrow",
     ".feather": "arrow",
     ".ipc": "arrow",
@@ -41,11 +42,9 @@ class Sample:
     @classmethod
     def open(cls, pool: WorkerPool, path: str, ignored: Sequence[str] = ()) -> Sample:
         """Raises UsageError when there is no such file, SampleError when it cannot be read or has no rows."""
-        if (said := pointers.of_name(path)) is not None:
-            raise UsageError(f"the sample {path} {said[0]}", hint=said[1])
+        refuse_elsewhere(path)
         if Path(path).is_dir():
             return cls._opened(path, _folder_worker(pool, path, ignored))
-        format = _format(path)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -58,7 +57,7 @@ class Sample:
         try:
             if (said := pointers.of_head(path, pointers.read_head(fd))) is not None:
                 raise SampleError(f"the sample {path} {said[0]}, not the rows", hint=said[1])
-            options = {"format": format, "name": Path(path).name, "ignored": list(ignored)}
+            options = {"format": _format(path), "name": Path(path).name, "ignored": list(ignored)}
             worker = pool.start("sample", options=options, files=[fd])
         finally:
             os.close(fd)
@@ -127,6 +126,12 @@ class Sample:
             raise SampleError(
                 f"{self.path} was read into nonsense: {error}", hint="is the file whole?"
             ) from error
+
+
+def refuse_elsewhere(path: str) -> None:
+    """Raises UsageError for a name that says that the rows are not here: an address, a pointer's, a home folder's."""
+    if (said := pointers.of_name(path)) is not None:
+        raise UsageError(f"the sample {path} {said[0]}", hint=said[1])
 
 
 def _folder_worker(pool: WorkerPool, path: str, ignored: Sequence[str]) -> Worker:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from validator.checks.load.model import need_sample
 from validator.errors import PreflightError, SampleError, UsageError
 from validator.model.file import identify
 from validator.runtimes.sample import Sample
+from validator.settings.table import Settings
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
 
@@ -36,7 +38,7 @@ def archive(compressed: bool) -> bytes:
 @pytest.mark.parametrize("what", ["model", "sample"])
 def test_what_is_not_here_is_named_with_the_way_to_it(address: str, hint: str, what: str) -> None:
     with pytest.raises(UsageError) as caught:
-        identify(address) if what == "model" else Sample.open(None, address)  # type: ignore[arg-type]
+        identify(address) if what == "model" else need_sample(Settings(data=address))
     assert hint in str(caught.value.hint)
 
 
@@ -82,6 +84,7 @@ def test_a_folder_of_several_models_lists_them(tmp_path: Path) -> None:
     ("name", "data", "said"),
     [
         ("rows.csv", LFS, "Git-LFS pointer"),
+        ("rows.csv.dvc", b"outs:\n- md5: 00\n  path: rows.csv\n", "DVC's pointer"),
         ("rows.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0), "compressed"),
         ("rows", b"", "names no known format"),
     ],

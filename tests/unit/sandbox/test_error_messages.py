@@ -22,3 +22,11 @@ def test_a_librarys_own_stack_frames_are_left_out() -> None:
 def test_all_else_of_a_message_stays() -> None:
     assert describe_error(ValueError("first\nsecond"))["message"] == "first\nsecond"
     assert describe_error(KeyError(np.str_("a")))["bases"][0] == "KeyError"
+
+
+@pytest.mark.parametrize(
+    "said", ["std::bad_alloc", "Unable to allocate 4.0 GiB for an array", "Failed to allocate memory"]
+)
+def test_a_library_that_was_given_no_memory_is_told_of_with_the_setting(said: str) -> None:
+    assert "worker-memory-mb" in describe_error(RuntimeError(said))["hint"]
+    assert describe_error(RuntimeError("a tree is broken"))["hint"] == ""

@@ -35,7 +35,7 @@ from validator.results import CheckResult, Contract, ModelInfo, Task
 from validator.runtimes import replies
 from validator.runtimes.replies import NativeFacts
 from validator.runtimes.runtime import WorkerRuntime
-from validator.runtimes.sample import Sample, split
+from validator.runtimes.sample import Sample, refuse_elsewhere, split
 from validator.sandbox.worker_pool import Worker
 from validator.settings.table import Settings
 from validator.table import Table
@@ -150,6 +150,7 @@ def need_sample(settings: Settings) -> str:
             "no data sample was given",
             hint="give --data, or data = ... in preflight.toml: some hundred real rows",
         )
+    refuse_elsewhere(path)
     try:
         Path(path).stat()
     except OSError as error:

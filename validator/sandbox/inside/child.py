@@ -16,6 +16,11 @@ from validator.sandbox.inside.watch import Watch
 _TRIED = "the sandbox refused it; find out who made the model, and do not load it elsewhere"
 #: What libraries of C++ add to their messages, which tells nobody what to do.
 _FRAMES = re.compile(r"\s*\nStack trace:\n.*\Z", re.DOTALL)
+#: How libraries say that they were given no memory: in C++, numpy's words, ONNX Runtime's.
+_NO_MEMORY = re.compile(r"bad_alloc|bad allocation|[Uu]nable to allocate|[Ff]ailed to allocate")
+_MORE_MEMORY = (
+    "raise worker-memory-mb, or save the model in a form that takes less to read (XGBoost: .ubj, not .json)"
+)
 #: Job name -> module; its class of that name (`native`: `NativeJob`) has a public method for each operation.
 JOBS = {
     name: f"validator.worker.jobs.{name}"
@@ -98,10 +103,16 @@ def _answer(job: Any, request: wire.Meta, arrays: wire.Arrays) -> Tuple[wire.Met
     try:
         result, answer = operation(arrays, **request.get("args", {}))
     except MemoryError:
-        return {"error": {"type": "MemoryError", "bases": [], "message": "out of memory", "hint": ""}}, []
+        told = {"type": "MemoryError", "bases": [], "message": "out of memory", "hint": _MORE_MEMORY}
+        return {"error": told}, []
     except (Exception, SystemExit) as error:  # a model may raise anything; the supervisor names it
         return {"error": describe_error(error), "seconds": time.perf_counter() - started}, []
     return {"result": result, "seconds": time.perf_counter() - started}, list(answer)
+
+
+def _remedy(message: str) -> str:
+    """What to do about an error of a library that only we can know."""
+    return _MORE_MEMORY if _NO_MEMORY.search(message) else ""
 
 
 def describe_error(error: BaseException) -> Dict[str, Any]:
@@ -112,5 +123,5 @@ def describe_error(error: BaseException) -> Dict[str, Any]:
         "type": type(error).__name__,
         "bases": bases[:20],
         "message": _FRAMES.sub("", str(message)[:20_000]),
-        "hint": str(getattr(error, "hint", "") or "")[:5_000],
+        "hint": str(getattr(error, "hint", "") or _remedy(str(message)))[:5_000],
     }
