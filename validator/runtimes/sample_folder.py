@@ -73,6 +73,8 @@ def _part(folder: Path, path: Path) -> Part:
         raise SampleError(
             f"the sample {folder} holds {path.relative_to(folder)}, which is no Parquet file", hint=_ONE_FILE
         )
+    if not path.is_file():
+        raise SampleError(f"the sample's part {path} is no regular file", hint=_ONE_FILE)
     with path.open("rb") as file:
         if (said := pointers.of_head(str(path), pointers.read_head(file.fileno()))) is not None:
             raise SampleError(f"the sample's part {path} {said[0]}, not the rows", hint=said[1])

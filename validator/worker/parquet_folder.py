@@ -87,7 +87,8 @@ class ParquetFolder:
 
 def _opened(path: str) -> Any:
     """A part that was looked at before: no link since."""
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)), "rb")
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags), "rb")
 
 
 def _parquet(file: Any, path: str) -> Any:

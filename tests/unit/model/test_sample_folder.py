@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ def _twice(folder: Path) -> None:
     ("spoil", "said"),
     [
         (_link, "holds the link z.parquet"),
+        (lambda folder: os.mkfifo(folder / "b.parquet"), "is no regular file"),
         (_other, "b.parquet has other columns than the first part: size, width"),
         (_mixed, "different types in one column"),
         (_pointer, "Git-LFS pointer"),
