@@ -19,7 +19,7 @@ _FRAMES = re.compile(r"\s*\nStack trace:\n.*\Z", re.DOTALL)
 #: How libraries say that they were given no memory: in C++, numpy's words, ONNX Runtime's.
 _NO_MEMORY = re.compile(r"bad_alloc|bad allocation|[Uu]nable to allocate|[Ff]ailed to allocate")
 _MORE_MEMORY = (
-    "raise worker-memory-mb, or save the model in a form that takes less to read (XGBoost: .ubj, not .json)"
+    "raise worker-memory-mb, or save the model in a form that takes less to read (binary, not JSON)"
 )
 #: Job name -> module; its class of that name (`native`: `NativeJob`) has a public method for each operation.
 JOBS = {
