@@ -287,7 +287,7 @@ OTHERS: tuple[Case, ...] = (
     _other("isotonic.IsotonicRegression", one_measure),
     _other("cross_decomposition.PLSRegression", sets.linnerud),
     _other("dummy.DummyClassifier", sets.iris),
-    _other("covariance.EllipticEnvelope", sets.iris, refused("EllipticEnvelope"), random_state=0),
+    _other("covariance.EllipticEnvelope", sets.iris, random_state=0),
 )
 
 
@@ -387,7 +387,6 @@ COMBINED: tuple[Case, ...] = (
     _other(
         "multiclass.OutputCodeClassifier",
         sets.wine,
-        refused("OutputCodeClassifier"),
         estimator=LOGISTIC,
         random_state=0,
     ),

@@ -22,6 +22,7 @@ from validator.pipelines import (
     constant_models,
     curves,
     decision_thresholds,
+    distances,
     feature_steps,
     kernel_machines,
     linear_classifiers,
@@ -51,8 +52,9 @@ from validator.trees.onnx_wire import Graph, PackedInts
 
 _STEPS = (
     boosted_votes, calibration, category_bayes, category_steps, class_places, constant_models, curves,
-    decision_thresholds, feature_steps, kernel_machines, linear_classifiers, nearest_centroid, neighbour_imputer,
-    networks, numpy_functions, self_training, target_steps, threshold_steps, weighted_neighbours, word_steps,
+    decision_thresholds, distances, feature_steps, kernel_machines, linear_classifiers, nearest_centroid,
+    neighbour_imputer, networks, numpy_functions, self_training, target_steps, threshold_steps,
+    weighted_neighbours, word_steps,
 )  # fmt: skip
 _ML_OPSET = 3
 """what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
