@@ -35,7 +35,7 @@ _SEEN = ("slices", "batch_sizes")
 #: Ways of telling, and of insisting on it.
 _TOLD = ("comment", "status", "check_run", "require_publish")
 #: Settings whose presence makes the gate see more; without them it sees less.
-_SIGHTS = ("data", "target", "group", "wrapper", "requirements")
+_SIGHTS = ("data", "reference", "target", "group", "wrapper", "python", "requirements")
 #: What differs in a way that cannot be ordered, so that a reader has to look.
 _OTHER = (
     "data",

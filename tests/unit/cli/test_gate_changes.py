@@ -10,7 +10,9 @@ from dulwich import porcelain
 from validator.cli.gate_changes import changes, hold_to_policy
 from validator.cli.targets import targets
 from validator.errors import SettingsError
+from validator.gate.strictness import _OTHER, COMPARED
 from validator.settings.sources import resolve
+from validator.settings.table import NOT_FROM_FILE, Settings
 
 BASE = 'model = "m.pkl"\nmax_latency_ms = 20\ntarget = "y"\n[quality]\nauc = 0.8\nrmse = 1.0\n'
 
@@ -164,6 +166,14 @@ def test_a_model_that_is_judged_no_longer_is_told(repository: Path) -> None:
     (repository / "n.pkl").write_bytes(b"y")
     base(repository, {"preflight.toml": BASE.replace('"m.pkl"', '["m.pkl", "n.pkl"]'), "n.pkl": "y"})
     assert "n.pkl is judged no longer" in told(repository, BASE)
+
+
+#: Settings that make no verdict milder, or that no file can set.
+NEUTRAL = NOT_FROM_FILE | {"model", "models", "out", "max_minutes", "quiet", "json_output"}
+
+
+def test_every_setting_is_compared_or_known_to_be_harmless() -> None:
+    assert set(Settings.model_fields) - COMPARED - set(_OTHER) == NEUTRAL
 
 
 def test_without_a_base_branch_the_defaults_are_compared_with(repository: Path) -> None:
