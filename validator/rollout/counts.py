@@ -17,6 +17,8 @@ from validator.rollout.state import SlotName
 _BEFORE_S = 300.0
 #: Scrapes that a window holds at least: the arms are scraped at different moments, and compared window by window.
 SCRAPES_A_WINDOW = 2
+#: Ten weeks of windows of a minute.
+MOST_WINDOWS = 100_000
 #: What a server counts as failed.
 _FAILED = frozenset({"error", "invalid_output", "shed"})
 
@@ -107,6 +109,12 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
     interval = what.interval_s or _usual(arms.values())
     length = window_length(what.window_s, interval)
     trouble = _versions(requests, what, now - 3 * interval)
+    if (now - started) / length > MOST_WINDOWS:
+        raise SourceError(
+            f"the stage began {(now - started) / 86_400:.3g} days ago by Prometheus' clock: "
+            "more windows than can be judged",
+            hint="see that its clock is right, or set a longer window_s",
+        )
     edges, complete = _edges(started, now, length, interval)
     windows: tuple[Window, ...] = ()
     if len(edges) > 1:

@@ -46,12 +46,14 @@ def stages(settings: JudgeSettings) -> tuple[Stage, ...]:
 
 
 def after(settings: JudgeSettings, state: StateName, share: int) -> Stage:
-    """The stage that follows."""
+    """The stage that follows; where somebody has changed the stages meanwhile, the next with more traffic."""
     every = stages(settings)
     if state == "planned":
         return every[0]
     names = [(stage.state, stage.share) for stage in every]
-    return every[names.index((state, share)) + 1]
+    if (state, share) in names:
+        return every[names.index((state, share)) + 1]
+    return next(stage for stage in every if stage.share > share)
 
 
 def metrics(settings: JudgeSettings, state: StateName) -> tuple[Metric, ...]:

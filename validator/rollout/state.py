@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from validator.errors import PreflightError
 
@@ -33,6 +33,9 @@ StateName = Literal[
 #: States in which nothing is left to be done.
 ENDED: frozenset[StateName] = frozenset({"promoted", "rolled_back", "aborted"})
 _LARGEST = 16 * 2**20
+Share = Annotated[int, Field(ge=0, le=100)]
+Requests = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0)]
 
 
 class StateError(PreflightError):
@@ -70,9 +73,9 @@ class Intent:
     """A move that was decided and is not confirmed yet."""
 
     state: StateName
-    share: int
+    share: Share
     why: str
-    planned_requests: int = 1
+    planned_requests: Requests = 1
     evidence: str = ""
 
 
@@ -110,11 +113,11 @@ class Rollout:
     champion: ServedVersion
     candidate: ServedVersion
     state: StateName
-    share: int
+    share: Share
     stage_started: float | None
-    planned_requests: int
-    deadline_s: float
-    spent_s: float
+    planned_requests: Requests
+    deadline_s: Seconds
+    spent_s: Seconds
     seen: tuple[str, float]
     strikes: int
     seq: int
@@ -124,7 +127,7 @@ class Rollout:
     last_step: float
     reason: str
     history: tuple[Event, ...]
-    scrape_s: float | None = None
+    scrape_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     counted: tuple[float, float] | None = None
     warnings: tuple[str, ...] = ()
 
@@ -168,6 +171,8 @@ def read_state(directory: Path) -> Rollout | None:
             f"{path} has schema {state.schema_version}; this release reads {SCHEMA_VERSION}",
             hint="use the release of Model Preflight that wrote it",
         )
+    if state.candidate.slot == state.champion.slot:
+        raise StateError(f"{path} is damaged: candidate and champion are in one slot", hint=hint)
     return state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import socket
@@ -370,3 +371,52 @@ def test_a_lease_that_is_refused_promotes_nothing(world: World, stage: str) -> N
 
 def test_the_worlds_versions_are_two() -> None:
     assert len(set(VERSIONS.values())) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("share", 300),
+        ("share", -5),
+        ("planned_requests", 0),
+        ("spent_s", -1e9),
+        ("spent_s", "Infinity"),
+        ("scrape_s", 0),
+        ("candidate", {"slot": "blue", "version": "v2", "digest": "sha256:0"}),
+        ("intent", {"state": "full", "share": 101, "why": "x"}),
+        ("history", "none"),
+    ],
+)
+def test_a_state_with_values_that_cannot_be(world: World, name: str, value: object) -> None:
+    world.to("guard-5")
+    path = world.settings.directory / STATE_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    weights = world.engine.now
+    world.tick(5)
+    with pytest.raises(PreflightError, match="is damaged"):
+        one_step(world.settings, world.parts)
+    assert world.engine.now == weights
+
+
+@pytest.mark.parametrize("started", [-1e9, -1e300, 1e300])
+def test_a_stage_that_began_in_another_age(world: World, started: float) -> None:
+    """Neither memory nor patience is used up by it."""
+    world.to("guard-5")
+    path = world.settings.directory / STATE_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"stage_started": started}))
+    world.tick(30)
+    done = one_step(world.settings, world.parts)
+    assert done is not None
+    assert done.state.share <= 5
+    assert done.state.state != "promoted"
+
+
+@pytest.mark.parametrize(
+    ("guards", "then"), [((10, 30), "guard-10"), ((), "confirm-50"), ((3, 4), "confirm-50")]
+)
+def test_stages_that_somebody_changes_while_it_is_under_way(
+    world: World, guards: tuple[int, ...], then: str
+) -> None:
+    world.to("guard-5")
+    world.settings = world.settings.model_copy(update={"guards": guards})
+    world.to(then)
