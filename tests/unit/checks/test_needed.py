@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from validator.catalog import BY_ID
-from validator.checks.check import CheckFailedError, needed
+from validator.checks.check import CheckFailedError, needed, run_check
 from validator.errors import ConversionError, SampleError, SettingsError, UsageError, WorkerError
 from validator.gate.result_builder import ResultBuilder, Stages
 from validator.results import ModelInfo
+from validator.sandbox.handle import NO_HINT
 from validator.sandbox.worker_pool import Raised
 
 
@@ -52,3 +53,16 @@ def test_a_record_holds_it_once_and_goes_on():
         raise ConversionError("no tree is left", hint="train again")
     assert [check.id for check in run.checks] == ["convert.onnx"]
     assert shown == list(run.stage.seconds) == ["convert"]
+
+
+@pytest.mark.parametrize(
+    "id", ["smoke.latency", "smoke.threads", "smoke.repeatable", "smoke.rowwise", "errors.nan"]
+)
+def test_an_error_instead_of_an_answer_is_not_blamed_on_speed_threads_or_state(id):
+    def stumbles():
+        raise Raised("KeyError", ("KeyError",), "'income'", NO_HINT)
+
+    check = run_check(id, "wrapper", stumbles)
+    assert (check.status, check.message) == ("fail", "KeyError: 'income'")
+    assert "this error came instead of an answer" in check.hint
+    assert run_check("smoke.batch", "wrapper", stumbles).hint == BY_ID["smoke.batch"].hint
