@@ -122,6 +122,8 @@ def _places(answer: Any, labels: Optional[Any]) -> Optional[Any]:
     import pandas as pd
 
     own: Any = pd.RangeIndex(len(answer)) if labels is None else labels
+    if isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(len(index))):
+        return None  # labels that nobody chose: the answers come as they were asked
     if len(own) != len(answer) or own.equals(index) or own.nlevels != getattr(index, "nlevels", 0):
         return None
     if not (own.is_unique and getattr(index, "is_unique", False)):

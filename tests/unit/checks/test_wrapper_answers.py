@@ -243,6 +243,14 @@ class DropsLabels(Plain):
         return super().predict(table.reset_index(drop=True))
 
 
+class LabelsAnew(Plain):
+    """A Series or frame of its own, numbered from 0 on."""
+
+    def predict(self, table: Any) -> Any:
+        found = super().predict(table)
+        return pd.DataFrame({0: 1 - found, 1: found})
+
+
 class TakesLabelsForPlaces(Plain):
     def predict(self, table: Any) -> Any:
         return super().predict(table.loc[list(range(len(table)))])
@@ -278,6 +286,7 @@ REST = ["with gaps", "text", "all the same"]
         (Plain, [], []),
         (KeepsLabels, [], []),
         (DropsLabels, [], []),
+        (LabelsAnew, [], []),
         (BySortedLabels, ["all the same"], []),
         (TakesLabelsForPlaces, ["in another order"], REST),
         (JoinsByLabels, ["in another order", "with gaps", "text"], ["all the same"]),
@@ -287,7 +296,7 @@ REST = ["with gaps", "text", "all the same"]
 )
 def test_the_worker_sees_which_answers_turn_on_labels(wrapper, other, refused):
     model = WrapperModel(wrapper(), Methods(batch=""), Reader("binary", [0, 1]))
-    rows = Table.of(Column(name, np.linspace(-1, 1, 5) + i) for i, name in enumerate(NAMES))
+    rows = Table.of(Column(name, np.array([-1, 0.5, -0.5, 1, 0]) + i) for i, name in enumerate(NAMES))
     told = relabelled(model, rows)
     assert [one["labels"] for one in told] == ["in another order", *REST]
     found = {kind: [one["labels"] for one in told if one["ending"] == kind] for kind in ("other", "refused")}
