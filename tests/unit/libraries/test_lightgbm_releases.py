@@ -113,3 +113,11 @@ def test_the_oldest_texts_cut_short_are_refused() -> None:
         check_text(without)
     with pytest.raises(DocumentError, match="cut off"):
         check_text(old.replace(b"version=v2", b"version=v4"))
+
+
+def test_what_the_library_would_not_read_is_refused() -> None:
+    """It takes a text to end at a NUL: what was checked behind one would not be what is used."""
+    text = _second_text("binary", "gbdt").encode()
+    for at in (len(text), text.index(b"\nend of trees"), text.index(b"Tree=1")):
+        with pytest.raises(DocumentError, match="NUL"):
+            check_text(text[:at] + b"\0" + text[at:])

@@ -18,6 +18,7 @@ _MOST_CLASSES = 100_000
 def check_text(data: bytes, *, nodes: int = MOST_NODES) -> Checked:
     """The text's own version and its header's facts. Raises ValueError or OverflowError where it does not add up."""
     data.decode("utf-8")
+    _need(b"\0" not in data, "it holds a NUL, where LightGBM stops reading")
     text = take_apart(data)
     head, trees = text.header, text.trees
     n_features = _integer(head, "max_feature_idx", "the header") + 1
