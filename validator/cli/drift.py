@@ -236,5 +236,5 @@ def _show(report: DriftReport, flags: dict[str, Any], out: Path) -> None:
     if flags.get("quiet"):
         say(f"{wording.VERDICTS[report.status]}: {wording.headline(report)}")
         return
-    width = max(60, min(shutil.get_terminal_size((80, 24)).columns, 120))
+    width = max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
     say(f"{render_terminal(report, width=width, unicode=in_unicode())}\nReport: {out / 'drift.html'}")

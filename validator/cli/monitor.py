@@ -232,11 +232,10 @@ def _tell(one: Finding) -> None:
     from validator.report.escape import clean
 
     mark = {True: "ok  ", False: "FAIL", None: "?   "}[one.ok]
-    print(
-        f"  {mark}  {clean(one.what, limit=400)}{f': {one.told}' if one.ok is not False else ''}", flush=True
-    )
+    told = f": {one.told}" if one.told and one.ok is not False else ""
+    say(f"  {mark}  {clean(one.what, limit=400)}{told}")
     for line in one.told.splitlines() if one.ok is False else ():
-        print(f"        {clean(line, limit=400)}")
+        say(f"        {clean(line, limit=400)}")
 
 
 def _page(flags: Mapping[str, Any]) -> int:

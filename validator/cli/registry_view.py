@@ -71,7 +71,7 @@ def shown(found: Shown, flags: Flags) -> None:
         "verdict": found.verdict,
         "parity": found.parity,
         "created": found.created,
-        "commit": found.commit,
+        "commit": found.commit or "none",
         "signed": "yes" if found.is_signed else "no",
         "size": f"{found.size_bytes:,} bytes",
         "aliases": " ".join(found.aliases) or "none",

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,15 +86,19 @@ def _try(reference: str, folder: Path, flags: Mapping[str, Any]) -> TestReport:
     if quiet:
         sys.stdout.write(document)
     else:
-        say(f"\n{view.headline(found)}\nReport: {os.path.relpath(folder / 'test.md')}")
+        head = textwrap.fill(view.headline(found), _width(), subsequent_indent="  ", break_on_hyphens=False)
+        say(f"\n{head}\nReport: {os.path.relpath(folder / 'test.md')}")
     return found
 
 
 def _teller() -> Callable[[Tried], None]:
     from validator.integration import report as view
 
-    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
-    return lambda one: say(view.line_of(one, width=width))
+    return lambda one: say(view.line_of(one, width=_width()))
+
+
+def _width() -> int:
+    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
 
 
 def _nothing(_: Tried) -> None:

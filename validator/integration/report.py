@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from functools import partial
 from xml.etree import ElementTree as ET
 
 from validator.integration.run import TestReport, Tried
@@ -13,13 +15,10 @@ _TAGS = {"fail": "failure", "skip": "skipped"}
 
 def line_of(one: Tried, *, width: int = 80) -> str:
     """One check in the terminal; what was wrong on lines of its own."""
-    import textwrap
-
-    head = f"  {_WORDS[one.status]:<5} {one.title}"
+    wrap = partial(textwrap.wrap, width=width, subsequent_indent=" " * 8)
+    head = wrap(f"  {_WORDS[one.status]:<5} {one.title}")
     told = log_line(one.message, limit=1_000)
-    if not told:
-        return head
-    return "\n".join([head, *textwrap.wrap(told, width, initial_indent=" " * 8, subsequent_indent=" " * 8)])
+    return "\n".join([*head, *wrap(told, initial_indent=" " * 8)])
 
 
 def headline(report: TestReport) -> str:

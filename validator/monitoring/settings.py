@@ -16,7 +16,7 @@ from validator.serving.server.opening import DEFAULT_SLO_MS
 CONFIG_NAME = "monitor.toml"
 RUNBOOKS = "https://model-preflight.github.io/model-preflight/runbooks/"
 _LARGEST = 2**20
-_HINT = "docs/monitoring.md shows a whole file"
+_HINT = "https://model-preflight.github.io/model-preflight/monitoring/ shows a whole file"
 _MAIL = re.compile(r"[^\s@<>,;]{1,64}@[A-Za-z0-9.-]{1,253}")
 _CHANNEL = re.compile(r"[#@]?[A-Za-z0-9._-]{1,80}")
 

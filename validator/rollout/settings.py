@@ -48,7 +48,7 @@ Percent = Annotated[int, Field(ge=1, le=50)]
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 
 
-_HINT = "docs/rollout.md shows a whole file"
+_HINT = "https://model-preflight.github.io/model-preflight/rollout/ shows a whole file"
 _Settings = TypeVar("_Settings", bound="JudgeSettings")
 
 
