@@ -57,7 +57,7 @@ def test_every_file_is_put_before_its_tool(folder: Path) -> None:
         "amtool check-config alertmanager.yml",
         "promtool check rules --lint-fatal rules/churn.yml",
     ]
-    assert len([one for one in played.asked if one.startswith("promtool test rules rules/tests/churn-")]) == 4
+    assert len([one for one in played.asked if one.startswith("promtool test rules rules/tests/churn-")]) == 6
 
 
 @pytest.mark.usefixtures("tools")
