@@ -21,6 +21,8 @@ from validator.monitoring.service_rules import within_limit
 
 #: Since version 3 Prometheus leaves out the sample at a window's beginning.
 _ROUGH = 0.05
+#: The quantile of the normal distribution stands in the rules with ten digits.
+_NEARLY = 1e-6
 Rates = Sequence[tuple[float, int]]
 
 
@@ -234,8 +236,9 @@ def _of_columns(watched: Watched, every: Iterable[Column]) -> list[Held]:
             found.append(Held(metric=f"preflight:{column.kind}:{metric}", labels=labels, value=value))
         for metric, values in _by_bin(watched, column).items():
             name = f"preflight:{column.kind}_bin:{metric}"
+            tolerance = _NEARLY if metric == "special_increase_low" else 0.0
             found += [
-                Held(metric=name, labels=labels | {"bin": slot}, value=value)
+                Held(metric=name, labels=labels | {"bin": slot}, value=value, tolerance=tolerance)
                 for slot, value in values.items()
             ]
     return sorted(found, key=lambda one: one.metric)

@@ -6,7 +6,7 @@ import copy
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from validator.monitoring.files import as_yaml
+from validator.monitoring.init import Options, watch
 from validator.monitoring.rule import Alert, Record, Watched
 from validator.monitoring.rule_tests import documents
 from validator.monitoring.rules import alerts, document, groups
@@ -104,6 +105,21 @@ def test_promtool_finds_nothing_to_say_of_the_rules(place: Path) -> None:
 def test_histories_fire_what_they_should_and_nothing_else(place: Path, ending: str) -> None:
     done = promtool(place, "test", "rules", f"tests{ending}.yml")
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+
+
+@needs_promtool
+@pytest.mark.drill
+@pytest.mark.parametrize("columns", [1, 2, 40])
+def test_recorded_values_are_right_for_any_number_of_columns(
+    artifact_of: Callable[..., Path], tmp_path: Path, columns: int
+) -> None:
+    """They share the one per cent of false alarms: the rules hold another quantile for each number."""
+    path = artifact_of(tmp_path / "a", names=[f"x{i}" for i in range(columns)])
+    one = watch(Options(artifact=str(path)))[0]
+    (tmp_path / "churn.yml").write_text(as_yaml(document(one), about="x"))
+    (tmp_path / "tests.yml").write_text(as_yaml(documents(one, rules="churn.yml")["-columns"], about="x"))
+    done = promtool(tmp_path, "test", "rules", "tests.yml")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
 
 
 def _mutants(rules: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
