@@ -112,7 +112,8 @@ def check_types(table: Table, *, library: str, categorical: Collection[str], whe
         raise SampleError(
             f"column {column.name!r} of {where} holds {column.dtype}, where the model wants a number "
             f"(row {row}: {str(values[row])[:80]!r})",
-            hint="mend the value, or give the column as the model was trained on it",
+            hint="mend the value, or give the column as the model was trained on it: a category is one in Parquet, "
+            "while a CSV file has no types",
         )
 
 
