@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from validator.pipelines.inner_models import labels_and_numbers
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, label_type, number_type
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, classifier_shapes
 
 
 def register(update: Callable[..., None]) -> None:
@@ -24,9 +24,7 @@ def register(update: Callable[..., None]) -> None:
         with called(operator, alias):
             shapes(operator)
         if _covers(operator.raw_operator):
-            classes = operator.raw_operator.classes_
-            operator.outputs[0].type = label_type(classes)
-            operator.outputs[1].type = number_type(operator)([None, len(classes)])
+            classifier_shapes(operator)
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
         if _covers(operator.raw_operator):

@@ -13,20 +13,17 @@ import numpy.typing as npt
 
 from validator.errors import ConversionError
 from validator.pipelines.inner_models import responses
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, DOUBLE, Nodes, number_type
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, DOUBLE, Nodes, classifier_shapes, number_type
 
 _NUMBERS = {"float32": 1, "float64": DOUBLE}
 
 
 def register(update: Callable[..., None]) -> None:
     """Tell skl2onnx of these converters."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import get_shape_calculator
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.isotonic import IsotonicRegression
 
-    shapes = get_shape_calculator(sklearn_operator_name_map[CalibratedClassifierCV])
-    update(CalibratedClassifierCV, "ExactCalibratedClassifierCV", shapes, _calibrated, overwrite=True,
+    update(CalibratedClassifierCV, "ExactCalibratedClassifierCV", classifier_shapes, _calibrated, overwrite=True,
            options=dict(CLASSIFIER_OPTIONS))  # fmt: skip
     update(IsotonicRegression, "ExactIsotonicRegression", _one_column, _isotonic_alone, overwrite=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, label_type, number_type
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, classifier_shapes
 
 _INT64 = 7
 
@@ -19,17 +19,11 @@ def register(update: Callable[..., None]) -> None:
     update(
         CategoricalNB,
         "ExactCategoricalNB",
-        _shapes,
+        classifier_shapes,
         _convert,
         overwrite=True,
         options=dict(CLASSIFIER_OPTIONS),
     )
-
-
-def _shapes(operator: Any) -> None:
-    classes = operator.raw_operator.classes_
-    operator.outputs[0].type = label_type(classes)
-    operator.outputs[1].type = number_type(operator)([None, len(classes)])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.errors import ConversionError
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, label_type, number_type
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, classifier_shapes, number_type
 
 
 def register(update: Callable[..., None]) -> None:
@@ -19,7 +19,7 @@ def register(update: Callable[..., None]) -> None:
 
     update(DummyRegressor, "ExactDummyRegressor", _regressor_shapes, _regressor, overwrite=True)
     update(
-        DummyClassifier, "ExactDummyClassifier", _classifier_shapes, _classifier, overwrite=True,
+        DummyClassifier, "ExactDummyClassifier", classifier_shapes, _classifier, overwrite=True,
         options=dict(CLASSIFIER_OPTIONS),
     )  # fmt: skip
     update(KernelRidge, "ExactKernelRidge", _ridge_shapes, _ridge, overwrite=True)
@@ -40,12 +40,6 @@ def _regressor_shapes(operator: Any) -> None:
 def _regressor(scope: Any, operator: Any, container: Any) -> None:
     nodes = Nodes(scope, operator, container)
     nodes.finish(_every_row(nodes, np.asarray(operator.raw_operator.constant_, dtype=np.float64).reshape(-1)))
-
-
-def _classifier_shapes(operator: Any) -> None:
-    classes = operator.raw_operator.classes_
-    operator.outputs[0].type = label_type(classes)
-    operator.outputs[1].type = number_type(operator)([None, len(classes)])
 
 
 def _classifier(scope: Any, operator: Any, container: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from validator.errors import ConversionError, PreflightError
 from validator.libraries.convert import ConvertedModel
 from validator.pipelines import column_names, hazards
+from validator.pipelines.places import inner_models
 from validator.trees.onnx_wire import MOST_BYTES
 
 _NUMERIC = ("float", "int", "uint", "bool")
@@ -175,14 +176,8 @@ def _initial_types(
 
 def _selects_by_name(model: Any) -> bool:
     """Whether a ColumnTransformer in the model picks its columns by name, which needs one input each."""
-    if hasattr(model, "transformers_"):
-        return any(
-            isinstance(chosen, str)
-            or (not isinstance(chosen, slice) and any(isinstance(c, str) for c in chosen))
-            for _, _, chosen in model.transformers_
-        )
-    inner = [step for _, step in getattr(model, "steps", ())]
-    inner += [
-        step for step in (getattr(model, "best_estimator_", None), getattr(model, "regressor_", None)) if step
-    ]
-    return any(_selects_by_name(step) for step in inner)
+    return any(
+        isinstance(chosen, str) or (not isinstance(chosen, slice) and any(isinstance(c, str) for c in chosen))
+        for inner in inner_models(model)
+        for _, _, chosen in getattr(inner, "transformers_", None) or ()
+    )

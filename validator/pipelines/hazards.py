@@ -11,7 +11,7 @@ from typing import Any
 
 from validator.errors import ConversionError
 from validator.libraries.live import answers_several
-from validator.pipelines import sparse_zeros, weighted_neighbours
+from validator.pipelines import middle_steps, sparse_zeros, weighted_neighbours
 from validator.pipelines.numpy_functions import KNOWN, nodes_of
 from validator.pipelines.places import places_in
 from validator.python39 import dataclass, pairs
@@ -77,6 +77,8 @@ def _own_function(step: Any) -> bool:
     return step.func is not None and nodes_of(step.func) is None
 
 
+_MIDDLES = ("steps", "transformers_", "transformer_list")
+"""where a model that is not the last transforms"""
 _SEVERAL = "it gives several answers for each row, and a classifier's file here gives one label"
 RULES = (
     Rule(
@@ -231,7 +233,14 @@ def examine(model: Any) -> tuple[Any, tuple[TreeHazard, ...]]:
     return repaired, tuple(found)
 
 
-def _examined(step: Any, found: list[TreeHazard]) -> Any:
+def _last(step: Any) -> Any:
+    return step.steps[-1][1] if hasattr(step, "steps") else None
+
+
+def _examined(step: Any, found: list[TreeHazard], *, transforms: bool = False) -> Any:
+    """`transforms` is said of what stands in the middle of a pipeline."""
+    if transforms and (other := middle_steps.in_place_of(step)) is not None:
+        return other
     name = type(step).__name__
     if type(step).__module__.startswith("imblearn."):
         step, message = _of_imblearn(step)
@@ -252,5 +261,7 @@ def _examined(step: Any, found: list[TreeHazard]) -> Any:
         if rule.repair is not None:
             step = rule.repair(step)
     for place in places_in(step):
-        place.put(_examined(place.get(), found))
+        inner = place.get()
+        in_middle = place.name in _MIDDLES and (transforms or inner is not _last(step))
+        place.put(_examined(inner, found, transforms=in_middle))
     return step

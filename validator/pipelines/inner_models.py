@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from validator.errors import ConversionError
+from validator.pipelines.places import places_in
 from validator.pipelines.step_nodes import DOUBLE, Nodes
 
 _SCORES_ALONE = ("LinearSVC", "RidgeClassifier", "RidgeClassifierCV", "Perceptron")
@@ -60,6 +61,9 @@ def _declared(
     from skl2onnx._parse import _parse_sklearn
 
     scope, given = nodes.scope, list(inputs)
+    if len(given) > 1 and not any(True for _ in places_in(model)) and not hasattr(model, "transformers_"):
+        # It chooses no columns: it takes them side by side.
+        given = [nodes.variable(nodes.rows, sum(int(one.type.shape[1]) for one in given))]
     while hasattr(model, "steps"):
         for _, step in model.steps[:-1]:
             if step is not None and step != "passthrough":

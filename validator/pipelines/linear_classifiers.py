@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, label_type, number_type
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, classifier_shapes
 
 
 def register(update: Callable[..., None]) -> None:
@@ -45,10 +45,8 @@ def _shapes(stock: Callable[[Any], None], alias: str) -> Callable[[Any], None]:
     def calculate(operator: Any) -> None:
         with called(operator, alias):
             stock(operator)
-        model = operator.raw_operator
-        if covers(model):
-            operator.outputs[0].type = label_type(model.classes_)
-            operator.outputs[1].type = number_type(operator)([None, len(model.classes_)])
+        if covers(operator.raw_operator):
+            classifier_shapes(operator)
 
     return calculate
 

@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 
 from validator.errors import ConversionError
-from validator.pipelines.step_nodes import (
-    CLASSIFIER_OPTIONS,
-    Nodes,
-    classifier_outputs,
-    label_type,
-    number_type,
-)
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, classifier_outputs, classifier_shapes
 
 
 def register(update: Callable[..., None]) -> None:
@@ -22,20 +16,14 @@ def register(update: Callable[..., None]) -> None:
     from sklearn.neighbors import NearestCentroid
 
     update(
-        NearestCentroid, "ExactNearestCentroid", _shapes, _convert, overwrite=True, parser=classifier_outputs,
-        options=dict(CLASSIFIER_OPTIONS),
+        NearestCentroid, "ExactNearestCentroid", classifier_shapes, _convert, overwrite=True,
+        parser=classifier_outputs, options=dict(CLASSIFIER_OPTIONS),
     )  # fmt: skip
 
 
 def _has_probabilities(model: Any) -> bool:
     """Since scikit-learn 1.6, for the Euclidean metric."""
     return hasattr(model, "predict_proba")
-
-
-def _shapes(operator: Any) -> None:
-    model = operator.raw_operator
-    operator.outputs[0].type = label_type(model.classes_)
-    operator.outputs[1].type = number_type(operator)([None, len(model.classes_)])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:

@@ -10,8 +10,7 @@ from validator.pipelines.step_nodes import (
     CLASSIFIER_OPTIONS,
     Nodes,
     classifier_outputs,
-    label_type,
-    number_type,
+    classifier_shapes,
 )
 
 
@@ -20,15 +19,9 @@ def register(update: Callable[..., None]) -> None:
     from sklearn.semi_supervised import SelfTrainingClassifier
 
     update(
-        SelfTrainingClassifier, "ExactSelfTrainingClassifier", _shapes, _convert, overwrite=True,
+        SelfTrainingClassifier, "ExactSelfTrainingClassifier", classifier_shapes, _convert, overwrite=True,
         parser=classifier_outputs, options=dict(CLASSIFIER_OPTIONS),
     )  # fmt: skip
-
-
-def _shapes(operator: Any) -> None:
-    classes = operator.raw_operator.classes_
-    operator.outputs[0].type = label_type(classes)
-    operator.outputs[1].type = number_type(operator)([None, len(classes)])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:

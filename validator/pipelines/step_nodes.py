@@ -61,6 +61,13 @@ def label_type(classes: npt.NDArray[Any]) -> Any:
     return (Int64TensorType if classes.dtype.kind in _NUMBERS else StringTensorType)([None])
 
 
+def classifier_shapes(operator: Any) -> None:
+    """Of a classifier: its label [N], and its probabilities or scores [N, C]."""
+    classes = operator.raw_operator.classes_
+    operator.outputs[0].type = label_type(classes)
+    operator.outputs[1].type = number_type(operator)([None, len(classes)])
+
+
 def classifier_outputs(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
     """Declare the label and the probabilities of a classifier that skl2onnx does not know for one."""
     import numpy as np

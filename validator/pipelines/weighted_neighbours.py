@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from validator.pipelines.neighbour_imputer import weights_of
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, label_type, number_type
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, classifier_shapes, number_type
 
 _SPARE = 8
 """candidates beyond the neighbours: distances by matrix product round, and those of candidates are taken anew"""
@@ -54,8 +54,7 @@ def _shapes(before: Callable[[Any], None], alias: str) -> Callable[[Any], None]:
             with called(operator, alias):
                 before(operator)
         elif hasattr(model, "classes_"):
-            operator.outputs[0].type = label_type(model.classes_)
-            operator.outputs[1].type = number_type(operator)([None, len(model.classes_)])
+            classifier_shapes(operator)
         else:
             operator.outputs[0].type = number_type(operator)([None, _targets(model).shape[1]])
 
