@@ -172,7 +172,7 @@ def test_a_repair_leaves_the_model_alone() -> None:
 @pytest.mark.parametrize(
     ("model", "target"),
     [
-        (KNeighborsRegressor(weights="distance"), NUMBER),
+        (KNeighborsRegressor(weights="distance", p=1), NUMBER),
         (GaussianProcessClassifier(), BINARY),
         (make_pipeline(FunctionTransformer(np.abs), Ridge()), NUMBER),
         (RandomForestClassifier(3), np.column_stack([BINARY, BINARY])),
