@@ -148,7 +148,8 @@ class Column:
 
 
 _SPECIAL = {"missing": 0.02, "zero": 0.05, "below": 0.001, "above": 0.003, "unseen": 0.0}
-_FALLING = (0.41, 0.3, 0.2, 0.06, 0.03)
+#: The last expects four of 10,000 rows, and is put together with others also where a day has more rows than that.
+_FALLING = (0.46, 0.32, 0.2, 0.0196, 0.0004)
 
 
 def columns(watched: Watched) -> Case:
@@ -175,17 +176,17 @@ def _columns(watched: Watched, kind: str) -> Iterator[Column]:
     own = watched.subject.feature_names if kind == "feature" else watched.subject.output_names
     first, second = own[0] if own else kind, "another"
     falling = {str(i): share for i, share in enumerate(_FALLING)} | _SPECIAL
-    rising = {str(i): 6.4 * share for i, share in enumerate(reversed(_FALLING))}
+    rising = {str(i): 32 * share for i, share in enumerate(reversed(_FALLING))}
     rising |= {"missing": 0.3, "zero": 0.2, "below": 0.02, "above": 0.15, "unseen": 0.04}
     # a bin whose series is not there at all
     vanished = {slot: rows for slot, rows in rising.items() if slot != "1"}
     figures = {"between": 0.02, "quantile": 2.5, "alike": {"missing": 0.004, "below": 0.0001}}
     yield Column(kind=kind, name=first, version=VERSION, shares=falling, pace=vanished, **_as(figures))
-    few = {slot: rows / 20 for slot, rows in rising.items()}
+    few = {slot: rows / 100 for slot, rows in rising.items()}
     yield Column(kind=kind, name=first, version=OTHER, shares=falling, pace=few, **_as(figures))
-    categories = {"0": 0.6, "1": 0.3, "other": 0.1} | _SPECIAL
-    rows = {"0": 2.5, "1": 2.1, "other": 1.25, "missing": 0.1, "unseen": 0.2}
-    figures = {"between": 0.0, "quantile": 4.0, "alike": {}}
+    categories = {"0": 0.0004, "other": 0.9996} | _SPECIAL
+    rows = {"0": 1.0, "other": 4.0, "missing": 0.1, "unseen": 0.2}
+    figures = {"between": 0.01, "quantile": 4.0, "alike": {}}
     yield Column(kind=kind, name=second, version=VERSION, shares=categories, pace=rows, **_as(figures))
 
 
@@ -194,8 +195,9 @@ def _as(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _until(value: float, before: int) -> str:
+    """A gauge that rose by a tenth with its last sample, which is the one that is remembered."""
     missing = f" stale _x{before - 1}" if before else ""
-    return f"{value:.10g}x{_STEPS - before}{missing}"
+    return f"{0.9 * value:.10g}x{_STEPS - before - 1} {value:.10g}{missing}"
 
 
 def _show(history: History, column: Column) -> None:

@@ -28,10 +28,6 @@ SWAPS = (
     (r"\band\b(?! \()", "unless"), (r"\bunless\b", "and"), (r"\bor\b", "and"),
     (r" >= ", " < "), (r" > ", " <= "), (r"=~", "!~"), (r"!~", "=~"), (r'(?<=bin)="', '!="'),
 )  # fmt: skip
-#: Changes that change nothing, each with its reason.
-SAME = {
-    # The reference of a special value is at its noise's centre: zero either way.
-}
 TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -59,7 +55,8 @@ def mutants(expr: str) -> Iterator[tuple[str, str]]:
                 yield changed(match, f"{minutes * 60:g}s")
     for match in re.finditer(r"(?:by|on) \(([^)]*)\)", expr):
         labels = match[1].split(", ")
-        for label in labels:
+        # Each selector names the model: to match on it as well changes nothing.
+        for label in labels if match[0].startswith("by") else labels[1:]:
             kept = ", ".join(one for one in labels if one != label)
             yield changed(match, f"{match[0].partition(' ')[0]} ({kept})")
     for match in re.finditer(r'(\w+)(?:=|!=|=~|!~)("(?:[^"\\]|\\.)*"),?', expr):
