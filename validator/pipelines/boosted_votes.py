@@ -8,33 +8,15 @@ from typing import Any
 import numpy as np
 
 from validator.pipelines.inner_models import labels_and_numbers
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, classifier_shapes
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, classifier_shapes, register_where
 
 
 def register(update: Callable[..., None]) -> None:
     """Tell skl2onnx of this converter; the older algorithm SAMME.R still takes skl2onnx's own."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import get_converter, get_shape_calculator
     from sklearn.ensemble import AdaBoostClassifier
 
-    alias = sklearn_operator_name_map[AdaBoostClassifier]
-    stock, shapes = get_converter(alias), get_shape_calculator(alias)
-
-    def calculate(operator: Any) -> None:
-        with called(operator, alias):
-            shapes(operator)
-        if _covers(operator.raw_operator):
-            classifier_shapes(operator)
-
-    def convert(scope: Any, operator: Any, container: Any) -> None:
-        if _covers(operator.raw_operator):
-            _convert(scope, operator, container)
-            return
-        with called(operator, alias):
-            stock(scope, operator, container)
-
-    update(
-        AdaBoostClassifier, "ExactAdaBoostClassifier", calculate, convert, overwrite=True,
+    register_where(
+        lambda operator: _covers(operator.raw_operator), update, AdaBoostClassifier, classifier_shapes, _convert,
         options={**CLASSIFIER_OPTIONS, "raw_scores": [True, False]},
     )  # fmt: skip
 

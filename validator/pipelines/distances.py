@@ -12,7 +12,7 @@ from validator.pipelines.step_nodes import (
     CLASSIFIER_OPTIONS,
     Nodes,
     classifier_outputs,
-    label_type,
+    classifier_shapes,
     number_type,
 )
 
@@ -31,7 +31,7 @@ def register(update: Callable[..., None]) -> None:
         parser=_two_outputs,
     )
     update(
-        OutputCodeClassifier, "ExactOutputCodeClassifier", _code_shapes, _code, overwrite=True,
+        OutputCodeClassifier, "ExactOutputCodeClassifier", classifier_shapes, _code, overwrite=True,
         parser=classifier_outputs, options=dict(CLASSIFIER_OPTIONS),
     )  # fmt: skip
 
@@ -70,12 +70,6 @@ def _envelope(scope: Any, operator: Any, container: Any) -> None:
     label = nodes.add("Where", inside, one, other)
     nodes.finish(nodes.add("Reshape", label, nodes.constant(np.array([-1]))))
     nodes.finish(score, 1)
-
-
-def _code_shapes(operator: Any) -> None:
-    classes = operator.raw_operator.classes_
-    operator.outputs[0].type = label_type(classes)
-    operator.outputs[1].type = number_type(operator)([None, len(classes)])
 
 
 def _bit(nodes: Nodes, container: Any, inner: Any, inputs: Any) -> str:

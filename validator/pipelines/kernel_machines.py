@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, DOUBLE, Nodes, called, label_type, number_type
+from validator.pipelines.step_nodes import (
+    CLASSIFIER_OPTIONS,
+    DOUBLE,
+    Nodes,
+    label_type,
+    number_type,
+    register_where,
+)
 
 Floats = npt.NDArray[np.float64]
 NAMES = ("SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM")
@@ -22,21 +29,14 @@ _KERNELS = ("linear", "poly", "rbf", "sigmoid")
 
 def register(update: Callable[..., None]) -> None:
     """Tell skl2onnx of these converters; machines that they do not cover still take skl2onnx's own."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import get_converter, get_shape_calculator
     from sklearn import svm
 
+    scored = {**CLASSIFIER_OPTIONS, "raw_scores": [True, False]}
     for name in NAMES:
-        kind = getattr(svm, name)
-        alias = sklearn_operator_name_map[kind]
-        update(
-            kind,
-            f"Exact{name}",
-            _shapes(get_shape_calculator(alias), alias),
-            _either(get_converter(alias), alias),
-            overwrite=True,
-            options={**CLASSIFIER_OPTIONS, "raw_scores": [True, False]} if name in ("SVC", "NuSVC") else {},
-        )
+        register_where(
+            _ours, update, getattr(svm, name), _shapes, lambda *given: _Machine(*given).convert(),
+            options=scored if name in ("SVC", "NuSVC") else {},
+        )  # fmt: skip
 
 
 def covers(model: Any) -> bool:
@@ -53,33 +53,15 @@ def _ours(operator: Any) -> bool:
     return covers(operator.raw_operator) and len(operator.inputs) == 1
 
 
-def _either(stock: Callable[..., None], alias: str) -> Callable[..., None]:
-    def convert(scope: Any, operator: Any, container: Any) -> None:
-        if _ours(operator):
-            _Machine(scope, operator, container).convert()
-            return
-        with called(operator, alias):
-            stock(scope, operator, container)
-
-    return convert
-
-
-def _shapes(stock: Callable[[Any], None], alias: str) -> Callable[[Any], None]:
-    def calculate(operator: Any) -> None:
-        if not _ours(operator):
-            with called(operator, alias):
-                stock(operator)
-            return
-        number = number_type(operator)
-        classes = getattr(operator.raw_operator, "classes_", None)
-        if len(operator.outputs) == 1:
-            operator.outputs[0].type = number([None, 1])
-            return
-        # The label of OneClassSVM, which has no classes, is 1 or -1.
-        operator.outputs[0].type = label_type(np.array([1]) if classes is None else classes)
-        operator.outputs[1].type = number([None, 1 if classes is None else len(classes)])
-
-    return calculate
+def _shapes(operator: Any) -> None:
+    number = number_type(operator)
+    classes = getattr(operator.raw_operator, "classes_", None)
+    if len(operator.outputs) == 1:
+        operator.outputs[0].type = number([None, 1])
+        return
+    # The label of OneClassSVM, which has no classes, is 1 or -1.
+    operator.outputs[0].type = label_type(np.array([1]) if classes is None else classes)
+    operator.outputs[1].type = number([None, 1 if classes is None else len(classes)])
 
 
 class _Machine:

@@ -11,26 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, classifier_shapes
+from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, classifier_shapes, register_where
 
 
 def register(update: Callable[..., None]) -> None:
     """Tell skl2onnx of these converters; what they do not cover still takes skl2onnx's own."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import get_converter, get_shape_calculator
     from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV, SGDClassifier
     from sklearn.svm import LinearSVC
 
     for kind in (SGDClassifier, LinearSVC, RidgeClassifier, RidgeClassifierCV):
-        alias = sklearn_operator_name_map[kind]
-        update(
-            kind,
-            f"Exact{kind.__name__}",
-            _shapes(get_shape_calculator(alias), alias),
-            _converter(get_converter(alias), alias),
-            overwrite=True,
+        register_where(
+            lambda operator: covers(operator.raw_operator), update, kind, classifier_shapes, _convert,
             options={**CLASSIFIER_OPTIONS, "raw_scores": [True, False]},
-        )
+        )  # fmt: skip
 
 
 def covers(model: Any) -> bool:
@@ -39,27 +32,6 @@ def covers(model: Any) -> bool:
         return bool(model.loss == "log_loss" and len(model.classes_) > 2)
     several = getattr(getattr(model, "_label_binarizer", None), "y_type_", "").startswith("multilabel")
     return not hasattr(model, "predict_proba") and not several
-
-
-def _shapes(stock: Callable[[Any], None], alias: str) -> Callable[[Any], None]:
-    def calculate(operator: Any) -> None:
-        with called(operator, alias):
-            stock(operator)
-        if covers(operator.raw_operator):
-            classifier_shapes(operator)
-
-    return calculate
-
-
-def _converter(stock: Callable[..., None], alias: str) -> Callable[..., None]:
-    def convert(scope: Any, operator: Any, container: Any) -> None:
-        if covers(operator.raw_operator):
-            _convert(scope, operator, container)
-            return
-        with called(operator, alias):
-            stock(scope, operator, container)
-
-    return convert
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:

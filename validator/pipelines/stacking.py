@@ -9,58 +9,35 @@ import numpy as np
 
 from validator.errors import ConversionError
 from validator.pipelines.inner_models import labels_and_numbers, predictions, probabilities, responses
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, classifier_shapes, number_type
+from validator.pipelines.step_nodes import (
+    CLASSIFIER_OPTIONS,
+    Nodes,
+    classifier_shapes,
+    number_type,
+    register_where,
+)
 
 
 def register(update: Callable[..., None]) -> None:
     """Tell skl2onnx of these converters; over one matrix its own still stack."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import get_converter, get_shape_calculator
     from sklearn.ensemble import StackingClassifier, StackingRegressor
 
-    for kind, options in (
-        (StackingClassifier, {**CLASSIFIER_OPTIONS, "raw_scores": [True, False]}),
-        (StackingRegressor, {}),
-    ):
-        alias = sklearn_operator_name_map[kind]
-        update(
-            kind,
-            f"Exact{kind.__name__}",
-            _shapes(get_shape_calculator(alias), alias),
-            _converter(get_converter(alias), alias),
-            overwrite=True,
-            options=options,
-        )
+    options = {**CLASSIFIER_OPTIONS, "raw_scores": [True, False]}
+    register_where(_over_columns, update, StackingClassifier, classifier_shapes, _convert, options=options)
+    register_where(_over_columns, update, StackingRegressor, _one_number, _convert)
 
 
-def _shapes(stock: Callable[[Any], None], alias: str) -> Callable[[Any], None]:
-    def calculate(operator: Any) -> None:
-        if len(operator.inputs) == 1:
-            with called(operator, alias):
-                stock(operator)
-            return
-        if hasattr(operator.raw_operator, "classes_"):
-            classifier_shapes(operator)
-        else:
-            operator.outputs[0].type = number_type(operator)([None, 1])
-
-    return calculate
+def _over_columns(operator: Any) -> bool:
+    return len(operator.inputs) > 1
 
 
-def _converter(stock: Callable[..., None], alias: str) -> Callable[..., None]:
-    def convert(scope: Any, operator: Any, container: Any) -> None:
-        if len(operator.inputs) > 1:
-            _convert(Nodes(scope, operator, container), operator, container)
-            return
-        with called(operator, alias):
-            stock(scope, operator, container)
-
-    return convert
+def _one_number(operator: Any) -> None:
+    operator.outputs[0].type = number_type(operator)([None, 1])
 
 
-def _convert(nodes: Nodes, operator: Any, container: Any) -> None:
+def _convert(scope: Any, operator: Any, container: Any) -> None:
     """The last model, of what the inner ones answer side by side."""
-    model = operator.raw_operator
+    model, nodes = operator.raw_operator, Nodes(scope, operator, container)
     _refuse(model)
     parts = [
         _part(nodes, container, model, place, operator.inputs) for place in range(len(model.estimators_))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
@@ -81,8 +81,44 @@ def classifier_outputs(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
     return operator.outputs
 
 
+def register_where(
+    covers: Callable[[Any], bool],
+    update: Callable[..., None],
+    kind: Any,
+    shapes: Callable[[Any], None],
+    convert: Callable[[Any, Any, Any], None],
+    *,
+    prefix: str = "Exact",
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Register a converter for those operators of a class that it covers; others take the one registered before."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common._registration import get_converter, get_shape_calculator
+
+    alias = sklearn_operator_name_map[kind]
+    convert_before, shapes_before = get_converter(alias), get_shape_calculator(alias)
+
+    def calculate(operator: Any) -> None:
+        if covers(operator):
+            shapes(operator)
+            return
+        with _called(operator, alias):
+            shapes_before(operator)
+
+    def converted(scope: Any, operator: Any, container: Any) -> None:
+        if covers(operator):
+            convert(scope, operator, container)
+            return
+        with _called(operator, alias):
+            convert_before(scope, operator, container)
+
+    update(
+        kind, f"{prefix}{kind.__name__}", calculate, converted, overwrite=True, options=dict(options or {})
+    )
+
+
 @contextmanager
-def called(operator: Any, alias: str) -> Iterator[None]:
+def _called(operator: Any, alias: str) -> Iterator[None]:
     """skl2onnx's own functions look at the name under which the model was registered."""
     given = operator.type
     operator.type = alias

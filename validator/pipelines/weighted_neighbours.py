@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from validator.pipelines.neighbour_imputer import weights_of
-from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, called, classifier_shapes, number_type
+from validator.pipelines.step_nodes import (
+    CLASSIFIER_OPTIONS,
+    Nodes,
+    classifier_shapes,
+    number_type,
+    register_where,
+)
 
 _SPARE = 8
 """candidates beyond the neighbours: distances by matrix product round, and those of candidates are taken anew"""
@@ -16,23 +22,18 @@ _SPARE = 8
 
 def register(update: Callable[..., None]) -> None:
     """Tell skl2onnx of these converters; neighbours that weigh alike still take the one before."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import get_converter, get_shape_calculator
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-    for kind in (KNeighborsClassifier, KNeighborsRegressor):
-        alias = sklearn_operator_name_map[kind]
-        options = {"optim": [None, "cdist"]}
-        update(
-            kind,
-            f"ExactWeighted{kind.__name__}",
-            _shapes(get_shape_calculator(alias), alias),
-            _converter(get_converter(alias), alias),
-            overwrite=True,
-            options={**CLASSIFIER_OPTIONS, "raw_scores": [True, False], **options}
-            if kind is KNeighborsClassifier
-            else options,
-        )
+    search: dict[str, Any] = {"optim": [None, "cdist"]}
+    classifier = {**CLASSIFIER_OPTIONS, "raw_scores": [True, False], **search}
+    for kind, shapes, options in (
+        (KNeighborsClassifier, classifier_shapes, classifier),
+        (KNeighborsRegressor, _targets_wide, search),
+    ):
+        register_where(
+            lambda operator: covers(operator.raw_operator), update, kind, shapes, _convert,
+            prefix="ExactWeighted", options=options,
+        )  # fmt: skip
 
 
 def covers(model: Any) -> bool:
@@ -47,29 +48,8 @@ def covers(model: Any) -> bool:
     )
 
 
-def _shapes(before: Callable[[Any], None], alias: str) -> Callable[[Any], None]:
-    def calculate(operator: Any) -> None:
-        model = operator.raw_operator
-        if not covers(model):
-            with called(operator, alias):
-                before(operator)
-        elif hasattr(model, "classes_"):
-            classifier_shapes(operator)
-        else:
-            operator.outputs[0].type = number_type(operator)([None, _targets(model).shape[1]])
-
-    return calculate
-
-
-def _converter(before: Callable[..., None], alias: str) -> Callable[..., None]:
-    def convert(scope: Any, operator: Any, container: Any) -> None:
-        if covers(operator.raw_operator):
-            _convert(Nodes(scope, operator, container), operator.raw_operator)
-            return
-        with called(operator, alias):
-            before(scope, operator, container)
-
-    return convert
+def _targets_wide(operator: Any) -> None:
+    operator.outputs[0].type = number_type(operator)([None, _targets(operator.raw_operator).shape[1]])
 
 
 def _targets(model: Any) -> Any:
@@ -80,8 +60,9 @@ def _targets(model: Any) -> Any:
     return values.reshape(len(values), -1).astype(np.float64)
 
 
-def _convert(nodes: Nodes, model: Any) -> None:
+def _convert(scope: Any, operator: Any, container: Any) -> None:
     """scikit-learn's `kneighbors`, and the mean of the neighbours' targets by one over their distance."""
+    model, nodes = operator.raw_operator, Nodes(scope, operator, container)
     weights, who = _neighbours(nodes, model)
     taken = nodes.add("Gather", nodes.constant(_targets(model)), who)  # [N, k, K]
     each = nodes.add("Unsqueeze", weights, nodes.constant(np.array([2])))
