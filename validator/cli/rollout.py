@@ -313,11 +313,12 @@ class _Teller:
         self._last: tuple[object, ...] = ()
 
     def __call__(self, told: Step | PreflightError) -> None:
+        from validator.report.escape import clean
         from validator.rollout.report import of_step
 
         if isinstance(told, PreflightError):
             key: tuple[object, ...] = (told.message,)
-            shown = [f"! {told.message}", f"  hint: {told.hint}"]
+            shown = [f"! {clean(told.message, limit=500)}", f"  hint: {clean(told.hint, limit=500)}"]
         else:
             key = (
                 told.state.stage,

@@ -21,13 +21,20 @@ _WIDTH = 40
 
 def last_verdict(settings: LoopSettings, state: Rollout) -> Verdict | None:
     """The newest verdict of this rollout, from its evidence; None where nothing was judged yet."""
-    files = sorted((settings.directory / "evidence").glob(f"{state.id}-*.json"))
+    files = list((settings.directory / "evidence").glob(f"{state.id}-*.json"))
     if not files:
         return None
+    files.sort(key=lambda path: _place(path.name[len(state.id) + 1 :]))
     try:
         return read_evidence(files[-1]).verdict
     except UsageError:
         return None  # just being replaced, or changed: the figures are only shown here, never acted on
+
+
+def _place(name: str) -> tuple[int, str]:
+    """`<entries of the history>-<stage>.json`, by number: 100 is after 99."""
+    number = name.partition("-")[0]
+    return int(number) if number.isdecimal() else -1, name
 
 
 def watch_rollout(settings: LoopSettings, state: Rollout, *, pause: Callable[[float], None]) -> Rollout:

@@ -105,7 +105,7 @@ def _twice(folder: Path) -> None:
         (lambda folder: (folder / "a.parquet").write_bytes(b"PAR1"), "cannot be read as Parquet"),
         (lambda folder: (folder / "a.parquet").unlink(), "a folder without Parquet files"),
     ],
-    ids=str,
+    ids=["link", "pipe", "other", "mixed", "pointer", "deep", "twice", "csv", "delta", "damaged", "empty"],
 )
 def test_what_is_no_folder_of_alike_parts_is_named(tmp_path: Path, spoil: Any, said: str) -> None:
     FRAME.to_parquet(tmp_path / "a.parquet")

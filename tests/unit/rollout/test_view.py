@@ -72,6 +72,16 @@ def test_elsewhere_it_is_lines_of_what_changed(
     assert "\x1b" not in shown
 
 
+def test_the_newest_evidence_is_the_last_by_number(world: World) -> None:
+    world.to("guard-25")
+    folder, state = world.settings.directory / "evidence", world.state()
+    newest = last_verdict(world.settings, state)
+    (only,) = folder.iterdir()
+    only.rename(folder / f"{state.id}-100-guard-25.json")
+    (folder / f"{state.id}-99-guard-25.json").write_text("{")
+    assert last_verdict(world.settings, state) == newest
+
+
 def test_evidence_that_is_being_replaced_stops_nobody_who_watches(world: World) -> None:
     world.to("guard-25")
     assert last_verdict(world.settings, world.state()) is not None
