@@ -11,7 +11,7 @@ from typing import Any
 
 from validator.errors import ConversionError
 from validator.libraries.live import answers_several
-from validator.pipelines import middle_steps, sparse_zeros, weighted_neighbours
+from validator.pipelines import sparse_zeros
 from validator.pipelines.numpy_functions import KNOWN, nodes_of
 from validator.pipelines.places import places_in
 from validator.python39 import dataclass, pairs
@@ -73,6 +73,13 @@ def _unusual_text(step: Any) -> bool:
     return step.analyzer != "word" or step.strip_accents is not None or step.tokenizer is not None
 
 
+def _weighs_otherwise(step: Any) -> bool:
+    # Looked up here: what only foresees hazards needs no NumPy.
+    from validator.pipelines.weighted_neighbours import covers
+
+    return step.weights != "uniform" and not covers(step)
+
+
 def _own_function(step: Any) -> bool:
     return step.func is not None and nodes_of(step.func) is None
 
@@ -84,7 +91,7 @@ RULES = (
     Rule(
         id="knn-distance-weights",
         names=("KNeighborsRegressor", "KNeighborsClassifier"),
-        applies=lambda step: step.weights != "uniform" and not weighted_neighbours.covers(step),
+        applies=_weighs_otherwise,
         message="neighbours weighted by anything but their Euclidean distance convert to other predictions",
         hint="train with weights='uniform', or with weights='distance' and metric='euclidean'",
     ),
@@ -239,7 +246,9 @@ def _last(step: Any) -> Any:
 
 def _examined(step: Any, found: list[TreeHazard], *, transforms: bool = False) -> Any:
     """`transforms` is said of what stands in the middle of a pipeline."""
-    if transforms and (other := middle_steps.in_place_of(step)) is not None:
+    from validator.pipelines.middle_steps import in_place_of
+
+    if transforms and (other := in_place_of(step)) is not None:
         return other
     name = type(step).__name__
     if type(step).__module__.startswith("imblearn."):
