@@ -100,6 +100,8 @@ def test_each_fault_fails_the_check_that_is_for_it(artifact: Path, fault: str, n
     assert told in found.message
     # A label that is turned round is wrong whoever asks for it.
     also = {"answers.concurrency", "server.drain"} if fault == "another_answer" else set()
+    # Answers are compared while the server ends, too: now and then one of those is another caller's.
+    also |= {"server.drain"} & set(failed(report)) if fault == "mixed_up_callers" else set()
     assert set(failed(report)) == {named} | also
     passed = [one.id for one in report.tried if one.status == "pass"]
     assert len(passed) == (1 if fault == "never_ready" else 7 - len(also))

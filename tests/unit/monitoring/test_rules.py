@@ -101,6 +101,7 @@ def test_promtool_finds_nothing_to_say_of_the_rules(place: Path) -> None:
 
 
 @needs_promtool
+@pytest.mark.drill  # promtool takes seconds for each file
 @pytest.mark.parametrize("ending", FILES)
 def test_histories_fire_what_they_should_and_nothing_else(place: Path, ending: str) -> None:
     done = promtool(place, "test", "rules", f"tests{ending}.yml")
