@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib import resources
-
 from markupsafe import Markup
 
 from validator.drift import wording
@@ -13,41 +9,19 @@ from validator.drift.document import ColumnReport, DriftReport
 from validator.drift.pictures import histogram, timeline
 from validator.report.drawing import bars
 from validator.report.escape import clean
+from validator.report.self_contained import self_contained
 
 _MOST_CARDS = 120
 _MOST_BARS = 20
 _BADGES = {"fail": "drift", "insufficient": "not known", "warn": "look", "ok": "ok"}
-_PAGE = Markup(
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{digest}'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-)
 
 
 def render_html(report: DriftReport) -> str:
     """A self-contained page whose content-security policy allows its own style alone."""
-    style = Markup(resources.files("validator.drift").joinpath("page.css").read_text("utf-8"))  # noqa: S704
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     parts = [_header(report), _notes(report), _time(report), _contributions(report), _quality(report)]
-    return str(
-        _PAGE.format(
-            digest=digest,
-            title=f"{_BADGES[report.status]}: {clean(report.model)}",
-            style=style,
-            body=Markup("\n").join([*(part for part in parts if part), _columns(report)]),
-        )
-    )
+    body = Markup("\n").join([*(part for part in parts if part), _columns(report)])
+    title = f"{_BADGES[report.status]}: {clean(report.model)}"
+    return self_contained(title, body, package="validator.drift")
 
 
 def _header(report: DriftReport) -> Markup:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import resources
 
 from markupsafe import Markup
 
 from validator.monitoring.charts import Band, Chart, draw, pair_of_bars, spans
 from validator.monitoring.gather import Alerted, Column, Seen
 from validator.report.escape import clean
+from validator.report.self_contained import self_contained
 
 _MOST_COLUMNS = 120
 _MOST_ALERTS = 60
@@ -20,23 +18,6 @@ _MOST_ALERTS = 60
 _FEW_ALERTS = 6
 _WORDS = {"fail": "drift", "none": "cannot tell", "warn": "look", "ok": "ok"}
 _CLASSES = {"fail": "fail", "warn": "warn", "ok": "ok", "none": ""}
-_PAGE = Markup(
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-{refresh}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{digest}'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<a class="skip" href="#main">To the figures</a>
-{body}
-</body>
-</html>
-"""
-)
 
 
 def render(seen: Seen, *, refresh_s: int | None = None, runbooks: str = "") -> str:
@@ -62,19 +43,8 @@ def render(seen: Seen, *, refresh_s: int | None = None, runbooks: str = "") -> s
 
 def whole(title: str, body: Markup, *, refresh_s: int | None = None) -> str:
     """A page of this body, with our style and nothing else."""
-    style = Markup(resources.files("validator.monitoring").joinpath("page.css").read_text("utf-8"))  # noqa: S704
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return str(
-        _PAGE.format(
-            digest=digest,
-            refresh=Markup('<meta http-equiv="refresh" content="{}">\n').format(refresh_s)
-            if refresh_s
-            else "",
-            title=title,
-            style=style,
-            body=body,
-        )
-    )
+    page = Markup('<a class="skip" href="#main">To the figures</a>\n') + body
+    return self_contained(title, page, package="validator.monitoring", refresh_s=refresh_s)
 
 
 def _moment(at: float) -> str:

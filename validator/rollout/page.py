@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
-from importlib import resources
 
 from markupsafe import Markup
 
 from validator.report.escape import clean
+from validator.report.self_contained import self_contained
 from validator.rollout.judge import MetricVerdict, Verdict
 from validator.rollout.report import bound, counted, interval, moment, progress, unmeasured, why
 from validator.rollout.state import Rollout
@@ -19,22 +17,6 @@ PAGE_FILE = "rollout.html"
 _REFRESH_S = 5
 _BADGES = {"promoted": "ok", "rolled_back": "fail", "aborted": "fail", "rolling_back": "fail", "held": "warn"}
 _OUTCOMES = {"promote": ("ok", "ok"), "rollback": ("fail", "fail"), "undecided": ("", "open")}
-_PAGE = Markup(
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-{refresh}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{digest}'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-)
 _LEGENDS = {
     "margin": Markup(
         '<p class="soft">Line: the interval of the difference between candidate and champion. Dot: the estimate. '
@@ -60,7 +42,6 @@ def page(state: Rollout, verdict: Verdict | None, stages: Sequence[str]) -> str:
     str
         It loads itself again while the rollout is under way.
     """
-    style = Markup(resources.files("validator.rollout").joinpath("page.css").read_text("utf-8"))  # noqa: S704
     parts = [
         _header(state),
         _bar(state),
@@ -69,16 +50,11 @@ def page(state: Rollout, verdict: Verdict | None, stages: Sequence[str]) -> str:
         _evidence(verdict),
         _history(state),
     ]
-    return str(
-        _PAGE.format(
-            refresh=Markup("")
-            if state.is_ended
-            else Markup('<meta http-equiv="refresh" content="{}">\n').format(_REFRESH_S),
-            digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            title=f"{_t(state.model)}: {_words(state.stage)}",
-            style=style,
-            body=Markup("\n").join(parts),
-        )
+    return self_contained(
+        f"{_t(state.model)}: {_words(state.stage)}",
+        Markup("\n").join(parts),
+        package="validator.rollout",
+        refresh_s=None if state.is_ended else _REFRESH_S,
     )
 
 
