@@ -24,6 +24,7 @@ from validator.pipelines import (
     decision_thresholds,
     distances,
     feature_steps,
+    iterative_imputer,
     kernel_machines,
     linear_classifiers,
     middle_steps,
@@ -54,9 +55,9 @@ from validator.trees.onnx_wire import Graph, PackedInts
 
 _STEPS = (
     boosted_votes, calibration, category_bayes, category_steps, class_places, constant_models, curves,
-    decision_thresholds, distances, feature_steps, kernel_machines, linear_classifiers, middle_steps,
-    nearest_centroid, neighbour_imputer, networks, numpy_functions, self_training, stacking, target_steps,
-    threshold_steps, weighted_neighbours, word_steps,
+    decision_thresholds, distances, feature_steps, iterative_imputer, kernel_machines, linear_classifiers,
+    middle_steps, nearest_centroid, neighbour_imputer, networks, numpy_functions, self_training, stacking,
+    target_steps, threshold_steps, weighted_neighbours, word_steps,
 )  # fmt: skip
 _ML_OPSET = 3
 """what skl2onnx is told; it knows no later one, and `signature.label` writes the true one into the file"""
