@@ -15,6 +15,8 @@ from validator.rollout.state import SlotName
 
 #: Asked for beyond the stage's start, so that each counter has a sample before it.
 _BEFORE_S = 300.0
+#: Scrapes of an instance whose distances tell how often it is scraped, and how far back they are looked for.
+_SCRAPES_TO_TELL, _TELLING_S = 3, 1200.0
 #: Scrapes that a window holds at least: the arms are scraped at different moments, and compared window by window.
 SCRAPES_A_WINDOW = 2
 #: Ten weeks of windows of a minute.
@@ -46,7 +48,8 @@ class Measured:
     """A stage's windows so far.
 
     The ages are those of the newest scrape of each arm, infinite where there is none; `interval_s` is the time
-    between scrapes, `window_s` the length of the windows. `trouble` says why nothing can be concluded at this
+    between scrapes, and `interval_known` whether both arms were scraped often enough to tell it. `window_s` is the
+    length of the windows. `trouble` says why nothing can be concluded at this
     moment, such as a third version.
     """
 
@@ -54,6 +57,7 @@ class Measured:
     candidate_age_s: float
     champion_age_s: float
     interval_s: float
+    interval_known: bool
     window_s: float
     trouble: str = ""
 
@@ -99,14 +103,14 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
     SourceError
         If the source cannot be asked, or the servers lack a bucket at the limit.
     """
-    before = max(_BEFORE_S, 4 * (what.interval_s or 0.0))
+    before = _TELLING_S if what.interval_s is None else max(_BEFORE_S, 4 * what.interval_s)
     seconds = max(now - started, 0) + before + 2 * what.window_s
     ask = _asking(source, {"model": what.model}, seconds=seconds, at=now)
     requests = ask("preflight_requests_total")
     arms = {arm.version: [one for one in requests if one.labels.get("version") == arm.version]
             for arm in (what.candidate, what.champion)}  # fmt: skip
     ages = {version: _age(series, now) for version, series in arms.items()}
-    interval = what.interval_s or _usual(arms.values())
+    interval, known = _usual(arms.values()) if what.interval_s is None else (what.interval_s, True)
     length = window_length(what.window_s, interval)
     trouble = _versions(requests, what, now - 3 * interval)
     if (now - started) / length > MOST_WINDOWS:
@@ -138,6 +142,7 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
         candidate_age_s=ages[what.candidate.version],
         champion_age_s=ages[what.champion.version],
         interval_s=interval,
+        interval_known=known,
         window_s=length,
         trouble=trouble,
     )
@@ -154,10 +159,14 @@ def window_length(wanted_s: float, interval_s: float) -> float:
     return max(wanted_s, SCRAPES_A_WINDOW * interval_s)
 
 
-def _usual(arms: Iterable[Sequence[Series]]) -> float:
-    """The usual time between scrapes: of each arm its best instance's, of the arms the longer one."""
-    known = [min(one.interval for one in scrapes(series).values()) for series in arms if series]
-    return max(known, default=15.0)
+def _usual(arms: Iterable[Sequence[Series]]) -> tuple[float, bool]:
+    """The usual time between scrapes, and whether each arm has an instance that was scraped often enough to tell.
+
+    Of each arm it is its best instance's, of the arms the longer one.
+    """
+    found = [list(scrapes(series).values()) for series in arms]
+    usual = max((min(one.interval for one in arm) for arm in found if arm), default=15.0)
+    return usual, all(any(len(one.times) >= _SCRAPES_TO_TELL for one in arm) for arm in found)
 
 
 def _edges(started: float, now: float, window: float, interval: float) -> tuple[list[float], int]:

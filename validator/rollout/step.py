@@ -289,6 +289,9 @@ class _Walk:
             return self._late(state) or self.waits(state, trouble, measured.trouble)
         if not (measured.is_fresh(measured.candidate_age_s) and measured.is_fresh(measured.champion_age_s)):
             return self._late(state) or self.waits(state, None, "candidate or champion is not scraped yet")
+        if not measured.interval_known:
+            told = "candidate or champion was scraped too few times to tell how often it is: wait, or set scrape_s"
+            return self._late(state) or self.waits(state, None, told)
         to = after(self.settings, "planned", 0)
         planned = requests_planned(self.settings, to, {})
         state = replace(state, scrape_s=measured.interval_s)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.rollout.world import World
+from tests.unit.rollout.world import SCRAPE_S, World
 from validator.rollout.run import one_step
 from validator.rollout.state import InUseError, StateError, locked, read_state
 from validator.rollout.step import roll_back
@@ -347,3 +347,25 @@ def test_a_state_of_before_scrapes_were_noted_is_read(world: World) -> None:
     state = read_state(world.settings.directory)
     assert state is not None
     assert (state.scrape_s, state.counted) == (None, None)
+
+
+def test_a_rollout_waits_until_it_can_tell_how_often_it_is_scraped(tmp_path: Path) -> None:
+    """Of a candidate that was scraped once or twice nobody knows that; windows of a guess would never end."""
+    world = World(tmp_path)
+    for key in [key for key in world._samples if ("version", "v2") in key]:
+        del world._samples[key][:-1]
+    world.begin()
+    assert "too few times to tell how often" in world.step().state.reason
+    world.advance(SCRAPE_S)
+    assert world.step().state.stage == "planned"
+    world.advance(SCRAPE_S)
+    begun = world.step().state
+    assert (begun.stage, begun.scrape_s) == ("guard-5", SCRAPE_S)
+
+
+def test_a_rollout_that_is_told_the_interval_waits_for_no_scrape(tmp_path: Path) -> None:
+    world = World(tmp_path, scrape_s=SCRAPE_S)
+    for key in [key for key in world._samples if ("version", "v2") in key]:
+        del world._samples[key][:-1]
+    world.begin()
+    assert world.step().state.stage == "guard-5"
