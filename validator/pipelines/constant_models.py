@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.errors import ConversionError
+from validator.pipelines.kernels import kernel_values
 from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, classifier_shapes, number_type
 
 
@@ -75,43 +76,14 @@ def _ridge(scope: Any, operator: Any, container: Any) -> None:
     model, nodes = operator.raw_operator, Nodes(scope, operator, container)
     known = model.X_fit_
     known = np.asarray(known.toarray() if hasattr(known, "toarray") else known, dtype=np.float64)
-    values = kernel_values(nodes, model, known, "KernelRidge")
+    values = kernel_values(
+        nodes,
+        known,
+        kernel=model.kernel,
+        gamma=1.0 / known.shape[1] if model.gamma is None else float(model.gamma),
+        coef0=float(model.coef0),
+        degree=float(model.degree),
+        owner="KernelRidge",
+    )
     weights = np.asarray(model.dual_coef_, dtype=np.float64)
     nodes.finish(nodes.add("MatMul", values, nodes.constant(weights.reshape(len(known), -1))))
-
-
-def kernel_values(nodes: Nodes, model: Any, known: npt.NDArray[np.float64], name: str) -> str:
-    """[N, K]: scikit-learn's `pairwise_kernels` of the rows and K known ones.
-
-    By the model's `kernel`, `gamma`, `coef0` and `degree`. Raises ConversionError, which calls the model `name`,
-    for a kernel that is not known.
-    """
-    kernel = model.kernel
-    gamma = 1.0 / known.shape[1] if model.gamma is None else float(model.gamma)
-    if kernel == "rbf":
-        # Both are taken from the middle of the rows of training: squares of small numbers lose less.
-        middle = known.mean(axis=0)
-        rows, known = nodes.add("Sub", nodes.rows, nodes.constant(middle[None, :])), known - middle
-        one = nodes.constant(np.array([1]))
-        own = nodes.add("ReduceSum", nodes.add("Mul", rows, rows), one, keepdims=1)
-        theirs = nodes.constant((known * known).sum(axis=1)[None, :])
-        products = nodes.add(
-            "Mul", nodes.number(-2.0), nodes.add("MatMul", rows, nodes.constant(known.T.copy()))
-        )
-        distance = nodes.add("Add", nodes.add("Add", products, own), theirs)
-        distance = nodes.add("Max", distance, nodes.number(0.0))
-        return nodes.add("Exp", nodes.add("Mul", nodes.number(-gamma), distance))
-    if kernel not in ("linear", "poly", "polynomial", "sigmoid"):
-        raise ConversionError(
-            f"{name} cannot be converted with the kernel {str(kernel)[:40]!r}",
-            hint="train it with the kernel linear, poly, rbf or sigmoid",
-        )
-    products = nodes.add("MatMul", nodes.rows, nodes.constant(known.T.copy()))
-    if kernel == "linear":
-        return products
-    scaled = nodes.add(
-        "Add", nodes.add("Mul", nodes.number(gamma), products), nodes.number(float(model.coef0))
-    )
-    if kernel == "sigmoid":
-        return nodes.add("Tanh", scaled)
-    return nodes.add("Pow", scaled, nodes.number(float(model.degree)))

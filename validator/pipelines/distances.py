@@ -28,24 +28,12 @@ def register(update: Callable[..., None]) -> None:
         _envelope_shapes,
         _envelope,
         overwrite=True,
-        parser=_two_outputs,
+        parser=classifier_outputs,
     )
     update(
         OutputCodeClassifier, "ExactOutputCodeClassifier", classifier_shapes, _code, overwrite=True,
         parser=classifier_outputs, options=dict(CLASSIFIER_OPTIONS),
     )  # fmt: skip
-
-
-def _two_outputs(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
-    """A label and numbers."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
-
-    operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
-    operator.inputs.extend(inputs)
-    operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
-    operator.outputs.append(scope.declare_local_variable("scores", DoubleTensorType()))
-    return operator.outputs
 
 
 def _envelope_shapes(operator: Any) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations, combinations_with_replacement
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from validator.pipelines.constant_models import kernel_values
+from validator.pipelines.kernels import kernel_values
 from validator.pipelines.step_nodes import Nodes, number_type
 
 _EPS = np.finfo(np.float64).eps
@@ -155,12 +154,17 @@ def _waves(scope: Any, operator: Any, container: Any) -> None:
 
 def _nystroem(scope: Any, operator: Any, container: Any) -> None:
     step, nodes = operator.raw_operator, Nodes(scope, operator, container)
+    known = np.asarray(step.components_, dtype=np.float64)
     # What is not set is what scikit-learn's kernels take then.
-    machine = SimpleNamespace(
-        kernel=step.kernel, gamma=step.gamma, coef0=1 if step.coef0 is None else step.coef0,
-        degree=3 if step.degree is None else step.degree,
-    )  # fmt: skip
-    values = kernel_values(nodes, machine, np.asarray(step.components_, dtype=np.float64), "Nystroem")
+    values = kernel_values(
+        nodes,
+        known,
+        kernel=step.kernel,
+        gamma=1.0 / known.shape[1] if step.gamma is None else float(step.gamma),
+        coef0=1.0 if step.coef0 is None else float(step.coef0),
+        degree=3.0 if step.degree is None else float(step.degree),
+        owner="Nystroem",
+    )
     nodes.finish(_projected(nodes, values, step.normalization_.T))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from validator.errors import ConversionError
 from validator.pipelines.inner_models import predictions
+from validator.pipelines.neighbour_imputer import is_nan, width_of_marks, with_marks
 from validator.pipelines.step_nodes import DOUBLE, Nodes, number_type
 
 
@@ -21,8 +22,8 @@ def register(update: Callable[..., None]) -> None:
 
 def _shapes(operator: Any) -> None:
     step = operator.raw_operator
-    marks = len(step.indicator_.features_) if step.add_indicator else 0
-    operator.outputs[0].type = number_type(operator)([None, len(step.initial_imputer_.statistics_) + marks])
+    width = len(step.initial_imputer_.statistics_) + width_of_marks(step)
+    operator.outputs[0].type = number_type(operator)([None, width])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
@@ -46,19 +47,13 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         "Greater", nodes.add("ReduceMax", known, nodes.constant(np.array([1])), keepdims=1), nodes.number(0.0)
     )
     out = nodes.add("Where", some, nodes.add("Concat", *columns, axis=1), filled)
-    if step.add_indicator:
-        marks = nodes.constant(np.asarray(step.indicator_.features_, dtype=np.int64))
-        out = nodes.add(
-            "Concat", out, nodes.add("Cast", nodes.add("Gather", missing, marks, axis=1), to=DOUBLE), axis=1
-        )
-    nodes.finish(out)
+    nodes.finish(with_marks(nodes, out, missing, step))
 
 
 def _refuse(step: Any) -> None:
     """Raises ConversionError for what is not converted."""
-    own = step.missing_values
     for wrong, what, hint in (
-        (not (isinstance(own, float) and own != own), "missing values that are not NaN", "missing_values=np.nan"),
+        (not is_nan(step.missing_values), "missing values that are not NaN", "missing_values=np.nan"),
         (step.sample_posterior, "values drawn at random", "sample_posterior=False"),
         (np.isnan(step.initial_imputer_.statistics_).any(), "a column that held no value in training",
          "columns that hold some"),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from validator.pipelines import kernels
 from validator.pipelines.step_nodes import (
     CLASSIFIER_OPTIONS,
     DOUBLE,
@@ -24,7 +25,6 @@ from validator.pipelines.step_nodes import (
 
 Floats = npt.NDArray[np.float64]
 NAMES = ("SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM")
-_KERNELS = ("linear", "poly", "rbf", "sigmoid")
 
 
 def register(update: Callable[..., None]) -> None:
@@ -41,7 +41,7 @@ def register(update: Callable[..., None]) -> None:
 
 def covers(model: Any) -> bool:
     """Whether the machine's answers are kernel values times coefficients and nothing more."""
-    if model.kernel not in _KERNELS or not isinstance(model.support_vectors_, np.ndarray):
+    if model.kernel not in kernels.NAMES or not isinstance(model.support_vectors_, np.ndarray):
         return False
     classes = getattr(model, "classes_", ())
     # Probabilities come out of an iteration that libsvm stops early.
@@ -73,15 +73,14 @@ class _Machine:
         self._model = operator.raw_operator
 
     def convert(self) -> None:
-        rows = self._nodes.rows
         name = type(self._model).__name__
         if name in ("SVC", "NuSVC"):
-            self._classify(rows)
+            self._classify()
             return
         weights = np.asarray(self._model._dual_coef_, dtype=np.float64).T
         score = self._add(
             "Add",
-            self._add("MatMul", self._kernel(rows), self._constant(weights)),
+            self._add("MatMul", self._kernel(), self._constant(weights)),
             self._intercept(),
         )
         if name == "OneClassSVM":
@@ -92,39 +91,25 @@ class _Machine:
         else:
             self._nodes.finish(score)
 
-    def _kernel(self, rows: str) -> str:
+    def _kernel(self) -> str:
         """[N, S] kernel values of the rows and the support vectors."""
         model = self._model
-        vectors = np.asarray(model.support_vectors_, dtype=np.float64)
-        if model.kernel == "rbf":
-            return self._gaussian(rows, vectors)
-        product = self._add("MatMul", rows, self._constant(vectors.T))
-        if model.kernel == "linear":
-            return product
-        scaled = self._add("Mul", product, self._number(float(model._gamma)))
-        moved = self._add("Add", scaled, self._number(float(model.coef0)))
-        if model.kernel == "sigmoid":
-            return self._add("Tanh", moved)
-        return self._add("Pow", moved, self._number(float(model.degree)))
+        return kernels.kernel_values(
+            self._nodes,
+            np.asarray(model.support_vectors_, dtype=np.float64),
+            kernel=model.kernel,
+            gamma=float(model._gamma),
+            coef0=float(model.coef0),
+            degree=float(model.degree),
+            owner=type(model).__name__,
+        )
 
-    def _gaussian(self, rows: str, vectors: Floats) -> str:
-        """exp(-gamma |x - s|^2), with both taken from the vectors' middle: squares of small numbers lose less."""
-        middle = vectors.mean(axis=0, keepdims=True)
-        near = vectors - middle
-        moved = self._add("Sub", rows, self._constant(middle))
-        own = self._add("ReduceSumSquare", moved, self._constant(np.array([1])), keepdims=1)
-        cross = self._add("MatMul", moved, self._constant(-2.0 * near.T))
-        squares = self._constant((near**2).sum(axis=1)[None, :])
-        distance = self._add("Add", self._add("Add", cross, squares), own)
-        distance = self._add("Max", distance, self._number(0.0))
-        return self._add("Exp", self._add("Mul", distance, self._number(-float(self._model._gamma))))
-
-    def _classify(self, rows: str) -> None:
+    def _classify(self) -> None:
         """A vote of every pair of classes; ties go to the first class."""
         count = len(self._model.classes_)
         weights = self._constant(_pair_weights(self._model))
         decision = self._add(
-            "Add", self._add("MatMul", self._kernel(rows), weights), self._intercept()
+            "Add", self._add("MatMul", self._kernel(), weights), self._intercept()
         )  # [N, pairs], above 0 for the first of each pair
         votes = self._votes(decision, count)
         if count == 2:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from validator.libraries.live import answers_several
 from validator.pipelines.step_nodes import CLASSIFIER_OPTIONS, Nodes, classifier_shapes, register_where
 
 
@@ -30,8 +31,7 @@ def covers(model: Any) -> bool:
     """Whether the label is that of the highest score, and probabilities are of each class apart or none."""
     if hasattr(model, "loss") and hasattr(model, "predict_proba"):
         return bool(model.loss == "log_loss" and len(model.classes_) > 2)
-    several = getattr(getattr(model, "_label_binarizer", None), "y_type_", "").startswith("multilabel")
-    return not hasattr(model, "predict_proba") and not several
+    return not hasattr(model, "predict_proba") and not answers_several(model)
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:

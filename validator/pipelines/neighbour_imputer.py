@@ -32,8 +32,7 @@ def _kept(step: Any) -> npt.NDArray[np.int64]:
 
 def _shapes(operator: Any) -> None:
     step = operator.raw_operator
-    marks = len(step.indicator_.features_) if step.add_indicator else 0
-    operator.outputs[0].type = number_type(operator)([None, len(_kept(step)) + marks])
+    operator.outputs[0].type = number_type(operator)([None, len(_kept(step)) + width_of_marks(step)])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
@@ -52,17 +51,26 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     empty = ~step._valid_mask[_kept(step)]
     if empty.any():
         out = nodes.add("Where", nodes.constant(empty[None, :]), nodes.number(0.0), out)
-    if step.add_indicator:
-        places = nodes.constant(np.asarray(step.indicator_.features_, dtype=np.int64))
-        marks = nodes.add("Cast", nodes.add("Gather", missing, places, axis=1), to=DOUBLE)
-        out = nodes.add("Concat", out, marks, axis=1)
-    nodes.finish(out)
+    nodes.finish(with_marks(nodes, out, missing, step))
+
+
+def with_marks(nodes: Nodes, values: str, missing: str, step: Any) -> str:
+    """The values [N, K], and beside them 1 where a column that the imputer marks was missing [N, F], 0 elsewhere."""
+    if not step.add_indicator:
+        return values
+    places = nodes.constant(np.asarray(step.indicator_.features_, dtype=np.int64))
+    marks = nodes.add("Cast", nodes.add("Gather", missing, places, axis=1), to=DOUBLE)
+    return nodes.add("Concat", values, marks, axis=1)
+
+
+def width_of_marks(step: Any) -> int:
+    return len(step.indicator_.features_) if step.add_indicator else 0
 
 
 def _refuse(step: Any) -> None:
     """Raises ConversionError for what is not converted."""
     for wrong, what, hint in (
-        (not _is_nan(step.missing_values), "missing values that are not NaN", "missing_values=np.nan"),
+        (not is_nan(step.missing_values), "missing values that are not NaN", "missing_values=np.nan"),
         (step.metric != "nan_euclidean", "a metric of your own", "metric='nan_euclidean'"),
         (
             step.weights not in ("uniform", "distance"),
@@ -74,7 +82,7 @@ def _refuse(step: Any) -> None:
             raise ConversionError(f"KNNImputer cannot be converted with {what}", hint=f"train it with {hint}")
 
 
-def _is_nan(value: Any) -> bool:
+def is_nan(value: Any) -> bool:
     return isinstance(value, float) and value != value
 
 

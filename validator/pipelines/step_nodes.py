@@ -69,14 +69,15 @@ def classifier_shapes(operator: Any) -> None:
 
 
 def classifier_outputs(scope: Any, model: Any, inputs: Any, **_: Any) -> Any:
-    """Declare the label and the probabilities of a classifier that skl2onnx does not know for one."""
+    """Declare the label and the numbers of a classifier or outlier detector that skl2onnx does not know for one."""
     import numpy as np
     from skl2onnx._supported_operators import sklearn_operator_name_map
     from skl2onnx.common.data_types import DoubleTensorType
 
     operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
     operator.inputs.extend(inputs)
-    operator.outputs.append(scope.declare_local_variable("label", label_type(np.asarray(model.classes_))))
+    classes = np.asarray(getattr(model, "classes_", [1, -1]))
+    operator.outputs.append(scope.declare_local_variable("label", label_type(classes)))
     operator.outputs.append(scope.declare_local_variable("probabilities", DoubleTensorType()))
     return operator.outputs
 

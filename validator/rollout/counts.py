@@ -49,8 +49,7 @@ class Measured:
 
     The ages are those of the newest scrape of each arm, infinite where there is none; `interval_s` is the time
     between scrapes, and `interval_known` whether both arms were scraped often enough to tell it. `window_s` is the
-    length of the windows. `trouble` says why nothing can be concluded at this
-    moment, such as a third version.
+    length of the windows. `trouble` says why nothing can be concluded at this moment, such as a third version.
     """
 
     windows: tuple[Window, ...]

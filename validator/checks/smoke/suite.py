@@ -35,8 +35,6 @@ _NEEDS = {
 }
 #: How far a sum of probabilities may be from one: float32 rounding over some hundred classes.
 _SUM_TOLERANCE = 1e-4
-#: How far one may lie outside [0, 1] for the same reason, as the Deployment has it.
-_RANGE_TOLERANCE = 1e-5
 
 
 def run(runtime: Runtime, subject: Subject, *, max_latency_ms: float) -> list[CheckResult]:
@@ -134,10 +132,13 @@ def _range(runtime: Runtime, rows: Table, contract: Contract) -> CheckOutcome:
 def _probability_range(probabilities: NDArray[Any], sum_to_one: bool) -> CheckOutcome:
     import numpy as np
 
+    from validator.serving.answers import TOLERANCE
+
     if probabilities.dtype.kind != "f":
         return failed(f"probabilities are {probabilities.dtype}")
-    # What rounding in float32 adds to a sum is no fault; NaN is for the check of finite answers to name.
-    bad = (probabilities < -_RANGE_TOLERANCE) | (probabilities > 1 + _RANGE_TOLERANCE)
+    # What rounding in float32 adds to a sum is no fault, as the Deployment has it. NaN is for the check of finite
+    # answers to name.
+    bad = (probabilities < -TOLERANCE) | (probabilities > 1 + TOLERANCE)
     if bad.any():
         row = int(np.argwhere(bad)[0][0])
         value = float(probabilities[bad][0])
