@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -97,6 +98,11 @@ def in_colour() -> bool:
 def in_unicode() -> bool:
     """Whether standard output takes characters beyond ASCII."""
     return "utf" in (sys.stdout.encoding or "").lower()
+
+
+def screen_width() -> int:
+    """Columns that a view may take: the terminal's, from 40 to 120."""
+    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
 
 
 def say(text: str) -> None:

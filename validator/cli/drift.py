@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from validator import __version__
 from validator.cli.actions import add_json
-from validator.cli.console import in_unicode, say
+from validator.cli.console import in_unicode, say, screen_width
 from validator.errors import Exit, SampleError, UsageError
 from validator.whole_file import whole_file
 
@@ -236,5 +235,6 @@ def _show(report: DriftReport, flags: dict[str, Any], out: Path) -> None:
     if flags.get("quiet"):
         say(f"{wording.VERDICTS[report.status]}: {wording.headline(report)}")
         return
-    width = max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
-    say(f"{render_terminal(report, width=width, unicode=in_unicode())}\nReport: {out / 'drift.html'}")
+    say(
+        f"{render_terminal(report, width=screen_width(), unicode=in_unicode())}\nReport: {out / 'drift.html'}"
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator.cli.actions import add_json
-from validator.cli.console import interruptible, say
+from validator.cli.console import interruptible, say, screen_width
 from validator.errors import Exit, UsageError
 from validator.whole_file import whole_file
 
@@ -86,7 +85,9 @@ def _try(reference: str, folder: Path, flags: Mapping[str, Any]) -> TestReport:
     if quiet:
         sys.stdout.write(document)
     else:
-        head = textwrap.fill(view.headline(found), _width(), subsequent_indent="  ", break_on_hyphens=False)
+        head = textwrap.fill(
+            view.headline(found), screen_width(), subsequent_indent="  ", break_on_hyphens=False
+        )
         say(f"\n{head}\nReport: {os.path.relpath(folder / 'test.md')}")
     return found
 
@@ -94,11 +95,7 @@ def _try(reference: str, folder: Path, flags: Mapping[str, Any]) -> TestReport:
 def _teller() -> Callable[[Tried], None]:
     from validator.integration import report as view
 
-    return lambda one: say(view.line_of(one, width=_width()))
-
-
-def _width() -> int:
-    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
+    return lambda one: say(view.line_of(one, width=screen_width()))
 
 
 def _nothing(_: Tried) -> None:

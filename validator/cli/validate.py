@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validator.cli.console import complain, in_colour, in_unicode, notice
+from validator.cli.console import complain, in_colour, in_unicode, notice, screen_width
 from validator.cli.gate_push import NOTHING_STORED, StoredImages, check_push, push_passed
 from validator.cli.mlflow_store import Fetched, fetched
 from validator.errors import Exit, InternalError, PreflightError, PublishError, SettingsError, UsageError
@@ -229,7 +228,7 @@ def _show(found: list[GateResult], settings: Settings, *, several: bool) -> None
         print(summary_json(found, several=several))
         return
     look = TerminalStyle(
-        width=max(40, min(shutil.get_terminal_size((80, 24)).columns, 120)),
+        width=screen_width(),
         colour=in_colour(),
         unicode=in_unicode(),
     )

@@ -180,18 +180,14 @@ def _columns(watched: Watched, kind: str) -> Iterator[Column]:
     rising |= {"missing": 0.3, "zero": 0.2, "below": 0.02, "above": 0.15, "unseen": 0.04}
     # a bin whose series is not there at all
     vanished = {slot: rows for slot, rows in rising.items() if slot != "1"}
-    figures = {"between": 0.02, "quantile": 2.5, "alike": {"missing": 0.004, "below": 0.0001}}
-    yield Column(kind=kind, name=first, version=VERSION, shares=falling, pace=vanished, **_as(figures))
+    figures: dict[str, Any] = {"between": 0.02, "quantile": 2.5, "alike": {"missing": 0.004, "below": 0.0001}}
+    yield Column(kind=kind, name=first, version=VERSION, shares=falling, pace=vanished, **figures)
     few = {slot: rows / 100 for slot, rows in rising.items()}
-    yield Column(kind=kind, name=first, version=OTHER, shares=falling, pace=few, **_as(figures))
+    yield Column(kind=kind, name=first, version=OTHER, shares=falling, pace=few, **figures)
     categories = {"0": 0.0004, "other": 0.9996} | _SPECIAL
     rows = {"0": 1.0, "other": 4.0, "missing": 0.1, "unseen": 0.2}
     figures = {"between": 0.01, "quantile": 4.0, "alike": {}}
-    yield Column(kind=kind, name=second, version=VERSION, shares=categories, pace=rows, **_as(figures))
-
-
-def _as(figures: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(figures)
+    yield Column(kind=kind, name=second, version=VERSION, shares=categories, pace=rows, **figures)
 
 
 def _until(value: float, before: int) -> str:
