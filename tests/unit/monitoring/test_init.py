@@ -80,7 +80,8 @@ def test_a_changed_rule_stays_and_the_command_says_so(
     assert init(artifact, tmp_path / "m", "--slo", "99.9%") == 1
     told = capsys.readouterr().out
     assert "YOURS, and there is something new; left" in told
-    assert "+          and preflight:error:ratio5m" in told or "-" in told
+    assert "-    for: 2h" in told
+    assert '+      and preflight:error:ratio5m{model="churn"} > 0.0144' in told
     assert path.read_text() == mine
 
 

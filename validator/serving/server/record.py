@@ -124,10 +124,13 @@ class PredictionLog:
         target = self._folder / f"predictions-{stamp}-{secrets.token_hex(4)}.parquet"
         staged = target.with_suffix(".writing")
         try:
-            pq.write_table(pa.table(self._columns(items)), staged, compression="zstd")
+            columns = {name: _array(values) for name, values in self._columns(items).items()}
+            pq.write_table(pa.table(columns), staged, compression="zstd")
             staged.replace(target)
             self._forget(keep=target)
-        except (OSError, pa.ArrowException) as error:
+        except (
+            Exception
+        ) as error:  # whatever the disk or a value does: dropped, counted and told, and the log goes on
             self._counts["dropped"] += n_rows
             self._tell(error)
             staged.unlink(missing_ok=True)
@@ -172,6 +175,22 @@ class PredictionLog:
                 f"{str(error)[:300]}",
                 file=sys.stderr,
             )
+
+
+def _array(values: Any) -> Any:
+    """A column as Arrow holds it; what came in several types (2**60 beside 1.5) as floats or text."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, ValueError, OverflowError):
+        held = [value for value in values if value is not None]
+        kind = float if all(isinstance(value, int | float) for value in held) else _text
+        return pa.array([None if value is None else kind(value) for value in values])
+
+
+def _text(value: object) -> str:
+    return str(value).encode(errors="replace").decode()
 
 
 def _check(folder: Path) -> None:
