@@ -36,6 +36,8 @@ import pandas as pd
 import yaml
 from sklearn.datasets import load_digits
 
+from validator.following import following
+
 PIXELS = [f"pixel_{row}_{column}" for row in range(2, 6) for column in range(2, 6)]
 #: A day of the rules' windows is two minutes here, an hour five seconds.
 FASTER = 720
@@ -134,7 +136,7 @@ class Site:
 
     def start(self, name: str, *line: str) -> subprocess.Popen[bytes]:
         log = self.stack.enter_context((self.folder / f"{name}.log").open("ab"))
-        process = subprocess.Popen(line, stdout=log, stderr=log, cwd=self.folder)
+        process = subprocess.Popen(following(line), stdout=log, stderr=log, cwd=self.folder)
         self.stack.callback(end, process)
         return process
 

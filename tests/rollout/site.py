@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.rollout.alerts import RULES, Receiver, configuration
+from validator.following import following
 from validator.integration.rehearsal import free_ports
 from validator.rollout.settings import RolloutSettings, read_proxy_settings
 from validator.rollout.stages import weights
@@ -100,7 +101,7 @@ class Site:
     def go(self, name: str, *command: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as file:
             self.processes[name] = subprocess.Popen(
-                command, stdout=file, stderr=file, cwd=self.folder, env=os.environ | self.environ
+                following(command), stdout=file, stderr=file, cwd=self.folder, env=os.environ | self.environ
             )
 
     def stop(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:

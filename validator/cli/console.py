@@ -75,7 +75,10 @@ def _moving() -> Iterator[Progress]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn SIGTERM into the same orderly end as Ctrl-C, where that is ours to decide: in the main thread."""
+    """Turn SIGTERM, and a terminal that closes, into the same orderly end as Ctrl-C.
+
+    Where that is ours to decide: in the main thread, and where nobody has said that it goes on (nohup).
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -83,11 +86,16 @@ def interruptible() -> Iterator[None]:
     def stop(_signum: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {one: signal.getsignal(one) for one in signals}
+    ours = [one for one in signals if before[one] != signal.SIG_IGN]
+    for one in ours:
+        signal.signal(one, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one in ours:
+            signal.signal(one, before[one])
 
 
 def in_colour() -> bool:

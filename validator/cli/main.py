@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -58,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PreflightError as error:
         return _complain(error)
     except KeyboardInterrupt:
-        print("model-preflight: interrupted; no verdict", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("model-preflight: interrupted; no verdict", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

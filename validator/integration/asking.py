@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from validator.errors import PreflightError
+from validator.following import following
 
 _START_S, _END_S, _ANSWER_S = 120.0, 60.0, 30.0
 _MOST_BYTES = 64 * 2**20
@@ -166,11 +167,14 @@ class Server:
 
 @contextmanager
 def serving(reference: str, flags: Sequence[str] = (), command: Sequence[str] = COMMAND) -> Iterator[Server]:
-    """A ready server of a reference, killed in the end if it has not ended itself. Raises ServerError."""
+    """A ready server of a reference, killed in the end, or with this process, if it has not ended itself.
+
+    Raises ServerError.
+    """
     # Where a token or key lies in the environment, a server has no use for it.
     environment = {name: value for name, value in os.environ.items() if "TOKEN" not in name.upper()}
     process = subprocess.Popen(
-        [*command, reference, "--port", "0", *flags],
+        following([*command, reference, "--port", "0", *flags]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from validator.artifact.read import MANIFEST_FILE, SUMS_FILE, read_artifact, render_sums
+from validator.following import following
 from validator.integration.asking import COMMAND, Server, ServerError, serving
 from validator.integration.checks import Published, samples
 from validator.rollout.settings import RolloutSettings, read_proxy_settings
@@ -110,7 +111,8 @@ class Site:
     def _process(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
         program = _installed(command[0]) or command[0]
         with (self.folder / f"{Path(program).name}.log").open("ab") as log:
-            process = subprocess.Popen((program, *command[1:]), stdout=log, stderr=log, cwd=self.folder)
+            line = following((program, *command[1:]))
+            process = subprocess.Popen(line, stdout=log, stderr=log, cwd=self.folder)
         try:
             yield process
         finally:

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 
 from validator.prometheus import Series
 from validator.report.escape import clean
-from validator.rollout.counts import Measured, Measuring, Source, counted_among
+from validator.rollout.counts import Measured, Measuring, Source, asked_before, counted_among
 from validator.rollout.judge.bounds import wilson
 from validator.rollout.judge.shapes import least_psi, noise
 from validator.rollout.samples import counted
 from validator.rollout.settings import JudgeSettings
 
-#: Asked for beyond the stage's start, so that each counter has a sample before it.
-_BEFORE_S = 900.0
 #: Of either arm, so many requests are wanted before anything is said.
 _FEWEST = 300
 #: One-sided 99.9 %: it is looked at in every window.
@@ -51,7 +49,9 @@ def noticed(
     complete = [window for window in measured.windows if window.complete]
     if not complete:
         return ()
-    asking = _Asking(source=source, model=what.model, now=now, edges=(complete[0].start, complete[-1].end))
+    edges = (complete[0].start, complete[-1].end)
+    seconds = now - edges[0] + asked_before(measured.interval_s)
+    asking = _Asking(source=source, model=what.model, now=now, seconds=seconds, edges=edges)
     if what.shadow:
         return _disagreement(asking, what, settings.margins.shadow_different)
     return _spread(asking, what)
@@ -62,11 +62,12 @@ class _Asking:
     source: Source
     model: str
     now: float
+    seconds: float
     edges: tuple[float, float]
 
     def series(self, metric: str, **labels: str) -> list[Series]:
-        seconds = self.now - self.edges[0] + _BEFORE_S
-        return self.source.samples(metric, {"model": self.model, **labels}, seconds=seconds, at=self.now)
+        labels = {"model": self.model, **labels}
+        return self.source.samples(metric, labels, seconds=self.seconds, at=self.now)
 
 
 def _disagreement(asking: _Asking, what: Measuring, allowed: float) -> tuple[str, ...]:

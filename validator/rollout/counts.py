@@ -13,8 +13,6 @@ from validator.rollout.judge import Counts, Window
 from validator.rollout.samples import SILENT_SCRAPES, Scrapes, counted, scrapes
 from validator.rollout.state import SlotName
 
-#: Asked for beyond the stage's start, so that each counter has a sample before it.
-_BEFORE_S = 300.0
 #: Scrapes of an instance whose distances tell how often it is scraped, and how far back they are looked for.
 _SCRAPES_TO_TELL, _TELLING_S = 3, 1200.0
 #: Scrapes that a window holds at least: the arms are scraped at different moments, and compared window by window.
@@ -102,8 +100,7 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
     SourceError
         If the source cannot be asked, or the servers lack a bucket at the limit.
     """
-    before = _TELLING_S if what.interval_s is None else max(_BEFORE_S, 4 * what.interval_s)
-    seconds = max(now - started, 0) + before + 2 * what.window_s
+    seconds = max(now - started, 0) + asked_before(what.interval_s) + 2 * what.window_s
     ask = _asking(source, {"model": what.model}, seconds=seconds, at=now)
     requests = ask("preflight_requests_total")
     arms = {arm.version: [one for one in requests if one.labels.get("version") == arm.version]
@@ -145,6 +142,11 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
         window_s=length,
         trouble=trouble,
     )
+
+
+def asked_before(interval_s: float | None) -> float:
+    """Seconds asked for beyond the stage's start: each counter has a sample before it, or scrapes tell how often."""
+    return _TELLING_S if interval_s is None else max(300.0, 4 * interval_s)
 
 
 def _asking(

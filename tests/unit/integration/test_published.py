@@ -17,6 +17,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.rollout.site import until
+from tests.unit.integration.test_following import is_there
 from tests.unit.serving.conftest import NAMES, WEIGHTS, contract_of, features, logistic_graph, result_of
 from validator.artifact.write import write_artifact
 from validator.cli.main import main
@@ -258,29 +260,28 @@ needs_tools = pytest.mark.skipif(
 
 @pytest.mark.long
 @pytest.mark.drill
-def test_when_it_is_ended_its_server_ends_too_and_no_report_is_left(artifact: Path, tmp_path: Path) -> None:
-    line = [
-        sys.executable,
-        "-m",
-        "validator.cli",
-        "test",
-        str(artifact),
-        "--no-rehearsal",
-        "--out",
-        str(tmp_path),
-    ]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_when_it_is_ended_its_server_ends_too_and_no_report_is_left(
+    artifact: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    line = [sys.executable, "-m", "validator.cli", "test", str(artifact), "--no-rehearsal"]
+    with subprocess.Popen(
+        [*line, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         for told in process.stdout:
             if "becomes ready" in told:
                 break
         (server,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        assert Path(f"/proc/{server}").exists()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 130
-        assert not Path(f"/proc/{server}").exists(), "it is killed, and its end awaited"
+        assert is_there(int(server))
+        process.send_signal(how)
+        killed = how == signal.SIGKILL
+        assert process.wait(60) == (-signal.SIGKILL if killed else 130)
+        if killed:
+            until(lambda: not is_there(int(server)), 60, "the server to follow")
+        assert not is_there(int(server)), "it is killed, and its end awaited"
         assert process.stderr is not None
-        assert process.stderr.read() == "model-preflight: interrupted; no verdict\n"
+        assert process.stderr.read() == ("" if killed else "model-preflight: interrupted; no verdict\n")
     assert list(tmp_path.iterdir()) == [], "a report would tell of more than was tried"
 
 
