@@ -8,8 +8,9 @@ from typing import Any
 
 from validator.checks.check import CheckOutcome, failed, needed, passed, result, seen, warned
 from validator.checks.context import Context
-from validator.checks.load.model import Columns, Native, load_onnx, onnx_runtime
+from validator.checks.load.model import Native, load_onnx, onnx_runtime
 from validator.checks.load.safety import scan
+from validator.checks.load.sample import Columns
 from validator.checks.preload import FALLING_BACK, TOOLS
 from validator.errors import ConversionError, PreflightError, SettingsError, WorkerError
 from validator.libraries.known import library_named

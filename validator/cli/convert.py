@@ -13,7 +13,8 @@ from validator.causes import blocks
 from validator.checklist import decide
 from validator.checks.check import CheckFailedError
 from validator.checks.convert import Converted
-from validator.checks.load.model import Columns, Data, Native
+from validator.checks.load.model import Native
+from validator.checks.load.sample import Columns, Data
 from validator.checks.preload import JUDGING, TOOLS
 from validator.cli.console import interruptible
 from validator.cli.console import progress as show_progress

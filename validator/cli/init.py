@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from validator.checks.load.model import known_of, need_sample
+from validator.checks.load.contract import known_of
+from validator.checks.load.sample import need_sample
 from validator.cli.console import interruptible
 from validator.cli.console import progress as show_progress
 from validator.cli.targets import settings_name

@@ -15,7 +15,8 @@ from validator.checks.check import Subject, needed, result
 from validator.checks.context import Context
 from validator.checks.errors import suite as errors
 from validator.checks.errors.broken_files import load_broken
-from validator.checks.load.model import Data, native_runtime, onnx_runtime
+from validator.checks.load.model import native_runtime, onnx_runtime
+from validator.checks.load.sample import Data
 from validator.checks.smoke import forms
 from validator.checks.smoke import suite as smoke
 from validator.checks.smoke.consistency import NO_ANSWER

@@ -25,18 +25,10 @@ from validator.checks.change.baseline_runner import BaselineRunner
 from validator.checks.check import Subject, needed
 from validator.checks.context import Context
 from validator.checks.convert import Converted, convert, open_onnx
-from validator.checks.load.model import (
-    Columns,
-    Data,
-    Native,
-    fit_sample,
-    infer_contract,
-    judge_knowledge,
-    load_native,
-    need_sample,
-    open_sample,
-)
+from validator.checks.load.contract import infer_contract, judge_knowledge
+from validator.checks.load.model import Native, load_native
 from validator.checks.load.safety import Inspected, inspect, judge_file
+from validator.checks.load.sample import Columns, Data, fit_sample, need_sample, open_sample
 from validator.checks.load.versions import compare_versions
 from validator.checks.parity.proof import Judge, measure_only, prove
 from validator.checks.parity.suite import on_made_rows, on_sample, set_beside

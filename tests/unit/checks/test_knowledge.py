@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.serving.conftest import contract_of
 from validator.checks.check import Subject
-from validator.checks.load.model import judge_knowledge
+from validator.checks.load.contract import judge_knowledge
 from validator.checks.parity.rows import known_categories
 from validator.model.contract import Observer, make_contract
 from validator.model.knowledge import Known, with_knowledge

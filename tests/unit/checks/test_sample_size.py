@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from validator.checks.load import model
+from validator.checks.load import sample
 from validator.errors import SampleError
 from validator.settings.table import Settings
 from validator.table import Column, Table
@@ -29,7 +29,7 @@ class Rows:
 def judged(target: np.ndarray, **settings: object) -> tuple[tuple[str, ...], int]:
     rows = Rows(target)
     head = rows.table.take(slice(0, 10_000))
-    return model._judge_size(Settings(target="y", **settings), rows, head), rows.passes  # type: ignore[arg-type]
+    return sample._judge_size(Settings(target="y", **settings), rows, head), rows.passes  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [200, 9_999, 10_000, 25_000])

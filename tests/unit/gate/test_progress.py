@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from validator.checks.load.model import need_sample
+from validator.checks.load.sample import need_sample
 from validator.cli.console import _plain, named
 from validator.cli.init import render
 from validator.errors import UsageError

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from tests.unit.pipelines.by_onnx import assert_answers
-from validator.checks.load.model import _judge_order
+from validator.checks.load.sample import _judge_order
 from validator.libraries.adapter import Adapter
 from validator.libraries.description import describe
 from validator.model.contract import Observer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from validator.checks.load.model import need_sample
+from validator.checks.load.sample import need_sample
 from validator.errors import PreflightError, SampleError, UsageError
 from validator.model.file import identify
 from validator.runtimes.sample import Sample

@@ -9,8 +9,9 @@ from validator.baseline.base import Base, NoBase
 from validator.checks.change.behaviour import NotComparableError, contract_changes
 from validator.checks.check import CheckFailedError
 from validator.checks.context import Context
-from validator.checks.load.model import Data, Native, load_native, onnx_facts, onnx_runtime
+from validator.checks.load.model import Native, load_native, onnx_facts, onnx_runtime
 from validator.checks.load.safety import inspect, scan
+from validator.checks.load.sample import Data
 from validator.checks.load.versions import compare_versions
 from validator.errors import ModelError, PreflightError
 from validator.model import contract as contracts

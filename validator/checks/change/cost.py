@@ -12,7 +12,8 @@ from validator.checks import latency
 from validator.checks.change.base_version import BaseVersion
 from validator.checks.context import Context
 from validator.checks.convert import convert, open_onnx
-from validator.checks.load.model import Data, native_runtime, onnx_runtime
+from validator.checks.load.model import native_runtime, onnx_runtime
+from validator.checks.load.sample import Data
 from validator.errors import PreflightError, WorkerError
 from validator.results import Change, Latency, RuntimeLatency, RuntimeName
 from validator.runtimes.runtime import WorkerRuntime

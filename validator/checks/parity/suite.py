@@ -9,7 +9,8 @@ from functools import partial
 from validator.checks.check import CheckOutcome, Subject, not_applicable, run_check, seen
 from validator.checks.context import Context
 from validator.checks.convert import Converted
-from validator.checks.load.model import Data, Native, onnx_runtime
+from validator.checks.load.model import Native, onnx_runtime
+from validator.checks.load.sample import Data
 from validator.checks.parity import rows as parity
 from validator.checks.parity.casting import CastEffect
 from validator.checks.parity.compare import OutputDifferences

@@ -9,7 +9,7 @@ from typing import Any
 from validator.checks.change.base_version import BaseVersion, NoVersion
 from validator.checks.check import result
 from validator.checks.context import Context
-from validator.checks.load.model import Data
+from validator.checks.load.sample import Data
 from validator.checks.profile.gathering import Gathering, file_digest
 from validator.checks.profile.judging import constants, judge_chance, judge_drift
 from validator.checks.quality.judging import MeasuredQuality

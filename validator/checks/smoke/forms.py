@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from validator.checks.check import CheckOutcome, failed, passed, run_check, seen
-from validator.checks.load.model import Data
+from validator.checks.load.sample import Data
 from validator.checks.smoke.suite import untold
 from validator.model.categories import as_categories
 from validator.results import CheckResult
