@@ -1,10 +1,12 @@
-"""What commands with arguments of their own share: actions (`registry push`, `rollout start`), and `--json`."""
+"""What commands share: actions (`registry push`, `rollout start`), the flag `--json`, an address to listen on."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Iterator, Mapping
+
+from validator.errors import UsageError
 
 
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:
@@ -39,3 +41,13 @@ def add_actions(
                 allow_abbrev=False,
             ),
         )
+
+
+def listening(address: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT; an empty host is every address. Raises UsageError."""
+    host, _, port = address.rpartition(":")
+    if not (port.isdecimal() and port.isascii()) or int(port) > 65535:
+        raise UsageError(
+            f"{address!r} is no address to listen on", hint="give HOST:PORT, such as 127.0.0.1:8085"
+        )
+    return host, int(port)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validator.cli.actions import add_actions, add_json, print_json
+from validator.cli.actions import add_actions, add_json, listening, print_json
 from validator.cli.console import say
+from validator.durations import seconds_of
 from validator.errors import Exit, UsageError
 from validator.whole_file import whole_file
 
@@ -254,11 +254,9 @@ def _page(flags: Mapping[str, Any]) -> int:
     if flags.get("serve"):
         if flags.get("json_output"):
             raise UsageError("--serve answers with pages, not with JSON", hint="leave one of them out")
-        host, _, port = str(flags["serve"]).rpartition(":")
-        if not port.isdigit() or int(port) > 65535:
-            raise UsageError(f"{flags['serve']!r} is no address to listen on", hint="give HOST:PORT")
+        host, port = listening(flags["serve"])
         quality = Path(flags["quality"]) if flags.get("quality") else None
-        with serve(page, host, int(port), quality=quality) as httpd:
+        with serve(page, host, port, quality=quality) as httpd:
             print(f"answering on http://{host or '*'}:{httpd.server_port}/", flush=True)
             httpd.serve_forever()
         return Exit.PASSED
@@ -377,18 +375,13 @@ def _read(path: Path) -> bytes:
 
 
 def _span(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,5})([mhdwy])", text)
-    seconds = (
-        int(match[1]) * {"m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}[match[2]]
-        if match
-        else 0
-    )
-    if not 600 <= seconds <= 10 * 31_536_000:
+    seconds = seconds_of(text)
+    if seconds is None or not 600 <= seconds <= 10 * 31_536_000:
         raise UsageError(
             f"{text!r} is no time from 10m to 10y",
             hint="give a number and m, h, d, w or y, such as 24h or 30d",
         )
-    return float(seconds)
+    return seconds
 
 
 _RUN = {"init": _init, "check": _check, "page": _page, "quality": _quality}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 from validator.drift import arrays
 from validator.drift.reading import Data
 from validator.drift.tally import Tally
+from validator.durations import seconds_of
 from validator.errors import SampleError, UsageError
 from validator.profile import CategoryColumn, NumericColumn, Profile
 from validator.profile.columns import Encoded
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 MOST_ANSWERED = 50_000
 MOST_WINDOWS = 400
 _DECODED_AHEAD = 2
-_UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
-_WINDOW = re.compile(r"(\d{1,9})(s|min|h|d|w)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +52,19 @@ class Window:
     @staticmethod
     def parse(text: str, *, timed: bool) -> Window:
         """From `1000` (rows) or `7d`, `24h`, `30min` (time). Raises UsageError."""
-        match = _WINDOW.fullmatch(text.strip())
-        if match is None or int(match[1]) == 0:
+        given = text.strip()
+        seconds = seconds_of(given)
+        length = int(given) if given.isdecimal() and len(given) < 10 else int(seconds or 0)
+        if not length:
             raise UsageError(
                 f"window {text!r} is neither rows nor time", hint="give for instance 1000, 7d, 24h or 30min"
             )
-        if (match[2] is not None) != timed:
+        if (seconds is not None) != timed:
             raise UsageError(
                 "a window of time needs the column that holds it, one of rows takes none",
                 hint="give --window 7d together with --time COLUMN, or --window 1000 alone",
             )
-        return Window(length=int(match[1]) * _UNITS.get(match[2] or "s", 1), seconds=timed)
+        return Window(length=length, seconds=timed)
 
 
 @dataclass(kw_only=True)

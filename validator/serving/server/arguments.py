@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from validator.durations import seconds_of
 from validator.errors import UsageError
 from validator.serving.server.access import read_token
 from validator.serving.server.limits import Limits, ServeOptions
 
-_UNITS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
@@ -167,8 +167,8 @@ def number(text: str) -> float:
 
 def duration(text: str) -> float:
     """Seconds of `90`, `90s`, `10m`, `500ms`, `6h`. Raises ValueError."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)", text)
-    return float(match[1]) * _UNITS[match[2]] if match else _refuse()
+    seconds = seconds_of(text if text[-1:].isalpha() else f"{text}s")
+    return _refuse() if seconds is None else seconds
 
 
 def size(text: str) -> int:
