@@ -25,8 +25,6 @@ from validator.registry.layout_files import (
     damaged,
     file_state,
     parts_of,
-    replace,
-    staged_beside,
     whole,
 )
 from validator.registry.reference import Reference
@@ -41,6 +39,7 @@ from validator.registry.store import (
     is_digest,
     parse_manifest,
 )
+from validator.whole_file import lasting_file
 
 LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
@@ -115,12 +114,8 @@ class LayoutRepository:
 
     def add_blob(self, blob: Descriptor, content: IO[bytes]) -> None:
         """Store one blob from a file that was checked against its digest, from where the file stands."""
-        with self._writing(), staged_beside(self._blob(blob.digest)) as staged:
-            with staged.open("xb") as file:
-                shutil.copyfileobj(content, file, CHUNK)
-                file.flush()
-                os.fsync(file.fileno())
-            staged.replace(self._blob(blob.digest))
+        with self._writing(), lasting_file(self._blob(blob.digest), prefix=STAGED) as file:
+            shutil.copyfileobj(content, file, CHUNK)
 
     def last_use(self, digest: str) -> float:
         """When an image was stored or `touch`ed, in seconds since 1970; 0 where that cannot be told."""
@@ -244,7 +239,7 @@ class LayoutRepository:
         if not (self._folder / INDEX_FILE).exists():
             self._write_index([])
         if not (self._folder / LAYOUT_FILE).is_file():
-            replace(self._folder / LAYOUT_FILE, b'{"imageLayoutVersion":"1.0.0"}\n')
+            _replace(self._folder / LAYOUT_FILE, b'{"imageLayoutVersion":"1.0.0"}\n')
 
     def _entries(self) -> list[dict[str, Any]]:
         if not (self._folder / LAYOUT_FILE).is_file():
@@ -270,14 +265,14 @@ class LayoutRepository:
 
     def _write_index(self, entries: list[dict[str, Any]]) -> None:
         document = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
-        replace(self._folder / INDEX_FILE, (json.dumps(document, indent=1) + "\n").encode("ascii"))
+        _replace(self._folder / INDEX_FILE, (json.dumps(document, indent=1) + "\n").encode("ascii"))
 
     def _store(self, digest: str, content: bytes) -> None:
         place = self._blob(digest)
         with suppress(OSError):
             if place.stat().st_size == len(content) and digest_of(place.read_bytes()) == digest:
                 return
-        replace(place, content)
+        _replace(place, content)
 
     def _blob(self, digest: str) -> Path:
         return self._folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
@@ -293,6 +288,11 @@ class LayoutRepository:
         for place in (self._folder / "blobs" / "sha256").iterdir():
             if f"sha256:{place.name}" not in named:
                 place.unlink(missing_ok=True)
+
+
+def _replace(place: Path, content: bytes) -> None:
+    with lasting_file(place, prefix=STAGED) as file:
+        file.write(content)
 
 
 def _tag_of(entry: dict[str, Any]) -> str | None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from validator.registry.errors import DamagedError
@@ -43,26 +40,6 @@ def whole(place: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise DamagedError(f"{place} is absurdly large", hint=RESTORE)
     return content
-
-
-def replace(place: Path, content: bytes) -> None:
-    """A whole file or none, on the disk before it has its name."""
-    with staged_beside(place) as staged:
-        with staged.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(place)
-
-
-@contextmanager
-def staged_beside(place: Path) -> Iterator[Path]:
-    """A name beside the place, where nothing is left in the end."""
-    staged = place.with_name(f"{STAGED}{secrets.token_hex(8)}")
-    try:
-        yield staged
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def unreadable(place: Path, error: OSError) -> DamagedError:
