@@ -1,8 +1,23 @@
-"""Answers over HTTP, read no further than anybody needs."""
+"""What those who ask over HTTP share: the world around them, and answers read no further than anybody needs."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 import httpx
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """What a session needs of the world: `clock` counts seconds, `now` tells the time, `sleep` waits."""
+
+    transport: httpx.BaseTransport | None = None
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
 
 
 class EndlessError(httpx.HTTPError):

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from tests.peers.github_api_server import GitHub
+from validator.answers import Effects
 from validator.gate.conclusion import write_index
 from validator.github.api import GitHubApi
 from validator.github.event import Target, load_target
 from validator.github.outcome import Outcome
 from validator.github.publication import PublishContext, PublishReport, open_api
 from validator.github.publish import publish, publish_folder
-from validator.github.session import Effects
 from validator.results import (
     CheckResult,
     Conversion,

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from tests.integration.conftest import FastClock
+from validator.answers import Effects
 from validator.github.marker import parse
 from validator.github.outcome import Outcome
-from validator.github.session import Effects
 
 TRANSIENT = [
     "secondary_limit",

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from validator.answers import Effects
 from validator.artifact.read import read_artifact
 from validator.registry import claiming
 from validator.registry.errors import NotThereError
@@ -28,7 +29,6 @@ from validator.registry.pruning import plan, remove
 from validator.registry.pulling import pull
 from validator.registry.pushing import push
 from validator.registry.reference import parse
-from validator.registry.remote.session import Effects
 from validator.registry.store import Repository
 
 Act = Callable[[Repository], object]

@@ -17,6 +17,7 @@ import pytest
 
 from tests.registry.real import TOOLS, Real, registry, token_server
 from tests.unit.registry.artifacts import artifact, version
+from validator.answers import Effects
 from validator.artifact.read import read_artifact
 from validator.artifact.signing import signature_of
 from validator.errors import PreflightError
@@ -30,7 +31,6 @@ from validator.registry.pruning import plan, remove
 from validator.registry.pulling import pull
 from validator.registry.pushing import push
 from validator.registry.reference import parse
-from validator.registry.remote.session import Effects
 
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
 pytestmark = [

@@ -17,8 +17,8 @@ from validator.errors import PublishError, UsageError
 from validator.report.escape import log_line
 
 if TYPE_CHECKING:
+    from validator.answers import Effects
     from validator.github.deployments import State
-    from validator.github.session import Effects
     from validator.rollout.state import Rollout
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")

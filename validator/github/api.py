@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from validator.answers import Effects
 from validator.github import retry
 from validator.github.refusals import Need, RefusedError, UnreachableError
-from validator.github.session import BrokenError, Effects, JsonBody, LimitedError, Session
+from validator.github.session import BrokenError, JsonBody, LimitedError, Session
 
 PAGE_SIZE = 100
 DEADLINE_SECONDS = 120.0

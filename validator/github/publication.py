@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TextIO
 
+from validator.answers import Effects
 from validator.errors import Exit, PublishError
 from validator.github.api import DEADLINE_SECONDS, GitHubApi
 from validator.github.event import Target
-from validator.github.session import Effects
 from validator.github.wording import Verdict
 
 StepName = Literal["annotations", "outputs", "summary", "pull request", "status", "comment", "check run"]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from validator.answers import Effects
 from validator.errors import PublishError
 from validator.github import retry
 from validator.github.refusals import Need, UnreachableError, refusal
@@ -35,16 +33,6 @@ class LimitedError(Exception):
 
 class BrokenError(Exception):
     """No sensible reply: what was asked for may or may not have been done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effects:
-    """What a session needs of the world: `clock` counts seconds, `now` tells the time, `sleep` waits."""
-
-    transport: httpx.BaseTransport | None = None
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = time.sleep
 
 
 class Session:

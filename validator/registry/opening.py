@@ -17,8 +17,8 @@ from validator.registry.reference import Reference, parse
 from validator.registry.store import Repository
 
 if TYPE_CHECKING:
+    from validator.answers import Effects
     from validator.registry.remote.credentials import Credentials
-    from validator.registry.remote.session import Effects
 
 CHAMPION = "champion"
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from tests.peers.github_api_server import GitHub
+from validator.answers import Effects
 from validator.cli.rollout_job import Deploying, Job, job_of, summarize
 from validator.errors import UsageError
 from validator.github.api import GitHubApi
 from validator.github.deployments import Deployment, open_deployment, set_deployment_status
-from validator.github.session import Effects
 from validator.rollout.state import Rollout, ServedVersion
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.peers.github_api_server import GitHub
+from validator.answers import Effects
 from validator.github.api import GitHubApi
 from validator.github.issue import MOST_BODY, keep_issue, marker
 from validator.github.refusals import RefusedError
-from validator.github.session import Effects
 
 
 @pytest.fixture

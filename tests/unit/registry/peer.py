@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from validator.answers import Effects
 from validator.registry.claiming import Clock
 from validator.registry.reference import parse
 from validator.registry.remote.credentials import Credentials
 from validator.registry.remote.repository import RemoteRepository
-from validator.registry.remote.session import Effects
 
 PLACE = "oci://registry.example/models/churn"
 _UPLOAD = "/v2/models/churn/blobs/uploads/"

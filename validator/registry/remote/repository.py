@@ -12,10 +12,11 @@ from typing import BinaryIO
 
 import httpx
 
+from validator.answers import Effects
 from validator.registry.errors import DamagedError, NotThereError, OvertakenError, RegistryError
 from validator.registry.reference import Reference
 from validator.registry.remote.credentials import Credentials
-from validator.registry.remote.session import DEADLINE_S, Effects, Reply, Session
+from validator.registry.remote.session import DEADLINE_S, Reply, Session
 from validator.registry.store import (
     INDEX_TYPE,
     MANIFEST_BYTES,

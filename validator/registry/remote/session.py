@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from validator.answers import Effects
 from validator.registry.errors import DamagedError, NotThereError, RegistryError
 from validator.registry.reference import is_loopback
 from validator.registry.remote.credentials import Credentials
@@ -37,16 +37,6 @@ _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_WAIT_S = 60.0
 _ODD = timedelta(days=2)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effects:
-    """What a session needs of the world: `clock` counts seconds, `now` tells the time, `sleep` waits."""
-
-    transport: httpx.BaseTransport | None = None
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, kw_only=True)
