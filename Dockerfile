@@ -43,6 +43,7 @@ COPY requirements/build.txt /build/
 RUN pip install --no-cache-dir --disable-pip-version-check --only-binary :all: --require-hashes -r /build/build.txt
 WORKDIR /build/source
 COPY pyproject.toml README.md LICENSE ./
+COPY docs/preflight.schema.json docs/
 COPY validator validator
 RUN pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /build/wheel .
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo life test drill test-long lint bench gate zoo examples docs pictures coverage requirements clean
+.PHONY: demo life test drill container test-long lint bench gate zoo examples docs pictures coverage requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/model-preflight validate examples/trading/model.pkl
@@ -16,14 +16,18 @@ life: $(VENV)/.ready
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.ready
 	$(BIN)/python -m compileall -q validator
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long and not drill"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long and not drill and not container"
 
 drill: $(VENV)/.ready
 	$(BIN)/python -m pytest -m drill tests/rollout tests/registry tests/unit/integration tests/unit/rollout/test_examples.py tests/unit/monitoring/test_rules.py tests/monitoring
 	FORBID_SKIPS=1 $(BIN)/python -m pytest -m "not long" tests/unit/monitoring
 
+# The images, and what runs from them; needs a Docker engine with Compose, and docker-registry.
+container: $(VENV)/.ready
+	FORBID_SKIPS=1 $(BIN)/python -m pytest -m container tests/container
+
 test-long: $(VENV)/.ready
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not drill" --timeout 3600 --hypothesis-profile explore
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not drill and not container" --timeout 3600 --hypothesis-profile explore
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

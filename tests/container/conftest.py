@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,21 +47,59 @@ def docker() -> str:
     return client
 
 
-@pytest.fixture(scope="session")
-def image(docker: str) -> str:
-    """The image of this checkout. Test processes side by side build it one after the other."""
+def built(docker: str, tag: str, *more: str | Path) -> str:
+    """Build an image. Test processes side by side build one after the other."""
     # For an engine that reaches its base image in another way than by the registry that the Dockerfile names.
     flags = shlex.split(os.environ.get("DOCKER_BUILD_FLAGS", ""))
     with (Path(tempfile.gettempdir()) / "model-preflight-image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        built = subprocess.run(
-            [docker, "build", "--progress=plain", *flags, "--tag", IMAGE, ROOT],
+        done = subprocess.run(
+            [docker, "build", "--progress=plain", *flags, "--tag", tag, *more],
             capture_output=True,
             text=True,
             check=False,
         )
-    assert built.returncode == 0, built.stderr[-4_000:]
-    return IMAGE
+    assert done.returncode == 0, done.stderr[-4_000:]
+    return tag
+
+
+@pytest.fixture(scope="session")
+def image(docker: str) -> str:
+    """The image of this checkout."""
+    return built(docker, IMAGE, ROOT)
+
+
+@pytest.fixture(scope="session")
+def serving_image(docker: str) -> str:
+    """The image of this checkout that serves."""
+    return built(docker, f"{IMAGE}-serve", "--target=serve", ROOT)
+
+
+@contextmanager
+def running(docker: str, *arguments: str | Path) -> Iterator[str]:
+    """A container in the background, by its id, until the block ends; its log is shown where that fails."""
+    started = subprocess.run([docker, "run", "-d", *arguments], capture_output=True, text=True, check=False)
+    assert started.returncode == 0, started.stderr
+    container = started.stdout.strip()
+    try:
+        yield container
+    finally:
+        log = subprocess.run([docker, "logs", container], capture_output=True, text=True, check=False)
+        sys.stderr.write(log.stdout + log.stderr)
+        subprocess.run([docker, "rm", "-f", "-v", container], check=False, capture_output=True)
+
+
+def ready(url: str, seconds: float = 60) -> None:
+    """Wait until a server says that it is."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/v2/health/ready", timeout=5).close()
+        except OSError:
+            assert time.monotonic() < deadline, f"{url} is not ready after {seconds} s"
+            time.sleep(0.1)
+        else:
+            return
 
 
 @dataclass(frozen=True, kw_only=True)

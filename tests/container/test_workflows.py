@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -128,3 +129,21 @@ def test_the_image_and_the_base_are_pinned() -> None:
     # What is installed besides is the wheel that was just built.
     assert dockerfile.count("--require-hashes") == 3
     assert dockerfile.count("--no-index /build/wheel") == 2
+
+
+def test_what_the_wheel_is_made_of_reaches_the_build() -> None:
+    """And importing any module has no effect, since all of them are imported to be compiled."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    build = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    wanted = {*build["packages"], *build["force-include"], "pyproject.toml", project["project"]["readme"]}
+    wanted |= set(project["project"]["license-files"])
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {
+        word
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ")
+        for word in line.split()[1:-1]
+    }
+    assert wanted <= let_in & copied
+    for path in (ROOT / "validator").rglob("__main__.py"):
+        assert 'if __name__ == "__main__":' in path.read_text(), path

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from tests.monitoring.hook import Hook
 from tests.monitoring.remembered import store, typical
 from tests.rollout.site import Site, free_ports, until
 from tests.unit.monitoring.conftest import NAMES, make_artifact
@@ -38,34 +35,6 @@ SOMETIMES_NAN = [
     ("Sub", ["root", "root"], ["nothing"], {}),
     ("Add", ["p", "nothing"], ["probabilities"], {}),
 ]
-
-
-class Hook:
-    """Somebody who is told, and remembers when."""
-
-    def __init__(self, port: int) -> None:
-        told = self.told = []  # type: ignore[var-annotated]
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                told.append((time.monotonic(), self.path, document))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def alerts(self, path: str) -> list[tuple[float, dict[str, Any]]]:
-        return [
-            (at, alert) for at, where, document in self.told if where == path for alert in document["alerts"]
-        ]
-
-    def names(self, path: str) -> set[str]:
-        return {alert["labels"]["alertname"] for _, alert in self.alerts(path) if alert["status"] == "firing"}
 
 
 @pytest.fixture

@@ -12,6 +12,20 @@ import pytest
 
 LIFE = Path(__file__).parents[2] / "examples" / "life" / "life.py"
 TOOLS = ("haproxy", "prometheus", "prometheus-alertmanager")
+#: What it says in the end, and what it leaves.
+TOLD = (
+    "the second version took over: promoted",
+    "the third version was taken out by itself: rolled back: refused",
+    "the alert rang: PreflightDrift",
+    ", 0 without an answer of the model",
+)
+PAGES = (
+    "second/preflight/report.html",
+    "rollout-promoted/rollout.html",
+    "rollout/rollout.html",
+    "monitor.html",
+    "drift/drift.html",
+)
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
@@ -26,18 +40,7 @@ def test_a_good_version_takes_over_a_bad_one_is_taken_out_and_the_alert_rings(tm
         capture_output=True, text=True, check=False, env=environment, timeout=1_100,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
-    for told in (
-        "the second version took over: promoted",
-        "the third version was taken out by itself: rolled back: refused",
-        "the alert rang: PreflightDrift",
-        ", 0 without an answer of the model",
-    ):
+    for told in TOLD:
         assert told in done.stdout, done.stdout[-3_000:]
-    for name in (
-        "second/preflight/report.html",
-        "rollout-promoted/rollout.html",
-        "rollout/rollout.html",
-        "monitor.html",
-        "drift/drift.html",
-    ):
+    for name in PAGES:
         assert (tmp_path / "life" / name).stat().st_size > 2_000

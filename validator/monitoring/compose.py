@@ -49,7 +49,7 @@ def rollout_toml(watched: Watched) -> str:
         lines += ["", f"[slots.{slot}]", f'address = "{slot}:8080"', f'url = "http://{slot}:8080"']
         lines.append('token_file = "/run/secrets/lease"')
     lines += ["", "[haproxy]", 'config = "haproxy/haproxy.cfg"', 'socket = "haproxy/admin.sock"']
-    lines += ['bind = ":8080"', 'metrics_bind = ":8404"']
+    lines += ['bind = ":8080"', 'metrics_bind = ":8404"', "resolve = true"]
     return "\n".join(lines) + "\n"
 
 
@@ -101,7 +101,11 @@ def document(watched: Watched, artifact: Path) -> dict[str, Any]:
                 "--storage.path=/alertmanager",
                 "--cluster.listen-address=",
             ],
-            volumes=["./alertmanager.yml:/etc/preflight/alertmanager.yml:ro", "alertmanager:/alertmanager"],
+            volumes=[
+                "./alertmanager.yml:/etc/preflight/alertmanager.yml:ro",
+                *(_mounted(path, path) for path in map(_escaped, _secret_files(watched.settings))),
+                "alertmanager:/alertmanager",
+            ],
             networks=["inside", "outside"],
         ),
         "grafana": _service(
@@ -124,21 +128,31 @@ def document(watched: Watched, artifact: Path) -> dict[str, Any]:
     }
 
 
+def _secret_files(settings: MonitorSettings) -> list[str]:
+    """The files that Alertmanager reads secrets from."""
+    webhooks = [one.token_file for one in (settings.webhook, settings.watchdog) if one is not None]
+    mail = settings.email.password_file if settings.email is not None else None
+    slack = settings.slack.url_file if settings.slack is not None else None
+    return sorted({path for path in (*webhooks, mail, slack) if path is not None})
+
+
+def _mounted(source: str, target: str) -> dict[str, Any]:
+    return {"type": "bind", "source": source, "target": target, "read_only": True}
+
+
+def _escaped(path: str) -> str:
+    """What Compose takes for a variable is none here."""
+    return path.replace("$", "$$")
+
+
 def _server(slot: str, slow: str, artifact: Path) -> dict[str, Any]:
     """A slot. Both always serve: the free one stands by with weight 0, under a lease once it is a candidate."""
-    folder = str(artifact.resolve()).replace("$", "$$")
+    folder = _escaped(str(artifact.resolve()))
     return {
         **_hardened(),
         "image": "${SERVE_IMAGE:-model-preflight-serve}",
         "command": ["/model", "--slo-ms", slow, "--lease-token-file", "/run/secrets/lease"],
-        "volumes": [
-            {
-                "type": "bind",
-                "source": f"${{{slot.upper()}_ARTIFACT:-{folder}}}",
-                "target": "/model",
-                "read_only": True,
-            }
-        ],
+        "volumes": [_mounted(f"${{{slot.upper()}_ARTIFACT:-{folder}}}", "/model")],
         "secrets": ["lease"],
         "networks": ["inside"],
     }

@@ -72,6 +72,10 @@ class Proxy(_Table):
     bind: Address = Field(description="where clients connect, such as :8080")
     metrics_bind: Address = Field(description="where Prometheus reads the proxy's counts, such as :8404")
     timeout_s: float = Field(5.0, gt=0, le=300, description="seconds after which an answer is given up")
+    resolve: bool = Field(
+        False,
+        description="ask the system's DNS for the slots' names all the time, as containers need that come and go",
+    )
     check_s: float = Field(1.0, ge=0.2, le=60, description="seconds between two checks of readiness")
     connections: int = Field(
         200, ge=1, le=100_000, description="requests that one slot is given at once; more wait"

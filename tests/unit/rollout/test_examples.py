@@ -39,18 +39,22 @@ def test_one_machines_settings_name_what_its_compose_file_runs() -> None:
     settings = read_settings(ONE / "rollout.toml")
     assert isinstance(settings, RolloutSettings)
     services = compose()["services"]
+    place = {name: one["networks"]["private"]["ipv4_address"] for name, one in services.items()}
     for name, slot in settings.slots.items():
-        assert slot.address == f"{name}:8080"
-        assert slot.url == f"http://{name}:8080"
-        assert str(slot.token_file) == "/run/secrets/lease"
+        assert slot.address == f"{place[name]}:8080"
+        assert slot.url == f"http://{slot.address}"
         flags = re.sub(r"\$\{\w+:-\}", "--lease 5m", services[name]["command"]).split()
         assert flags[flags.index("--slo-ms") + 1] == f"{settings.slo_ms:g}"
         assert flags[flags.index("--port") + 1] == "8080"
-    assert str(settings.haproxy.config) in services["haproxy"]["command"]
-    mounts = [mount.split(":")[1] for mount in services["rollout"]["volumes"]]
-    for path in (settings.directory, settings.haproxy.config.parent, settings.haproxy.socket.parent):
-        assert str(path) in mounts
-    assert services["rollout"]["user"] == services["haproxy"]["user"], (
+    assert settings.prometheus == f"http://{place['prometheus']}:9090"
+    # The same paths in the containers as on the machine, below the folder of the file.
+    mounts = dict(mount.split(":")[:2] for mount in services["rollout"]["volumes"])
+    inside = {Path(to).relative_to("/srv/trading"): ONE / at for at, to in mounts.items()}
+    assert all(at == ONE / to for to, at in inside.items())
+    paths = (settings.directory, settings.haproxy.config.parent, settings.haproxy.socket.parent)
+    assert {*paths, settings.slots["blue"].token_file} <= set(inside.values())
+    assert services["haproxy"]["command"][-1] == "/srv/trading/proxy/haproxy.cfg"
+    assert services["rollout"]["user"].split("?")[0] == services["haproxy"]["user"].split("?")[0], (
         "the socket is the proxy's user's alone"
     )
     assert services["haproxy"]["ports"] == ["8080:8080"]
@@ -79,9 +83,8 @@ def test_its_servers_take_their_flags(tmp_path: Path) -> None:
 def test_haproxy_takes_its_configuration(tmp_path: Path) -> None:
     settings = read_settings(ONE / "rollout.toml")
     assert isinstance(settings, RolloutSettings)
-    text = configuration(settings, weights("blue", 5)).replace("/proxy/", f"{tmp_path}/")
     path = tmp_path / "haproxy.cfg"
-    path.write_text(re.sub(r"(server \S+ )(blue|green):", r"\g<1>127.0.0.1:", text))
+    path.write_text(configuration(settings, weights("blue", 5)).replace(f"{ONE}/proxy/", f"{tmp_path}/"))
     result = subprocess.run(["haproxy", "-c", "-f", str(path)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
 

@@ -105,6 +105,14 @@ def test_the_file_says_what_was_decided() -> None:
     assert ["retry-on", "conn-failure"] in lines
     assert all("shutdown-sessions" in servers[slot] for slot in ("blue", "green"))
     assert ["http-check", "expect", "status", "200", "error-status", "L7OKC"] in lines
+    assert ["parse-resolv-conf"] not in lines
+    # Containers: asked for by name all the time, in whichever role.
+    named = SETTINGS.model_copy(update={"haproxy": SETTINGS.haproxy.model_copy(update={"resolve": True})})
+    lines = [line.split() for line in configuration(named, weights("blue", 25)).splitlines()]
+    assert ["parse-resolv-conf"] in lines
+    assert (
+        sum(line[:1] == ["server"] and {"last,libc,none", "allow-dup-ip"} <= set(line) for line in lines) == 4
+    )
 
 
 @pytest.mark.parametrize(("share", "expected"), [(1e-6, 1314), (0.0005, 2478), (0.005, 15_070)])

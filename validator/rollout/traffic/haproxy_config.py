@@ -14,6 +14,17 @@ from validator.rollout.traffic import Weights
 _WORD = re.compile(r"[A-Za-z0-9_./:%(),\[\]{}*+@=|!-]+")
 BACKEND = "model"
 SLOTS: tuple[SlotName, ...] = ("blue", "green")
+_RESOLVERS: tuple[Sequence[object], Sequence[Sequence[object]]] = (
+    ["resolvers", "system"],
+    [
+        ["parse-resolv-conf"],
+        ["timeout", "resolve", "1s"],
+        ["timeout", "retry", "1s"],
+        ["hold", "valid", "1s"],
+    ],
+)
+# Two servers of one address: the slot, and the same as `rescue`.
+_RESOLVED = ("resolvers", "system", "resolve-opts", "allow-dup-ip", "init-addr", "last,libc,none")
 
 
 def serialize(sections: Iterable[tuple[Sequence[object], Sequence[Sequence[object]]]]) -> str:
@@ -48,7 +59,8 @@ def configuration(settings: RolloutSettings, weights: Weights) -> str:
     candidate, and the proxy counts what it passed on. A server that says it is not ready, whose lease ended say, gets
     no further request and answers those that it has (`L7OKC`); one that says nothing is down, and its sessions end
     (`shutdown-sessions`). The champion stands behind as `rescue`, a backup that answers when no slot with a weight
-    does. The arrival stamp is overwritten, so that clients cannot set it.
+    does. The arrival stamp is overwritten, so that clients cannot set it. With `resolve` names are asked for
+    anew each second, and one without an address does not keep the proxy from its start.
     """
     proxy = settings.haproxy
     milliseconds = f"{round(proxy.timeout_s * 1000)}ms"
@@ -100,6 +112,7 @@ def configuration(settings: RolloutSettings, weights: Weights) -> str:
                     ["http-request", "deny", "deny_status", 404],
                 ],
             ),
+            *([_RESOLVERS] if proxy.resolve else []),
             (["backend", BACKEND], _backend(settings, weights)),
         ]
     )
@@ -113,12 +126,13 @@ def _backend(settings: RolloutSettings, weights: Weights) -> list[list[object]]:
         ["http-check", "expect", "status", 200, "error-status", "L7OKC"],
     ]
     check = ["check", "inter", f"{round(proxy.check_s * 1000)}ms", "fall", 2, "rise", 2]
+    resolved = _RESOLVED if proxy.resolve else ()
     for slot in SLOTS:
         words: list[object] = ["server", slot, settings.slots[slot].address, "weight", weights.of(slot)]
-        words += [*check, "maxconn", proxy.connections, "on-marked-down", "shutdown-sessions"]
+        words += [*resolved, *check, "maxconn", proxy.connections, "on-marked-down", "shutdown-sessions"]
         lines.append(words)
     for slot in SLOTS:
         words = ["server", f"rescue-{slot}", settings.slots[slot].address, "backup", "track"]
-        words += [f"{BACKEND}/{slot}", "maxconn", proxy.connections]
+        words += [f"{BACKEND}/{slot}", *resolved, "maxconn", proxy.connections]
         lines.append([*words, "disabled"] if weights.rescue != slot else words)
     return lines
