@@ -29,7 +29,7 @@ Category = Literal[
     "load", "convert", "parity", "smoke", "errors", "latency", "quality", "profile", "wrapper", "version"
 ]
 Task = Literal["binary", "multiclass", "multilabel", "regression", "ranking", "outlier", "unknown"]
-ParityLevel = Literal["proved", "measured", "none"]
+ParityLevel = Literal["proved", "proved for rows without missing values", "measured", "none"]
 Method = Literal["exact", "skl2onnx", "none"]
 
 Name = Annotated[str, Field(max_length=1_000)]

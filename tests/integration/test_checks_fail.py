@@ -85,7 +85,7 @@ def test_missing_values_sent_elsewhere_fail_the_check_of_missing_values(converte
     del tracks.ints[:]
     tracks.ints.extend(flipped)
     (tmp_path / "given.onnx").write_bytes(moved.SerializeToString())
-    found = judged(tmp_path, "--onnx", "given.onnx")
+    found = judged(tmp_path, "--onnx", "given.onnx", "--serves", "onnx")
     assert {"parity.missing"} <= wrong(found)
     assert "parity.sample" not in wrong(found)
     assert {id.partition(".")[0] for id in wrong(found)} == {"parity"}
@@ -95,3 +95,37 @@ def test_quality_below_its_limit_fails_that_check_alone(tmp_path):
     found = judged(tmp_path, "--quality", "auc=0.99")
     assert wrong(found) == {"quality.limits"}
     assert "auc" in found.result["reason"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("flags", "missing", "level"),
+    [
+        ((), False, "proved for rows without missing values"),
+        (("--serves", "onnx"), False, "measured"),
+        ((), True, "measured"),
+    ],
+    ids=["the deployment serves", "the file itself serves", "the contract lets missing values through"],
+)
+def test_a_stock_forest_is_judged_by_what_it_can_be_asked(tmp_path, flags, missing, level):
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import RandomForestClassifier
+
+    sample = (
+        pd.read_parquet(TRADING / "sample.parquet").drop(columns="direction").head(300).select_dtypes("float")
+    )
+    sample = sample.fillna(0).astype("float32")
+    target = (sample.iloc[:, 0] > sample.iloc[:, 0].median()).astype(int) ^ (sample.iloc[:, 1] > 0)
+    model = RandomForestClassifier(9, max_depth=5, random_state=0).fit(sample, target)
+    given = to_onnx(model, sample.to_numpy()[:1], options={"zipmap": False}, target_opset=17)
+    joblib.dump(model, tmp_path / "model.joblib")
+    (tmp_path / "given.onnx").write_bytes(given.SerializeToString())
+    sample.to_parquet(tmp_path / "sample.parquet")
+    features = "".join(
+        f'[[contract.features]]\nname = "{name}"\ndtype = "float32"\nmissing = {str(missing).lower()}\n'
+        for name in sample.columns
+    )
+    (tmp_path / "preflight.toml").write_text(f'data = "sample.parquet"\nonnx = "given.onnx"\n{features}')
+    found = judge("validate", "model.joblib", *FAST, *flags, cwd=tmp_path)
+    assert found.result["parity"]["level"] == level
+    assert wrong(found) == set() if level != "measured" else "parity.proof" in wrong(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from validator.checks.load.model import Native, load_native
 from validator.checks.load.safety import Inspected, inspect, judge_file
 from validator.checks.load.sample import Columns, Data, fit_sample, need_sample, open_sample
 from validator.checks.load.versions import compare_versions
-from validator.checks.parity.proof import Judge, measure_only, prove
+from validator.checks.parity.proof import Judge, measure_only, prove, prove_as_served
 from validator.checks.parity.suite import on_made_rows, on_sample, set_beside
 from validator.checks.quality.judging import with_intervals
 from validator.checks.quality.measuring import Measuring, judge_quality
@@ -296,7 +296,9 @@ class Gate:
         subject = self.subject(native, data, sides.n_outputs)
         run.add(judge_knowledge(native.facts, data, subject.contract))
         with run.stage("boundary parity"):
-            made = on_made_rows(context, sides, subject, sample)
+            judge = prove_as_served(context.settings, judge, converted, data.features, subject.contract)
+            run.replace(judge.check)
+            made = on_made_rows(context, replace(sides, judge=judge), subject, sample)
         run.add(*made.checks)
         run.parity = made.parity
         self._judge_quality(observed)

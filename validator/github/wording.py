@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from validator.causes import blocks, causes_of, in_words
 from validator.report import figures
@@ -16,7 +16,7 @@ from validator.results import GateResult, ParityLevel
 Verdict = Literal["pass", "fail", "error"]
 Level = Literal["error", "warning", "notice"]
 
-_PARITY_ORDER: tuple[ParityLevel, ...] = ("none", "measured", "proved")
+_PARITY_ORDER: tuple[ParityLevel, ...] = get_args(ParityLevel)[::-1]
 MAX_MESSAGE_CHARS = 2_000
 MAX_TITLE_CHARS = 200
 MAX_OUTPUT_CHARS = 10_000

@@ -173,7 +173,8 @@ def _verdict_reason(result: GateResult, *, problems: int, volatile: bool) -> str
 def facts(result: GateResult, *, volatile: bool) -> tuple[tuple[str, str], ...]:
     """The few figures beside the verdict: parity, speed, version."""
     parity = result.parity
-    found = [("Parity", {"proved": "proved", "measured": "measured", "none": "not shown"}[parity.level])]
+    told: str = "not shown" if parity.level == "none" else parity.level
+    found = [("Parity", told)]
     if parity.level == "proved" and parity.splits:
         found[0] = ("Parity", f"proved over {figures.count(parity.splits, 'split')}")
     if parity.level == "measured":
@@ -197,10 +198,16 @@ def parity_sentence(parity: Parity) -> str:
         return f"{told}{_allowed(parity)}"
     bound = "" if parity.bound is None else f" raw scores differ by at most {figures.number(parity.bound)}."
     splits = "" if parity.splits is None else f" all {figures.count(parity.splits, 'split')}"
+    scope = "every input" if parity.level == "proved" else "rows without missing values"
+    rest = (
+        ""
+        if parity.level == "proved"
+        else " The contract refuses missing values, which they answer otherwise."
+    )
     return (
-        f"Proved for every input: the ONNX file was read back and compared with the model, node by node,"
+        f"Proved for {scope}: the ONNX file was read back and compared with the model, node by node,"
         f" over{splits or ' every split'};{bound or ' each row reaches the same leaves.'}"
-        f" Confirmed on {rows}. {parity.reason}"
+        f" Confirmed on {rows}.{rest} {parity.reason}"
     ).strip() + _allowed(parity)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.unit.checks.conftest import sensible
-from validator.checks.check import run_check
+from validator.checks.check import failed, result, run_check
 from validator.checks.parity import rows as parity
 from validator.checks.parity.leaves import Inside, judge_inside
+from validator.checks.parity.proof import Judge, ProofReply, prove_as_served
+from validator.results import Contract, FeatureSpec
 from validator.sandbox.worker_pool import Raised
+from validator.settings.table import Settings
 from validator.table import Column, Table
 
 KINDS = np.array(["x", "y"], dtype=object)
@@ -119,6 +123,87 @@ def test_unseen_categories_that_a_library_answers_by_accident_need_a_word_and_no
     text = Column("kind", np.array(["x", "y"] * (len(mixed.rows) // 2), dtype=object))
     texts = replace(mixed, rows=mixed.rows.replace(text))
     assert parity.unseen_categories(pair, texts, library="xgboost")[0].status == "fail"
+
+
+def _may_miss(subject, *names):
+    features = tuple(
+        one.model_copy(update={"missing": one.name in names}) for one in subject.contract.features
+    )
+    return replace(subject, contract=subject.contract.model_copy(update={"features": features}))
+
+
+def test_missing_values_that_the_contract_refuses_are_a_note_where_it_is_kept(mixed):
+    first = mixed.contract.features[0].name
+
+    def in_first(table):
+        return np.isnan(table.column(first).values)
+
+    def check_of(refusing, *allowed):
+        pair = parity.RuntimePair(native=Asked(by_numbers), onnx=Asked(shifted(in_first)), tolerance=1e-9)
+        return parity.missing_values(pair, _may_miss(mixed, *allowed), refusing=refusing)
+
+    check, comparison = check_of(True)
+    assert (check.status, check.required, comparison.rows) == ("warn", False, 0)
+    assert f"refuses missing values in {first}" in check.message
+    assert check_of(False)[0].status == "fail"
+    assert check_of(True, first)[0].status == "fail"
+    others = [one.name for one in mixed.contract.features[1:]]
+    check, comparison = check_of(True, *others)
+    assert (check.status, comparison.beyond) == ("warn", 0)
+    assert comparison.rows > 0
+
+
+class Prover:
+    """A worker that finds two trees different wherever `x` may be missing."""
+
+    def __init__(self, without="proved"):
+        self.without = without
+
+    def call(self, op, arrays, names, missing=None):
+        differs = missing is None or missing[names.index("x")]
+        found = {
+            "status": "different" if differs else self.without, "reason": "NaN goes elsewhere" if differs else "fine",
+            "splits": 3, "bound": 0.0, "output_bound": 0.0, "labels_exact": True, "row": None,
+        }  # fmt: skip
+        return SimpleNamespace(result=found, arrays=[])
+
+
+def _proved_as_served(*, serves="deployment", missing=(), method="none", without="proved"):
+    worker = Prover(without)
+    converted = SimpleNamespace(
+        onnx=b"", conversion=SimpleNamespace(method=method), export=SimpleNamespace(header={})
+    )
+    first = ProofReply(
+        status="different", reason="NaN goes elsewhere", splits=3, bound=None, output_bound=None, labels_exact=False
+    )  # fmt: skip
+    judge = Judge(worker=worker, proof=first, check=result("parity.proof", "", failed("NaN goes elsewhere")))
+    features = tuple(FeatureSpec(name=name, dtype="float64", missing=name in missing) for name in ("x", "y"))
+    contract = Contract(features=features, task="binary", classes=(0, 1))
+    settings = Settings(model=("m",), serves=serves)
+    return prove_as_served(settings, judge, converted, ["x", "y"], contract)
+
+
+def test_a_proof_leaves_out_missing_values_only_where_they_are_refused_before_the_model():
+    found = _proved_as_served(missing=("y",))
+    assert (found.check.status, found.check.required) == ("warn", False)
+    assert "the contract refuses" in found.check.message
+    assert found.proof.missing == (False, True)
+    measured = _proved_as_served(without="unproved")
+    assert (measured.check.status, measured.check.required) == ("skip", False)
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {"serves": "onnx"}, {"serves": "native"}, {"serves": "wrapper"}, {"missing": ("x",)}, {"missing": ("x", "y")},
+        {"method": "exact"}, {"without": "different"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_difference_that_can_be_met_stays_a_failure(otherwise):
+    found = _proved_as_served(**otherwise)
+    assert found.check.status == "fail"
+    assert found.proof.missing is None
 
 
 def test_equal_runtimes_pass(mixed):

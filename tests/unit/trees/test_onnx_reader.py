@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -249,13 +249,104 @@ def test_a_stock_scikit_learn_tree_is_judged(answer: Callable[..., Any]) -> None
     assert proof.difference is not None
     assert proof.difference.seen
     assert np.isnan(proof.difference.row).any()
-    # Without missing values its cuts are right, and what is left are leaf values rounded to float32.
-    complete = prove(replace(ensemble, admits_missing=False, admits_infinity=False), data)
-    if complete.status is Status.DIFFERENT:
-        assert complete.difference is not None
-        assert "leaf" in complete.difference.what
-    else:
-        assert "trees are equal" in complete.reason
+
+
+def _forest_files() -> Iterator[tuple[str, Any, Any, bytes]]:
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+    from sklearn.tree import DecisionTreeClassifier
+
+    rows, y = regression_data()
+    names = np.array(["no", "perhaps", "yes"])
+    ranks = np.digitize(y, np.quantile(y, [0.3, 0.7]))
+    for name, model, target, options in (
+        ("two classes", RandomForestClassifier(7, max_depth=4, random_state=0), y > 0, {"zipmap": False}),
+        ("two classes, a map", ExtraTreesClassifier(5, max_depth=3, random_state=0), ranks > 1, {}),
+        ("three classes of text", RandomForestClassifier(6, max_depth=4), names[ranks], {"zipmap": False}),
+        ("one tree", DecisionTreeClassifier(max_depth=4, random_state=0), ranks, {}),
+        ("regression", RandomForestRegressor(7, max_depth=4, random_state=0), y, None),
+    ):
+        target = target.astype(int) if target.dtype == bool else target
+        model.fit(rows.astype(np.float32), target)
+        file = to_onnx(model, rows[:1].astype(np.float32), options=options, target_opset=17)
+        yield name, model, rows, file.SerializeToString()
+
+
+def _changed_trees(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    import onnx
+
+    file = onnx.load_model_from_string(data)
+    node = next(item for item in file.graph.node if item.op_type.startswith("TreeEnsemble"))
+    change({attribute.name: attribute for attribute in node.attribute})
+    return file.SerializeToString()
+
+
+def test_stock_forests_are_proved_for_rows_without_missing_values_and_for_no_others(
+    answer: Callable[..., Any],
+) -> None:
+    import onnxruntime
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        files = list(_forest_files())
+    for name, model, rows, data in files:
+        ensemble = answer(model, rows, count=10).ensemble
+        nowhere = np.zeros(rows.shape[1], dtype=bool)
+        assert prove(ensemble, data).status is Status.DIFFERENT, name
+        proof = prove(ensemble, data, missing=nowhere)
+        assert proof.status is Status.PROVED, (name, proof.reason)
+        assert proof.bounds is not None
+        for feature in np.unique(ensemble.feature[ensemble.missing_true])[:2]:
+            somewhere = nowhere.copy()
+            somewhere[feature] = True
+            found = prove(ensemble, data, missing=somewhere)
+            assert found.status is Status.DIFFERENT
+            assert found.difference is not None
+            assert np.flatnonzero(np.isnan(found.difference.row)).tolist() == [feature]
+        at = boundary_rows(ensemble, rows, input_dtype="float32", limit=600, missing=nowhere)
+        assert not np.isnan(at).any()
+        given = onnxruntime.InferenceSession(data).run(None, {"X": at.astype(np.float32)})[-1]
+        if isinstance(given, list):
+            given = np.array([list(row.values()) for row in given])
+        with np.errstate(invalid="ignore", over="ignore"):
+            mine = model.predict(at) if ensemble.task == "regression" else model.predict_proba(at)
+        assert np.abs(given.reshape(mine.shape) - mine).max() <= proof.bounds.output < 1e-5
+
+
+def _lower(at: int, name: str) -> Callable[[dict[str, Any]], None]:
+    def change(a: dict[str, Any]) -> None:
+        floats = a[name].floats
+        floats[at] = float(np.nextafter(np.float32(floats[at]), np.float32(-np.inf)))
+
+    return change
+
+
+def _second_class(a: dict[str, Any]) -> None:
+    a["class_ids"].ints[:] = [1 for _ in a["class_ids"].ints]
+
+
+def _other_labels(a: dict[str, Any]) -> None:
+    a["classlabels_int64s"].ints[:] = [1, 0]
+
+
+def _sigmoid(a: dict[str, Any]) -> None:
+    a["post_transform"].s = b"LOGISTIC"
+
+
+def test_changed_stock_forests_are_not_proved(answer: Callable[..., Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _, model, rows, data = next(_forest_files())
+    ensemble = answer(model, rows, count=10).ensemble
+    nowhere = np.zeros(rows.shape[1], dtype=bool)
+    for change, status in (
+        (_lower(0, "nodes_values"), Status.DIFFERENT),
+        (_lower(-1, "class_weights"), Status.DIFFERENT),
+        (_other_labels, Status.DIFFERENT),
+        (_second_class, Status.DIFFERENT),
+        (_sigmoid, Status.UNPROVED),
+    ):
+        assert prove(ensemble, _changed_trees(data, change), missing=nowhere).status is status, change
 
 
 def _boosting(rows: np.ndarray, y: np.ndarray) -> tuple[Any, bytes]:

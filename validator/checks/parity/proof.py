@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from validator.checks.check import CheckOutcome, failed, not_applicable, passed, result, run_check, seen
+from validator.checks.check import (
+    CheckOutcome,
+    failed,
+    not_applicable,
+    noted,
+    passed,
+    result,
+    run_check,
+    seen,
+)
 from validator.checks.context import Context
 from validator.checks.convert import Converted
 from validator.checks.load.model import Native
 from validator.checks.parity.compare import OutputDifferences, in_words
-from validator.results import CheckResult, Evidence
+from validator.results import CheckResult, Contract, Evidence
 from validator.runtimes.runtime import WorkerRuntime
 from validator.sandbox.packing import unpack_table
 from validator.sandbox.worker_pool import Raised, Worker
+from validator.settings.table import Settings
 from validator.table import Table
+
+_REFUSED = "with missing values they differ, which the contract refuses before the model"
+_SERVED_ELSEWHERE = (
+    "nothing, as long as the shipped Deployment is served; "
+    "whoever serves this file itself says so with `serves`"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +38,8 @@ class ProofReply:
     """What the judging worker found: `proved`, `different` or `unproved`; `called_otherwise` than what was proved.
 
     `bound` is on raw scores and `output_bound` on outputs, over all inputs; None where rounding has no bound.
-    `row`, a table of one row, is an input on which the two differ, where they do.
+    `row`, a table of one row, is an input on which the two differ, where they do. `missing` says which columns may
+    hold NaN, where that was not asked of all.
     """
 
     status: str
@@ -32,6 +49,7 @@ class ProofReply:
     output_bound: float | None
     labels_exact: bool
     row: Table | None = None
+    missing: tuple[bool, ...] | None = None
 
     @property
     def proved(self) -> bool:
@@ -70,12 +88,57 @@ def prove(context: Context, native: Native, converted: Converted, names: Sequenc
     return Judge(worker=worker, proof=kept[0] if kept else None, check=found)
 
 
+def prove_as_served(
+    settings: Settings, judge: Judge, converted: Converted, names: Sequence[str], contract: Contract
+) -> Judge:
+    """The proof anew for what the contract lets through, where that decides: it may refuse missing values.
+
+    So it is for an ONNX file made elsewhere that differs from the model, and for the shipped Deployment alone, which
+    keeps to the contract. Where the two differ all the same, the first proof's finding stays.
+    """
+    refusing = {one.name for one in contract.features if not one.missing}
+    missing = tuple(name not in refusing for name in names)
+    proof = judge.proof
+    given = converted.conversion.method == "none"
+    if proof is None or proof.status != "different" or not given or all(missing):
+        return judge
+    if settings.serves != "deployment":
+        return judge
+
+    def check() -> CheckOutcome:
+        found = _of_the_calls(_proof(judge.worker, converted, names, missing), converted)
+        kept.append(found)
+        outcome = _judge(found, given=True)
+        if not found.proved:
+            return replace(outcome, message=f"{outcome.message}; {_REFUSED}: {proof.reason}")
+        return noted(
+            f"for rows without missing values {outcome.message}; {_REFUSED}",
+            *outcome.evidence,
+            seen("with missing values", proof.reason),
+            *judge.check.evidence,
+            hint=_SERVED_ELSEWHERE,
+        )
+
+    kept: list[ProofReply] = []
+    found = run_check("parity.proof", "", check)
+    if not kept or kept[0].status == "different":
+        return judge
+    return replace(judge, proof=kept[0], check=found)
+
+
 def _asked(worker: Worker, converted: Converted, names: Sequence[str]) -> ProofReply:
     worker.call("trees", converted.export.arrays, **converted.export.args())
-    reply = worker.call("prove", [converted.onnx], names=list(names))
+    return _proof(worker, converted, names)
+
+
+def _proof(
+    worker: Worker, converted: Converted, names: Sequence[str], missing: tuple[bool, ...] | None = None
+) -> ProofReply:
+    flags = None if missing is None else list(missing)
+    reply = worker.call("prove", [converted.onnx], names=list(names), missing=flags)
     told = dict(reply.result)
     row = told.pop("row")
-    return ProofReply(**told, row=None if row is None else unpack_table(row, reply.arrays))
+    return ProofReply(**told, row=None if row is None else unpack_table(row, reply.arrays), missing=missing)
 
 
 def _of_the_calls(proof: ProofReply, converted: Converted) -> ProofReply:

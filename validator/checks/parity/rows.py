@@ -11,6 +11,7 @@ from validator.checks.check import (
     Subject,
     failed,
     not_applicable,
+    noted,
     passed,
     result,
     run_check,
@@ -32,6 +33,7 @@ _KNOWN_ROWS = 20_000
 _SMALLEST = 8
 """rows that are left out together where the native model refuses one of them"""
 UNSEEN = "preflight: never seen"
+_AS_SERVED = "nothing to do where the deployment serves; elsewhere refuse such rows before the model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +138,13 @@ def labels(comparisons: Iterable[OutputDifferences], applicable: bool) -> CheckR
     return result("parity.labels", "", passed(f"{rows} labels, none differs", seen("label flips", 0, "0")))
 
 
-def missing_values(pair: RuntimePair, subject: Subject) -> tuple[CheckResult, OutputDifferences | None]:
-    """Rows of the sample with a missing value in one feature after the other, then in all at once."""
+def missing_values(
+    pair: RuntimePair, subject: Subject, *, refusing: bool = False
+) -> tuple[CheckResult, OutputDifferences | None]:
+    """Rows of the sample with a missing value in one feature after the other, then in all at once.
+
+    Where what serves is `refusing` what the contract does not allow, other answers to the rest are a note.
+    """
     kept: list[OutputDifferences] = []
 
     def check() -> CheckOutcome:
@@ -156,10 +163,28 @@ def missing_values(pair: RuntimePair, subject: Subject) -> tuple[CheckResult, Ou
                     seen("native says", f"{error.kind}: {error.message}"[:500]),
                 )
         comparison = pair.compare(_missing_tables(_as_missing(subject), names))
+        found = judge(comparison, "rows with missing values")
+        refused = [name for name in names if name not in may_miss]
+        if (found.status == "fail" or comparison.label_flips) and refusing and refused:
+            comparison = pair.compare(_missing_tables(_as_missing(subject), may_miss) if may_miss else [])
+            allowed = judge(comparison, "rows with missing values that the contract allows")
+            if allowed.status == "pass":
+                found = noted(
+                    f"{found.message}; the contract refuses missing values in {_listed(refused)}",
+                    *found.evidence,
+                    hint=_AS_SERVED,
+                )
+            else:
+                found = allowed
         kept.append(comparison)
-        return judge(comparison, "rows with missing values")
+        return found
 
     return run_check("parity.missing", "", check), kept[0] if kept else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return f"{shown} and {len(names) - 5} more columns" if len(names) > 5 else shown
 
 
 def _as_missing(subject: Subject) -> Table:
@@ -278,7 +303,7 @@ def unseen_categories(
             return warned(
                 f"{record.unseen}; the ONNX file takes it for missing, and the deployment refuses it",
                 *found.evidence,
-                hint="nothing to do where the deployment serves; elsewhere refuse such rows before the model",
+                hint=_AS_SERVED,
             )
         kept.append(comparison)
         return found

@@ -15,11 +15,11 @@ from validator.checks.parity import rows as parity
 from validator.checks.parity.casting import CastEffect
 from validator.checks.parity.compare import OutputDifferences
 from validator.checks.parity.leaves import Inside, compare_inside, judge_inside, marked_from
-from validator.checks.parity.proof import Judge
+from validator.checks.parity.proof import Judge, ProofReply
 from validator.checks.parity.tolerances import Tolerance, tolerance_for
 from validator.checks.sample_pass import Base, Observer, read_through
 from validator.outputs import Outputs
-from validator.results import CheckResult, Parity
+from validator.results import CheckResult, Parity, ParityLevel
 from validator.sandbox.packing import pack_table, unpack_table
 from validator.sandbox.worker_pool import Raised
 from validator.table import Table
@@ -125,7 +125,11 @@ def on_made_rows(context: Context, sides: Sides, subject: Subject, sample: OnSam
         ),
     ]
     library = sides.native.facts.library
-    for special in (parity.missing_values, partial(parity.unseen_categories, library=library)):
+    refusing = context.settings.serves == "deployment"
+    for special in (
+        partial(parity.missing_values, refusing=refusing),
+        partial(parity.unseen_categories, library=library),
+    ):
         check, differences = special(pair, subject)
         checks.append(check)
         seen_so_far += [] if differences is None else [differences]
@@ -145,7 +149,7 @@ def _on_boundary(
 
     Text and category columns keep values that they have in the sample or in the model. `edges` gets the rows.
     """
-    pair = sides.pair
+    pair, proof = sides.pair, sides.judge.proof
     meta, arrays = pack_table(subject.rows)
     reply = sides.judge.worker.call(
         "boundary",
@@ -154,6 +158,7 @@ def _on_boundary(
         limit=context.settings.boundary_rows,
         breakpoints=[one.model_dump() for one in sides.native.facts.breakpoints],
         input_dtype=pair.onnx.facts.input_dtype,
+        missing=None if proof is None or proof.missing is None else list(proof.missing),
     )
     rows = unpack_table(reply.result["table"], reply.arrays)
     edges += parity.known_categories(subject)
@@ -187,11 +192,10 @@ def _summed(
     comparisons: list[OutputDifferences], sides: Sides, inside: Inside, cast: CastEffect | None
 ) -> Parity:
     proof, tolerance = sides.judge.proof, sides.tolerance
-    proved = proof is not None and proof.proved
     rows = sum(comparison.rows for comparison in comparisons)
     worst = max(comparisons, key=lambda comparison: comparison.max_relative, default=None)
     return Parity(
-        level="proved" if proved else "measured",
+        level=_level(proof),
         rows=comparisons[0].rows if comparisons else 0,
         boundary_rows=rows - (comparisons[0].rows if comparisons else 0),
         max_abs_diff=max((comparison.max_abs_diff for comparison in comparisons), default=None),
@@ -210,5 +214,11 @@ def _summed(
         cast_changes=None if cast is None else cast.changed,
         cast_rows=0 if cast is None else cast.rows,
         cast_examples=() if cast is None else tuple(cast.examples),
-        reason="" if proved or proof is None else proof.reason,
+        reason="" if proof is None or proof.proved else proof.reason,
     )
+
+
+def _level(proof: ProofReply | None) -> ParityLevel:
+    if proof is None or not proof.proved:
+        return "measured"
+    return "proved" if proof.missing is None else "proved for rows without missing values"

@@ -81,7 +81,7 @@ def raw_bound(native: TreeEnsemble, sums: Sums, onnx_dtype: str, *, in_order: bo
         bound = float(rounding)
         # One addition has no order.
         if rounds and (terms > 2 or not same_type):
-            bound += float(size) * (gamma(terms - 1, here) + gamma(terms - 1, there))
+            bound += float(size * (gamma(terms - 1, here) + gamma(terms - 1, there)))
         largest = max(largest, bound)
     if largest == 0.0 and same_type:
         # Equal sums, and what follows is the same operations on equal numbers.

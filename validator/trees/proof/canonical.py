@@ -39,8 +39,8 @@ class Domain:
 
     float32: Flags
     """bool [F]: the feature arrives as float32, so that only those values occur"""
-    missing: bool = True
-    """NaN can occur"""
+    missing: Flags
+    """bool [F]: NaN can occur"""
     infinity: bool = True
     """+-inf can occur"""
     rounded: bool = False
@@ -179,7 +179,7 @@ def finish(
         zone = np.broadcast_to(np.array(NO_ZONE, dtype=np.int64), zone.shape)
     cut = np.clip(cut, lowest - 1, highest)
     # Where NaN cannot come, a zone alone still needs to know which way it goes.
-    nan_second = nan_second & (domain.missing | zoned)
+    nan_second = nan_second & (domain.missing[feature] | zoned)
     return Walk(
         feature=feature,
         cut=np.where(is_set, 0, cut),

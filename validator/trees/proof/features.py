@@ -8,7 +8,7 @@ from validator.trees.ensemble import TreeEnsemble
 from validator.trees.onnx_reading.columns import Column, Expression
 from validator.trees.onnx_reading.graph import Graph, GraphInput, NotUnderstoodError
 from validator.trees.onnx_reading.model import OnnxTreeModel
-from validator.trees.proof.canonical import Domain, Refs
+from validator.trees.proof.canonical import Domain, Flags, Refs
 
 
 def feature_of_source(native: TreeEnsemble, graph: Graph) -> Refs:
@@ -25,7 +25,19 @@ def feature_of_source(native: TreeEnsemble, graph: Graph) -> Refs:
     return np.array([place[given.name] for given in graph.inputs], dtype=np.int32)
 
 
-def domain_of(native: TreeEnsemble, model: OnnxTreeModel, feature_of: Refs) -> Domain:
+def missing_in(native: TreeEnsemble, missing: Flags | None) -> Flags:
+    """bool [F]: where NaN can come in, of a model that is asked for NaN in the features `missing` alone (None: all).
+
+    A category that is not known becomes NaN on its way in, so that every feature of named categories may hold it.
+    """
+    found = np.ones(native.n_features, dtype=bool) if missing is None else missing.copy()
+    found[list(native.feature_categories)] = True
+    return found & native.admits_missing
+
+
+def domain_of(
+    native: TreeEnsemble, model: OnnxTreeModel, feature_of: Refs, missing: Flags | None = None
+) -> Domain:
     """The values that can come in. Raises NotUnderstoodError for inputs of other types, or wrong category codes."""
     float32 = np.zeros(native.n_features, dtype=bool)
     source = 0
@@ -39,7 +51,7 @@ def domain_of(native: TreeEnsemble, model: OnnxTreeModel, feature_of: Refs) -> D
             _check_code(native, model.columns[place], int(feature_of[model.columns[place].source]))
     return Domain(
         float32=float32,
-        missing=native.admits_missing,
+        missing=missing_in(native, missing),
         infinity=native.admits_infinity,
         rounded=native.comparison_dtype == "float32",
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from validator.trees.ensemble import TreeEnsemble
+from validator.trees.ensemble import TransformKind, TreeEnsemble
 from validator.trees.onnx_reading.graph import Array, NotUnderstoodError
 from validator.trees.onnx_reading.trees import OnnxTrees
 from validator.trees.proof.canonical import Refs
@@ -67,10 +67,30 @@ def leaves_of(native: TreeEnsemble, trees: OnnxTrees, constants: dict[str, Array
     return Leaves(native=rows[0], onnx=rows[1], onnx_roots=roots, start=start, per_tree_target=False)
 
 
+def is_one_score(trees: OnnxTrees) -> bool:
+    """Whether this is an older classifier of two classes whose leaves all add to the first."""
+    two = trees.operator == "TreeEnsembleClassifier" and trees.n_targets == 2
+    return two and trees.leaf_value.shape[1] == 1 and not trees.leaf_target.any()
+
+
+def of_second_class(native: TreeEnsemble, trees: OnnxTrees) -> tuple[TreeEnsemble, float]:
+    """The native model as its probability of class 1, where the trees add that alone; and what that may leave out.
+
+    Raises NotUnderstoodError where the two probabilities of a leaf do not make one.
+    """
+    pair = native.n_targets == native.leaf_value.shape[1] == 2 and native.linear is None
+    if not (pair and native.transform.kind is TransformKind.IDENTITY and is_one_score(trees)):
+        return native, 0.0
+    off = float(np.abs(native.leaf_value.sum(axis=1) - 1).max(initial=0.0))
+    if off > 1e-12 or native.base_score.any():
+        raise NotUnderstoodError("one score for leaves whose two probabilities do not make one")
+    one = replace(native, n_targets=1, leaf_value=native.leaf_value[:, 1:], base_score=np.zeros(1))
+    return one, off
+
+
 def _one_score(native: TreeEnsemble, trees: OnnxTrees) -> OnnxTrees:
     """An older classifier of two classes whose leaves all add to one: ONNX Runtime takes it for one score."""
-    two = trees.operator == "TreeEnsembleClassifier" and trees.n_targets == 2 and native.n_targets == 1
-    if not two or trees.leaf_value.shape[1] != 1 or len(np.unique(trees.leaf_target)) != 1:
+    if native.n_targets != 1 or not is_one_score(trees):
         return trees
     return replace(trees, n_targets=1, leaf_target=np.zeros_like(trees.leaf_target), base_values=np.zeros(1))
 

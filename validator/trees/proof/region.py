@@ -38,7 +38,7 @@ Region = dict[int, Values]
 def whole(domain: Domain, feature: int) -> Values:
     """All values that a feature can take."""
     low, high = domain.lowest_highest(np.array([feature], dtype=np.int32))
-    return Values(intervals=((int(low[0]), int(high[0])),), nan=domain.missing)
+    return Values(intervals=((int(low[0]), int(high[0])),), nan=bool(domain.missing[feature]))
 
 
 def split(walk: Walk, store: SetStore, node: int, values: Values, *, float32: bool) -> tuple[Values, Values]:

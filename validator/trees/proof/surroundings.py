@@ -8,10 +8,13 @@ import numpy as np
 
 from validator.trees.ensemble import ZERO_ZONE, Task, TransformKind, TreeEnsemble
 from validator.trees.evaluate import answers
-from validator.trees.onnx_reading.graph import Array, NotUnderstoodError
+from validator.trees.onnx_reading import trees3
+from validator.trees.onnx_reading.graph import Array, Node, NotUnderstoodError
 from validator.trees.onnx_reading.model import OnnxTreeModel
 from validator.trees.onnx_reading.patterns import Found, match
 from validator.trees.proof import expected
+from validator.trees.proof.expected import FLOAT32, FLOAT64, INT64
+from validator.trees.proof.leaves import is_one_score
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,7 +25,7 @@ class GraphConstants:
     differences: tuple[str, ...]
     """constants with wrong values, in words; those of leaves are compared elsewhere"""
     older: bool = False
-    """a TreeEnsembleRegressor that is the whole graph: it adds its base values last"""
+    """a TreeEnsembleRegressor or -Classifier that is the whole graph: it adds its base values last"""
 
 
 def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
@@ -30,6 +33,8 @@ def surroundings(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
     graph, found = model.graph, Found()
     if model.node.op == "TreeEnsembleRegressor":
         return _older(model, native)
+    if model.node.op == "TreeEnsembleClassifier":
+        return _older_classifier(model, native)
     if graph.opsets.get("", 0) < 13:
         raise NotUnderstoodError("an operator set before 13")
     wanted = expected.outputs(native)
@@ -57,14 +62,10 @@ def raw_tensor(model: OnnxTreeModel, native: TreeEnsemble) -> str:
 
 def _older(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
     """Regressors of other converters, whose answer is what the tree operator gives."""
-    graph, name = model.graph, model.graph.outputs[0]
+    graph = model.graph
     if native.transform.kind is not TransformKind.IDENTITY or native.task is Task.CLASSIFICATION:
         raise NotUnderstoodError("a TreeEnsembleRegressor for a model that transforms its scores")
-    while name not in model.node.outputs:
-        node = graph.maker.get(name)
-        if node is None or node.op != "Identity":
-            raise NotUnderstoodError("operators after the TreeEnsembleRegressor")
-        name = node.inputs[0]
+    _back_to_trees(model, graph.outputs[0], ("Identity",))
     if len(graph.outputs) != 1 or model.node.text("post_transform", "NONE") != "NONE":
         raise NotUnderstoodError("a TreeEnsembleRegressor that does more than add")
     if model.trees.dtype != "float32":
@@ -75,13 +76,57 @@ def _older(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
     if (model.trees.base_values != base).any():
         found.append(f"base values {model.trees.base_values.tolist()} where the model has {base.tolist()}")
     divisor = len(model.trees.roots) if model.trees.average else 1
-    if divisor == 1 != native.divisor:
-        raise NotUnderstoodError("an average that is taken in the leaves")
-    if divisor != native.divisor:
+    # Where the operator adds, an average is taken in the leaves, and compared there.
+    if divisor not in (1, native.divisor):
         found.append(f"sums divided by {divisor} where the model divides by {native.divisor:g}")
     if native.divisor != 1 and native.base_first and native.base_score.any():
         raise NotUnderstoodError("a base score that is averaged with the trees")
     return GraphConstants(constants={}, differences=tuple(found), older=True)
+
+
+def _older_classifier(model: OnnxTreeModel, native: TreeEnsemble) -> GraphConstants:
+    """Classifiers of other converters, whose probabilities are what the tree operator adds.
+
+    Of two classes ONNX Runtime takes the first score for class 1 where no leaf has a weight for another class, else
+    it goes by the second one's sign; of more it takes the first largest.
+    """
+    node, trees, graph = model.node, model.trees, model.graph
+    if native.transform.kind is not TransformKind.IDENTITY or native.task is not Task.CLASSIFICATION:
+        raise NotUnderstoodError("a TreeEnsembleClassifier for a model that transforms its scores")
+    if node.text("post_transform", "NONE") != "NONE" or trees.average or trees.base_values.any():
+        raise NotUnderstoodError("a TreeEnsembleClassifier that does more than add")
+    if trees.dtype != "float32" or (trees.leaf_value < 0).any():
+        raise NotUnderstoodError("a TreeEnsembleClassifier over double input, or with weights below zero")
+    if (native.n_targets == 1) != (trees.n_targets == 2) or (
+        native.n_targets == 1 and not is_one_score(trees)
+    ):
+        raise NotUnderstoodError("a TreeEnsembleClassifier of two classes with weights for both")
+    given = list(trees3.class_labels(node))
+    found = [] if given == list(native.class_labels) else [f"labels {given}, not {list(native.class_labels)}"]
+    ends = []
+    for name in graph.outputs:
+        path, end = _back_to_trees(model, name, ("Identity", "Cast", "ZipMap"))
+        ends.append(end)
+        mapped = [list(trees3.class_labels(step)) for step in path if step.op == "ZipMap"]
+        found += [f"probabilities of {one}, not {given}" for one in mapped if one != given]
+        kinds = (INT64,) if end == node.outputs[0] else (FLOAT32, FLOAT64)
+        if any(step.op == "Cast" and step.integer("to", 0) not in kinds for step in path):
+            raise NotUnderstoodError("labels or probabilities that are cast to something else")
+    if sorted(ends) != sorted(node.outputs):
+        raise NotUnderstoodError("outputs other than a label and probabilities")
+    return GraphConstants(constants={}, differences=tuple(found), older=True)
+
+
+def _back_to_trees(model: OnnxTreeModel, name: str, through: tuple[str, ...]) -> tuple[list[Node], str]:
+    """The operators from an output back to one of the tree operator's, and that; they may be `through` alone."""
+    path: list[Node] = []
+    while name not in model.node.outputs:
+        node = model.graph.maker.get(name)
+        if node is None or node.op not in through:
+            raise NotUnderstoodError(f"operators after the {model.node.op}")
+        path.append(node)
+        name = node.inputs[0]
+    return path, name
 
 
 def _check_features(model: OnnxTreeModel, native: TreeEnsemble, found: Found) -> None:

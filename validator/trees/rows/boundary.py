@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from validator.trees.ensemble import ZERO_ZONE, BranchMode, TreeEnsemble
 from validator.trees.proof.canonical import Domain, SetStore, of_native, zones_before_rounding
+from validator.trees.proof.features import missing_in
 from validator.trees.proof.keys import LARGEST32, down_to_float32, floats, keys, up_to_float32
 from validator.trees.proof.region import parents_of
 from validator.trees.rows.boundary_reach import Places, Rows, rows_through, second_of
@@ -53,9 +54,12 @@ def boundary_rows(
     input_dtype: str,
     limit: int = 20_000,
     seed: int = 0,
+    missing: npt.NDArray[np.bool_] | None = None,
 ) -> Rows:
     """The rows [N, F] alone: see `plan_boundary`."""
-    return plan_boundary(ensemble, sample, input_dtype=input_dtype, limit=limit, seed=seed).rows
+    return plan_boundary(
+        ensemble, sample, input_dtype=input_dtype, limit=limit, seed=seed, missing=missing
+    ).rows
 
 
 def plan_boundary(
@@ -65,14 +69,16 @@ def plan_boundary(
     input_dtype: str,
     limit: int = 20_000,
     seed: int = 0,
+    missing: npt.NDArray[np.bool_] | None = None,
 ) -> BoundaryRows:
     """Boundary rows of a valid ensemble, at most `limit`; the same for the same arguments.
 
     `input_dtype` is "float32" or "float64". `sample` [S, F] real rows fill what a place leaves open, and come first.
-    Where the limit is too small for all branches, rows are made for those that no earlier row takes.
+    Where the limit is too small for all branches, rows are made for those that no earlier row takes. `missing`,
+    bool [F], says which features may be NaN where the model is not asked for it in all of them.
     """
     random = np.random.default_rng(seed)
-    places = _places(ensemble, input_dtype)
+    places = _places(ensemble, input_dtype, missing)
     real = _fitted(
         places.domain, np.zeros((0, ensemble.n_features)) if sample is None else np.asarray(sample)
     )
@@ -87,10 +93,10 @@ def plan_boundary(
     )
 
 
-def _places(ensemble: TreeEnsemble, input_dtype: str) -> Places:
+def _places(ensemble: TreeEnsemble, input_dtype: str, missing: npt.NDArray[np.bool_] | None) -> Places:
     domain = Domain(
         float32=np.full(ensemble.n_features, input_dtype == "float32"),
-        missing=ensemble.admits_missing,
+        missing=missing_in(ensemble, missing),
         infinity=ensemble.admits_infinity,
         rounded=ensemble.comparison_dtype == "float32",
     )
@@ -207,8 +213,6 @@ def _special_values(ensemble: TreeEnsemble, places: Places) -> tuple[npt.NDArray
         if places.domain.float32.any():
             ranks = [int(down_to_float32(edge - 1)), edge, int(up_to_float32(edge + 1))]
         values += [sign * float(floats(np.array(rank))) for rank in ranks for sign in (1.0, -1.0)]
-    if ensemble.admits_missing:
-        values.append(np.nan)
     if ensemble.missing_value is not None:
         values += _around(ensemble.missing_value, ensemble, places.domain)
     if ensemble.admits_infinity:
@@ -217,7 +221,11 @@ def _special_values(ensemble: TreeEnsemble, places: Places) -> tuple[npt.NDArray
     values += [largest, -largest]
     # Each feature with every value; repeated, so that several nodes of the feature are met.
     features = np.arange(ensemble.n_features, dtype=np.int32)
-    return np.repeat(features, len(values)), np.tile(values, len(features))
+    nullable = features[places.domain.missing]
+    return (
+        np.concatenate([np.repeat(features, len(values)), nullable]),
+        np.concatenate([np.tile(values, len(features)), np.full(len(nullable), np.nan)]),
+    )
 
 
 def _around(missing: float, ensemble: TreeEnsemble, domain: Domain) -> list[float]:

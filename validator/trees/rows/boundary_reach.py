@@ -66,7 +66,7 @@ def _box(places: Places, references: Refs) -> Box:
     count, width = len(references), len(domain.float32)
     lowest, highest = domain.lowest_highest(np.arange(width, dtype=np.int32))
     low, high = np.tile(lowest, (count, 1)), np.tile(highest, (count, 1))
-    nan = np.full((count, width), domain.missing)
+    nan = np.tile(domain.missing, (count, 1))
     outside = np.tile(np.array(NO_ZONE, dtype=np.int64), (count, width, 1))
     hard = np.zeros(count, dtype=bool)
     every, at = np.arange(count), references.copy()

@@ -30,14 +30,17 @@ class JudgeJob:
         self._ensemble = read(header, dict(zip(names, arrays)))
         return {}, []
 
-    def prove(self, arrays: wire.Arrays, names: List[str]) -> Answer:
-        """The ONNX file in, the proof or the counter-example out: a table of one row, its columns named `names`."""
+    def prove(self, arrays: wire.Arrays, names: List[str], missing: Optional[List[bool]] = None) -> Answer:
+        """The ONNX file in, the proof or the counter-example out: a table of one row, its columns named `names`.
+
+        `missing` says for each of those whether it may hold NaN; all may where it is None.
+        """
         from validator.trees.proof import prove
         from validator.trees.rows.coding import coding_of_names, decode
 
         if self._ensemble is None:
             raise RuntimeError("no trees were given")
-        proof = prove(self._ensemble, arrays[0])
+        proof = prove(self._ensemble, arrays[0], missing=_flags(missing))
         difference, bounds = proof.difference, proof.bounds
         table: Optional[wire.Meta] = None
         row: wire.Arrays = []
@@ -72,6 +75,7 @@ class JudgeJob:
         limit: int,
         breakpoints: List[Dict[str, Any]],
         input_dtype: str,
+        missing: Optional[List[bool]] = None,
     ) -> Answer:
         """A table at the model's own thresholds, or across its features' ranges where it has none."""
         from validator.trees.rows.boundary import boundary_rows, covering_rows
@@ -82,7 +86,9 @@ class JudgeJob:
         coding = coding_of(rows, listed=listed, also=[point["values"] for point in breakpoints])
         sample = encode(rows, coding)
         if self._ensemble is not None:
-            made = boundary_rows(self._ensemble, sample, limit=limit, input_dtype=input_dtype)
+            made = boundary_rows(
+                self._ensemble, sample, limit=limit, input_dtype=input_dtype, missing=_flags(missing)
+            )
         else:
             made = covering_rows(sample, breakpoints=breakpoints, limit=limit, input_dtype=input_dtype)
         meta, packed = pack_table(decode(made, coding))
@@ -142,6 +148,12 @@ def _bytes(data: bytes) -> Any:
     import numpy as np
 
     return np.frombuffer(data, dtype=np.uint8)
+
+
+def _flags(missing: Optional[List[bool]]) -> Optional[Any]:
+    import numpy as np
+
+    return None if missing is None else np.array(missing, dtype=bool)
 
 
 def _finite(value: float) -> Optional[float]:
