@@ -59,8 +59,8 @@ class Compose:
         program = ("/opt/preflight/bin/python3", "-I", "-m", "validator.cli")
         return self.run("exec", "-T", "rollout", *program, *arguments, wanted=wanted)
 
-    def port(self, service: str, inside: int) -> int:
-        return int(self.run("port", service, str(inside)).stdout.rpartition(":")[2])
+    def url(self, service: str, inside: int) -> str:
+        return f"http://{self.run('port', service, str(inside)).stdout.strip()}"
 
 
 @contextmanager
@@ -127,10 +127,10 @@ def _image(docker: str, name: str, image: str) -> dict[str, Any]:
 class Clients:
     """Who asks the proxy for predictions, and what was answered: by version and status."""
 
-    def __init__(self, port: int, row: dict[str, float]) -> None:
+    def __init__(self, url: str, row: dict[str, float]) -> None:
         self.answers: Counter[tuple[str, int]] = Counter()
         self.row = row
-        self._port = port
+        self._place = url.removeprefix("http://")
         self._asking = True
         self._threads = [threading.Thread(target=self._ask) for _ in range(4)]
 
@@ -146,7 +146,7 @@ class Clients:
 
     def _ask(self) -> None:
         while self._asking:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+            connection = http.client.HTTPConnection(self._place, timeout=20)
             try:
                 connection.request("POST", "/predict", json.dumps({"rows": [self.row]}))
                 response = connection.getresponse()
@@ -172,9 +172,9 @@ def until(condition: Callable[[], object], seconds: float, what: str) -> None:
         time.sleep(0.3)
 
 
-def asked(port: int, query: str) -> Sequence[dict[str, Any]]:
+def asked(prometheus: str, query: str) -> Sequence[dict[str, Any]]:
     """What Prometheus knows now; nothing where it does not answer yet."""
-    address = f"http://127.0.0.1:{port}/api/v1/query?query={urllib.parse.quote(query)}"
+    address = f"{prometheus}/api/v1/query?query={urllib.parse.quote(query)}"
     try:
         with urllib.request.urlopen(address, timeout=5) as response:
             found: list[dict[str, Any]] = json.load(response)["data"]["result"]

@@ -112,6 +112,22 @@ def test_the_trading_example_passes(container: Container, workspace: Path, flags
     assert not list(workspace.rglob("__pycache__"))
 
 
+@pytest.mark.parametrize("flag", ["--cap-drop=ALL", "--user=4321:4321"])
+def test_whoever_may_not_touch_the_files_is_told_how_to(
+    container: Container, workspace: Path, flag: str
+) -> None:
+    for mode in (0o700, 0o755):  # it may not even look, or not write
+        workspace.chmod(mode)
+        done = container.run(
+            "validate", "trading/model.pkl", "--data", "trading/sample.parquet", *QUICK,
+            flags=(f"--volume={workspace}:/work", flag),
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert f"belongs to user {workspace.stat().st_uid}" in done.stderr
+        assert "--user $(id -u):$(id -g)" in done.stderr
+        assert not (workspace / "preflight").exists()
+
+
 def test_nothing_is_imported_from_the_checkout(container: Container, workspace: Path) -> None:
     trap = "import pathlib\npathlib.Path('/work/imported').write_text(__name__)\n"
     for name in ("json", "sitecustomize", "usercustomize", "numpy", "pydantic", "validator", "argparse"):

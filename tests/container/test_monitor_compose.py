@@ -44,7 +44,7 @@ class Site:
         found: dict[str, Any] = json.loads(self.state.read_text())
         return found
 
-    def roll_out(self, prometheus: int, version: str) -> dict[str, Any]:
+    def roll_out(self, prometheus: str, version: str) -> dict[str, Any]:
         """A rollout of what the free slot serves, to its end."""
         query = f'preflight_model_info{{version="{version}"}}'
         until(lambda: asked(prometheus, query), 60, f"{version} to be scraped")
@@ -97,9 +97,9 @@ def site(docker: str, image: str, serving_image: str, tmp_path: Path) -> Iterato
 def test_the_whole_comes_up_and_versions_come_and_go(site: Site) -> None:
     compose = site.compose
     compose.run("up", "-d", "--quiet-pull")
-    prometheus = compose.port("prometheus", 9090)
+    prometheus = compose.url("prometheus", 9090)
     until(lambda: len(asked(prometheus, "up == 1")) == 4, 90, "slots, proxy and rollout to be scraped")
-    with Clients(compose.port("proxy", 8080), ROW) as clients:
+    with Clients(compose.url("proxy", 8080), ROW) as clients:
         rescue = 'haproxy_server_status{server="rescue-blue", state="UP"} == 1'
         until(lambda: asked(prometheus, rescue), 60, "the champion behind as the backup")
         first, second, bad = (site.artifacts[name].name for name in ("first", "second", "bad"))

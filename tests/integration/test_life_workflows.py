@@ -95,6 +95,11 @@ class Repository:
     def registry(self) -> str:
         return f"oci:{self.folder / 'registry'}"
 
+    @property
+    def image(self) -> str:
+        """The registry as images in it are named."""
+        return self.registry.removeprefix("oci:").removeprefix("//")
+
     def play(
         self, name: str, kind: str, event: dict[str, Any] | None = None, ref: str = "main", **inputs: str
     ) -> tuple[list[Ran], dict[str, str], str]:
@@ -131,19 +136,19 @@ class Repository:
             environ["GITHUB_OUTPUT"] = str(output)
             workspace.mkdir(exist_ok=True)
             if "run" in step:
-                ran.append(self._shell(step, environ, workspace, context))
+                ran.append(self.shell(step, environ, workspace, context))
             else:
                 assert step["uses"] == OURS
-                ran.append(self._ours(step["with"], environ, workspace, context))
+                ran.append(self.ours(step["with"], environ, workspace, context))
             if "id" in step:
                 context["steps"][step["id"]] = {"outputs": read_outputs(output)}
-        outputs = {key: self._filled(value, context) for key, value in job.get("outputs", {}).items()}
+        outputs = {key: self.filled(value, context) for key, value in job.get("outputs", {}).items()}
         return ran, outputs, Path(environ["GITHUB_STEP_SUMMARY"]).read_text()
 
-    def _ours(
+    def ours(
         self, given: dict[str, str], environ: dict[str, str], workspace: Path, context: dict[str, Any]
     ) -> Ran:
-        values = {name: self._filled(value, context) for name, value in given.items()}
+        values = {name: self.filled(value, context) for name, value in given.items()}
         command = values.pop("command", ACTION["inputs"]["command"]["default"])
         inputs = {f"INPUT_{name.upper()}": value for name, value in values.items()}
         quick = {"PREFLIGHT_LATENCY_BUDGET_S": "0.3"} if command == "validate" else {}
@@ -151,10 +156,10 @@ class Repository:
         # As action.yml's `args` name it.
         return run(command, cwd=workspace, **{**environ, **inputs, **token, **quick})
 
-    def _shell(
+    def shell(
         self, step: dict[str, Any], environ: dict[str, str], workspace: Path, context: dict[str, Any]
     ) -> Ran:
-        own = {name: self._filled(value, context) for name, value in step.get("env", {}).items()}
+        own = {name: self.filled(value, context) for name, value in step.get("env", {}).items()}
         path = {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         script = step["run"].replace(REGISTRY, self.registry)
         done = subprocess.run(
@@ -164,14 +169,15 @@ class Repository:
         )  # fmt: skip
         return Ran(code=done.returncode, out=done.stdout, err=done.stderr, folder=workspace)
 
-    def _filled(self, text: object, context: dict[str, Any]) -> str:
+    def filled(self, text: object, context: dict[str, Any]) -> str:
         def value(match: re.Match[str]) -> str:
             node: Any = context
             for key in match[1].split("."):
                 node = node[key]
             return str(node)
 
-        return re.sub(r"\$\{\{\s*([\w.]+)\s*\}\}", value, str(text)).replace(REGISTRY, self.registry)
+        plain = str(text).lower() if isinstance(text, bool) else str(text)
+        return re.sub(r"\$\{\{\s*([\w.]+)\s*\}\}", value, plain).replace(REGISTRY, self.registry)
 
     def _condition(self, text: str | None, context: dict[str, Any]) -> bool:
         if text is None:
@@ -194,8 +200,12 @@ def read_outputs(path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def repository(peer: Any, make_job: Callable[..., Job], tmp_path: Path) -> Repository:
-    one = Repository(peer, make_job, tmp_path)
-    binaries = tmp_path / "bin"
+    return founded(Repository(peer, make_job, tmp_path))
+
+
+def founded(one: Repository) -> Repository:
+    """The first model on main, another on a branch with a pull request."""
+    peer, binaries = one.peer, one.folder / "bin"
     binaries.mkdir()
     programs = {
         "model-preflight": f'exec {sys.executable} -m validator.cli "$@"',
@@ -228,6 +238,11 @@ def repository(peer: Any, make_job: Callable[..., Job], tmp_path: Path) -> Repos
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_whole_life_on_github(repository: Repository) -> None:
+    live(repository)
+
+
+def live(repository: Repository) -> None:
+    """Each workflow in its turn."""
     place, peer = repository.place, repository.peer
 
     # A pull request: judged against the base branch, told in a comment, and its status blocks or not.
@@ -249,7 +264,7 @@ def test_the_whole_life_on_github(repository: Repository) -> None:
     ran, outputs, summary = repository.play("publish", "push", push)
     assert [one.code for one in ran] == [0, 0], ran[-1].out + ran[-1].err
     image = outputs["image"]
-    assert re.fullmatch(re.escape(repository.registry.removeprefix("oci:")) + r"@sha256:[0-9a-f]{64}", image)
+    assert re.fullmatch(re.escape(repository.image) + r"@sha256:[0-9a-f]{64}", image)
     assert "works as published" in ran[-1].out
     assert "works as published" in summary
     tried = json.loads((ran[-1].folder.parent / "preflight-test/test.json").read_text())

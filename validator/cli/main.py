@@ -14,6 +14,7 @@ from validator import __version__
 from validator.cli.help import HelpfulParser, dress
 from validator.cli.usage import in_our_words
 from validator.errors import Exit, InternalError, PreflightError, UsageError
+from validator.permissions import unforeseen
 
 _EPILOG = """exit codes:
   0  passed, or done
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _complain(_lacking(error))
     except Exception as error:
-        return _complain(InternalError.of(error))
+        return _complain(unforeseen(error))
 
 
 def _lacking(error: ModuleNotFoundError) -> PreflightError:

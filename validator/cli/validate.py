@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from validator.cli.console import complain, in_colour, in_unicode, notice, screen_width
 from validator.cli.gate_push import NOTHING_STORED, StoredImages, check_push, push_passed
 from validator.cli.mlflow_store import Fetched, fetched
-from validator.errors import Exit, InternalError, PreflightError, PublishError, SettingsError, UsageError
+from validator.errors import Exit, PreflightError, PublishError, SettingsError, UsageError
+from validator.permissions import unforeseen
 from validator.results import GateResult
 from validator.settings.sources import resolve, salvage
 from validator.settings.table import Settings
@@ -188,7 +189,7 @@ def _judge(
             except PreflightError as error:
                 outcomes.append(replace(none, error=error))
             except Exception as error:
-                outcomes.append(replace(none, error=InternalError.of(error)))
+                outcomes.append(replace(none, error=unforeseen(error)))
     return tuple(outcomes)
 
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from validator.errors import Exit, InternalError, PreflightError, UsageError
+from validator.errors import Exit, PreflightError, UsageError
+from validator.permissions import unforeseen
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"model-preflight: {missing}", file=sys.stderr)
         return Exit.UNJUDGED
     except Exception as error:
-        print(f"model-preflight: {InternalError.of(error)}", file=sys.stderr)
+        print(f"model-preflight: {unforeseen(error)}", file=sys.stderr)
         return Exit.UNJUDGED
     return Exit.PASSED
 

@@ -10,9 +10,9 @@ import pytest
 from validator.checks.load.sample import need_sample
 from validator.cli.console import _plain, named
 from validator.cli.init import render
-from validator.errors import UsageError
+from validator.errors import InternalError, UsageError
 from validator.gate.result_builder import Stages
-from validator.permissions import remedy
+from validator.permissions import remedy, unforeseen
 from validator.results import Contract, FeatureSpec
 from validator.settings.table import Settings
 
@@ -96,6 +96,18 @@ def test_a_lack_of_permission_names_the_owner_and_the_flag(tmp_path: Path) -> No
         assert "--user $(id -u):$(id -g)" in hint
     assert remedy(OSError(errno.ENOSPC, "full"), tmp_path, "make room") == "make room"
     assert "read-only" in remedy(OSError(errno.EROFS, "no"), tmp_path, "choose another folder")
+
+
+def test_what_nobody_met_is_a_lack_of_permission_or_a_mistake_of_ours() -> None:
+    """A folder that may not be entered fails at whatever is first looked for in it."""
+    told = unforeseen(PermissionError(errno.EACCES, "Permission denied", "/work/preflight.toml"))
+    assert isinstance(told, UsageError)
+    assert str(told).startswith("/work/preflight.toml: Permission denied")
+    assert "--user $(id -u):$(id -g)" in str(told)
+    for other in (OSError(errno.EACCES, "no file is named"), OSError(errno.EIO, "broken", "/work/x")):
+        with pytest.raises(OSError, match=r"no file|broken") as raised:
+            raise other
+        assert isinstance(unforeseen(raised.value), InternalError)
 
 
 def test_init_writes_whether_the_sample_is_infinite() -> None:
