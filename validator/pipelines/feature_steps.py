@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validator.pipelines.kernels import kernel_values
+from validator.pipelines.numpy_functions import expm1, log1p
 from validator.pipelines.step_nodes import Nodes, number_type
 
 _EPS = np.finfo(np.float64).eps
@@ -49,9 +50,9 @@ def _powers(scope: Any, operator: Any, container: Any) -> None:
         made = _boxcox(nodes, nodes.add("Log", nodes.rows), power, _LEAST_POWER)
     else:
         nothing = nodes.number(0.0)
-        above = _boxcox(nodes, _log1p(nodes, nodes.add("Max", nodes.rows, nothing)), power, _EPS)
+        above = _boxcox(nodes, log1p(nodes, nodes.add("Max", nodes.rows, nothing)), power, _EPS)
         turned = nodes.add("Neg", nodes.add("Min", nodes.rows, nothing))
-        below = nodes.add("Neg", _boxcox(nodes, _log1p(nodes, turned), 2 - power, _EPS))
+        below = nodes.add("Neg", _boxcox(nodes, log1p(nodes, turned), 2 - power, _EPS))
         made = nodes.add("Where", nodes.add("GreaterOrEqual", nodes.rows, nothing), above, below)
     if step.standardize:
         scaler = step._scaler
@@ -64,29 +65,8 @@ def _boxcox(nodes: Nodes, logarithm: str, power: npt.NDArray[np.float64], least:
     """(exp(power x) - 1) / power of each column x; x itself where the power is next to nothing."""
     none = np.abs(power) < least
     row = nodes.constant(np.where(none, 1.0, power)[None, :])
-    made = nodes.add("Div", _expm1(nodes, nodes.add("Mul", logarithm, row)), row)
+    made = nodes.add("Div", expm1(nodes, nodes.add("Mul", logarithm, row)), row)
     return nodes.add("Where", nodes.constant(none[None, :]), logarithm, made) if none.any() else made
-
-
-def _log1p(nodes: Nodes, x: str) -> str:
-    """log(1 + x) to the last digits, where ONNX has no operator: W. Kahan's x log(u) / (u - 1) of u = 1 + x."""
-    one = nodes.number(1.0)
-    sum_ = nodes.add("Add", x, one)
-    beyond = nodes.add("Sub", sum_, one)
-    ratio = nodes.add("Div", nodes.add("Mul", x, nodes.add("Log", sum_)), beyond)
-    found = nodes.add("Where", nodes.add("Equal", sum_, one), x, ratio)
-    return nodes.add("Where", nodes.add("IsInf", x), x, found)
-
-
-def _expm1(nodes: Nodes, x: str) -> str:
-    """exp(x) - 1 to the last digits: W. Kahan's (u - 1) x / log(u) of u = exp(x), where that is near 1."""
-    one = nodes.number(1.0)
-    power = nodes.add("Exp", x)
-    beyond = nodes.add("Sub", power, one)
-    near = nodes.add("Div", nodes.add("Mul", beyond, x), nodes.add("Log", power))
-    small = nodes.add("Less", nodes.add("Abs", x), nodes.number(0.5))
-    found = nodes.add("Where", small, near, beyond)
-    return nodes.add("Where", nodes.add("Equal", power, one), x, found)
 
 
 def _products(scope: Any, operator: Any, container: Any) -> None:

@@ -80,6 +80,11 @@ def _weighs_otherwise(step: Any) -> bool:
     return step.weights != "uniform" and not covers(step)
 
 
+def _answers_several(step: Any) -> bool:
+    """Of pipelines and searches the model inside is named."""
+    return answers_several(step) and not (hasattr(step, "steps") or hasattr(step, "best_estimator_"))
+
+
 def _own_function(step: Any) -> bool:
     return step.func is not None and nodes_of(step.func) is None
 
@@ -164,6 +169,12 @@ RULES = (
         note=True,
     ),
     Rule(
+        id="embedding",
+        names=("RandomTreesEmbedding",),
+        message="no operator of ONNX gives the leaves that a row meets",
+        hint="use a forest itself (ExtraTreesClassifier, ExtraTreesRegressor), or KBinsDiscretizer in its place",
+    ),
+    Rule(
         id="own-function",
         names=("FunctionTransformer",),
         applies=_own_function,
@@ -175,12 +186,13 @@ RULES = (
         id="multilabel",
         names=("MultiOutputClassifier",),
         message=_SEVERAL,
-        hint="save each of its `estimators_` in a file of its own: they are whole classifiers",
+        hint="save each of its `estimators_` in a file of its own, behind the pipeline's other steps where there are "
+        "some: they are whole classifiers",
     ),
     Rule(
         id="multilabel",
         names=(),
-        applies=answers_several,
+        applies=_answers_several,
         message=_SEVERAL,
         hint="train a MultiOutputClassifier instead, and save each of its `estimators_` in a file of its own",
     ),

@@ -51,7 +51,7 @@ def _elementwise(op: str) -> Step:
     return lambda nodes, value: nodes.add(op, value)
 
 
-def _expm1(nodes: Nodes, value: str) -> str:
+def expm1(nodes: Nodes, value: str) -> str:
     """exp(x) - 1, accurate for small x too: (u - 1) * x / log(u) with u = exp(x) as rounded.
 
     W. Kahan's form (see N. Higham, Accuracy and Stability of Numerical Algorithms, section 1.14.1).
@@ -66,7 +66,7 @@ def _expm1(nodes: Nodes, value: str) -> str:
     return nodes.add("Where", far, less, usual)
 
 
-def _log1p(nodes: Nodes, value: str) -> str:
+def log1p(nodes: Nodes, value: str) -> str:
     """log(1 + x), accurate for small x too: log(u) * x / (u - 1) with u = 1 + x as rounded (W. Kahan)."""
     one = nodes.number(1.0)
     u = nodes.add("Add", value, one)
@@ -83,9 +83,9 @@ def _power_of(base: float) -> Step:
 _FUNCTIONS: dict[str, Step] = {
     "exp": _elementwise("Exp"),
     "exp2": _power_of(2.0),
-    "expm1": _expm1,
+    "expm1": expm1,
     "log": _elementwise("Log"),
-    "log1p": _log1p,
+    "log1p": log1p,
     "sqrt": _elementwise("Sqrt"),
     "square": lambda nodes, value: nodes.add("Mul", value, value),
     "negative": _elementwise("Neg"),

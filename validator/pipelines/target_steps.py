@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from validator.errors import ConversionError
-from validator.pipelines.curves import interpolated
+from validator.pipelines.curves import Floats, interpolated
 from validator.pipelines.inner_models import predictions
-from validator.pipelines.numpy_functions import KNOWN, Step, nodes_of
+from validator.pipelines.numpy_functions import KNOWN, Step, log1p, nodes_of
 from validator.pipelines.step_nodes import Nodes, number_type
 
 
@@ -28,6 +28,10 @@ def inverse_of(step: Any) -> Step:
     name = type(step).__name__
     if name == "FunctionTransformer":
         return inverse_function(step.inverse_func)
+    if name == "Pipeline":
+        return _in_turn(
+            [inverse_of(one) for _, one in reversed(step.steps) if one not in (None, "passthrough")]
+        )
     if name not in _INVERSES:
         raise ConversionError(
             f"TransformedTargetRegressor cannot be converted: no inverse of {name} is known",
@@ -99,12 +103,60 @@ def _quantiles(step: Any) -> Step:
     return turn
 
 
+def _in_turn(steps: Sequence[Step]) -> Step:
+    def turn(nodes: Nodes, value: str) -> str:
+        for step in steps:
+            value = step(nodes, value)
+        return value
+
+    return turn
+
+
+def _power(step: Any) -> Step:
+    """scikit-learn's own inverse of Yeo and Johnson, scipy's `inv_boxcox`, after the scaler's."""
+    power = np.asarray(step.lambdas_, dtype=np.float64)
+
+    def turn(nodes: Nodes, value: str) -> str:
+        if step.standardize:
+            value = _scaler(step._scaler)(nodes, value)
+        if step.method == "box-cox":
+            return _box_cox(nodes, value, power)
+        one = nodes.number(1.0)
+        above = nodes.add("Sub", _yeo_johnson(nodes, value, power), one)
+        below = nodes.add("Sub", one, _yeo_johnson(nodes, nodes.add("Neg", value), 2 - power))
+        return nodes.add("Where", nodes.add("GreaterOrEqual", value, nodes.number(0.0)), above, below)
+
+    return turn
+
+
+def _yeo_johnson(nodes: Nodes, x: str, power: Floats) -> str:
+    """(x * power + 1) ** (1 / power) of each column; exp(x) where the power is nothing."""
+    none = np.abs(power) < np.spacing(1.0)
+    row = np.where(none, 1.0, power)[None, :]
+    base = nodes.add("Add", nodes.add("Mul", x, nodes.constant(row)), nodes.number(1.0))
+    made = nodes.add("Pow", base, nodes.constant(1 / row))
+    return (
+        nodes.add("Where", nodes.constant(none[None, :]), nodes.add("Exp", x), made) if none.any() else made
+    )
+
+
+def _box_cox(nodes: Nodes, x: str, power: Floats) -> str:
+    """exp(log(1 + x * power) / power) of each column; exp(x) where the power is nothing."""
+    row = nodes.constant(np.where(power == 0, 1.0, power)[None, :])
+    made = nodes.add("Div", log1p(nodes, nodes.add("Mul", x, row)), row)
+    none = power == 0
+    return nodes.add(
+        "Exp", nodes.add("Where", nodes.constant(none[None, :]), x, made) if none.any() else made
+    )
+
+
 _INVERSES: dict[str, Callable[[Any], Step]] = {
     "StandardScaler": _scaler,
     "RobustScaler": _scaler,
     "MaxAbsScaler": _scaler,
     "QuantileTransformer": _quantiles,
     "MinMaxScaler": _least_and_largest,
+    "PowerTransformer": _power,
 }
 
 

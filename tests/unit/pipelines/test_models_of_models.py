@@ -25,6 +25,7 @@ from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
     PowerTransformer,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
@@ -152,9 +153,29 @@ def test_targets_with_an_unknown_way_back_are_refused_by_name() -> None:
     own = TransformedTargetRegressor(Ridge(), func=_doubled, inverse_func=_doubled, check_inverse=False)
     with pytest.raises(ConversionError, match="_doubled"):
         convert(own.fit(*DIABETES), 10)
-    power = TransformedTargetRegressor(Ridge(), transformer=PowerTransformer())
-    with pytest.raises(ConversionError, match="PowerTransformer"):
-        convert(power.fit(*DIABETES), 10)
+    normal = QuantileTransformer(n_quantiles=20, output_distribution="normal")
+    with pytest.raises(ConversionError, match="normal quantiles"):
+        convert(TransformedTargetRegressor(Ridge(), transformer=normal).fit(*DIABETES), 10)
+
+
+@pytest.mark.parametrize("power", [None, 0.0, 2.0, -0.7, 1e-9])
+@pytest.mark.parametrize("method", ["yeo-johnson", "box-cox"])
+@pytest.mark.filterwarnings("ignore:Some values in column", "ignore:invalid value encountered")
+def test_targets_that_were_raised_to_a_power(method: str, power: float | None) -> None:
+    """Also the powers at which the formula is another, and predictions that have no way back."""
+    scaled = make_pipeline(FunctionTransformer(np.log1p, np.expm1), PowerTransformer(method), "passthrough")
+    for transformer in (PowerTransformer(method), PowerTransformer(method, standardize=False), scaled):
+        model = TransformedTargetRegressor(Ridge(alpha=1e-3), transformer=transformer).fit(*DIABETES)
+        inner = (
+            model.transformer_ if hasattr(model.transformer_, "lambdas_") else model.transformer_.steps[1][1]
+        )
+        inner.lambdas_ = inner.lambdas_ if power is None else np.array([power])
+        rows = np.concatenate([DIABETES[0], 30 * DIABETES[0]])
+        with np.errstate(all="ignore"):
+            native = model.predict(rows)
+        np.testing.assert_allclose(
+            convert(model, 10)(rows)["prediction"], native, rtol=1e-7 if power == 1e-9 else 1e-10
+        )
 
 
 @pytest.mark.parametrize("function", [np.expm1, np.log1p])

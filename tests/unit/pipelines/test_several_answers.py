@@ -36,13 +36,15 @@ Y = np.column_stack([X["a"] > 0, X["b"] > 0.2]).astype(int)
         MultiOutputClassifier(LogisticRegression()),
         make_pipeline(StandardScaler(), MLPClassifier((3,), max_iter=5)),
     ],
-    ids=lambda model: type(model).__name__,
+    ids=lambda model: type(getattr(model, "steps", [("", model)])[-1][1]).__name__,
 )
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_classifiers_are_refused_with_the_way_out(model: Any) -> None:
     with pytest.raises(ConversionError, match="several answers for each row") as caught:
         convert_estimator(model.fit(X, Y), columns_of(X))
     assert "`estimators_` in a file of its own" in str(caught.value.hint)
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    assert str(caught.value).startswith(type(last).__name__)
 
 
 def test_the_way_out_leads_somewhere() -> None:
