@@ -13,6 +13,7 @@ _VARIABLES = (
     "a worker has none of the environment's variables: give it a default, or read the value from a package beside "
     "the wrapper"
 )
+_LOCALE = "that locale is not installed here: install it, here and where the wrapper serves, or do without"
 _HINTS = {
     **dict.fromkeys(
         ("multiprocessing", "subprocess", "concurrent.futures.process", "joblib.externals.loky"), _PROCESSES
@@ -41,6 +42,8 @@ def hint_of(error: BaseException) -> str:
     passed = _modules(error)
     if isinstance(error, KeyError) and passed[-1:] == ["os"]:
         return _VARIABLES
+    if passed[-1:] == ["locale"]:
+        return _LOCALE
     if not isinstance(error, (OSError, RuntimeError)):
         return ""
     for name in reversed(passed):

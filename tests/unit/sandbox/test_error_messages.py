@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import locale
+import zlib
+
 import numpy as np
 import pytest
 import xgboost
@@ -22,6 +25,9 @@ def test_a_librarys_own_stack_frames_are_left_out() -> None:
 def test_all_else_of_a_message_stays() -> None:
     assert describe_error(ValueError("first\nsecond"))["message"] == "first\nsecond"
     assert describe_error(KeyError(np.str_("a")))["bases"][0] == "KeyError"
+    assert [describe_error(kind("x"))["type"] for kind in (zlib.error, locale.Error, OSError)] == [
+        "zlib.error", "locale.Error", "OSError"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

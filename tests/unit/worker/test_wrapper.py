@@ -453,6 +453,12 @@ def _shell() -> None:
     subprocess.run(["/nothing/of/that/name"], check=True)
 
 
+def _locale() -> None:
+    import locale
+
+    locale.setlocale(locale.LC_ALL, "nothing_OF.THAT-NAME")
+
+
 def _file() -> None:
     Path("/nothing/of/that/name").read_text()
 
@@ -467,6 +473,7 @@ def _key() -> None:
         (_fetch, "no network"),
         (_shell, "no other processes"),
         (_variable, "environment's variables"),
+        (_locale, "not installed here"),
         (_pool, ""),
         (_file, ""),
         (_key, ""),

@@ -119,8 +119,9 @@ def describe_error(error: BaseException) -> Dict[str, Any]:
     """An exception as data: its type, the built-in types it also is, its message, and a hint if it has one."""
     bases = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
     message = getattr(error, "message", None) or str(error)
+    kind = type(error)
     return {
-        "type": type(error).__name__,
+        "type": f"{kind.__module__}.{kind.__name__}" if kind.__name__.lower() == "error" else kind.__name__,
         "bases": bases[:20],
         "message": _FRAMES.sub("", str(message)[:20_000]),
         "hint": str(getattr(error, "hint", "") or _remedy(str(message)))[:5_000],
