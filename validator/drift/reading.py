@@ -18,6 +18,8 @@ from validator.errors import SampleError
 BATCH_ROWS = 65_536
 _READ_BYTES = 2**16
 _CSV_BLOCK = 2**22
+#: Chunks of text that take fewer bytes a value are codes for the most part, and not the words themselves.
+_CODED_BYTES = 4
 _SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -154,7 +156,9 @@ def _schema(file: Path) -> Any:
 
 def _read(file: Path, columns: list[str], form: _CsvForm) -> Iterator[Any]:
     if _kind(file) == "parquet":
-        yield from _read_parquet(file, columns)
+        yield from _read_parquet(
+            file, columns, [name for name in columns if form.types.get(name) == "string"]
+        )
         return
     with _open(file, columns, form) as reader:
         for batch in _each(reader):
@@ -162,20 +166,39 @@ def _read(file: Path, columns: list[str], form: _CsvForm) -> Iterator[Any]:
                 yield plain_types(batch.select(columns).slice(start, BATCH_ROWS))
 
 
-def _read_parquet(file: Path, columns: list[str]) -> Iterator[Any]:
+def _read_parquet(file: Path, columns: list[str], text: list[str]) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pa.OSFile(str(file)) as stream:
-        groups = pq.ParquetFile(stream).num_row_groups
-    for group in range(groups):
+        metadata = pq.ParquetFile(stream).metadata
+    for group in range(metadata.num_row_groups):
         with pa.OSFile(str(file)) as stream:
-            reader = pq.ParquetFile(stream, buffer_size=_READ_BYTES, pre_buffer=False)
+            reader = pq.ParquetFile(
+                stream,
+                metadata=metadata,
+                read_dictionary=_coded(metadata, group, text),
+                buffer_size=_READ_BYTES,
+                pre_buffer=False,
+            )
             batches = reader.iter_batches(
                 batch_size=BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False
             )
             for batch in batches:
                 yield plain_types(batch.select(columns))
+
+
+def _coded(metadata: Any, group: int, text: list[str]) -> list[str]:
+    """Those columns of text that the file holds as codes of a dictionary: their words need not be read row by row."""
+    found = []
+    for place in range(metadata.num_columns) if text else ():
+        kind = metadata.schema.column(place)
+        if kind.path not in text or kind.logical_type.type != "STRING":
+            continue
+        chunk = metadata.row_group(group).column(place)
+        if chunk.has_dictionary_page and chunk.total_uncompressed_size < _CODED_BYTES * chunk.num_values:
+            found.append(kind.path)
+    return found
 
 
 @contextmanager

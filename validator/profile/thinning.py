@@ -49,11 +49,16 @@ class Thinned:
     def add(self, arrays: list[NDArray[Any]]) -> None:
         """The next rows: an array [N] for each column."""
         n = len(arrays[0]) if arrays else 0
+        chosen = self.room_for(n)
+        self.add_chosen(n, Part(chosen, [array[chosen] for array in arrays]))
+
+    def room_for(self, n: int) -> NDArray[np.int64]:
+        """The places [M] of those of the next N rows that are kept, after room was made for them."""
         chosen = self.choice(n)
         while self._n + len(chosen) > self.most:  # before anything is copied
             self._halve()
             chosen = chosen[uniform(chosen + self.seen) < self._keep]
-        self.add_chosen(n, Part(chosen, [array[chosen] for array in arrays]))
+        return chosen
 
     def choice(self, n: int) -> NDArray[np.int64]:
         """The places [M] of those of the next N rows that would be kept now."""

@@ -89,14 +89,28 @@ def test_single_precision_is_where_it_was_after_a_way_through_text(
     assert column.slots(column._count_many(single)) == wanted
 
 
-@given(columns(), st.integers(1, 40_000))
-def test_every_type_of_number_is_counted_alike(column: NumericColumn, n: int) -> None:
-    around_edges = np.array(around(column))
-    with np.errstate(over="ignore"):
-        single = np.resize(around_edges.astype(np.float32), n)
-    assert column._count_many(single).tolist() == column._count_many(single.astype(float)).tolist()
-    whole = np.resize(np.arange(-3, 9), n)
-    assert column._count_many(whole).tolist() == column._count_few(whole).tolist()
+TYPES = st.sampled_from(
+    ["float64", "float32", "float16", "bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))]
+)
+
+
+@given(columns() | columns("float32"), TYPES, st.data())
+def test_long_arrays_of_every_type_are_counted_as_value_by_value(
+    column: NumericColumn, dtype: str, data: st.DataObject
+) -> None:
+    """Edges and what lies beside them, subnormals, infinities, NaN of any bits, whole numbers beyond 2^53."""
+    kind = np.dtype(dtype)
+    bits = data.draw(st.lists(st.integers(0, 2 ** (8 * kind.itemsize) - 1), min_size=1, max_size=20))
+    drawn = np.array(bits, dtype=f"u{kind.itemsize}")
+    drawn = drawn % 2 == 1 if kind.kind == "b" else drawn.view(kind)
+    with np.errstate(all="ignore"):
+        edges = np.array(around(column)).astype(kind)
+    some = np.concatenate([drawn, edges] if data.draw(st.booleans()) else [drawn])
+    for n in (len(some), 2_048, 65_536 + 3):
+        values = np.resize(some, n)
+        assert column._count_many(values).tolist() == column._count_few(values).tolist()
+    strided = np.resize(some, 5_000)[::2]
+    assert column.count(strided).tolist() == column._count_few(strided).tolist()
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "rare", "new", None, math.nan, 1, 1.0, True]), max_size=60))
