@@ -27,7 +27,7 @@ CATEGORY_SPECIAL = ("missing", "unseen")
 #: From here on whole passes of comparisons are faster than a search for each value.
 _MANY = 2_048
 #: So many values are compared at a time: what they compare to stays in a core's own memory.
-_BLOCK = 65_536
+_BLOCK = 32_768
 #: Types with fewer digits than the float64 that values are compared in.
 _NARROW = ("float16", "float32")
 
