@@ -36,9 +36,9 @@ def count_partition(batches: Iterator[Any], *, artifact: str) -> Iterator[Any]:
             values[column.name] = (arrays.numbers if numeric else arrays.categories)(array, column.name)
         tally.add(values)
         rows = {name: one if hasattr(one, "dtype") else one.decoded() for name, one in values.items()}
-        outputs, valid = model.answerer.answers(rows)
-        if outputs and valid.any():
-            tally.add_outputs({name: array[valid] for name, array in outputs.items()}, in_order=False)
+        outputs, _ = model.answerer.answers(rows)
+        if outputs:
+            tally.add_outputs(outputs, in_order=False)
     yield pa.RecordBatch.from_pydict({"counts": [tally.to_json().decode()]})
 
 

@@ -57,7 +57,8 @@ class Answerer:
             )
         names = list(parts[0]) if parts else []
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in names}
-        return outputs, np.concatenate(valid) if valid else np.zeros(0, dtype=bool)
+        known = np.concatenate(valid) if valid else np.zeros(0, dtype=bool)
+        return {name: _only(array, known) for name, array in outputs.items()}, known
 
     def _fit(self, name: str, array: NDArray[Any]) -> Any:
         """The array in the type that the contract wants, where nothing is lost by it."""
@@ -69,6 +70,15 @@ class Answerer:
         if kind in ("string", "category") and array.dtype == object:
             return [value if value == value else None for value in array.tolist()]
         return array
+
+
+def _only(answers: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:
+    """Answers [N] with NaN where there is none."""
+    if known.all():
+        return answers
+    found = answers.astype(np.result_type(answers, np.float32))
+    found[~known] = np.nan
+    return found
 
 
 def _kind(dtype: str) -> str:

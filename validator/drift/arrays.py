@@ -48,12 +48,13 @@ def categories(array: Any, name: str) -> Encoded:
     if pa.types.is_null(array.type):
         return Encoded((), np.full(len(array), -1))
     if not pa.types.is_dictionary(array.type):
-        if pa.types.is_nested(array.type):
+        try:
+            array = array.dictionary_encode()
+        except pa.ArrowNotImplementedError as error:  # lists, structures and the like
             raise SampleError(
                 f"column {name!r} holds {array.type}, where the reference has categories",
                 hint="mend the column, or give the data in the form that the model was judged on",
-            )
-        array = array.dictionary_encode()
+            ) from error
     codes = array.indices.fill_null(-1) if array.indices.null_count else array.indices
     known = array.dictionary
     found = codes.to_numpy(zero_copy_only=False).astype(np.int64)

@@ -22,13 +22,15 @@ from validator.drift.scraped import Server, read_counts
 from validator.drift.tally import Tally
 from validator.errors import ArtifactError, SampleError, UsageError
 from validator.profile import NumericColumn, Profile, parse_profile
-from validator.profile.columns import Encoded
+from validator.profile.columns import Encoded, category_text
 from validator.profile.making import ProfileMaker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _COUNT_BYTES = 2**28
+#: So many rows of two parts do not fall into the same bins throughout by chance.
+_TELLING = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +81,9 @@ def compare_data(path: str, options: Options) -> DriftReport:
         id=options.id,
     )
     found = scan(data, model.profile, beside, window)
-    truth = _truth(found, options)
+    truth, notes = _truth(found, options)
     answered = ask_model(found, model.answerer, window, truth=truth)
-    return report(_question(path, model, options), answered)
+    return report(_question(path, model, options), replace(answered, notes=notes))
 
 
 def compare_counts(paths: Sequence[str], options: Options) -> DriftReport:
@@ -89,8 +91,15 @@ def compare_counts(paths: Sequence[str], options: Options) -> DriftReport:
     _refuse(options, "against", "window", "time", "group", "target", "labels", "id")
     model = load_model(options)
     total: Tally | None = None
+    seen: dict[bytes, str] = {}
     for path in paths:
-        tally = Tally.from_json(_read_counts(path), model.profile, name=path)
+        content = _read_counts(path)
+        tally = Tally.from_json(content, model.profile, name=path)
+        same = seen.setdefault(content, path) if tally.rows >= _TELLING else path
+        if same != path or paths.count(path) > 1:
+            raise SampleError(
+                f"{path} holds the very counts of {same}", hint="give the counts of each part once"
+            )
         if total is None:
             total = tally
             continue
@@ -100,7 +109,8 @@ def compare_counts(paths: Sequence[str], options: Options) -> DriftReport:
             raise SampleError(f"{path} does not add to {paths[0]}: {error}", hint="count alike") from error
     if total is None or not total.rows:
         raise SampleError("the counts hold no row", hint="count data with rows")
-    found = Found(whole=total, windows={}, answered=total.outputs.rows)
+    refused = min((total.outputs.slots(i)["missing"] for i in range(len(total.outputs.columns))), default=0)
+    found = Found(whole=total, windows={}, answered=total.outputs.rows - refused, refused=refused)
     question = _question(f"{len(paths)} counted parts", model, options)
     return report(replace(question, group="groups" if total.grouped else None), found)
 
@@ -119,7 +129,9 @@ def compare_served(options: Options) -> DriftReport:
     profile = replace(model.profile, features=features.columns, outputs=outputs.columns)
     tally = Tally(profile)
     tally.features, tally.outputs = features, outputs
-    found = Found(whole=tally, windows={}, answered=outputs.rows)
+    uncounted = len(model.profile.columns) - len(profile.columns)
+    note = f"{uncounted} further columns are not judged: servers count {len(profile.columns)} of this model"
+    found = Found(whole=tally, windows={}, answered=outputs.rows, notes=(note,) if uncounted else ())
     return report(_question(f"the last {server.last} as {server.url} has them", model, options), found)
 
 
@@ -224,15 +236,16 @@ def _feature_batches(data: Data, profile: Profile) -> Any:
         yield found
 
 
-def _truth(found: Scan, options: Options) -> NDArray[Any] | None:
-    """The true answers of the rows that were kept: from the data itself, or from what came later."""
+def _truth(found: Scan, options: Options) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
+    """The true answers of the rows that were kept, from the data itself or from what came later, and what to say."""
     if options.target is None:
-        return None
+        return None, ()
     if options.labels is None:
-        return found.beside(options.target)
-    ids = [str(one) for one in found.beside(str(options.id)).tolist()]
-    wanted = set(ids)
+        return found.beside(options.target), ()
+    ids = [category_text(one) for one in found.beside(str(options.id)).tolist()]
+    wanted = set(ids) - {None}
     known: dict[str, Any] = {}
+    torn: set[str] = set()
     labels = open_data(options.labels)
     for name in (str(options.id), options.target):
         if name not in labels.columns:
@@ -241,12 +254,18 @@ def _truth(found: Scan, options: Options) -> NDArray[Any] | None:
                 hint=f"its columns are {', '.join(map(repr, labels.columns[:20]))}",
             )
     for batch in labels.batches([str(options.id), options.target]):
-        for key, value in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
-            if str(key) in wanted:
-                known[str(key)] = value
+        for one, value in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
+            key = category_text(one)
+            if (
+                key is not None
+                and key in wanted
+                and category_text(known.setdefault(key, value)) != category_text(value)
+            ):
+                torn.add(key)
     truth = np.empty(len(ids), dtype=object)
-    truth[:] = [known.get(one) for one in ids]
-    return truth
+    truth[:] = [None if one is None or one in torn else known.get(one) for one in ids]
+    told = f"{len(torn):,} ids have several true answers that differ, and are left out of the quality"
+    return truth, (told,) if torn else ()
 
 
 def _read_counts(path: str) -> bytes:

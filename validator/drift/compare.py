@@ -29,8 +29,6 @@ from validator.profile import Column, NumericColumn, Profile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MOST_LAG = 20_000
-
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
@@ -48,7 +46,10 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What was counted and asked: the whole's counts, each window's by label, and what the model answered."""
+    """What was counted and asked: the whole's counts, each window's by label, and what the model answered.
+
+    `truth` says in words how many rows have a true answer, where such answers were given.
+    """
 
     whole: Tally
     windows: Mapping[str, Tally]
@@ -56,6 +57,8 @@ class Found:
     refused: int = 0
     contributions: tuple[parts.Contribution, ...] = ()
     quality: tuple[QualityReport, ...] = ()
+    truth: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def ask_model(
@@ -68,23 +71,27 @@ def ask_model(
 ) -> Found:
     """Ask the model for the rows that were kept, and count its answers into the tallies.
 
-    `truth` [N] are the kept rows' true answers, None where nobody knows them.
+    A row that breaks the model's contract has no answer: it is counted as missing in each output. `truth` [N] are
+    the kept rows' true answers, None where nobody knows them.
     """
     profile = scan.whole.profile
     rows = dict(zip((column.name for column in profile.features), scan.kept.arrays, strict=False))
     outputs, valid = answerer.answers(rows)
     wanted = [column.name for column in profile.outputs]
-    if wanted and valid.any():
-        _count_answers(scan.whole, outputs, valid, wanted, in_order=scan.all_kept and bool(valid.all()))
+    if wanted:
+        scan.whole.add_outputs({name: outputs[name] for name in wanted}, in_order=scan.all_kept)
         place = scan.kept.arrays[-1]
         for key, tally in scan.windows.items():
-            which = valid & (place == key)
-            if which.any():
-                _count_answers(tally, outputs, which, wanted, in_order=False)
+            which = place == key
+            tally.add_outputs({name: outputs[name][which] for name in wanted}, in_order=False)
     measured: tuple[QualityReport, ...] = ()
-    if truth is not None and wanted and valid.any():
-        known = valid & quality.has_truth(truth)
-        measured = _measured(profile, answerer, matrix(outputs, wanted)[known], truth[known])
+    told = ""
+    if truth is not None:
+        understood = quality.understood(answerer.task, answerer.classes, truth)
+        known = valid & understood
+        told = _truth_told(truth, understood, known, answerer.classes)
+        if wanted and known.any():
+            measured = _measured(profile, answerer, matrix(outputs, wanted)[known], truth[known])
     return Found(
         whole=scan.whole,
         windows={_label(key, scan, window): tally for key, tally in scan.windows.items()},
@@ -92,7 +99,21 @@ def ask_model(
         refused=int((~valid).sum()),
         contributions=parts.contributions(profile, rows, answerer) if contributions and valid.any() else (),
         quality=measured,
+        truth=told,
     )
+
+
+def _truth_told(
+    truth: NDArray[Any], understood: NDArray[np.bool_], known: NDArray[np.bool_], classes: Sequence[Any]
+) -> str:
+    """How many of the rows that the model was asked for have a true answer, and what is wrong with the others."""
+    told = f"{known.sum():,} of {len(truth):,} rows have an answer and a true answer, and 40 are needed"
+    odd = quality.has_truth(truth) & ~understood
+    if odd.any():
+        kind = f"is none of {', '.join(map(repr, classes[:5]))}" if classes else "is no number"
+        first = str(truth[odd.argmax()])[:80]
+        told += f"; of {odd.sum():,} the true answer {kind} (for instance {first!r})"
+    return told
 
 
 def report(question: Question, found: Found) -> DriftReport:
@@ -109,6 +130,8 @@ def report(question: Question, found: Found) -> DriftReport:
         _window_report(label, tally, n_columns, question.independent) for label, tally in windows.items()
     ]
     status = overall(columns)
+    if status in ("ok", "warn") and _unknown(found):
+        status = "insufficient"
     if any(one.status == "fail" for one in reports):
         status = "fail"
     return DriftReport(
@@ -130,6 +153,12 @@ def report(question: Question, found: Found) -> DriftReport:
         quality=found.quality,
         notes=tuple(_notes(question, found, columns)),
     )
+
+
+def _unknown(found: Found) -> bool:
+    """Whether something was asked for that nobody could look at: the outputs, or the quality."""
+    unasked = bool(found.whole.profile.outputs) and not found.whole.outputs.rows
+    return unasked or bool(found.truth and not found.quality)
 
 
 def _n_outputs(tally: Tally) -> int:
@@ -222,17 +251,6 @@ def _label(key: int, scan: Scan, window: Window | None) -> str:
     return moment.strftime("%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M")
 
 
-def _count_answers(
-    tally: Tally,
-    outputs: Mapping[str, NDArray[Any]],
-    which: NDArray[np.bool_],
-    wanted: Sequence[str],
-    *,
-    in_order: bool,
-) -> None:
-    tally.add_outputs({name: outputs[name][which] for name in wanted}, in_order=in_order)
-
-
 def _measured(
     profile: Profile, answerer: Answerer, outputs: NDArray[np.float64], truth: NDArray[Any]
 ) -> tuple[QualityReport, ...]:
@@ -264,7 +282,7 @@ def _measured(
 def _notes(question: Question, found: Found, columns: Sequence[ColumnReport]) -> list[str]:
     """What the reader has to know to read the verdict rightly."""
     profile = found.whole.profile
-    notes = []
+    notes = list(found.notes)
     if question.independent:
         notes.append(
             "--independent: rows are taken as independent; the reference's own windows were not looked at"
@@ -286,11 +304,15 @@ def _notes(question: Question, found: Found, columns: Sequence[ColumnReport]) ->
             f"the reference has {profile.rows:,} rows; with fewer than 400 its own ups and downs are not known: "
             "validate with --reference and the training data"
         )
-    if not found.answered:
+    if not found.answered and not found.refused:
         notes.append("the model was not asked: outputs, contributions and quality are not in this report")
-    elif found.refused:
+    if found.refused:
         share = found.refused / (found.refused + found.answered)
         notes.append(f"{share:.1%} of the rows break the model's contract and have no answer")
-    if not found.quality:
+    if found.truth and not found.quality:
+        notes.append(f"the quality cannot be measured: {found.truth}")
+    elif "none of" in found.truth or "no number" in found.truth:
+        notes.append(found.truth)
+    elif not found.truth:
         notes.append("without true answers (--target) nobody measures how good the predictions are")
     return notes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -77,7 +78,7 @@ def chance(metric: str, task: str, classes: Sequence[Any], truth: NDArray[Any]) 
         if metric == "brier":
             return float(shares[0] * (1 - shares[0]))
         return float(-(shares * np.log(shares)).sum())
-    numbers = truth.astype(np.float64)
+    numbers = _numbers(truth)
     if metric == "rmse":
         return float(numbers.std())
     return float(np.abs(numbers - np.median(numbers)).mean())
@@ -107,6 +108,24 @@ def compare(now: Quality, before: Quality | None, chance_value: float) -> Qualit
     )
 
 
+def understood(task: str, classes: Sequence[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows [N] have a true answer that the model could have given: one of its classes, or a finite number."""
+    if task in ("binary", "multiclass"):
+        return has_truth(truth) & (codes(classes, truth) >= 0)
+    return np.isfinite(_numbers(truth))
+
+
+def _numbers(truth: NDArray[Any]) -> NDArray[np.float64]:
+    """True answers [N] as numbers, NaN for what is none."""
+    if truth.dtype.kind in "fiub":
+        return truth.astype(np.float64)
+    found = np.full(len(truth), np.nan)
+    for i, value in enumerate(truth.tolist()):
+        if isinstance(value, Decimal | int | float):
+            found[i] = float(value)
+    return found
+
+
 def has_truth(truth: NDArray[Any]) -> NDArray[np.bool_]:
     """Which rows [N] have a true answer."""
     if truth.dtype == object:
@@ -133,7 +152,7 @@ def _prepare(
         known = target >= 0
         return {"log_loss": _log_loss, "accuracy": _accuracy}, outputs[known], target[known]
     if task == "regression" and outputs.shape[1] == 1:
-        return {"rmse": _rmse, "mae": _mae}, outputs[:, 0], truth.astype(np.float64)
+        return {"rmse": _rmse, "mae": _mae}, outputs[:, 0], _numbers(truth)
     return None
 
 

@@ -33,6 +33,8 @@ SPECIAL_TESTS = 4
 #: Where so many rows have left the range, that is no matter of chance any more: the model has seen nothing like them.
 _NEARLY_ALL = 0.9
 _UNCORRELATED = 4.0
+#: Further terms of a tail add nothing.
+_TERMS = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +102,9 @@ class ColumnVerdict:
 FEW_REFERENCE = "the reference has fewer than 400 rows"
 FEW_ROWS = "too few rows to tell a shift from chance"
 NO_ROWS = "no row has a value"
+NO_REFERENCE = "the reference holds no value"
 UNORDERED = "the reference is not in time order, but the data is"
-_UNJUDGED = (FEW_REFERENCE, NO_ROWS, UNORDERED)
+_UNJUDGED = (FEW_REFERENCE, NO_ROWS, NO_REFERENCE, UNORDERED)
 
 
 def judge_column(
@@ -225,8 +228,8 @@ def _judge_shape(
     now = np.array([seen.slots[name] for name in column.bins])
     if not now.sum():
         return None, None, False, NO_ROWS
-    if not before.sum():
-        return None, None, False, "the reference holds no value"
+    if not before.sum() or getattr(column, "minimum", 0.0) is None:
+        return None, None, False, NO_REFERENCE
     if len(column.bins) == 1:
         return 0.0, 0.0, False, ""
     few, many = merged(before, now, ordered=hasattr(column, "edges"))
@@ -305,6 +308,7 @@ def _judge_special(
         exact = exact_low(now / n_range, n / n_range, alpha)
         single = n_design == 1.0 or exact > before / m + SPECIAL_MARGIN
         certain = now / n >= _NEARLY_ALL or (single and not unordered)
+        certain = certain and by_chance(now, n, before, m) < alpha
         status: Literal["fail", "warn", "ok"] = "fail" if certain else "warn"
         if low <= SPECIAL_MARGIN:
             status = "ok"
@@ -338,6 +342,24 @@ def exact_low(s: float, n: float, alpha: float) -> float:
     from scipy import special
 
     return float(special.betaincinv(s, n - s + 1, alpha)) if s > 0 else 0.0
+
+
+def by_chance(now: int, n: int, before: int, m: int) -> float:
+    """Fisher's exact probability that of n rows so many or more have what `now` + `before` of n + m rows have.
+
+    Newcombe's interval is an approximation that a single row of few can pass.
+    """
+    from scipy import special
+
+    total = now + before
+    if now * m <= before * n:
+        return 1.0
+    some = np.arange(now, min(n, total, now + _TERMS) + 1)
+
+    def ways(of: Any, taken: Any) -> Any:
+        return special.gammaln(of + 1) - special.gammaln(taken + 1) - special.gammaln(of - taken + 1)
+
+    return float(np.exp(ways(n, some) + ways(m, total - some) - ways(n + m, total)).sum())
 
 
 def _chi_squared(alpha: float, degrees: int) -> float:

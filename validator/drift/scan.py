@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MOST_ANSWERED = 50_000
 MOST_WINDOWS = 400
 _DECODED_AHEAD = 2
+#: What a calendar can show: the years 1 to 9999, in seconds since 1970.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +204,11 @@ def _seconds(array: Any, name: str) -> NDArray[np.int64]:
             f"column {name!r} has rows without a time", hint="leave them out, or judge without --time"
         )
     found: NDArray[np.int64] = array.to_numpy(zero_copy_only=False).astype(np.int64)
+    if len(found) and not _FIRST_SECOND <= found.min() <= found.max() <= _LAST_SECOND:
+        raise SampleError(
+            f"column {name!r} holds times outside the years 1 to 9999",
+            hint="whole numbers are taken as seconds since 1970: are these milliseconds?",
+        )
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from validator.errors import SampleError, UsageError
 from validator.profile import Column, Counts, Profile
 from validator.promql import select
-from validator.serving.metrics.bins import shown_name
+from validator.serving.metrics.bins import MOST_FEATURES, MOST_OUTPUTS, shown_name
 
 _LAST = re.compile(r"\d{1,5}[smhdw]")
 
@@ -26,7 +26,9 @@ class Server:
 
 
 def read_counts(server: Server, profile: Profile, transport: Any = None) -> tuple[Counts, Counts]:
-    """Counts of features and of outputs in the profile's bins.
+    """Counts of features and of outputs in the profile's bins, of as many columns as a server exports.
+
+    A column that Prometheus does not know has no row.
 
     Each series' increase over the time, resets of replicas handled by Prometheus, is rounded to whole rows.
     Raises UsageError for an address or time that is none, SourceError where Prometheus cannot be asked, SampleError
@@ -40,8 +42,8 @@ def read_counts(server: Server, profile: Profile, transport: Any = None) -> tupl
     found = []
     with prometheus_at(address(server.url), transport) as prometheus:
         for metric, label, columns in (
-            ("preflight_feature_bin_total", "feature", profile.features),
-            ("preflight_output_bin_total", "output", profile.outputs),
+            ("preflight_feature_bin_total", "feature", profile.features[:MOST_FEATURES]),
+            ("preflight_output_bin_total", "output", profile.outputs[:MOST_OUTPUTS]),
         ):
             query = f"sum by ({label}, bin) (increase({select(metric, *whose, over=server.last)}))"
             found.append(_counts(columns, prometheus.values(query), label))
@@ -58,9 +60,8 @@ def _counts(
 ) -> Counts:
     """Counts whose slots are what the series say. A bin's special values lie in its first cell that has them."""
     values = {(labels.get(label, ""), labels.get("bin", "")): value for labels, value in series}
-    shown = tuple(column for column in columns if (shown_name(column.name), "missing") in values)
-    counts = Counts(shown)
-    for i, column in enumerate(shown):
+    counts = Counts(columns)
+    for i, column in enumerate(columns):
         name = shown_name(column.name)
         slots = {
             slot: max(0, round(values.get((name, slot), 0.0))) for slot in (*column.bins, *column.specials)

@@ -24,6 +24,8 @@ TALLY_SCHEMA = 1
 #: Groups are dealt out to so many parts of the data, whose differences show what it is that rows of a group share.
 GROUP_PARTS = 40
 _LAG_ROWS = 20_000
+#: No product of the numbers of two bins is larger.
+_MOST_LAG = 21**2
 _MOST_BYTES = 2**28
 _HINT = "make it anew with `model-preflight drift count`"
 
@@ -123,7 +125,7 @@ class Tally:
                     hint="count with the artifact that is judged",
                 )
             return cls._of(document, profile)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise SampleError(f"{name} holds no whole counts: {error}", hint=_HINT) from error
 
     @classmethod
@@ -139,11 +141,18 @@ class Tally:
                 if len(found) != len(cells) or sum(found) != counts.rows:
                     raise ValueError(f"the counts of {column.name} do not add up")
                 cells[:] = found
+        if tally.outputs.rows > tally.rows:
+            raise ValueError("more rows were answered than counted")
         for lags, key in ((tally._lags, "lags"), (tally._output_lags, "output_lags")):
             for name, sums in lags.items():
-                sums[:] = [_whole(one) for one in document[key][name]]
-        for part, given in zip(tally._parts, document["groups"] or tally._parts, strict=True):
-            part[:] = np.array(given, dtype=np.int64).reshape(part.shape)
+                found = [_whole(one) for one in document[key][name]]
+                if len(found) != len(sums) or found[0] > tally.rows or max(found) > _MOST_LAG * found[0]:
+                    raise ValueError(f"the neighbours of {name} do not add up")
+                sums[:] = found
+        for i, part in enumerate(tally._parts if tally.grouped else ()):
+            part[:] = [[_whole(one) for one in row] for row in document["groups"][i]]
+            if part.sum(0).tolist() != tally.features.cells[i]:
+                raise ValueError(f"the groups of {tally.features.columns[i].name} do not add up")
         return tally
 
     def _follow(self, values: Mapping[str, Values]) -> int:

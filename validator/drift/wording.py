@@ -24,6 +24,8 @@ def headline(report: DriftReport) -> str:
         return f"drift in {len(windows)} of {_count(len(report.windows), 'window')}"
     if report.status == "insufficient":
         unknown = sum(column.status == "insufficient" for column in report.columns)
+        if not unknown:
+            return f"no drift in {_count(len(report.columns), 'column')}, but not all that was asked can be judged"
         return f"{unknown} of {_count(len(report.columns), 'column')} cannot be judged with these rows"
     if report.status == "warn":
         noted = sum(column.status == "warn" for column in report.columns)
@@ -60,14 +62,16 @@ def shape(column: ColumnReport) -> str:
     return f"PSI {column.psi:.2f} {sign} floor {column.floor:.2f}{blind}"
 
 
-def special(one: SpecialShare) -> str:
-    """A special value's share, before and now."""
-    return f"{_SPECIAL[one.name]} {percent(one.before)} → {percent(one.now)}"
+def special(one: SpecialShare, role: str) -> str:
+    """A special value's share, before and now. An output is missing where a row breaks the model's contract."""
+    name = "no answer" if (role, one.name) == ("output", "missing") else _SPECIAL[one.name]
+    return f"{name} {percent(one.before)} → {percent(one.now)}"
 
 
 def specials(column: ColumnReport) -> list[str]:
     """Those special values that fail or warn, worst first."""
-    return [special(one) for one in sorted(column.special, key=lambda s: -s.low) if one.status != "ok"]
+    worst_first = sorted(column.special, key=lambda s: -s.low)
+    return [special(one, column.role) for one in worst_first if one.status != "ok"]
 
 
 def told(column: ColumnReport) -> str:

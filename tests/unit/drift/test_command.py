@@ -127,6 +127,12 @@ def test_parts_counted_apart_add_to_the_whole(
         assert one["bins"] == other["bins"]
         assert one["special"] == other["special"]
         assert one["psi"] == pytest.approx(other["psi"])
+    again = tmp_path / "again.json"
+    again.write_bytes(counts[0].read_bytes())
+    for doubled in (counts[0], again):
+        code, _, _, err = drift(*counts, doubled)
+        assert code == 2
+        assert f"{doubled} holds the very counts of {counts[0]}" in " ".join(err.split())
 
 
 def test_windows_of_time_show_when_it_began(drift: Any, save: Any, frame: Frame) -> None:
@@ -151,6 +157,33 @@ def test_quality_now_and_labels_that_come_late(drift: Any, save: Any, frame: Fra
     assert auc["status"] == "ok"
     assert {one["metric"]: one for one in late["quality"]}["auc"]["rows"] == 1_500
     assert any("nobody measures" in note for note in drift(save(data))[1]["notes"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: f.assign(id="other"), "0 of 200 rows have an answer and a true answer"),
+        (lambda f: f.assign(id=None), "0 of 200 rows"),
+        (lambda f: f.iloc[:30], "30 of 200 rows"),
+        (
+            lambda f: f.assign(stays=f["stays"].str.upper()),
+            "of 200 the true answer is none of 'goes', 'stays'",
+        ),
+        (lambda f: pd.concat([f, f.assign(stays="goes")]), "several true answers that differ"),
+    ],
+    ids=["unknown", "null", "few", "words", "torn"],
+)
+def test_quality_that_was_asked_for_and_cannot_be_measured_is_no_pass(
+    drift: Any, save: Any, frame: Frame, change: Any, words: str
+) -> None:
+    data = frame(200, 6)
+    labels = save(change(data[["id", "stays"]]), "labels.parquet")
+    flags = ("--labels", labels, "--target", "stays", "--id", "id", "--independent")
+    code, report, _, _ = drift(save(data), *flags)
+    assert any(words in note for note in report["notes"])
+    assert not any("nobody measures" in note for note in report["notes"])
+    assert code == (0 if report["quality"] else 4)
+    assert bool(report["quality"]) == (words == "several true answers that differ")
 
 
 def test_a_model_without_skill_is_told(drift: Any, save: Any, frame: Frame) -> None:
@@ -188,6 +221,24 @@ def test_rows_that_break_the_contract_are_counted_and_told(drift: Any, save: Any
     _, report, _, _ = drift(save(data))
     assert report["refused"] == 40
     assert any("break the model's contract" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_rows_without_an_answer_are_drift_where_every_column_looks_the_same(
+    drift: Any, save: Any, frame: Frame, tmp_path: Path, artifact: Path, every: int
+) -> None:
+    """A quarter of a visit is in the same bin, and no model of whole visits answers."""
+    data = frame(2_000, 11).astype({"visits": "float64"})
+    data.loc[(data.index % every == 0) & data["visits"].between(1, 48), "visits"] += 0.25
+    code, report, out, _ = drift(save(data))
+    assert code == 1
+    assert {one["name"]: one["status"] for one in report["columns"]}["visits"] == "ok"
+    assert "no answer 0 % →" in out
+    counts = tmp_path / "counts.json"
+    main(["drift", "count", str(save(data)), "--artifact", str(artifact), "-o", str(counts)])
+    code, counted, _, _ = drift(counts)
+    assert code == 1
+    assert (counted["answered"], counted["refused"]) == (report["answered"], report["refused"])
 
 
 @pytest.mark.parametrize(
@@ -282,6 +333,9 @@ def test_counts_of_another_model_do_not_add(
         ({"rows": 7}, "do not add up"),
         ({"features": {}}, "no whole counts"),
         ({"lags": {"plan": ["x"]}}, "no whole counts"),
+        ({"lags": dict.fromkeys(("plan", "visits", "spend"), [2**61] * 6)}, "the neighbours of plan"),
+        ({"groups": []}, "no whole counts"),
+        ({"output_rows": 501}, "do not add up"),
     ):
         odd = tmp_path / "odd.json"
         odd.write_text(json.dumps(json.loads(path.read_text()) | change))

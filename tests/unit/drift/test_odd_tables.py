@@ -146,6 +146,32 @@ def test_times_of_every_form_fall_into_the_same_windows(times: Any, tmp_path: Pa
     assert [tally.rows for tally in found.windows.values()] == [100, 100, 100]
 
 
+@pytest.mark.parametrize("second", [int(MOMENTS[0].timestamp()) * 1_000, -(10**12)])
+def test_times_that_no_calendar_shows_are_named(second: int, tmp_path: Path) -> None:
+    pq.write_table(table(when=[second] * 300), tmp_path / "a.parquet")
+    data = open_data(str(tmp_path / "a.parquet"))
+    with pytest.raises(SampleError, match="'when' holds times outside the years 1 to 9999"):
+        scan(data, PROFILE, Columns(time="when"), Window.parse("7d", timed=True))
+
+
+def test_text_is_read_as_codes_where_the_file_has_it_so(tmp_path: Path) -> None:
+    """Words, codes, words again, nothing: row group by row group, with a time by code beside them."""
+    words = np.concatenate([[f"{i}-{'x' * 20}" for i in range(500)], np.resize(COUNTRIES, 1_500)]).astype(
+        object
+    )
+    words[-500:] = None
+    rows = rows_of(2_000, 3) | {"c": words, "when": [str(MOMENTS[i % 300]) for i in range(2_000)]}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet", row_group_size=500)
+    data = open_data(str(tmp_path / "a.parquet"))
+    kinds = [str(batch.column(0).type) for batch in data.batches(["c"], text=["c"])]
+    assert kinds[0] == "string"
+    assert kinds[1].startswith("dictionary")
+    found = scan(data, PROFILE, Columns(time="when"), Window.parse("100h", timed=True))
+    assert found.whole.features.slots(2) == PROFILE.features[2].slots(PROFILE.features[2].count(words))
+    assert found.kept.arrays[2].tolist() == words.tolist()
+    assert len(found.windows) == 3
+
+
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
@@ -155,6 +181,10 @@ def test_times_of_every_form_fall_into_the_same_windows(times: Any, tmp_path: Pa
         (table(x=pa.array([1] * 300, pa.duration("s"))), "column 'x' holds duration"),
         (table(c=[[value] for value in ROWS["c"]]), "column 'c' holds list"),
         (table(c=[{"value": value} for value in ROWS["c"]]), "column 'c' holds struct"),
+        (
+            table(c=pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16)] * 300, pa.binary(16)))),
+            "'c' holds",
+        ),
         (pa.table([ROWS["x"], *ROWS.values()], names=["x", *ROWS]), "names a column twice"),
         (table().rename_columns(["X", "N", "C"]), "lacks 3 of the model's 3 features"),
         (table().slice(0, 0), "holds no row"),

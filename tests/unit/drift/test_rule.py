@@ -39,6 +39,25 @@ def judge(before: Any, now: Any, *, n_columns: int = 30, **changes: Any) -> rule
     return judge_column(column, seen_of(column, now), n_columns=n_columns, **changes)
 
 
+@pytest.mark.parametrize(("now", "n"), [(1, 1), (1, 2), (1, 3), (1, 10), (2, 20)])
+def test_a_row_or_two_beyond_the_range_are_no_drift(now: int, n: int) -> None:
+    values = normal(n)
+    values[:now] = 9.0
+    verdict = judge(normal(4_000, 1), values, n_columns=400)
+    assert verdict.status == "insufficient"
+    assert judge(normal(4_000, 1), np.full(4, 9.0), n_columns=400).status == "fail"
+
+
+@given(st.integers(0, 60), st.integers(1, 400), st.integers(0, 300), st.integers(1, 5_000))
+def test_the_exact_probability_is_fishers(now: int, n: int, before: int, m: int) -> None:
+    now, before = min(now, n), min(before, m)
+    found = rule.by_chance(now, n, before, m)
+    if now * m <= before * n:
+        assert found == 1.0
+    else:
+        assert found == pytest.approx(stats.hypergeom.sf(now - 1, n + m, now + before, n), rel=1e-6)
+
+
 def normal(n: int, seed: int = 0, shift: float = 0.0) -> Any:
     return np.random.default_rng(seed).normal(size=n) + shift
 

@@ -33,6 +33,7 @@ class Scripted:
         self.bins: LiveBins | None = None
         self.queries: list[str] = []
         self.answer: bytes | None = None
+        self.hidden = ""
         self.url = ""
 
     def reply(self, query: str) -> bytes:
@@ -45,6 +46,7 @@ class Scripted:
         result = [
             {"metric": {label: column.name, "bin": slot}, "value": [0, str(count * 1.0003)]}
             for i, column in enumerate(counts.columns)
+            if column.name != self.hidden
             for slot, count in counts.slots(i).items()
         ]
         return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
@@ -115,6 +117,15 @@ def test_what_servers_counted_is_judged_as_the_rows_themselves(
     assert statuses["plan"] == statuses["visits"] == "ok"
     assert '{model="odd\\"name",version="v_20251105T093000Z_' in prometheus.queries[0]
     assert "[7d]" in prometheus.queries[0]
+
+
+def test_columns_that_prometheus_does_not_know_are_no_pass(
+    prometheus: Scripted, artifact: Path, tmp_path: Path, frame: Frame
+) -> None:
+    prometheus.bins = served(artifact, frame(3_000, 5))
+    for prometheus.hidden, status in (("", "ok"), ("spend", "insufficient")):
+        _, report = ask(prometheus, artifact, tmp_path)
+        assert {one["name"]: one["status"] for one in report["columns"]}["spend"] == status
 
 
 @pytest.mark.parametrize(
