@@ -22,6 +22,7 @@ import pytest
 import spelling as s
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler
 
 from validator.errors import PreflightError
 from validator.model.safety import load, scan_pickle
@@ -108,6 +109,7 @@ def honest() -> list[Any]:
         np.arange(6, dtype=np.float64).reshape(2, 3).T, np.array(["a", "bc"], dtype=object),
         OrderedDict([("k", np.float32(2.5)), ("l", np.array([1, 2], dtype=">i4"))]), loop[0][0][0][:0],
         s.classifier(), slice(1, 2, None), bytearray(b"abc"), np.array(["x", "yz"]), np.array([True, False]),
+        [StandardScaler().fit(np.eye(2) * factor) for factor in range(1, 6)],
     ]  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def _follow_objects(machine: Any, shape: Any) -> Any:
     machine.log.place = f"array of objects at byte {machine.position:,}"
     inner = type(machine)(
         machine.data, machine.position, machine.policy, machine.log, machine.limits, level,
-        lenient=machine.lenient, inline=machine.inline,
+        lenient=machine.lenient, inline=machine.inline, by_shape=machine.by_shape,
     )  # fmt: skip
     result = inner.run()
     machine.position = inner.position

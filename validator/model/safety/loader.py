@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pickle
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from validator.errors import ModelError, UnsafeModelError
 from validator.extras import OF_MODELS, install_line
 from validator.model.safety.pickles import read_pickle
 from validator.model.safety.policy import ANY, TABLES, Policy, is_old_sklearn, old_sklearn
-from validator.model.safety.program import CALL, INLINE, ITEMS, STATE, Program, uncollected
+from validator.model.safety.program import CALL, INLINE, ITEMS, REPEAT, STATE, Program, uncollected
 from validator.model.safety.report import DEFAULT_LIMITS, Limits, SafetyReport
+from validator.model.safety.runs import Shape, build
 from validator.model.safety.symbols import Bag, Map, Obj, Raw, Ref
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ def load(data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAULT_LIM
     try:
         with uncollected():
             return _Maker(Policy(patterns)).run(reading.program)
-    except (EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+    except (EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
+            pickle.UnpicklingError) as error:  # fmt: skip
         raise ModelError(
             f"the model cannot be unpickled: {type(error).__name__}: {error}",
             hint="it was damaged, or saved with versions of its libraries that the installed ones cannot read",
@@ -141,6 +144,7 @@ class _Maker:
         """The object that the program makes."""
         steps: dict[str, Callable[..., None]] = {
             CALL: self._call, INLINE: self._inline, ITEMS: self._items, STATE: self._state,
+            REPEAT: self._repeat,
         }  # fmt: skip
         for kind, target, *rest in program.steps:
             steps[kind](target, *rest)
@@ -215,6 +219,9 @@ class _Maker:
                 attributes[sys.intern(key)] = value
         for key, value in (slots or {}).items():
             setattr(found, key, value)
+
+    def _repeat(self, shape: Shape, codes: list[bytes], targets: list[Any]) -> None:
+        self._made.update(zip(map(id, targets), build(codes, self._values(shape.outside))))  # noqa: B905 - Python 3.9
 
     def _inline(self, target: Obj, state: Map) -> None:
         """joblib's array, from the bytes that the scanner counted off. As `NumpyArrayWrapper.read_array`."""

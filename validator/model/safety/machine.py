@@ -16,6 +16,7 @@ from validator.model.safety.opcodes import NAMES, BrokenError, MalformedError
 from validator.model.safety.policy import ANY, NOWHERE, Policy, leads_nowhere
 from validator.model.safety.program import CALL, STATE
 from validator.model.safety.report import Limits
+from validator.model.safety.runs import Runs, Shape
 from validator.model.safety.symbols import Bag, Map, Nest, Obj, Raw, Ref, may_be_called, preview, refs_in
 
 ARRAY_WRAPPER = inline.WRAPPER
@@ -36,12 +37,12 @@ class Machine:
     reading does; without it, what no pickler writes is refused. `inline` takes joblib's arrays out of the stream as
     joblib does; a plain unpickler goes on with their bytes as instructions. Frames matter to every reading: joblib
     takes the arrays that are announced in one from behind it, and whoever reads from memory loses what an instruction
-    leaves over at its end.
+    leaves over at its end. `by_shape` takes objects of one shape after the first without a further look (`runs.py`).
     """
 
     def __init__(
         self, data: bytes, position: int, policy: Policy, log: Log, limits: Limits, level: int = 0,
-        *, lenient: bool = False, inline: bool = True,
+        *, lenient: bool = False, inline: bool = True, by_shape: bool = False,
     ) -> None:  # fmt: skip
         self.data = data
         self.position = position
@@ -51,6 +52,8 @@ class Machine:
         self.level = level
         self.lenient = lenient
         self.inline = inline
+        self.by_shape = by_shape
+        self.runs = Runs() if by_shape else None
         self.steps = steps.LENIENT if lenient else steps.STEPS
         self.program = log.program
         self.start = position
@@ -58,6 +61,7 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.unnamed = 0  # entries of the memo that objects known by their shape would have made
         self.frame_end = 0
         self.plain_until = 0
         self.code = -1
@@ -65,7 +69,7 @@ class Machine:
 
     def run(self) -> Any:
         """The symbol of the object that the stream makes. Raises MalformedError where it cannot be followed."""
-        data, log, memo, most = self.data, self.log, self.memo, self.limits.opcodes
+        data, memo = self.data, self.memo
         size, known, sizes = len(data), self.steps, opcodes.SIZES
         self._look_ahead(size)
         count = 0
@@ -86,10 +90,12 @@ class Machine:
                     self.stack.append(data[offset + 1])
                     self.position = offset + 2
                     continue
-                elif code == _REMEMBER and self.stack and len(memo) not in memo:
-                    memo[len(memo)] = self.stack[-1]
-                    self.position = offset + 1
-                    continue
+                elif code == _REMEMBER and self.stack:
+                    entry = len(memo) + self.unnamed
+                    if entry not in memo:
+                        memo[entry] = self.stack[-1]
+                        self.position = offset + 1
+                        continue
             self.offset = offset
             if offset >= size:
                 raise BrokenError("the stream ends before its STOP")
@@ -106,13 +112,36 @@ class Machine:
                 self.position = opcodes.after(end, code)
             if self.frame_end and self.position >= self.frame_end:
                 self._leave_frame()
-            log.opcodes += count
+            self.count_instructions(count)
             count = 0
-            if log.opcodes > most:
-                raise MalformedError(f"there are more than {most:,} instructions", "flood of instructions")
             if step is steps.stop:
                 return self._finish()
             step(self, start, end)
+
+    def count_instructions(self, count: int) -> None:
+        """Instructions that were followed elsewhere. Raises MalformedError where there are too many."""
+        self.log.opcodes += count
+        if self.log.opcodes > self.limits.opcodes:
+            raise MalformedError(
+                f"there are more than {self.limits.opcodes:,} instructions", "flood of instructions"
+            )
+
+    def entries(self) -> int:
+        """How many entries the memo has."""
+        return len(self.memo) + self.unnamed
+
+    def take(self, shape: Shape, code: bytes, stop: int) -> None:
+        """Take an object of a shape that was judged, whose instructions end at `stop`."""
+        self.position = stop
+        self.count_instructions(shape.instructions)
+        symbol = shape.another()
+        entry = self.entries() + shape.result
+        self.unnamed += shape.entries
+        if shape.result >= 0:
+            self.memo[entry] = symbol
+            self.unnamed -= 1
+        self.stack.append(symbol)
+        self.program.repeat(shape, code, symbol)
 
     def enter_frame(self, end: int) -> None:
         """A frame begins, which must end there. No instruction may reach past it."""

@@ -17,6 +17,7 @@ from validator.model.safety.policy import Policy, versions_of
 from validator.model.safety.program import Program, uncollected
 from validator.model.safety.readings import follow, other_readings
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
+from validator.model.safety.runs import ReadAgainError
 from validator.model.safety.stand_ins import memory_label
 from validator.model.safety.symbols import class_of
 
@@ -43,9 +44,10 @@ def scan_pickle(
 
 
 def read_pickle(
-    data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAULT_LIMITS, format_name: str = "pickle"
-) -> Reading:
-    """As `scan_pickle`, with what the loader needs."""
+    data: bytes, *, allow: Iterable[str] = (), limits: Limits = DEFAULT_LIMITS, format_name: str = "pickle",
+    by_shape: bool = True,
+) -> Reading:  # fmt: skip
+    """As `scan_pickle`, with what the loader needs. `by_shape`: see `runs.py`; the same is found without it."""
     policy = Policy(allow)
     compression = compression_of(data[:HEAD_BYTES])
     try:
@@ -62,7 +64,11 @@ def read_pickle(
         )
     log = Log(policy, limits)
     with uncollected():
-        result = _scan_streams(stream, policy, log, limits)
+        try:
+            result = _scan_streams(stream, policy, log, limits, by_shape=by_shape)
+        except ReadAgainError:
+            log = Log(policy, limits)
+            result = _scan_streams(stream, policy, log, limits, by_shape=False)
         log.program.result = result
         check_embedded(log, limits)
         values.check(log)
@@ -91,11 +97,11 @@ def read_pickle(
     return Reading(report, log.program)
 
 
-def _scan_streams(data: bytes, policy: Policy, log: Log, limits: Limits) -> Any:
+def _scan_streams(data: bytes, policy: Policy, log: Log, limits: Limits, *, by_shape: bool) -> Any:
     """The model in the first stream; whatever follows it is refused, and looked at for the report's sake."""
     result, position = None, 0
     for number in range(_MOST_STREAMS):
-        machine = Machine(data, position, policy, log, limits)
+        machine = Machine(data, position, policy, log, limits, by_shape=by_shape)
         try:
             made = machine.run()
         except MalformedError as error:

@@ -17,6 +17,7 @@ CALL = "call"
 INLINE = "inline"
 ITEMS = "items"
 STATE = "state"
+REPEAT = "repeat"
 
 #: What holds other values.
 _HOLDING = frozenset((list, Map, Bag, tuple, Nest))
@@ -39,7 +40,7 @@ class Program:
     """Steps over the symbols of `symbols.py`; each container and object is filled by steps of its own.
 
     A step is a tuple: (CALL, object, global, arguments, keywords, use), (INLINE, array, wrapper's state),
-    (ITEMS, container, items, list or dict or set) or (STATE, object, state).
+    (ITEMS, container, items, list or dict or set), (STATE, object, state) or (REPEAT, shape, codes, objects).
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,15 @@ class Program:
     def add(self, *step: Any) -> None:
         """Write down one step."""
         self.steps.append(step)
+
+    def repeat(self, shape: Any, code: bytes, target: Any) -> None:
+        """Write down an object of a shape that was judged before."""
+        last = self.steps[-1] if self.steps else ()
+        if last and last[0] is REPEAT and last[1] is shape:
+            last[2].append(code)
+            last[3].append(target)
+        else:
+            self.steps.append((REPEAT, shape, [code], [target]))
 
     def settle(self, value: Any) -> None:
         """From now on nothing may be added to this list or dictionary, nor to those in this tuple."""

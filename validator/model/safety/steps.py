@@ -10,6 +10,7 @@ from validator.model.safety.inline import WRAPPER
 from validator.model.safety.opcodes import CONSTANTS, NAMES, BrokenError, MalformedError
 from validator.model.safety.policy import ANY
 from validator.model.safety.program import ITEMS
+from validator.model.safety.runs import ReadAgainError
 from validator.model.safety.symbols import (
     DICT_LIKE,
     Bag,
@@ -127,6 +128,8 @@ def _newobj_ex(machine: Machine, _start: int, _end: int) -> None:
 def _build(machine: Machine, _start: int, _end: int) -> None:
     state, target = machine.pop(), machine.pop()
     machine.stack.append(machine.build(target, state))
+    if machine.runs is not None:
+        machine.runs.end(machine)
 
 
 def _mark(machine: Machine, _start: int, _end: int) -> None:
@@ -134,6 +137,8 @@ def _mark(machine: Machine, _start: int, _end: int) -> None:
         raise MalformedError("marks are nested too deep", "deep nesting")
     machine.marks.append(machine.stack)
     machine.stack = []
+    if machine.runs is not None:
+        machine.runs.begin(machine)
 
 
 def _discarded(machine: Machine) -> None:
@@ -221,10 +226,17 @@ def _extend(machine: Machine, items: list[Any]) -> None:
 def _append(machine: Machine, _start: int, _end: int) -> None:
     item = machine.pop()
     _extend(machine, [item])
+    _ended(machine)
 
 
 def _appends(machine: Machine, _start: int, _end: int) -> None:
     _extend(machine, machine.pop_mark())
+    _ended(machine)
+
+
+def _ended(machine: Machine) -> None:
+    if machine.runs is not None and type(machine.stack[-1]) is list:
+        machine.runs.end(machine)
 
 
 def _dict(machine: Machine, _start: int, _end: int) -> None:
@@ -270,7 +282,7 @@ def _remember(machine: Machine, index: int) -> None:
 
 
 def _memoize(machine: Machine, _start: int, _end: int) -> None:
-    _remember(machine, len(machine.memo))
+    _remember(machine, machine.entries())
 
 
 _LINES = frozenset(b"pg")
@@ -284,12 +296,17 @@ def _index(machine: Machine, start: int, end: int) -> int:
 
 
 def _put(machine: Machine, start: int, end: int) -> None:
+    if machine.unnamed:
+        raise ReadAgainError
+    machine.runs = None  # it counts the memo's entries, which follow each other only without explicit places
     _remember(machine, _index(machine, start, end))
 
 
 def _get(machine: Machine, start: int, end: int) -> None:
     index = _index(machine, start, end)
     if index not in machine.memo:
+        if machine.unnamed:
+            raise ReadAgainError
         raise BrokenError(f"memo entry {index:,} is used but never written")
     found = machine.memo[index]
     if type(found) is Obj and found.path == WRAPPER and not machine.lenient:
