@@ -103,8 +103,8 @@ def measure_gate() -> dict[str, float]:
     """Seconds of one run of the gate, and its parts that separate processes cost; `share` is theirs of the whole."""
     from validator.cli.main import main as run
     from validator.sandbox import handle as worker
-    from validator.sandbox import pool as process
     from validator.sandbox import wire
+    from validator.sandbox import worker_pool as process
 
     spent: dict[str, list[float]] = {"start": [], "send": [], "decode": []}
 

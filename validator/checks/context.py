@@ -25,6 +25,8 @@ _JOB_ZYGOTES = {
     "onnx": SERVING,
     "deployment": SERVING,
 }
+#: Jobs in need of what the model's libraries bring along, and where they are done without it.
+_BESIDE_THE_MODEL = {"measure": TOOLS, "forms": SERVING}
 #: Jobs that hold the native model, and so may need packages of the user's own.
 _OWN_CODE = ("export", "native", "wrapper", "environment", "estimator", "convert")
 
@@ -69,9 +71,11 @@ class Context:
         return self.pool.zygote(role, self.python if role == NATIVE else None)
 
     def _role(self, job: str) -> str:
-        """Quality is measured where scikit-learn is imported anyway, unless those are another environment's."""
-        if job == "measure":
-            return TOOLS if self.python.foreign else NATIVE
+        """Quality is measured, and forms are tried, where scikit-learn and pandas are imported anyway, unless those
+        are another environment's.
+        """
+        if job in _BESIDE_THE_MODEL:
+            return _BESIDE_THE_MODEL[job] if self.python.foreign else NATIVE
         return _JOB_ZYGOTES.get(job, TOOLS)
 
     def _packages(self, job: str) -> dict[str, str]:

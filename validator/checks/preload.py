@@ -13,7 +13,7 @@ from validator.libraries.known import LIBRARIES
 NATIVE, SERVING, TOOLS = "native", "serving", "tools"
 
 SCANNING = ("numpy", "validator.model.safety.scanning", "validator.worker.jobs.scan")
-READING = ("pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet", "validator.worker.jobs.sample")
+READING = ("pyarrow.compute", "pyarrow.csv", "pyarrow.ipc", "pyarrow.parquet", "validator.worker.jobs.sample")
 JUDGING = (
     "numpy.random",
     "onnx",
@@ -22,24 +22,37 @@ JUDGING = (
     "validator.trees.proof",
     "validator.libraries.read",
     *(f"validator.libraries.{library.name}.trees" for library in LIBRARIES),
+    "validator.trees.hazard",
+    "validator.libraries.hazards",
+    "validator.trees.rows.fingerprint",
     "validator.trees.writer",
     "validator.worker.jobs.convert",
     "validator.worker.jobs.judge",
 )
 MEASURING = ("sklearn.metrics", "validator.worker.jobs.measure", "validator.worker.quality.comparison")
+ANSWERING = (
+    "onnxruntime",
+    "pandas",
+    "pyarrow",
+    "validator.serving.deployment",
+    "validator.worker.jobs.forms",
+)
 FALLING_BACK = ("onnxruntime", "skl2onnx", "validator.pipelines.fallback")
 RUNNING = (
     "difflib",
     "numpy",
     "onnxruntime",
-    "validator.serving",
+    "validator.serving.deployment",
     "validator.worker.jobs.deployment",
     "validator.worker.jobs.onnx",
 )
 LOADING = (
     "validator.libraries.export",
     *(f"validator.libraries.{library.name}.live" for library in LIBRARIES),
-    "validator.model.safety",
+    "validator.libraries.description",
+    "validator.libraries.leaves",
+    "validator.libraries.training",
+    "validator.model.safety.loader",
     "validator.worker.jobs.export",
     "validator.worker.jobs.native",
 )

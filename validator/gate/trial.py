@@ -89,7 +89,7 @@ def put_to_trial(
             run.add(*found)
             smoked += found
         if "deployment" in runtimes:
-            run.add(forms.run(runtimes["deployment"], data, smoked))
+            run.add(forms.run(partial(_deployment_runtime, context, artifact, "forms"), data, smoked))
         run.add(*trial.silenced(smoked))
     with run.stage("errors"):
         run.add(*trial.errors())
@@ -224,7 +224,9 @@ def _limited(runtime: WorkerRuntime, seconds: float) -> WorkerRuntime:
     return runtime
 
 
-def _deployment_runtime(context: Context, artifact: Mapping[str, bytes]) -> WorkerRuntime:
+def _deployment_runtime(
+    context: Context, artifact: Mapping[str, bytes], job: str = "deployment"
+) -> WorkerRuntime:
     """A fresh worker with the shipped Deployment around the artifact's files."""
-    worker = context.start("deployment")
+    worker = context.start(job)
     return WorkerRuntime.load("deployment", worker, list(artifact.values()), names=list(artifact))

@@ -28,6 +28,8 @@ __all__ = ["Raised", "Worker", "WorkerAnswer", "WorkerLimits", "WorkerPool", "Zy
 _INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
 #: Jobs that need files: some libraries save to paths alone, in a pipeline too, and a Deployment loads a folder.
 _WRITERS = frozenset({"export", "convert", "deployment", "wrapper"})
+#: What the zygotes of our own interpreter have in common.
+_COMMON = ("numpy", "validator.sandbox.inside.child", "validator.sandbox.packing", "validator.worker.serving")
 _READ_BY_PATH = frozenset(form.name for library in LIBRARIES for form in library.formats if form.by_path)
 
 
@@ -39,6 +41,7 @@ class WorkerPool:
         self.deadline = math.inf
         self._threads = threads
         self._zygotes: dict[tuple[str, str], Zygote] = {}
+        self._trunk: Zygote | None = None
         self._workers: list[Worker] = []
         self._folder = Path(tempfile.mkdtemp(prefix="preflight-")).absolute()  # TMPDIR may be relative
         self._folder.chmod(0o711)
@@ -56,8 +59,16 @@ class WorkerPool:
         python = python or own()
         key = (role, python.path)
         if key not in self._zygotes:
-            self._zygotes[key] = Zygote.start(python, self._environ())
+            begin = Zygote.start if python.foreign else self._split
+            self._zygotes[key] = begin(python, self._environ())
         return self._zygotes[key]
+
+    def _split(self, python: Interpreter, environ: Mapping[str, str]) -> Zygote:
+        """A zygote that goes on from the trunk, where what every role needs is imported once."""
+        if self._trunk is None:
+            self._trunk = Zygote.start(python, environ)
+            self._trunk.preload(_COMMON)
+        return self._trunk.split()
 
     def start(
         self,
@@ -146,6 +157,8 @@ class WorkerPool:
         self._end_workers()
         for zygote in self._zygotes.values():
             zygote.close()
+        if self._trunk is not None:
+            self._trunk.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _environ(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -17,15 +18,24 @@ from validator.errors import UsageError, WorkerError
 
 _BOOTSTRAP = Path(validator.__file__).parent / "sandbox" / "inside" / "bootstrap.py"
 _START_TIMEOUT_S = 120.0
+_END_TIMEOUT_S = 5.0
 
 
 @dataclass(kw_only=True)
 class Zygote:
-    """The parent of the workers of one interpreter. Orders are answered in turn; `preload` need not be awaited."""
+    """The parent of workers that run under one interpreter. Orders are answered in turn; what `preload` and `split`
+    begin need not be awaited.
 
-    process: subprocess.Popen[bytes]
+    It is a `process` of ours, or one that another zygote, its `origin`, has forked.
+    """
+
     control: socket.socket
-    _pending: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    origin: Zygote | None = None
+    _pid: int = 0
+    _status: int | None = None
+    _pending: list[Zygote | None] = field(default_factory=list)
+    """of each order without an answer the zygote that it is for, or None for imports"""
     failed: dict[str, str] = field(default_factory=dict)
     python: str = ""
 
@@ -55,16 +65,29 @@ class Zygote:
         ours.settimeout(_START_TIMEOUT_S)
         return cls(process=process, control=ours)
 
+    def split(self) -> Zygote:
+        """Another zygote, with all that this one has imported so far: no interpreter starts, and memory is shared."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._send({"op": "split"}, [theirs.fileno()])
+        ours.settimeout(_START_TIMEOUT_S)
+        found = Zygote(control=ours, origin=self)
+        self._pending.append(found)
+        return found
+
     def preload(self, modules: Sequence[str]) -> None:
         """Begin to import modules that coming workers need."""
         self._send({"op": "preload", "modules": list(modules)}, [])
-        self._pending += 1
+        self._pending.append(None)
 
     def settle(self) -> dict[str, str]:
         """Wait for the imports; returns why each missing module could not be imported."""
         while self._pending:
             reply = self._reply()
-            self._pending -= 1
+            born = self._pending.pop(0)
+            if born is not None:
+                born._pid = int(reply["pid"])
+                continue
             self.failed |= reply["failed"]
             self.python = reply["python"]
         return self.failed
@@ -87,12 +110,23 @@ class Zygote:
         return self._reply()
 
     def close(self) -> None:
+        """End it. One that was split off ends before its origin."""
         self.control.close()
-        try:
-            self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self._end()
+
+    def _end(self) -> int | None:
+        """Wait for its end, or bring it about; how it ended, None where nobody can tell."""
+        if self.process is not None:
+            try:
+                return self.process.wait(timeout=_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                return self.process.wait()
+        if self.origin is not None:
+            with contextlib.suppress(WorkerError):  # where the origin is gone, so are all that came of it
+                self._status = int(self.origin.reap(self._pid, grace_s=_END_TIMEOUT_S)["status"])
+            self.origin = None
+        return self._status
 
     def _send(self, order: Mapping[str, Any], fds: Sequence[int]) -> None:
         try:
@@ -111,7 +145,7 @@ class Zygote:
         return reply
 
     def _dead(self) -> WorkerError:
-        status = self.process.poll()
+        status = self._end()
         return WorkerError(
             f"the process that starts workers ended unexpectedly (status {status})",
             hint="is the interpreter whole? Run it with `-I -c 0`",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from validator.checks.check import CheckFailedError, CheckOutcome, failed, noted, passed, result, seen
 from validator.checks.context import Context
-from validator.checks.preload import JUDGING, MEASURING, TOOLS
+from validator.checks.preload import ANSWERING, JUDGING, MEASURING, TOOLS
 from validator.checks.sample_pass import Batch
 from validator.errors import SampleError, UsageError
 from validator.model import contract as contracts
@@ -116,6 +116,8 @@ def open_sample(context: Context) -> Sample:
     context.pool.zygote(TOOLS).preload(JUDGING)
     if context.settings.target:
         context.zygote_of("measure").preload(MEASURING)
+    if not context.python.foreign:  # there the serving zygote, which is to stay as lean as production
+        context.zygote_of("forms").preload(ANSWERING)
     return sample
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from validator.checks.check import CheckOutcome, failed, passed, run_check, seen
@@ -18,21 +18,25 @@ from validator.sandbox.packing import pack_table
 _ROWS = 200
 
 
-def run(deployment: WorkerRuntime, data: Data, smoked: Sequence[CheckResult]) -> CheckResult:
-    """Check `smoke.forms`; `smoked` are the other smoke checks, without which it tells nothing."""
+def run(load: Callable[[], WorkerRuntime], data: Data, smoked: Sequence[CheckResult]) -> CheckResult:
+    """Check `smoke.forms` on a deployment of its own, which `load` gives: pandas is none of the memory that serving
+    takes. `smoked` are the other smoke checks, without which it tells nothing.
+    """
     broken = any(
-        one.status != "pass" for one in smoked if (one.id, one.runtime) == ("smoke.batch", deployment.name)
+        one.status != "pass" for one in smoked if (one.id, one.runtime) == ("smoke.batch", "deployment")
     )
     need = "load.sample" if data.is_refused else "smoke.batch" if broken else ""
-    check = partial(untold, need) if need else partial(_forms, deployment, data)
-    return run_check("smoke.forms", deployment.name, check)
+    check = partial(untold, need) if need else partial(_forms, load, data)
+    return run_check("smoke.forms", "deployment", check)
 
 
-def _forms(deployment: WorkerRuntime, data: Data) -> CheckOutcome:
+def _forms(load: Callable[[], WorkerRuntime], data: Data) -> CheckOutcome:
     stream, rows = data.sample.given(data.features, _ROWS)
     meta, arrays = pack_table(as_categories(rows, data.categories))
-    reply = deployment.worker.call("forms", [stream, *arrays], table=meta, untyped=data.sample.is_untyped)
-    told = replies.read(replies.Forms, reply.result, deployment.name)
+    worker = load().worker
+    reply = worker.call("forms", [stream, *arrays], table=meta, untyped=data.sample.is_untyped)
+    worker.close()
+    told = replies.read(replies.Forms, reply.result, "deployment")
     if told.wrong is None:
         return passed(f"{len(rows)} rows of the sample are answered alike as {_listed(told.tried)}")
     columns = ", ".join(map(repr, told.wrong.columns))

@@ -34,6 +34,7 @@ JOBS = {
         "judge",
         "measure",
         "deployment",
+        "forms",
         "wrapper",
         "environment",
         "estimator",

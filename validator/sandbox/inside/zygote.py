@@ -1,8 +1,9 @@
 """The zygote: imports the libraries once, then forks one locked-down child per job.
 
 It never sees a byte of a model or a sample. It takes orders from the supervisor over a socket, one JSON object
-a message: `preload` (import modules), `fork` (start a job; the child's channel comes along as a descriptor),
-`reap` (wait for a while, then kill, and tell how the child ended). When the socket closes it kills what is left.
+a message: `preload` (import modules), `fork` (start a job; the child's channel comes along as a descriptor), `split`
+(start another zygote with all that is imported so far, which takes orders from the socket that comes along), `reap`
+(wait for a while, then kill, and tell how the child ended). When the socket closes it kills what is left.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ _POLL_S = 0.002
 def serve(fd: int, supervisor: int) -> None:
     """Obey orders from the socket `fd` until it closes or the process `supervisor` ends."""
     gc.disable()  # what is imported stays: looking through it over and over finds nothing
-    control = socket.socket(fileno=fd)
-    children: Set[int] = set()
     _follow(supervisor)
     prepare()
+    _take_orders(socket.socket(fileno=fd))
+
+
+def _take_orders(control: socket.socket) -> None:
+    children: Set[int] = set()
     try:
         while True:
             data, fds, _, _ = socket.recv_fds(control, _MAX_MESSAGE, 4)
@@ -49,8 +53,8 @@ def serve(fd: int, supervisor: int) -> None:
 def _obey(order: Dict[str, Any], fds: Any, control: socket.socket, children: Set[int]) -> Dict[str, Any]:
     if order["op"] == "preload":
         return {"failed": preload(order["modules"]), "python": sys.version.split()[0]}
-    if order["op"] == "fork":
-        pid = _fork(order, fds, control)
+    if order["op"] in ("fork", "split"):
+        pid = _fork(order, fds, control) if order["op"] == "fork" else _split(fds[0], control)
         children.add(pid)
         for fd in fds:
             os.close(fd)
@@ -111,6 +115,24 @@ def _fork(order: Dict[str, Any], fds: Any, control: socket.socket) -> int:
     return 0
 
 
+def _split(fd: int, control: socket.socket) -> int:
+    """Another zygote, which ends with this one."""
+    zygote = os.getpid()
+    gc.freeze()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        control.close()
+        _follow(zygote)
+        _take_orders(socket.socket(fileno=fd))
+        code = 0
+    finally:
+        os._exit(code)
+    return 0
+
+
 def _arrange(fds: Any) -> None:
     """The channel at 3, further descriptors after it, standard streams on /dev/null."""
     spare = [os.dup(fd) for fd in fds]
@@ -140,11 +162,11 @@ def _kill(pid: int) -> None:
             continue
 
 
-def _follow(supervisor: int) -> None:
-    """Die with the supervisor, even when it is killed outright (Linux)."""
+def _follow(parent: int) -> None:
+    """Die with the parent, even when it is killed outright (Linux)."""
     if sys.platform.startswith("linux"):
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != supervisor:
+        if os.getppid() != parent:
             os._exit(1)

@@ -10,9 +10,7 @@ from typing import Any, ClassVar, Dict, List, Sequence, Tuple
 from validator.libraries.frames import columns, mappings
 from validator.outputs import NAMES, Outputs, concatenate
 from validator.sandbox import wire
-from validator.sandbox.packing import unpack_table
 from validator.table import Table
-from validator.worker import forms
 from validator.worker.serving import Answer, ServingJob
 
 #: The bound method, and what it is given.
@@ -77,7 +75,7 @@ def _present(answer: Any) -> Dict[str, Any]:
 
 
 class DeploymentJob(ServingJob):
-    """Operations `load`, `load_folder`, `load_missing` and `forms`, and those of every serving job."""
+    """Operations `load`, `load_folder` and `load_missing`, and those of every serving job."""
 
     def load(self, arrays: wire.Arrays, names: List[str]) -> Answer:
         """The artifact's files in; the milliseconds that loading took out. There is no verdict to verify yet."""
@@ -91,22 +89,6 @@ class DeploymentJob(ServingJob):
         elapsed = (time.perf_counter() - started) * 1000
         self._model = DeploymentModel(deployment)
         return {"load_ms": elapsed, "methods": DeploymentModel.methods}, []
-
-    def forms(self, arrays: wire.Arrays, table: Any, untyped: bool) -> Answer:
-        """The sample's rows in every form that callers have them in: the forms that were tried, and what is wrong.
-
-        The first array is an Arrow stream of the file's own types, the others the same rows as everywhere else;
-        `untyped` says that the file is a CSV file.
-        """
-        model = self._loaded
-        rows, held = forms.read_stream(arrays[0]), unpack_table(table, arrays[1:])
-        deployment = model.deployment if isinstance(model, DeploymentModel) else None
-        tried, wrong = forms.answer_forms(
-            lambda method, given: model.predict((getattr(deployment, method), given)),
-            forms.typed(rows, held) if untyped else rows,
-            held,
-        )
-        return {"tried": tried, "wrong": wrong}, []
 
     def load_folder(self, arrays: wire.Arrays, names: List[str]) -> Answer:
         """The files as an artifact folder, verified as in production. Raises what the Deployment raises."""
