@@ -18,7 +18,7 @@ from validator.errors import UsageError
 
 #: As a value of `requirements`: what the MLflow folder itself records.
 MLFLOW = "mlflow"
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 16 << 20
 _MOST_NESTED = 10
 #: Options with an address, which must not be read in plain text or from this machine's disk.
 _INDEXES = {"-i": "--index-url", "--index-url": "--index-url", "--extra-index-url": "--extra-index-url",
@@ -57,11 +57,12 @@ def read(items: Sequence[str], model: Path | None = None) -> Requirements:
     Raises UsageError for a missing file, and for a line that is wrong or would run code when it is installed.
     """
     lines: list[str] = []
-    python, left_out = "", []
+    python = ""
+    left_out: list[str] = []
     for item in items:
-        found, named = _expand(item, model)
+        found, named, beside = _expand(item, model)
         lines += found
-        left_out += _left_out(item)
+        left_out += beside
         python = python or named
     if not any(not line.startswith("-") for line in lines):
         raise UsageError(
@@ -78,62 +79,73 @@ def read(items: Sequence[str], model: Path | None = None) -> Requirements:
         helpers=() if hashed or "scikit-learn" not in _names(lines) else ("skl2onnx", "onnx"),
         hashed=hashed,
         python=python,
-        source=", ".join(items)[:200]
-        + (f" (without conda's {', '.join(left_out)})"[:300] if left_out else ""),
+        source=", ".join(items)[:200] + (f" (without its {', '.join(left_out)})"[:300] if left_out else ""),
     )
 
 
-def _left_out(item: str) -> list[str]:
-    """The packages of a conda file that are none of PyPI's, so that they are not installed."""
-    path = Path(item)
-    if path.suffix not in (".yaml", ".yml") or not path.is_file():
-        return []
-    return list(lists_of_tools.of_conda(_text(path))[1])
+Read = tuple[list[str], str, tuple[str, ...]]
+"""checked lines, the Python version that stands beside them, and what is not installed"""
 
 
-def _expand(item: str, model: Path | None) -> tuple[list[str], str]:
-    """The checked lines of one item, and the Python version that stands beside them."""
+def _expand(item: str, model: Path | None) -> Read:
     if item == MLFLOW:
         if model is None or not model.is_dir():
             raise UsageError(
                 "requirements = mlflow, but the model is no MLflow folder", hint="name a file or a list"
             )
         file = mlflow.requirements_file(model)
-        lines, python = _read_file(file)
-        return [line for line in lines if _name(line) not in _NOT_NEEDED], python
+        lines, python, left_out = _read_file(file)
+        return [line for line in lines if _name(line) not in _NOT_NEEDED], python, left_out
     path = Path(item)
     if path.is_file():
         return _read_file(path)
-    if item.endswith((".txt", ".in", ".lock", ".toml", ".yaml", ".yml")) or item.startswith((".", "/")):
+    if item.endswith((".txt", ".in", ".lock", ".toml", ".yaml", ".yml", ".py", ".cfg")) or item.startswith(
+        (".", "/")
+    ):
         raise UsageError(f"there is no requirements file {item}", hint="check the path")
-    return list(_checked([item], Path(), "requirements", depth=0)), ""
+    return list(_checked([item], Path(), "requirements", depth=0)), "", ()
 
 
-def _read_file(path: Path) -> tuple[list[str], str]:
+def _read_file(path: Path) -> Read:
     text = _text(path)
+
+    def checked(lines: Iterable[str]) -> list[str]:
+        return list(_checked(lines, path.parent, str(path), depth=0))
+
     if path.suffix in (".yaml", ".yml"):
-        lines, python = mlflow.from_conda(text)
-        pip = {_name(line) for line in lines if line and not line.startswith("-")}
-        mapped = [line for line in lists_of_tools.of_conda(text)[0] if _name(line) not in pip]
-        nested = [*(line for line in lines if line), *mapped]
-        if not nested:
+        by_pip, python = mlflow.from_conda(text)
+        by_conda, left_out = lists_of_tools.of_conda(text)
+        lines = checked(line for line in by_pip if line)
+        lines += [line for line in checked(by_conda) if _name(line) not in _names(lines)]
+        if not lines:
             raise UsageError(f"{path} names no package of PyPI", hint="give a requirements file")
-        return list(_checked(nested, path.parent, str(path), depth=0)), python
+        return lines, python, tuple(f"{name} of conda" for name in left_out)
     listed = lists_of_tools.lines_of(path, text)
     if listed is not None:
-        return list(_checked(listed, path.parent, str(path), depth=0)), ""
-    return list(_checked(_joined(text), path.parent, str(path), depth=0)), mlflow.python_beside(path)
+        return checked(listed[0]), "", listed[1]
+    return checked(_joined(text)), mlflow.python_beside(path), ()
 
 
 def _text(path: Path) -> str:
     _refuse_leaving(path)
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{path} is larger than a mebibyte", hint="give a requirements file")
+            raise UsageError(f"{path} is larger than 16 mebibytes", hint="give a requirements file")
         data = path.read_bytes()
-        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return data.decode(_encoding(data))
+    except OSError as error:
         raise UsageError(f"{path} cannot be read: {error}", hint="give a requirements file") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is neither UTF-8 nor UTF-16", hint="save it as UTF-8") from error
+
+
+def _encoding(data: bytes) -> str:
+    """UTF-8, or UTF-16 as PowerShell writes it, with its mark or without."""
+    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "ascii"  # UTF-32, which nobody writes
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    return "utf-16-le" if data[1:2] == b"\0" else "utf-16-be" if data[:1] == b"\0" else "utf-8-sig"
 
 
 def _refuse_leaving(path: Path) -> None:
@@ -215,11 +227,19 @@ def _requirement(line: str, where: str) -> str:
     try:
         found = Requirement(text.strip())
     except InvalidRequirement as error:
+        _refuse_foreign(line, where)
         reason = str(error).splitlines()[0]
         raise _wrong(where, line, f"this is no requirement ({reason})", _ONLY_WHEELS) from error
     if found.url and not re.match(r"https://[^\s]+\.whl(#|$)", found.url):
+        _refuse_foreign(line, where)
         raise _wrong(where, line, "an address must be https and that of a wheel", _ONLY_WHEELS)
     return " ".join([str(found), *options])
+
+
+def _refuse_foreign(line: str, where: str) -> None:
+    known = lists_of_tools.foreign(line)
+    if known is not None:
+        raise _wrong(where, line, f"this is {known[0]}", f"write the list anew: {known[1]}")
 
 
 def _wrong(where: str, line: str, reason: str, hint: str) -> UsageError:
@@ -277,7 +297,8 @@ def _any_lines(path: Path, text: str) -> Iterator[str]:
     yield from _joined(text)
     yield from mlflow.from_conda(text)[0]
     try:
-        yield from lists_of_tools.lines_of(path, text) or ()
+        listed = lists_of_tools.lines_of(path, text)
+        yield from () if listed is None else listed[0]
     except UsageError:
         return
 

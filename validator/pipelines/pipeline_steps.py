@@ -234,6 +234,11 @@ def _ensemble(model: Any) -> TreeEnsemble:
             f"{type(model).__name__} cannot be converted exactly: {header.get('reason', 'it is no tree ensemble')}",
             hint=str(header.get("hint") or "use a tree model of a common kind"),
         )
+    if header.get("called_otherwise"):
+        raise ConversionError(
+            f"{type(model).__name__} inside another model cannot be converted: {header['called_otherwise']}",
+            hint="take that option off the fitted model, with its `set_params`, and save it anew",
+        )
     if ensemble.feature_categories:
         raise ConversionError(
             f"{type(model).__name__} inside a pipeline was trained on pandas categories",

@@ -65,7 +65,7 @@ def test_the_converter_comes_along_for_scikit_learn_unless_hashes_forbid_it():
         ("--find-links ./wheels", "https"),
         ("mine @ git+https://github.com/me/mine", "of a wheel"),
         ("mine @ https://example.com/mine-1.0.tar.gz", "of a wheel"),
-        ("mine @ file:///tmp/mine-1.0-py3-none-any.whl", "of a wheel"),
+        ("mine @ file:///tmp/mine-1.0-py3-none-any.whl", "a path of the machine"),
         ("git+https://github.com/me/mine", "no requirement"),
         ("./mine-1.0.tar.gz", "no requirement"),
         ("scikit-learn=1.2", "no requirement"),

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer, KBinsDiscretizer, StandardScaler
 
+from validator.errors import ConversionError
 from validator.pipelines.fallback import convert_estimator
 
 WINE = load_wine()
@@ -72,4 +73,19 @@ def test_labels_follow_scores_where_probabilities_round_to_nothing(labels: np.nd
     model = SGDClassifier(loss="log_loss", random_state=0).fit(WINE.data, labels)
     close = model.predict_proba(WINE.data).max(axis=1) == 1.0
     assert close.any()
+    assert_same(model, WINE.data)
+
+
+def test_boosted_trees_that_leave_out_trees_are_refused_inside_other_models_with_a_remedy_that_works() -> (
+    None
+):
+    lightgbm = pytest.importorskip("lightgbm")
+    trees = lightgbm.LGBMClassifier(
+        n_estimators=9, num_leaves=4, verbosity=-1, n_jobs=1, pred_early_stop=True
+    )
+    model = make_pipeline(StandardScaler(), trees).fit(WINE.data, WINE.target)
+    with pytest.raises(ConversionError, match="pred_early_stop") as caught:
+        convert_estimator(model, COLUMNS)
+    assert "set_params" in str(caught.value.hint)
+    model[-1].set_params(pred_early_stop=False)
     assert_same(model, WINE.data)
