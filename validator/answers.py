@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 
 import httpx
 
+#: Timeouts are of each part: an answer of which a byte comes now and then would keep whoever asks for days.
+_LONGEST_S = 120.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Effects:
@@ -30,11 +33,13 @@ def answer_of(response: httpx.Response, *, most: int) -> bytes:
     Raises
     ------
     EndlessError
-        After `most` bytes, before the rest is read.
+        After `most` bytes, or two minutes, before the rest is read.
     """
-    content = bytearray()
+    content, end = bytearray(), time.monotonic() + _LONGEST_S
     for part in response.iter_bytes():
         content += part
+        if time.monotonic() > end:
+            raise EndlessError(f"the answer does not end within {_LONGEST_S:g} s")
         if len(content) > most:
             raise EndlessError(f"the answer does not end: it is larger than {most / 2**20:g} MiB")
     return bytes(content)

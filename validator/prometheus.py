@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from validator.promql import select
 
 _LARGEST = 64 * 2**20
 _MOST_SERIES = 2_000
+#: A double counts one by one up to here.
+_MOST_COUNTED = 2.0**53
 #: Go's zero time: the last evaluation of a rule that never was.
 _NEVER = "0001-01-01"
 _HINT = "see that Prometheus runs there, and that the address is its own"
@@ -105,8 +108,18 @@ class Prometheus:
             raise SourceError(f"{self.url}: {selector} is answered with no samples", hint=_HINT)
         with self._understanding(f"{selector} has samples that are no numbers"):
             found = [_series(one) for one in data["result"]]
-            if not all(math.isfinite(value) and value >= 0 for one in found for _, value in one.samples):
+            if not all(0 <= value <= _MOST_COUNTED for one in found for _, value in one.samples):
                 raise ValueError("a counter below zero, or none")
+        for one in found:
+            times = [moment for moment, _ in one.samples]
+            # As they were asked for, to the millisecond that is asked with; each of them once.
+            if not all(
+                a < b for a, b in itertools.pairwise([at - math.ceil(seconds) - 1, *times, at + 0.001])
+            ):
+                raise SourceError(
+                    f"{self.url}: {selector} is answered with samples out of order, or of other times",
+                    hint=_HINT,
+                )
         return found
 
     def _ask(self, path: str, **form: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import socket
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -328,27 +327,6 @@ def test_a_socket_on_which_nothing_is_answered(world: World, tmp_path: Path) -> 
     engine = HAProxy(world.settings.model_copy(update={"haproxy": proxy}), timeout_s=0.05)
     with listener, pytest.raises(EngineError, match="cannot ask HAProxy"):
         engine.read()
-
-
-def test_a_socket_that_breaks_off_in_the_middle_of_its_table(world: World, tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen()
-
-    def answers() -> None:
-        client, _ = listener.accept()
-        with client:
-            client.recv(100)
-            client.sendall(b"# pxname,svname,status,weight,\nmodel,blue,UP,95,\nmodel,green,UP,")
-
-    thread = threading.Thread(target=answers)
-    thread.start()
-    proxy = world.settings.haproxy.model_copy(update={"socket": path})
-    with pytest.raises(EngineError, match="knows no server model/green"):
-        HAProxy(world.settings.model_copy(update={"haproxy": proxy})).read()
-    thread.join()
-    listener.close()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"two\nlines"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.unit.rollout.simulation import SETTINGS
 from validator.rollout.stages import weights
@@ -24,7 +28,8 @@ class Socket:
     def __init__(self, path: Path) -> None:
         self.weights = {"blue": "100", "green": "0"}
         self.status = {"blue": "UP", "green": "UP"}
-        self.heeds, self.raw, self.refuses = True, b"", ""
+        self.heeds, self.raw, self.refuses, self.whose = True, b"", "", "m"
+        self.drips = False
         self.told: list[str] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -43,13 +48,21 @@ class Socket:
 
     def _answer(self, client: socket.socket) -> None:
         command = client.recv(4096).decode().strip()
+        while self.drips:
+            try:
+                client.sendall(b"x")
+            except OSError:
+                return
+            time.sleep(0.005)
         self.told.append(command)
         words = command.split()
-        if self.raw:
+        if self.raw and words == ["show", "stat"]:
             client.sendall(self.raw)
         elif words[:2] == ["show", "stat"]:
             rows = [f"model,{slot},{self.weights[slot]},{self.status[slot]}" for slot in self.weights]
-            client.sendall("\n".join([HEAD, "clients,FRONTEND,,OPEN", *rows, ""]).encode())
+            client.sendall("\n".join([HEAD, "clients,FRONTEND,,OPEN", *rows, "", ""]).encode())
+        elif words == ["show", "info"]:
+            client.sendall(f"Name: HAProxy\ndescription: {self.whose}\n\n".encode())
         elif self.refuses and command.startswith(self.refuses):
             client.sendall(b"No such server.\n")
         elif words[:2] == ["set", "weight"] and self.heeds:
@@ -103,7 +116,7 @@ def test_a_refusal_is_told(proxy: tuple[HAProxy, Socket], command: str) -> None:
 @pytest.mark.parametrize(
     ("status", "up"),
     [("UP", True), ("UP 1/2", True), ("DRAIN", True), ("no check", True), ("DOWN", False), ("DOWN 1/2", False),
-     ("MAINT", False), ("NOLB", False), ("", False)],
+     ("MAINT", False), ("NOLB", False), ("x", False)],
 )  # fmt: skip
 def test_who_is_up(proxy: tuple[HAProxy, Socket], status: str, up: bool) -> None:
     engine, there = proxy
@@ -111,14 +124,79 @@ def test_who_is_up(proxy: tuple[HAProxy, Socket], status: str, up: bool) -> None
     assert engine.read()["green"].up is up
 
 
+ROWS = "\nmodel,blue,95,UP\nmodel,green,5,UP\n"
+
+
 @pytest.mark.parametrize(
-    "raw", [b"\n", b"\xff\xfe", b"# pxname,svname\nmodel,blue\n", (HEAD + "\nmodel,blue,,UP\n").encode()]
+    ("raw", "told"),
+    [
+        (b"\n", "breaks off"),
+        (b"\xff\xfe", "breaks off"),
+        ((HEAD + ROWS).encode(), "breaks off"),
+        ((HEAD + "\nmodel,blue,95,UP\nmodel,green,2").encode(), "breaks off"),
+        (b"\n\n", "knows no server model/blue"),
+        (b"\xff\xfe\n\n", "knows no server model/blue"),
+        (b"<html>502 Bad Gateway</html>\n\n", "knows no server model/blue"),
+        (b"# pxname,svname\nmodel,blue\nmodel,green\n\n", "no weight and status of model/blue"),
+        (b"# pxname,svname,weight\nmodel,blue,95\nmodel,green,5\n\n", "no weight and status of model/blue"),
+        (b"# pxname,svname,status\nmodel,blue,UP\nmodel,green,UP\n\n", "no weight and status of model/blue"),
+        ((HEAD + "\nmodel,blue,95,UP\nmodel,green,,UP\n\n").encode(), "no weight and status of model/green"),
+        ((HEAD + "\nmodel,blue,95,UP\nmodel,green,5\n\n").encode(), "no weight and status of model/green"),
+        ((HEAD + "\nmodel,blue,\N{SUPERSCRIPT TWO},UP\n\n").encode(), "no weight and status of model/blue"),
+        ((HEAD + "\nmodel,blue,1e2,UP\n\n").encode(), "no weight and status of model/blue"),
+        ((HEAD + f'\n"{"x" * 200_000}"\n\n').encode(), "shows no table"),
+        (
+            (HEAD + ",addr\nmodel,blue,95,UP,10.0.0.9:1\nmodel,green,5,UP,10.0.0.9:8080\n\n").encode(),
+            "model/green is at 10.0.0.9:8080, and rollout.toml has green:1",
+        ),
+    ],
+    ids=range(16),
 )
-def test_an_answer_that_is_none_is_told(proxy: tuple[HAProxy, Socket], raw: bytes) -> None:
+def test_an_answer_that_is_none_is_told(proxy: tuple[HAProxy, Socket], raw: bytes, told: str) -> None:
     engine, there = proxy
     there.raw = raw
-    with pytest.raises(EngineError, match="knows no server model/blue"):
+    with pytest.raises(EngineError, match=told):
         engine.read()
+
+
+@given(st.binary(max_size=200))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_whatever_is_answered_is_an_error_or_weights(proxy: tuple[HAProxy, Socket], raw: bytes) -> None:
+    engine, there = proxy
+    there.raw = (HEAD + ROWS).encode() + raw + b"\n\n"
+    try:
+        seen = engine.read()
+    except EngineError:
+        return
+    assert all(0 <= one.weight <= 999 and one.status for one in seen.values())
+
+
+def test_the_proxy_of_another_model_is_not_touched(proxy: tuple[HAProxy, Socket]) -> None:
+    engine, there = proxy
+    there.whose = "other"
+    with pytest.raises(EngineError, match="is that of the model 'other'"):
+        engine.read()
+
+
+def test_an_answer_that_drips_is_given_up(proxy: tuple[HAProxy, Socket]) -> None:
+    """Each byte comes in time, the end never."""
+    engine, there = proxy
+    there.drips = True
+    with pytest.raises(EngineError, match="does not end"):
+        dataclasses.replace(engine, timeout_s=0.1).read()
+
+
+def test_where_its_file_cannot_be_written_the_candidate_is_taken_out_all_the_same(
+    proxy: tuple[HAProxy, Socket],
+) -> None:
+    engine, there = proxy
+    there.weights = {"blue": "75", "green": "25"}
+    engine.settings.haproxy.config.mkdir()  # a file cannot take its place
+    with pytest.raises(
+        EngineError, match=r"cannot write .*haproxy.cfg: .*; HAProxy was told, and has the old"
+    ):
+        engine.move(weights("blue", 0), safer_first=True)
+    assert there.weights == {"blue": "100", "green": "0"}
 
 
 def test_a_proxy_that_is_gone_is_told() -> None:

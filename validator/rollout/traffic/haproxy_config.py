@@ -60,7 +60,8 @@ def configuration(settings: RolloutSettings, weights: Weights) -> str:
     no further request and answers those that it has (`L7OKC`); one that says nothing is down, and its sessions end
     (`shutdown-sessions`). The champion stands behind as `rescue`, a backup that answers when no slot with a weight
     does. The arrival stamp is overwritten, so that clients cannot set it. With `resolve` names are asked for
-    anew each second, and one without an address does not keep the proxy from its start.
+    anew each second, and one without an address does not keep the proxy from its start. The description says at
+    the socket whose proxy it is.
     """
     proxy = settings.haproxy
     milliseconds = f"{round(proxy.timeout_s * 1000)}ms"
@@ -69,6 +70,7 @@ def configuration(settings: RolloutSettings, weights: Weights) -> str:
             (
                 ["global"],
                 [
+                    ["description", settings.model],
                     ["stats", "socket", proxy.socket, "mode", "600", "level", "admin"],
                     ["maxconn", 4 * proxy.connections + 100],
                 ],
