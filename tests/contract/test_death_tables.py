@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DRILL, ALERTS = "tests/rollout/test_drill.py", "tests/rollout/test_drill_alerts.py"
 STEP, KSERVE = "tests/unit/rollout/test_step.py", "tests/unit/rollout/test_kserve.py"
+HOSTILE, PROXY = "tests/rollout/test_drill_hostile.py", "tests/unit/rollout/test_haproxy.py"
 FAULTS = "tests/unit/rollout/test_faults.py"
 LOOPS = "test_two_loops_and_people_who_step_change_no_order_nor_does_a_job_that_dies"
 #: By row of docs/rollout.md: the tests, as FILE::TEST.
@@ -63,6 +64,25 @@ ROLLOUT: dict[str, tuple[str, ...]] = {
     "the clock is set": (
         f"{ALERTS}::test_a_clock_that_is_set_changes_nothing",
         f"{STEP}::test_an_outage_of_the_clock_changes_no_deadline",
+    ),
+    "the candidate's server comes back with another artifact under the same version": (
+        f"{FAULTS}::test_a_candidate_of_the_right_version_from_another_artifact_goes_at_once",
+        f"{FAULTS}::test_a_champion_from_another_artifact_is_compared_with_nothing",
+        f"{HOSTILE}::test_another_artifact_under_the_same_version_is_out_at_once",
+    ),
+    "a version is asked by others too, scraped twice, or served elsewhere under the same name": (
+        f"{FAULTS}::test_requests_that_do_not_come_by_the_proxy_thin_nothing_out",
+        f"{HOSTILE}::test_requests_past_the_proxy_thin_nothing_out",
+    ),
+    "the proxy's file cannot be written": (
+        f"{PROXY}::test_a_proxy_that_does_not_as_told_is_noticed",
+        f"{PROXY}::test_where_its_file_cannot_be_written_the_candidate_is_taken_out_all_the_same",
+        f"{HOSTILE}::test_a_proxys_file_that_cannot_be_written_keeps_no_bad_candidate",
+    ),
+    "the proxy, or the folder, is another model's": (
+        f"{PROXY}::test_the_proxy_of_another_model_is_not_touched",
+        f"{FAULTS}::test_the_rollout_of_another_model_is_not_touched",
+        f"{HOSTILE}::test_a_second_model_at_the_same_proxy_moves_nothing",
     ),
     "two loops at once": (
         f"{DRILL}::test_only_one_loop_runs",

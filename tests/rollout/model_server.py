@@ -3,6 +3,7 @@
     python model_server.py PORT VERSION SLO_SECONDS
 
 `PUT /fault` with {"error": 0.3} makes that share of requests fail; likewise slow, invalid and refused.
+{"ready": 1} makes it ready whatever its lease says, {"digest": 1} shows another artifact.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Counts:
         self.fault: dict[str, float] = {}
 
     def is_ready(self) -> bool:
-        return self.until is None or time.monotonic() < self.until
+        return "ready" in self.fault or self.until is None or time.monotonic() < self.until
 
     def observe(self, outcome: str, seconds: float) -> None:
         with self.lock:
@@ -42,13 +43,14 @@ class Counts:
     def metrics(self) -> str:
         with self.lock:
             outcomes, within, total = dict(self.outcomes), self.within, self.total
+        digest = f"sha256:{self.fault.get('digest', self.version * 8)}"
         labels = f'model="trading",version="{self.version}"'
         lines = [f'preflight_requests_total{{{labels},outcome="{k}"}} {v}' for k, v in outcomes.items()]
         lines += [
             f'preflight_request_seconds_bucket{{{labels},le="{self.slo}"}} {within}',
             f'preflight_request_seconds_bucket{{{labels},le="+Inf"}} {total}',
             f"preflight_request_seconds_count{{{labels}}} {total}",
-            f'preflight_model_info{{{labels},digest="sha256:{self.version * 8}",verdict="pass",override=""}} 1',
+            f'preflight_model_info{{{labels},digest="{digest}",verdict="pass",override=""}} 1',
         ]
         return "\n".join(lines) + "\n"
 

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from validator.errors import PreflightError, UsageError
+from validator.listening import listening
 from validator.monitoring.gather import Seen, gather, models
 from validator.monitoring.page import render
 from validator.monitoring.settings import MonitorSettings, with_rollout
@@ -115,5 +116,5 @@ def serve(page: Page, host: str, port: int, *, quality: Path | None = None) -> I
         def log_message(self, *_: object) -> None:
             """Nobody reads of each request."""
 
-    with ThreadingHTTPServer((host, port), Handler) as httpd:
+    with listening(host, port, Handler) as httpd:
         yield httpd

@@ -16,6 +16,7 @@ _MOST_COLUMNS = 120
 _MOST_ALERTS = 60
 #: So many are shown one by one; further ones when the reader asks for them.
 _FEW_ALERTS = 6
+_FEW_COLUMNS = 12
 _WORDS = {"fail": "drift", "none": "cannot tell", "warn": "look", "ok": "ok"}
 _CLASSES = {"fail": "fail", "warn": "warn", "ok": "ok", "none": ""}
 
@@ -124,10 +125,10 @@ def _alerts(seen: Seen, runbooks: str) -> Markup:
         return _section("alerts", "Alerts", Markup("<p>{}</p>").format(told))
     shown = seen.alerts[:_MOST_ALERTS]
     first, rest = shown[:_FEW_ALERTS], shown[_FEW_ALERTS:]
-    table = _table_of_alerts(first, runbooks)
+    table = _table_of_alerts(first, runbooks, "Table of alerts")
     if rest:
         table += Markup("<details><summary>{} more</summary>{}</details>").format(
-            len(rest), _table_of_alerts(rest, runbooks)
+            len(rest), _table_of_alerts(rest, runbooks, "Table of further alerts")
         )
     picture = spans(
         _rows_of_picture(shown),
@@ -145,12 +146,12 @@ def _alerts(seen: Seen, runbooks: str) -> Markup:
     )
 
 
-def _table_of_alerts(alerts: Sequence[Alerted], runbooks: str) -> Markup:
+def _table_of_alerts(alerts: Sequence[Alerted], runbooks: str, label: str) -> Markup:
     return Markup(
-        '<div class="wide alerts" tabindex="0" role="region" aria-label="Alerts"><table><thead><tr>'
+        '<div class="wide alerts" tabindex="0" role="region" aria-label="{}"><table><thead><tr>'
         '<th scope="col">Alert</th><th scope="col">About</th><th scope="col">Severity</th><th scope="col">Now</th>'
         '<th scope="col">Since</th><th scope="col">Times</th></tr></thead><tbody>{}</tbody></table></div>'
-    ).format(Markup("").join(_alert(one, runbooks) for one in alerts))
+    ).format(label, Markup("").join(_alert(one, runbooks) for one in alerts))
 
 
 def _rows_of_picture(alerts: Sequence[Alerted]) -> list[tuple[str, Sequence[Band]]]:
@@ -195,8 +196,16 @@ def _alert(one: Alerted, runbooks: str) -> Markup:
 
 
 def _columns(name: str, title: str, columns: tuple[Column, ...], seen: Seen) -> Markup:
-    shown = columns[:_MOST_COLUMNS]
-    cards = Markup("").join(_card(column, seen) for column in shown)
+    cards = [_card(column, seen) for column in columns[:_MOST_COLUMNS]]
+    few = max(_FEW_COLUMNS, sum(column.status in ("fail", "warn") for column in columns))
+    body = Markup('<div class="grid2">{}</div>').format(Markup("").join(cards[:few]))
+    if rest := cards[few:]:
+        body += Markup('<details><summary>{} more</summary><div class="grid2">{}</div></details>').format(
+            len(rest), Markup("").join(rest)
+        )
+    hidden = len(columns) - len(cards)
+    if hidden:
+        body += Markup("<p>{} more are not shown.</p>").format(hidden)
     counts = {word: sum(column.status == status for column in columns) for status, word in _WORDS.items()}
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     return _section(
@@ -205,8 +214,8 @@ def _columns(name: str, title: str, columns: tuple[Column, ...], seen: Seen) -> 
         Markup(
             '<p class="soft">{}: the last 24 hours, worst first. '
             '<span class="key then" aria-hidden="true"></span>reference '
-            '<span class="key now" aria-hidden="true"></span>now</p><div class="grid2">{}</div>'
-        ).format(told, cards),
+            '<span class="key now" aria-hidden="true"></span>now</p>{}'
+        ).format(told, body),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from validator.prometheus import Series, SourceError
+from validator.report.escape import clean
 from validator.rollout.judge import Counts, Window
 from validator.rollout.samples import SILENT_SCRAPES, Scrapes, counted, scrapes
 from validator.rollout.state import SlotName
@@ -35,10 +36,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """How an arm is found: the version in the servers' labels, the slot in the proxy's."""
+    """How an arm is found: the version in the servers' labels, the slot in the proxy's.
+
+    `digest` is that of the artifact it must serve, empty where that is not known.
+    """
 
     version: str
     slot: SlotName
+    digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,8 @@ class Measured:
 
     The ages are those of the newest scrape of each arm, infinite where there is none; `interval_s` is the time
     between scrapes, and `interval_known` whether both arms were scraped often enough to tell it. `window_s` is the
-    length of the windows. `trouble` says why nothing can be concluded at this moment, such as a third version.
+    length of the windows. `trouble` says why nothing can be concluded at this moment, such as a third version, and
+    `impostor` that the candidate's version is another artifact than it was.
     """
 
     windows: tuple[Window, ...]
@@ -57,6 +63,7 @@ class Measured:
     interval_known: bool
     window_s: float
     trouble: str = ""
+    impostor: str = ""
 
     def is_fresh(self, age_s: float) -> bool:
         """Whether an arm was scraped within three intervals."""
@@ -108,7 +115,10 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
     ages = {version: _age(series, now) for version, series in arms.items()}
     interval, known = _usual(arms.values()) if what.interval_s is None else (what.interval_s, True)
     length = window_length(what.window_s, interval)
-    trouble = _versions(requests, what, now - 3 * interval)
+    since = now - 3 * interval
+    shown = ask("preflight_model_info")
+    impostors = [_impostor(shown, arm, since) for arm in (what.candidate, what.champion)]
+    troubles = [_versions(requests, what, since), *impostors]
     if (now - started) / length > MOST_WINDOWS:
         raise SourceError(
             f"the stage began {(now - started) / 86_400:.3g} days ago by Prometheus' clock: "
@@ -118,7 +128,8 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
     edges, complete = _edges(started, now, length, interval)
     windows: tuple[Window, ...] = ()
     if len(edges) > 1:
-        counts = _metrics(ask, source, what, arms, edges, seconds, now)
+        counts, passed = _metrics(ask, source, what, arms, edges, seconds, now)
+        troubles += [_besides(version, complete, *both) for version, both in passed.items()]
         judged = {} if what.shadow else {"candidate": scrapes(arms[what.candidate.version], what.interval_s)}
         if not alone:
             judged["champion"] = scrapes(arms[what.champion.version], what.interval_s)
@@ -140,7 +151,8 @@ def measure(source: Source, what: Measuring, started: float, now: float, *, alon
         interval_s=interval,
         interval_known=known,
         window_s=length,
-        trouble=trouble,
+        trouble=next(filter(None, troubles), ""),
+        impostor=impostors[0],
     )
 
 
@@ -193,6 +205,32 @@ def _versions(requests: Sequence[Series], what: Measuring, since: float) -> str:
     return ""
 
 
+def _impostor(shown: Sequence[Series], arm: Arm, since: float) -> str:
+    """That the arm's version is served from another artifact; a server that shows none is not asked."""
+    for one in shown:
+        digest, recent = one.label("digest"), bool(one.samples) and one.samples[-1][0] > since
+        if arm.digest and recent and one.label("version") == arm.version and digest != arm.digest:
+            return (
+                f"version {arm.version} is served from the artifact {clean(digest, limit=80) or 'of no digest'}, "
+                f"not from {arm.digest}, with which the rollout began"
+            )
+    return ""
+
+
+def _besides(version: str, complete: int, requests: Sequence[int], passed: Sequence[int]) -> str:
+    """That a version counts requests that the proxy did not give it, by which its failures would be thinned out.
+
+    Scrapes of both are up to an interval apart, of at least ten: a quarter more says something.
+    """
+    own, given = sum(requests[:complete]), sum(passed[:complete])
+    if own <= 1.25 * given + 50:
+        return ""
+    return (
+        f"version {version} counted {own:,} requests in this stage, and the proxy gave it {given:,}: it is asked by "
+        "others too, or scraped twice, or another server has its version"
+    )
+
+
 def _void(judged: Mapping[str, Mapping[tuple[str, str], Scrapes]], start: float, end: float) -> str:
     """Why a window compares nothing. An instance may come or go: one must have been there throughout."""
     for name, instances in judged.items():
@@ -209,12 +247,14 @@ def _metrics(
     edges: Sequence[float],
     seconds: float,
     now: float,
-) -> dict[str, list[Counts]]:
+) -> tuple[dict[str, list[Counts]], dict[str, tuple[Sequence[int], Sequence[int]]]]:
+    """Counts by metric; of each version what it counted and what the proxy gave it, where there is a proxy."""
     if what.shadow:
-        return {"invalid_output": _shadow(ask, what, edges)}
+        return {"invalid_output": _shadow(ask, what, edges)}, {}
     buckets = ask("preflight_request_seconds_bucket")
     proxied = _Proxied(source, seconds, now) if what.proxy else None
     error, slow, refused = [], [], []
+    passed: dict[str, tuple[Sequence[int], Sequence[int]]] = {}
     for arm in (what.candidate, what.champion):
         own = arms[arm.version]
         requests = counted(own, edges)
@@ -222,12 +262,13 @@ def _metrics(
         events, asked = failed, requests
         if proxied is not None:
             told, seen = proxied.counts(arm.slot, edges)
+            passed[arm.version] = requests, seen
             if sum(told) > sum(failed):
                 events, asked = told, seen
         error.append((events, asked))
         slow.append(_slow(buckets, arm, what.slo_s, edges))
         refused.append((counted_among(own, edges, frozenset({"refused"})), requests))
-    return {"error": _joined(*error), "slow": _joined(*slow), "refused": _joined(*refused)}
+    return {"error": _joined(*error), "slow": _joined(*slow), "refused": _joined(*refused)}, passed
 
 
 def counted_among(series: Iterable[Series], edges: Sequence[float], outcomes: frozenset[str]) -> list[int]:

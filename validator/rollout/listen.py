@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from validator.errors import PreflightError, UsageError
+from validator.listening import listening
 from validator.rollout.counts import Arm, Measuring, Source, measure
 from validator.rollout.judge.evidence import gathered, written
 from validator.rollout.schedule import traffic_today
@@ -146,4 +147,4 @@ def server(bench: Bench, host: str, port: int) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """What is asked stands in the evidence."""
 
-    return ThreadingHTTPServer((host, port), Handler)
+    return listening(host, port, Handler)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import get_args
 
+from validator.listening import listening
 from validator.rollout.judge import Outcome, Verdict
 from validator.rollout.state import Rollout, StateName
 
@@ -79,7 +80,7 @@ def served(path: Path, host: str, port: int) -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             """Scrapes are not told of."""
 
-    with ThreadingHTTPServer((host, port), Handler) as httpd:
+    with listening(host, port, Handler) as httpd:
         thread = threading.Thread(target=httpd.serve_forever, daemon=True)
         thread.start()
         try:

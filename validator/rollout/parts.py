@@ -80,6 +80,9 @@ class Predictor:
         version, verdict, override = found.pop()
         return Identity(model=self.model, version=version, digest=digest, verdict=verdict, override=override)
 
+    def rehearse_lease(self, seconds: float) -> None:
+        """There is no lease."""
+
     def renew(self, seconds: float) -> None:
         """There is no lease."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,9 @@ from validator.errors import PreflightError, in_words
 from validator.rollout.settings import Slot
 
 _LARGEST = 16 * 2**20
+_READY = "/v2/health/ready"
+#: Shorter than the time between two of the proxy's checks.
+_MOMENT_S = 0.02
 _INFO = re.compile(r"preflight_model_info\{(.*)\} 1(\.0)?( [0-9]+)?")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)",?')
 _ESCAPED = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
@@ -40,6 +44,9 @@ class Server(Protocol):
 
     def identity(self) -> Identity:
         """Who it says it is."""
+
+    def rehearse_lease(self, seconds: float) -> None:
+        """Let its lease end, see that it is not ready then, and renew it."""
 
     def renew(self, seconds: float) -> None:
         """Let it be ready so much longer."""
@@ -80,6 +87,36 @@ class SlotServer:
                 hint="is that `model-preflight serve`?",
             )
         return found[0]
+
+    def rehearse_lease(self, seconds: float) -> None:
+        """While it has no traffic: let its lease end, see that it is not ready then, renew it for so many seconds.
+
+        Raises
+        ------
+        SlotError
+            If it stays ready: nothing would take it out when the rollout dies.
+        """
+        self.renew(_MOMENT_S)
+        time.sleep(5 * _MOMENT_S)
+        stays = self._is_ready()
+        self.renew(seconds)
+        if stays:
+            raise SlotError(
+                f"slot {self.name} at {self.slot.url} stays ready when its lease has ended: nothing would take it "
+                "out if the rollout died",
+                hint="start it with `model-preflight serve --lease`, and nothing before it that answers for it",
+            )
+        if not self._is_ready():
+            raise SlotError(
+                f"slot {self.name} at {self.slot.url} is not ready, though its lease was renewed",
+                hint=f"see what {self.slot.url}{_READY} says",
+            )
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.client.get(f"{self.slot.url}{_READY}", follow_redirects=False).is_success
+        except httpx.HTTPError:
+            return False
 
     def renew(self, seconds: float) -> None:
         """Let it be ready for so many seconds from now on."""

@@ -18,7 +18,7 @@ from validator.rollout.state import (
     read_state,
     write_state,
 )
-from validator.rollout.step import Parts
+from validator.rollout.step import Parts, of_this_model
 from validator.rollout.traffic import SlotSeen
 
 
@@ -66,6 +66,8 @@ def start(
         If proxy or servers cannot be asked.
     """
     earlier = read_state(settings.directory)
+    if earlier is not None:
+        of_this_model(settings, earlier)
     if earlier is not None and not earlier.is_ended:
         raise UsageError(
             f"rollout {earlier.id} of {earlier.candidate.version} is in state {earlier.stage}",
@@ -85,7 +87,7 @@ def start(
     reigning = ServedVersion(slot=champion, version=serving.version, digest=serving.digest)
     if check is not None:
         check(reigning)
-    servers[free].renew(settings.lease_s)
+    servers[free].rehearse_lease(settings.lease_s)
     now, clock = parts.clock.wall(), parts.clock
     state = Rollout(
         schema_version=SCHEMA_VERSION,

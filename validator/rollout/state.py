@@ -35,6 +35,8 @@ ENDED: frozenset[StateName] = frozenset({"promoted", "rolled_back", "aborted"})
 _LARGEST = 16 * 2**20
 Share = Annotated[int, Field(ge=0, le=100)]
 Requests = Annotated[int, Field(ge=1)]
+#: It is part of the evidence's file names.
+Identifier = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0)]
 
 
@@ -108,7 +110,7 @@ class Rollout:
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     schema_version: int
-    id: str
+    id: Identifier
     model: str
     champion: ServedVersion
     candidate: ServedVersion

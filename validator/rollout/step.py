@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from validator.errors import PreflightError
+from validator.report.escape import clean
 from validator.rollout.beside import noticed
 from validator.rollout.counts import Arm, Measured, Measuring, Source, measure
 from validator.rollout.judge import Verdict
@@ -23,7 +24,16 @@ from validator.rollout.stages import (
     rule,
     weights,
 )
-from validator.rollout.state import Event, Intent, Rollout, SlotName, write_state, write_whole
+from validator.rollout.state import (
+    Event,
+    Intent,
+    Rollout,
+    ServedVersion,
+    SlotName,
+    StateError,
+    write_state,
+    write_whole,
+)
 from validator.rollout.traffic import Engine, EngineError, SlotSeen
 
 #: Checks in a row at which the candidate is not ready before it is taken out.
@@ -81,8 +91,9 @@ def step(settings: LoopSettings, parts: Parts, state: Rollout, *, by: str = "rol
     Raises
     ------
     StateError
-        If `rollout.json` cannot be written.
+        If `rollout.json` cannot be written, or is another model's.
     """
+    of_this_model(settings, state)
     if state.is_ended:
         return Step(state=state)
     state = write_state(settings.directory, _lapsed(settings, _aged(state, parts.clock), state.last_step))
@@ -106,9 +117,24 @@ def roll_back(
     final: Literal["rolled_back", "aborted"] = "rolled_back",
 ) -> Step:
     """Take the candidate out, whatever the state. The caller holds the lock."""
+    of_this_model(settings, state)
     if state.is_ended:
         return Step(state=state)
     return _Walk(settings=settings, parts=parts, by=by).back(_aged(state, parts.clock), why, final=final)
+
+
+def of_this_model(settings: LoopSettings, state: Rollout) -> None:
+    """Raises StateError for the rollout of another model: what it believes is not about these slots."""
+    if state.model != settings.model:
+        raise StateError(
+            f"the rollout in {settings.directory} is of the model {clean(state.model, limit=80)}, "
+            f"not of {settings.model}",
+            hint="give each model's rollout.toml a directory of its own",
+        )
+
+
+def _arm(served: ServedVersion) -> Arm:
+    return Arm(version=served.version, slot=served.slot, digest=served.digest)
 
 
 def _aged(state: Rollout, clock: Clock) -> Rollout:
@@ -218,6 +244,8 @@ class _Walk:
             )
         except PreflightError as error:
             return self._late(state) or self.waits(state, error)
+        if state.share and measured.impostor:
+            return self.back(state, measured.impostor)
         trouble = self._lease(state, measured)
         if state.state == "planned":
             return self._planned(state, measured, trouble)
@@ -276,10 +304,10 @@ class _Walk:
 
     def _shares(self, state: Rollout, verdict: Verdict) -> Mapping[str, float]:
         """The champion's own shares of events over the last hour, else those of the stage that was judged."""
-        arm = Arm(version=state.champion.version, slot=state.champion.slot)
+        arm, source = _arm(state.champion), self.parts.source
         try:
             return traffic_today(
-                self.parts.source, state.model, arm, self.settings, proxy=self.settings.proxy_counts
+                source, state.model, arm, self.settings, proxy=self.settings.proxy_counts
             ).shares
         except PreflightError:
             return champion_shares(verdict)
@@ -320,8 +348,8 @@ class _Walk:
     def _measuring(self, state: Rollout, stage: Stage) -> Measuring:
         return Measuring(
             model=state.model,
-            candidate=Arm(version=state.candidate.version, slot=state.candidate.slot),
-            champion=Arm(version=state.champion.version, slot=state.champion.slot),
+            candidate=_arm(state.candidate),
+            champion=_arm(state.champion),
             slo_s=self.settings.slo_ms / 1000,
             window_s=self.settings.window_s,
             proxy=self.settings.proxy_counts,

@@ -218,6 +218,22 @@ def test_an_answer_without_sense_is_an_error(response: httpx.Response, told: str
         Prometheus(url="http://p", client=client).values("up")
 
 
+def test_many_columns_are_folded_but_none_that_moved() -> None:
+    def answer(query: str) -> list[tuple[dict[str, str], float]]:
+        names = [f"f{i:02}" for i in range(30)] if "feature" in query else []
+        if "psi_floor" in query:
+            return [({"feature": name, "version": "v1"}, 0.01) for name in names]
+        if "psi" in query:
+            return [({"feature": name, "version": "v1"}, 0.3 if name < "f20" else 0.05) for name in names]
+        if query.startswith("preflight_model_info"):
+            return [({"version": "v1", "verdict": "pass", "override": ""}, 1)]
+        return [({"feature": name, "version": "v1", "bin": "0"}, 1.0) for name in names]
+
+    shown, _, folded = page(answer).partition("<summary>10 more</summary>")
+    assert (shown.count('class="badge fail">drift'), shown.count('class="badge ok">ok')) == (20, 0)
+    assert folded.count('class="badge ok">ok') == 10
+
+
 @pytest.mark.parametrize("url", ["", "prometheus:9090", "ftp://x", "http://"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(UsageError):

@@ -6,9 +6,11 @@ import json
 import math
 import os
 import socket
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -19,8 +21,8 @@ from validator.prometheus import Prometheus, Series, SourceError
 from validator.rollout.run import one_step
 from validator.rollout.settings import Slot
 from validator.rollout.slots import SlotError, SlotServer
-from validator.rollout.state import STATE_FILE, InUseError, Rollout, locked
-from validator.rollout.step import Parts
+from validator.rollout.state import STATE_FILE, InUseError, Rollout, StateError, locked
+from validator.rollout.step import Parts, roll_back
 from validator.rollout.traffic import EngineError
 from validator.rollout.traffic.haproxy import HAProxy
 
@@ -224,7 +226,7 @@ def test_a_prometheus_that_lost_its_past_is_given_time(world: World) -> None:
     assert world.live(3600, 60).state != "rolled_back", world.state().reason
 
 
-@pytest.mark.parametrize("value", ["NaN", "+Inf", "-1", "many"])
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-1", "1e300", "many"])
 def test_samples_that_are_no_counts(value: str) -> None:
     body = {
         "status": "success",
@@ -363,6 +365,7 @@ def test_the_worlds_versions_are_two() -> None:
         ("candidate", {"slot": "blue", "version": "v2", "digest": "sha256:0"}),
         ("intent", {"state": "full", "share": 101, "why": "x"}),
         ("history", "none"),
+        ("id", "../../elsewhere"),
     ],
 )
 def test_a_state_with_values_that_cannot_be(world: World, name: str, value: object) -> None:
@@ -398,3 +401,115 @@ def test_stages_that_somebody_changes_while_it_is_under_way(
     world.to("guard-5")
     world.settings = world.settings.model_copy(update={"guards": guards})
     world.to(then)
+
+
+def test_a_candidate_of_the_right_version_from_another_artifact_goes_at_once(world: World) -> None:
+    """Its server was started again with other bytes under the same name."""
+    world.to("guard-25")
+    world.digests["green"] = "sha256:f"
+    state = world.live(60, 15)
+    assert state.state == "rolled_back"
+    assert state.reason == (
+        "version v2 is served from the artifact sha256:f, not from sha256:0, with which the rollout began"
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_champion_from_another_artifact_is_compared_with_nothing(world: World, stage: str) -> None:
+    world.to(stage)
+    world.digests["blue"] = "sha256:f"
+    world.advance(15)
+    assert "version v1 is served from the artifact sha256:f" in stays(world, 300).reason
+
+
+@pytest.mark.parametrize("slot", ["blue", "green"])
+@pytest.mark.parametrize("stage", STAGES[:2])
+def test_requests_that_do_not_come_by_the_proxy_thin_nothing_out(
+    world: World, stage: str, slot: Literal["blue", "green"]
+) -> None:
+    """As another site's server of the same version would, scraped by the same Prometheus."""
+    world.to(stage)
+    world.besides[slot] = 1.0
+    assert "and the proxy gave it" in stays(world, 600, 60).reason
+
+
+def test_a_few_requests_from_elsewhere_keep_nobody_from_promotion(world: World) -> None:
+    world.besides = {"blue": 0.1, "green": 0.1}
+    world.to("guard-25")
+
+
+def test_the_rollout_of_another_model_is_not_touched(world: World) -> None:
+    world.to("guard-5")
+    weights = world.engine.now
+    world.settings = world.settings.model_copy(update={"model": "other"})
+    for act in (
+        lambda: world.step(),
+        lambda: roll_back(world.settings, world.parts, world.state(), why="no", by="somebody"),
+    ):
+        with pytest.raises(StateError, match="is of the model m, not of other"):
+            act()
+    assert world.engine.now == weights
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[16.0, "1"], [1.0, "0"]],
+        [[1.0, "0"], [1.0, "1"]],
+        [[1.0, "0"], [1000.5, "1"]],
+        [[-100.0, "0"], [1.0, "1"]],
+    ],
+    ids=["backwards", "twice", "of the future", "of long ago"],
+)
+def test_samples_of_other_times(values: list[list[object]]) -> None:
+    body = {
+        "status": "success",
+        "data": {"resultType": "matrix", "result": [{"metric": {}, "values": values}]},
+    }
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=body))
+    with (
+        httpx.Client(transport=transport) as client,
+        pytest.raises(SourceError, match="out of order, or of other"),
+    ):
+        Prometheus(url="http://p", client=client).samples("x", {}, seconds=60, at=17.0)
+
+
+def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("validator.answers._LONGEST_S", 0.01)
+
+    def drips() -> Iterator[bytes]:
+        for _ in range(10_000):
+            time.sleep(0.001)
+            yield b" "
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=drips()))
+    with httpx.Client(transport=transport) as client, pytest.raises(SourceError, match="does not end within"):
+        Prometheus(url="http://p", client=client).now()
+
+
+@pytest.mark.parametrize(
+    ("ready", "told"),
+    [
+        (lambda _: True, "stays ready when its lease has ended"),
+        (lambda _: False, "is not ready, though"),
+        (lambda lease: lease > 1, ""),
+    ],
+)
+def test_whether_a_candidate_heeds_its_lease_is_tried(ready: Callable[[float], bool], told: str) -> None:
+    leases: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/lease":
+            leases.append(json.loads(request.content)["seconds"])
+            return httpx.Response(200)
+        return httpx.Response(200 if ready(leases[-1]) else 503)
+
+    slot = Slot(address="g:1", url="http://g")
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        server = SlotServer(name="green", slot=slot, client=client)
+        if told:
+            with pytest.raises(SlotError, match=told):
+                server.rehearse_lease(60)
+        else:
+            server.rehearse_lease(60)
+    assert [lease > 1 for lease in leases] == [False, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import urllib.request
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.rollout.world import World
+from validator.errors import UsageError
 from validator.rollout.metrics import METRICS_FILE, exposition, served
 from validator.rollout.step import Step
 
@@ -61,3 +63,15 @@ def test_each_step_writes_them_and_they_are_served(world: World, done: Step) -> 
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response,
     ):
         assert response.read() == path.read_bytes()
+
+
+def test_a_port_that_somebody_has_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"),
+            served(tmp_path / "rollout.prom", "127.0.0.1", port),
+        ):
+            pass

@@ -27,7 +27,7 @@ class Server:
     def identity(self) -> Identity:
         return self.says
 
-    def renew(self, seconds: float) -> None:
+    def rehearse_lease(self, seconds: float) -> None:
         self.leased = seconds
 
 

@@ -115,6 +115,10 @@ class World:
         self.down = False
         self.unscraped: set[str] = set()
         self.extra_version = ""
+        #: By slot: the artifact that it shows.
+        self.digests: dict[SlotName, str] = {"blue": "sha256:0", "green": "sha256:0"}
+        #: By slot: requests that come besides those of the proxy, as a share of them.
+        self.besides: dict[SlotName, float] = {}
         #: By slot: upper edges of an output's bins but the last, and the shares of the bins.
         self.answers: dict[SlotName, tuple[list[float], list[float]]] = {}
         self._totals: dict[tuple[SlotName, str], float] = defaultdict(float)
@@ -166,7 +170,7 @@ class World:
             bad = {name: asked * fails.get(name, 0) for name in ("error", "invalid_output", "refused")}
             for name, count in bad.items():
                 self._totals[slot, name] += count
-            self._totals[slot, "ok"] += asked - sum(bad.values())
+            self._totals[slot, "ok"] += asked * (1 + self.besides.get(slot, 0.0)) - sum(bad.values())
             self._totals[slot, "slow"] += asked * fails.get("slow", 0)
             self._totals[slot, "asked"] += asked
             if slot == "blue":
@@ -186,6 +190,7 @@ class World:
         for slot, version in VERSIONS.items():
             if slot not in self.unscraped:
                 base = {"job": "model", "instance": slot, "model": "m", "version": version}
+                self._put(at, 1.0, "preflight_model_info", base, digest=self.digests[slot])
                 for outcome in ("ok", "refused", "invalid_output", "error", "shed"):
                     self._put(
                         at, self._totals[slot, outcome], "preflight_requests_total", base, outcome=outcome
