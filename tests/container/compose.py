@@ -59,6 +59,13 @@ class Compose:
         program = ("/opt/preflight/bin/python3", "-I", "-m", "validator.cli")
         return self.run("exec", "-T", "rollout", *program, *arguments, wanted=wanted)
 
+    def address(self, service: str) -> str:
+        """In the project's own network."""
+        container = self.run("ps", "-q", service).stdout.strip()
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        command = [self.docker, "inspect", "-f", form, container]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     def url(self, service: str, inside: int) -> str:
         return f"http://{self.run('port', service, str(inside)).stdout.strip()}"
 

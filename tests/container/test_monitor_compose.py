@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.container.compose import Clients, Compose, asked, project, until
+from tests.container.conftest import running
 from tests.monitoring.hook import Hook
 from tests.unit.monitoring.conftest import NAMES, make_artifact
 from validator.cli.main import main
@@ -99,7 +101,7 @@ def test_the_whole_comes_up_and_versions_come_and_go(site: Site) -> None:
     compose.run("up", "-d", "--quiet-pull")
     prometheus = compose.url("prometheus", 9090)
     until(lambda: len(asked(prometheus, "up == 1")) == 4, 90, "slots, proxy and rollout to be scraped")
-    with Clients(compose.url("proxy", 8080), ROW) as clients:
+    with ExitStack() as holding, Clients(compose.url("proxy", 8080), ROW) as clients:
         rescue = 'haproxy_server_status{server="rescue-blue", state="UP"} == 1'
         until(lambda: asked(prometheus, rescue), 60, "the champion behind as the backup")
         first, second, bad = (site.artifacts[name].name for name in ("first", "second", "bad"))
@@ -110,9 +112,14 @@ def test_the_whole_comes_up_and_versions_come_and_go(site: Site) -> None:
         until(lambda: clients.answers[second, 200] > 50, 60, "the second version's answers")
         assert not clients.lost()
 
-        # Another version in the free slot, whose container is another, and has another address perhaps.
+        # Another version in the free slot, at another address: what was its own is somebody else's by then.
         compose.environ["BLUE_ARTIFACT"] = str(site.artifacts["bad"])
+        before = compose.address("blue")
+        compose.run("rm", "--stop", "--force", "blue")
+        stranger = ("--network", f"{compose.environ['COMPOSE_PROJECT_NAME']}_inside", "--entrypoint=sleep")
+        holding.enter_context(running(compose.docker, *stranger, compose.environ["SERVE_IMAGE"], "900"))
         compose.run("up", "-d", "--no-deps", "blue")
+        assert compose.address("blue") != before
         clients.answers.clear()
         ended = site.roll_out(prometheus, bad)
         assert ended["state"] == "rolled_back", ended["reason"]
@@ -120,7 +127,7 @@ def test_the_whole_comes_up_and_versions_come_and_go(site: Site) -> None:
         assert clients.answers["error", 500] < 200
         assert not clients.lost()
     until(lambda: "PreflightInvalidOutput" in site.hook.names("/people"), 120, "the alert")
-    running = compose.run("ps", "--format", "json").stdout.splitlines()
-    states = {one["Service"]: one["State"] for one in map(json.loads, running)}
-    assert {"blue", "green", "proxy", "rollout", "prometheus", "alertmanager"} <= set(states)
-    assert set(states.values()) == {"running"}
+    listed = compose.run("ps", "--format", "json").stdout.splitlines()
+    states = {one["Service"]: one["State"] for one in map(json.loads, listed)}
+    needed = ("blue", "green", "proxy", "rollout", "prometheus", "alertmanager")
+    assert {states.get(name) for name in needed} == {"running"}, states

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import socket
-import struct
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -37,7 +35,8 @@ _HEAD_BYTES = 64 * 1024
 #: Idle connections are kept longer than proxies keep theirs, so that it is the proxy who closes them.
 _KEEP_ALIVE_S = 75
 _LOOK_EVERY_S = 0.5
-_SO_ATTACH_FILTER = 26
+_KNOCKS = 100
+_MOMENT_S = 2.0
 
 
 class OnePacket:
@@ -176,10 +175,38 @@ class DrainingServer(uvicorn.Server):
             end = asyncio.get_running_loop().time() + self._drain_s
             while asyncio.get_running_loop().time() < end and not self.should_exit:
                 await asyncio.sleep(0.05)
-            turn_away(self._listening)
-            await asyncio.sleep(0.1)  # who had been let in by then is answered
+            await self._turn_away()
+            await self._hear_out()
         finally:
             watch.cancel()
+
+    async def _turn_away(self) -> None:
+        """Let nobody new in, without dropping those who are in already and were not seen yet.
+
+        Closing a listening socket resets the connections that wait in it, requests and all. So its queue is made to
+        hold one, and it is closed in the moment in which that one is ours. Who knocks meanwhile is refused when he
+        knocks again. It is so on Linux; elsewhere the moment is simply short. (A packet filter would do as well, but
+        newer kernels let only administrators of the network set one.)
+        """
+        with contextlib.suppress(OSError):
+            self._listening.listen(0)
+            for _ in range(_KNOCKS):
+                if _fills_queue_alone(self._listening):
+                    break
+                await asyncio.sleep(0.002)  # those who stand there are let in
+        for server in self.servers:
+            server.close()
+
+    async def _hear_out(self) -> None:
+        """Who had been let in by then gets a moment to ask: closing on a request that is on its way resets it."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _MOMENT_S
+        await asyncio.sleep(0.1)
+        while loop.time() < end and any(one.cycle is None for one in self._patient()):
+            await asyncio.sleep(0.02)
+
+    def _patient(self) -> list[PatientProtocol]:
+        return [one for one in self.server_state.connections if isinstance(one, PatientProtocol)]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM and SIGINT: begin to drain; the second one ends the draining."""
@@ -190,22 +217,19 @@ class DrainingServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, PatientProtocol):
-                    connection.give_up_if_late(loop.time(), self._limits.read_s)
+            for connection in self._patient():
+                connection.give_up_if_late(loop.time(), self._limits.read_s)
 
 
-def turn_away(listening: socket.socket) -> None:
-    """Let nobody new in, without dropping those who are in already and were not seen yet.
-
-    Closing a listening socket resets the connections that wait in it, requests and all. A packet filter that accepts
-    nothing keeps new callers from arriving instead: they are refused a moment later, when the socket is closed.
-    Linux only; elsewhere, the moment is simply shorter.
-    """
-    code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF_RET | BPF_K, 0 bytes
-    program = struct.pack("HL", 1, ctypes.addressof(code))
-    with contextlib.suppress(OSError):
-        listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+def _fills_queue_alone(listening: socket.socket) -> bool:
+    """Whether a connection of our own came to stand in a queue that holds one: nobody else does then, or can."""
+    with socket.socket(listening.family, socket.SOCK_STREAM) as own:
+        own.setblocking(False)
+        own.connect_ex(listening.getsockname())
+        with contextlib.suppress(OSError):  # it was not let in, as somebody else stands there
+            own.getpeername()
+            return True
+        return False
 
 
 def bind(host: str, port: int) -> socket.socket:
