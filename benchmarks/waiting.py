@@ -12,7 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,32 +142,54 @@ def _session(folder: Path) -> list[Row]:
 
 
 def _batch() -> list[Row]:
-    """The trading example's rows, over and over to 100,000, one thread."""
+    """100,000 rows of the trading example, one thread: its own over and over, and the same each a little moved.
+
+    Sorted is what a Deployment does with that many.
+    """
     import pickle
 
     import numpy as np
-    import onnxruntime
     import pandas as pd
 
+    from validator import onnx_runtime, row_order
     from validator.libraries.convert import convert_trees
     from validator.libraries.export import export
     from validator.libraries.read import read
 
     model = pickle.loads((TRADING / "model.pkl").read_bytes())
-    frame = pd.read_parquet(TRADING / "sample.parquet").drop(columns="direction")
-    rows = np.ascontiguousarray(frame.to_numpy()[np.arange(100_000) % len(frame)])
-    ensemble = read(*export(model))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(convert_trees(ensemble).data, options)
-    feed = {session.get_inputs()[0].name: rows}
-    took = _median_us(lambda: session.run(None, feed), 10) / 1_000
-    booster = model.booster_
-    native = _median_us(lambda: booster.predict(rows, num_threads=1), 10) / 1_000
-    return [
-        Row(name="100,000 rows, one thread, trading", took=f"{took:,.0f} ms", peer=f"LightGBM: {native:,.0f} ms",
-            ratio=took / native)
-    ]  # fmt: skip
+    sample = pd.read_parquet(TRADING / "sample.parquet").drop(columns="direction").to_numpy()
+    random = np.random.default_rng(1)
+    repeated = np.ascontiguousarray(sample[random.permutation(100_000) % len(sample)])
+    moved = repeated + 0.1 * sample.std(axis=0) * random.normal(size=repeated.shape)
+    session = onnx_runtime.open_session(convert_trees(read(*export(model))).data, threads=1)
+    name, features = session.get_inputs()[0].name, row_order.features_of(session)
+    compiled = _lleaves(model)
+    told = []
+    for rows, what in ((repeated, "its rows repeated"), (moved, "its rows, each moved")):
+        peers: dict[str, Callable[[], Any]] = {
+            "LightGBM": lambda rows=rows: model.booster_.predict(rows, num_threads=1),
+            "ONNX Runtime": lambda rows=rows: session.run(None, {name: rows}),
+            **({"lleaves": partial(compiled, rows)} if compiled else {}),
+        }
+        ours = partial(row_order.run_sorted, lambda given: session.run(None, {name: given}), rows, features)
+        took = _median_us(ours, 10) / 1_000
+        for peer, call in peers.items():
+            alone = _median_us(call, 10) / 1_000
+            told.append(
+                Row(name=f"100,000 rows, one thread, trading ({what}), sorted", took=f"{took:,.0f} ms",
+                    peer=f"{peer}: {alone:,.0f} ms", ratio=took / alone,
+                    aim=0.85 if peer == "ONNX Runtime" else None)
+            )  # fmt: skip
+    return told
+
+
+def _lleaves(model: Any) -> Callable[[Any], Any] | None:
+    """The same trees compiled to machine code by lleaves, on one thread; None where it is not installed."""
+    from benchmarks.serving import lleaves_compiled
+
+    with tempfile.TemporaryDirectory() as folder, suppress(ImportError):
+        return lleaves_compiled(model, Path(folder))
+    return None
 
 
 def _conversion(measured: Measured, folder: Path, rounds: int) -> Row:

@@ -18,6 +18,7 @@ JUDGING = (
     "numpy.random",
     "onnx",
     "validator.libraries.convert",
+    "validator.row_order",
     "validator.trees.rows.boundary",
     "validator.trees.proof",
     "validator.libraries.read",

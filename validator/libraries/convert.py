@@ -38,11 +38,14 @@ def convert_trees(
     `input_dtype` "auto" is what the native library compares in. Raises ConversionError for trees that are not well
     formed or that ONNX cannot express.
     """
+    from validator import row_order
     from validator.libraries.hazards import examine
     from validator.trees.validity import validate
     from validator.trees.writer import write
 
     validate(ensemble)
     dtype = ensemble.comparison_dtype if input_dtype == "auto" else input_dtype
-    data = write(ensemble, input_dtype=dtype, metadata=metadata)
+    told = row_order.hint(ensemble.n_trees, ensemble.n_features, ensemble.feature)
+    order = {row_order.KEY: told} if told and not ensemble.feature_categories else {}
+    data = write(ensemble, input_dtype=dtype, metadata={**(metadata or {}), **order})
     return ConvertedModel(data=data, input_dtype=dtype, method="exact", hazards=examine(ensemble))

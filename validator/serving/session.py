@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from validator import onnx_runtime
+from validator import onnx_runtime, row_order
 from validator.serving.breach import Breach
 from validator.serving.contract import Feature, ServedContract
 from validator.serving.errors import FailedArtifactError, InferenceError, OptionError
@@ -85,6 +85,7 @@ class OnnxModel:
         if not self.outputs:
             raise _unfit(f"its outputs are {', '.join(given[:5])}")
         self._output_names = list(self.outputs.values())
+        self._order = row_order.features_of(session) if self.is_matrix else ()
         if not self.is_matrix and self.inputs.keys() != set(contract.names):
             raise _unfit(f"its inputs are {', '.join(list(self.inputs)[:12])}, not the contract's features")
         self._encoders = [
@@ -125,7 +126,13 @@ class OnnxModel:
     def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """Outputs by our names, as the runtime gives them. Raises InferenceError."""
         try:
-            answers = self.session.run(self._output_names, feed)
+            if self._order:
+                ((name, rows),) = feed.items()
+                answers = row_order.run_sorted(
+                    lambda given: self.session.run(self._output_names, {name: given}), rows, self._order
+                )
+            else:
+                answers = self.session.run(self._output_names, feed)
         except Exception as error:  # the runtime's exceptions have no common base but this
             if is_interruption(error, self.session):
                 raise
