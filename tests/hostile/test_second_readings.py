@@ -21,12 +21,14 @@ from validator.errors import UnsafeModelError
 from validator.model.file import identify
 from validator.model.safety import load, scan, scan_pickle
 from validator.model.safety.policy import Policy
-from validator.model.safety.readings import follow
+from validator.model.safety.readings import PICKLE, follow
 from validator.model.safety.report import DEFAULT_LIMITS
 
 _OPEN = """
 import sys, pickle, joblib
-(joblib if sys.argv[1] == "joblib" else pickle).load(open(sys.argv[2], "rb"))
+if sys.argv[1] == "old joblib":  # before 1.2 it knew of no padding
+    joblib.numpy_pickle.NumpyArrayWrapper.safe_get_numpy_array_alignment_bytes = lambda self: None
+(pickle if sys.argv[1] == "pickle" else joblib).load(open(sys.argv[2], "rb"))
 """
 
 
@@ -61,6 +63,21 @@ def in_array_bytes_by_inst(command: str) -> bytes:
 def in_array_bytes_after_odd_spellings(command: str) -> bytes:
     hidden = b"\x80\x02I063\n02020" + s.run(command)[1:] + b"0"
     return s.model_with(s.wrapper(len(hidden)) + hidden)
+
+
+def padded_wrapper(count: int) -> bytes:
+    """As joblib 1.2 and later announce an array: with a number of bytes that it is aligned to."""
+    return s.wrapper(count).replace(b"Nub", b"K\x10ub")
+
+
+def behind_padding(command: str) -> bytes:
+    """joblib before 1.2 takes the padding for the array, and the array, where it ends, for instructions."""
+    hidden = s.run(command) + b"\x94" * 200
+    return s.model_with(padded_wrapper(256) + b"\xff" + bytes(255) + hidden[:256])
+
+
+def behind_padding_in_catboost(command: str) -> bytes:
+    return catboost_with(b"0" + padded_wrapper(3) + b"\xff\0\0" + s.run(command) + b".")
 
 
 def in_catboost_padding(command: str) -> bytes:
@@ -104,6 +121,8 @@ POLYGLOTS = [
     (in_array_bytes_by_inst, "pickle", "os.system"),
     (in_array_bytes_after_odd_spellings, "pickle", "os.system"),
     (in_catboost_padding, "pickle", "os.system"),
+    (behind_padding, "old joblib", "os.system"),
+    (behind_padding_in_catboost, "old joblib", "os.system"),
     (behind_a_frame_that_is_too_long, "joblib", "past the end of the file"),
     (behind_a_frame_with_an_array, "joblib", "os.system"),
 ]
@@ -286,11 +305,11 @@ def test_a_module_that_may_exist_is_named_in_the_second_reading(
     monkeypatch.delitem(sys.modules, module, raising=False)
     text = module.encode()
     content = b"\x80\x04\x8c" + bytes([len(text)]) + text + b"\x8c\x05dtype\x93."
-    assert follow(content, Policy(), DEFAULT_LIMITS, inline=False)
+    assert follow(content, Policy(), DEFAULT_LIMITS, PICKLE)
 
 
 def test_a_module_that_does_not_exist_ends_the_second_reading() -> None:
     content = b"\x80\x04\x8c\x05steps\x8c\x05dtype\x93."
-    assert follow(content, Policy(), DEFAULT_LIMITS, inline=False) == []
-    assert follow(content.replace(b"dtype", b"other"), Policy(), DEFAULT_LIMITS, inline=False)
+    assert follow(content, Policy(), DEFAULT_LIMITS, PICKLE) == []
+    assert follow(content.replace(b"dtype", b"other"), Policy(), DEFAULT_LIMITS, PICKLE)
     assert not scan_pickle(content).ok

@@ -147,7 +147,7 @@ def hold_to_policy(
                 hint="keep within the policy; only who sets the workflow's `policy` can widen it",
             )
     days = min(settings.waiver_days, bounds.waiver_days) if "waiver_days" in table else settings.waiver_days
-    return [one.model_copy(update={"waiver_days": days}) for one in models]
+    return [one.bounded(bounds.tolerance, waiver_days=days) for one in models]
 
 
 def _policy_text(policy: str, environ: Mapping[str, str]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic.fields import FieldInfo
 
 from validator.results import RuntimeName, Scalar, Task
@@ -105,6 +105,9 @@ class Settings(_Table):
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+    # No setting: an organisation's policy alone sets it, and copies keep it.
+    _most_tolerance: float | None = PrivateAttr(None)
 
     model: Items = _field((), "Model", "the model file, or several paths or globs", metavar="MODEL")
     data: str | None = _field(
@@ -332,6 +335,17 @@ class Settings(_Table):
 
     quiet: bool = _field(False, "Output", "print the verdict only")
     json_output: bool = _field(False, "Output", "print result.json to standard output instead of the view")
+
+    @property
+    def most_tolerance(self) -> float | None:
+        """What no tolerance may pass, the default by kind of model neither; None without a policy that says so."""
+        return self._most_tolerance
+
+    def bounded(self, most_tolerance: float | None, *, waiver_days: int) -> Settings:
+        """These settings under a policy's bounds."""
+        held = self.model_copy(update={"waiver_days": waiver_days})
+        held._most_tolerance = most_tolerance
+        return held
 
 
 def defaults_for(name: str) -> FieldInfo:

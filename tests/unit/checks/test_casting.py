@@ -58,6 +58,15 @@ def test_single_precision_and_text_are_left_alone() -> None:
 def test_every_tolerance_has_a_reason() -> None:
     assert tolerance_for("exact", "float64", None).value < tolerance_for("exact", "float32", None).value
     assert tolerance_for("skl2onnx", "float32", 0.5).value == 0.5
+    # A policy's bound holds for what is set, for each kind of model, and for what its operators bring along.
+    for chosen, method, dtype, single in (
+        (0.5, "exact", "float64", ()), (None, "skl2onnx", "float32", ()), (None, "none", "float32", ()),
+        (None, "skl2onnx", "float64", ("TreeEnsembleRegressor",)), (None, "other", "int64", ()),
+    ):  # fmt: skip
+        bounded = tolerance_for(method, dtype, chosen, most=1e-6, single=single)
+        assert bounded.value == 1e-6
+        assert "policy" in bounded.reason
+    assert tolerance_for("exact", "float64", None, most=1e-6) == tolerance_for("exact", "float64", None)
     for method in ("exact", "skl2onnx", "none"):
         for dtype in ("float32", "float64", "int64"):
             assert tolerance_for(method, dtype, None).reason

@@ -188,10 +188,11 @@ def test_a_base_that_cannot_be_read_is_said(repository: Path) -> None:
     assert any("compared with the defaults" in line for line in lines)
 
 
-def held(folder: Path, policy: str, text: str = BASE, **environ: str) -> None:
+def held(folder: Path, policy: str, text: str = BASE, **environ: str) -> Settings:
     (folder / "preflight.toml").write_text(text)
     settings = resolve({"policy": policy}, {}, folder)
-    hold_to_policy(settings, targets(settings), environ)
+    (one,) = hold_to_policy(settings, targets(settings), environ)
+    return one
 
 
 def test_a_policy_is_not_passed(repository: Path) -> None:
@@ -207,6 +208,15 @@ def test_a_policy_is_not_passed(repository: Path) -> None:
     ):
         with pytest.raises(SettingsError, match="passes the policy"):
             held(repository, policy, text)
+
+
+def test_a_policys_tolerance_bounds_the_defaults_too(repository: Path) -> None:
+    one = held(repository, "tolerance = 1e-7\n")
+    assert one.tolerance is None  # what is set is not loosened to it
+    assert one.most_tolerance == one.model_copy(update={"onnx": None}).most_tolerance == 1e-7
+    assert held(repository, "max_latency_ms = 50\n").most_tolerance is None
+    with pytest.raises(SettingsError, match="most_tolerance"):
+        held(repository, "tolerance = 1e-7\n", "most_tolerance = 1.0\n" + BASE)
 
 
 def test_an_unknown_bound_is_refused(repository: Path) -> None:

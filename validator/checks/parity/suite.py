@@ -77,6 +77,7 @@ def set_beside(context: Context, native: Native, converted: Converted, judge: Ju
         converted.conversion.method,
         converted.conversion.input_dtype,
         context.settings.tolerance,
+        most=context.settings.most_tolerance,
         single=[str(name) for name in operators],
         native=str(first.numeric[1].dtype) if first.present.keys() - {"label"} else "",
         inside=native.facts.single,

@@ -43,17 +43,26 @@ def tolerance_for(
     input_dtype: str,
     chosen: float | None,
     *,
+    most: float | None = None,
     single: Sequence[str] = (),
     native: str = "",
     inside: bool = False,
 ) -> Tolerance:
-    """The user's tolerance, else the one for this kind of conversion.
+    """The user's tolerance, else the one for this kind of conversion; in any case at most `most`, a policy's.
 
     `single` are operators in it that compute in float32 although the input is double, `native` is the dtype of the
     native model's own answers; `inside` it may be one that answers in float32 whatever becomes of that.
     """
     if chosen:
-        return Tolerance(value=chosen, reason="set by `tolerance`")
+        usual = Tolerance(value=chosen, reason="set by `tolerance`")
+    else:
+        usual = _by_kind(method, input_dtype, single=single, native=native, inside=inside)
+    if most is None or usual.value <= most:
+        return usual
+    return Tolerance(value=most, reason=f"the policy's bound; without it {usual.value:g}: {usual.reason}")
+
+
+def _by_kind(method: str, input_dtype: str, *, single: Sequence[str], native: str, inside: bool) -> Tolerance:
     if single and method != "exact" and input_dtype == "float64":
         return Tolerance(value=1e-4, reason=f"operators that compute in float32 alone: {', '.join(single)}")
     if native == "float32" and method == "skl2onnx" and input_dtype == "float64":

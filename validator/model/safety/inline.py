@@ -1,7 +1,8 @@
 """joblib's arrays, which stand in the stream behind the pickle instruction that announces them.
 
-Format: `joblib.numpy_pickle.NumpyArrayWrapper` (joblib 0.10 and later). Since joblib 1.1 one byte tells how many
-bytes of padding come before the data. Arrays of objects are a pickle of their own at that place.
+Format: `joblib.numpy_pickle.NumpyArrayWrapper` (joblib 0.10 and later). Since joblib 1.2 one byte tells how many
+bytes of padding come before the data; older ones take that byte for the first of the data, in any file. Arrays of
+objects are a pickle of their own at that place.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def follow(machine: Any, shape: Any, dtype: DType, *, aligned: bool) -> Any:
     if dtype.kind == "O":
         return _follow_objects(machine, shape)
     data, position = machine.data, machine.position
-    if aligned:
+    if aligned and machine.padded:
         need(position < len(data), "announces an array after the end of the file")
         # The padding count is one byte; 255 stands for no padding count in none of joblib's versions.
         position += 1 + data[position]
@@ -46,7 +47,7 @@ def _follow_objects(machine: Any, shape: Any) -> Any:
     machine.log.place = f"array of objects at byte {machine.position:,}"
     inner = type(machine)(
         machine.data, machine.position, machine.policy, machine.log, machine.limits, level,
-        lenient=machine.lenient, inline=machine.inline, by_shape=machine.by_shape,
+        lenient=machine.lenient, inline=machine.inline, padded=machine.padded, by_shape=machine.by_shape,
     )  # fmt: skip
     result = inner.run()
     machine.position = inner.position

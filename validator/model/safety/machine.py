@@ -35,14 +35,15 @@ class Machine:
 
     `lenient` follows whatever the interpreter's unpickler would follow, however it is spelled, to see what such a
     reading does; without it, what no pickler writes is refused. `inline` takes joblib's arrays out of the stream as
-    joblib does; a plain unpickler goes on with their bytes as instructions. Frames matter to every reading: joblib
+    joblib does, and without `padded` as joblib before 1.2 does; a plain unpickler goes on with their bytes as
+    instructions. Frames matter to every reading: joblib
     takes the arrays that are announced in one from behind it, and whoever reads from memory loses what an instruction
     leaves over at its end. `by_shape` takes objects of one shape after the first without a further look (`runs.py`).
     """
 
     def __init__(
         self, data: bytes, position: int, policy: Policy, log: Log, limits: Limits, level: int = 0,
-        *, lenient: bool = False, inline: bool = True, by_shape: bool = False,
+        *, lenient: bool = False, inline: bool = True, padded: bool = True, by_shape: bool = False,
     ) -> None:  # fmt: skip
         self.data = data
         self.position = position
@@ -52,6 +53,7 @@ class Machine:
         self.level = level
         self.lenient = lenient
         self.inline = inline
+        self.padded = padded
         self.by_shape = by_shape
         self.runs = Runs() if by_shape else None
         self.steps = steps.LENIENT if lenient else steps.STEPS

@@ -15,7 +15,7 @@ from validator.model.safety.machine import Machine
 from validator.model.safety.opcodes import MalformedError
 from validator.model.safety.policy import Policy, versions_of
 from validator.model.safety.program import Program, uncollected
-from validator.model.safety.readings import follow, other_readings
+from validator.model.safety.readings import PICKLE, follow, other_readings
 from validator.model.safety.report import DEFAULT_LIMITS, SAFE, UNSAFE, Limits, SafetyReport, refused
 from validator.model.safety.runs import ReadAgainError
 from validator.model.safety.stand_ins import memory_label
@@ -80,7 +80,7 @@ def read_pickle(
         log.findings += other_readings(data, stream, policy, limits, inline_arrays=log.inline_arrays)
     elif all(finding.use == "format" for finding in log.findings):
         # Where the scan gave up, the interpreter may go on: name what it would run.
-        log.findings += follow(stream, policy, limits, inline=False)
+        log.findings += follow(stream, policy, limits, PICKLE)
     _note_versions(log)
     report = SafetyReport(
         format=format_name,

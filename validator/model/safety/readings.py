@@ -1,4 +1,4 @@
-"""The other ways in which a file's bytes can be opened: by `pickle.load`, by `joblib.load`, as a zip archive.
+"""The other ways in which a file's bytes can be opened: by `pickle.load`, by any `joblib.load`, as a zip archive.
 
 A file that is harmless in its own format may be a program to whoever opens it in another way: joblib's arrays lie
 between a pickle's instructions, the magic of a CatBoost file is itself an instruction. So each reading is followed as
@@ -13,6 +13,7 @@ import struct
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from validator.model.safety import values
 from validator.model.safety.findings import Log
@@ -21,6 +22,18 @@ from validator.model.safety.opcodes import BrokenError, MalformedError
 from validator.model.safety.policy import Policy
 from validator.model.safety.report import Finding, Limits
 
+
+class Reader(NamedTuple):
+    """Who opens the file: whether it takes joblib's arrays out of the stream, and their padding before them."""
+
+    name: str
+    inline: bool = False
+    padded: bool = True
+
+
+PICKLE = Reader("pickle.load")
+JOBLIB = Reader("joblib.load", inline=True)
+OLD_JOBLIB = Reader("joblib.load of joblib before 1.2", inline=True, padded=False)
 _HINT = "Honest files have one reading. Find out who made this one; do not open it elsewhere."
 
 
@@ -30,23 +43,25 @@ def other_readings(
     """What a clean pickle (`stream`, inflated from `data`) does where it is opened in another way than joblib's."""
     found: list[Finding] = []
     if inline_arrays:
-        found += follow(stream, policy, limits, inline=False)
+        found += follow(stream, policy, limits, PICKLE) + follow(stream, policy, limits, OLD_JOBLIB)
     if stream is not data:
-        found += follow(data, policy, limits, inline=False)
+        found += follow(data, policy, limits, PICKLE)
     return found or _zip(data)
 
 
 def foreign_readings(data: bytes, policy: Policy, limits: Limits, *, is_zip: bool = False) -> list[Finding]:
     """What a file of another format does where it is opened as a pickle, or as an archive."""
-    found = follow(data, policy, limits, inline=False) or follow(data, policy, limits, inline=True)
+    found: list[Finding] = []
+    for reader in (PICKLE, JOBLIB, OLD_JOBLIB):
+        found = found or follow(data, policy, limits, reader)
     return found if found or is_zip else _zip(data)
 
 
-def follow(data: bytes, policy: Policy, limits: Limits, *, inline: bool) -> list[Finding]:
-    """What `pickle.load` (with `inline`, `joblib.load`) would do that is not permitted."""
-    name = "joblib.load" if inline else "pickle.load"
+def follow(data: bytes, policy: Policy, limits: Limits, reader: Reader) -> list[Finding]:
+    """What the reader would do that is not permitted."""
+    name = reader.name
     log = Log(policy, limits)
-    machine = Machine(data, 0, policy, log, limits, lenient=True, inline=inline)
+    machine = Machine(data, 0, policy, log, limits, lenient=True, inline=reader.inline, padded=reader.padded)
     try:
         with suppress(BrokenError):  # here the interpreter raises: nothing behind it is reached
             machine.run()
