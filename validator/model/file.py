@@ -189,7 +189,9 @@ def _hash(stream: BinaryIO) -> tuple[int, str]:
 def _identify_folder(folder: Path) -> ModelFile:
     description = folder / "MLmodel"
     if not description.is_file() or description.is_symlink():
-        inside = ", ".join(pointers.models_in(folder))
+        if (said := pointers.of_folder(folder)) is not None:
+            raise UsageError(f"{folder} {said[0]}", hint=said[1])
+        inside = pointers.models_in(folder)
         raise UsageError(
             f"{folder} is a folder without an MLmodel file{f'; it holds {inside}' if inside else ''}",
             hint="give the path of one model file, of several, or of a folder that MLflow wrote",

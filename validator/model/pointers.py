@@ -5,20 +5,24 @@ Runs on Python 3.9 with the standard library.
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import os
 import re
+import zlib
 from pathlib import Path
+from typing import Any
 
 from validator.model import formats
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _FETCH = {
-    "s3": "`aws s3 cp ADDRESS .`",
-    "gs": "`gcloud storage cp ADDRESS .`",
-    "http": "`curl -LO ADDRESS`",
-    "https": "`curl -LO ADDRESS`",
-    "models": "`mlflow artifacts download -u ADDRESS`",
-    "runs": "`mlflow artifacts download -u ADDRESS`",
+    "s3": "aws s3 cp {} .",
+    "gs": "gcloud storage cp {} .",
+    "http": "curl -LO {}",
+    "https": "curl -LO {}",
+    "models": "mlflow artifacts download -u {}",
+    "runs": "mlflow artifacts download -u {}",
 }
 _DVC = re.compile(rb"(outs|deps|md5|wdir):", re.MULTILINE)
 _ANNEX = re.compile(rb"/annex/objects/|\.git/annex/objects/")
@@ -33,7 +37,10 @@ def of_name(path: str) -> Said | None:
     """What a name says before anything is opened: an address, a home folder, a link into an annex, a .dvc beside."""
     address = _ADDRESS.match(path) or re.match(r"(https?|s3|gs|models|runs):/", path)
     if address:
-        how = _FETCH.get(address[1].lower(), "its own client")
+        if address[1].lower() == "file":
+            return "is an address", "Give the path alone, without file://."
+        known = _FETCH.get(address[1].lower())
+        how = "its own client" if known is None else f"`{known.format(path)}`"
         return (
             "is an address, and nothing is fetched here",
             f"Fetch it first, with {how}, and give the file's path.",
@@ -61,21 +68,56 @@ def of_head(path: str, head: bytes) -> Said | None:
             "is a model of BentoML, an archive",
             "Unpack it with `tar -xf`, and give the saved model inside.",
         )
-    if head[_TAR_MARK] == b"ustar" or name.endswith((".tar.gz", ".tgz", ".tar")):
+    inside = _unpacked(head)
+    if b"ustar" in (head[_TAR_MARK], inside[_TAR_MARK]) or name.endswith((".tar.gz", ".tgz", ".tar")):
         return (
             "is a tar archive (as SageMaker's model.tar.gz)",
             "Unpack it with `tar -xf`, and give the model inside.",
         )
+    if inside.startswith((b"tree\n", b"tree\r", b"{", b"<")):
+        return "is a text that was compressed as a whole", "Unpack it first, and give the file inside."
     return None
 
 
-def models_in(folder: Path) -> tuple[str, ...]:
-    """The files right below a folder whose names are those of models, at most 20 of them."""
+def _unpacked(head: bytes) -> bytes:
+    """The first bytes inside of something compressed; empty where nothing is, or so few do not tell."""
+    made: Any
+    for mark, made in (
+        (b"\x1f\x8b", lambda: zlib.decompressobj(47).decompress(head, 512)),
+        (b"BZh", lambda: bz2.BZ2Decompressor().decompress(head, 512)),
+        (b"\xfd7zXZ", lambda: lzma.LZMADecompressor(memlimit=1 << 28).decompress(head, 512)),
+    ):
+        if head.startswith(mark):
+            try:
+                return bytes(made())
+            except (zlib.error, OSError, EOFError, lzma.LZMAError):
+                return b""
+    return b""
+
+
+def of_folder(folder: Path) -> Said | None:
+    """What a folder is that another kind of model was saved as."""
+    if (folder / "saved_model.pb").is_file():
+        return (
+            "is a TensorFlow SavedModel",
+            f"Export it with `python -m tf2onnx.convert --saved-model {folder} --output model.onnx`, and give that.",
+        )
+    if (folder / "metadata" / "part-00000").is_file():
+        return (
+            "is a model of Spark ML",
+            "Save the boosted trees inside in their library's own format, or export the model to ONNX.",
+        )
+    return None
+
+
+def models_in(folder: Path) -> str:
+    """The names of the files right below a folder that are called as models are; of more than 20 how many more."""
     suffixes = (".pkl", ".pickle", ".joblib", ".skops", ".onnx", ".ubj", ".cbm", ".json", ".txt", ".model")
     found = sorted(
         entry.name for entry in os.scandir(folder) if entry.is_file() and entry.name.endswith(suffixes)
     )
-    return tuple(name for name in found if not name.startswith(("requirements", ".")))[:20]
+    names = [name for name in found if not name.startswith(("requirements", "."))]
+    return ", ".join(names[:20]) + (f" and {len(names) - 20:,} more" if len(names) > 20 else "")
 
 
 def read_head(descriptor: int) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,3 +100,29 @@ def test_samples_too(tmp_path: Path, name: str, data: bytes, said: str) -> None:
     (tmp_path / "parts").mkdir()
     with pytest.raises(SampleError, match="is a folder without Parquet files"):
         Sample.open(None, str(tmp_path / "parts"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "pack"),
+    [
+        (b"tree\nversion=v4\n", gzip.compress),
+        (b'{"learner": {}}', bz2.compress),
+        (archive(False), lzma.compress),
+    ],
+    ids=["LightGBM text", "JSON", "tar"],
+)
+def test_what_was_compressed_as_a_whole_is_no_joblib_file(tmp_path: Path, text: bytes, pack: Any) -> None:
+    (tmp_path / "model.pkl").write_bytes(pack(text))
+    with pytest.raises(PreflightError) as caught:
+        identify(tmp_path / "model.pkl")
+    assert "Unpack it" in str(caught.value.hint)
+
+
+def test_a_folder_of_many_models_tells_how_many(tmp_path: Path) -> None:
+    for number in range(33):
+        (tmp_path / f"{number:02}.pkl").touch()
+    with pytest.raises(UsageError, match=r"19\.pkl and 13 more"):
+        identify(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(UsageError, match="SavedModel"):
+        identify(tmp_path)
