@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Seconds of a step before its rows are told of, and between two such lines.
 _SOON_S, _OFTEN_S = 2.0, 1.0
+#: Seconds from which a stage is told to be long before it begins.
+_LONG_S = 60.0
 
 
 class Progress(Protocol):
@@ -95,6 +97,12 @@ class Stages:
         left = f", {_duration((whole - done) / rate)} left" if whole is not None else ""
         of = f" of {whole:,}" if whole is not None else ""
         self.progress(self._name, f"{done:,}{of} rows, {rate:,.0f} a second{left}")
+
+    def foresee(self, rows: int, seconds: float) -> None:
+        """Tell before it begins how long the stage may take that asks so many rows, and what makes it shorter."""
+        if seconds >= _LONG_S:
+            said = f"up to {rows:,} rows, some {_duration(seconds)}: longer than most"
+            self.progress(self._name, f"{said}{_SHORTER.get(self._name, '')}")
 
 
 def _duration(seconds: float) -> str:

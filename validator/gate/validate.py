@@ -296,6 +296,9 @@ class Gate:
         subject = self.subject(native, data, sides.n_outputs)
         run.add(judge_knowledge(native.facts, data, subject.contract))
         with run.stage("boundary parity"):
+            if sample.differences is not None and sample.differences.rows:
+                rows = context.settings.boundary_rows
+                run.stage.foresee(rows, rows * run.stage.seconds["sample parity"] / sample.differences.rows)
             judge = prove_as_served(context.settings, judge, converted, data.features, subject.contract)
             run.replace(judge.check)
             made = on_made_rows(context, replace(sides, judge=judge), subject, sample)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.unit.checks.conftest import FakeRuntime, sensible
+from validator.checks.smoke import consistency
 from validator.checks.smoke import suite as smoke
 from validator.outputs import Outputs
 from validator.sandbox.worker_pool import Raised
@@ -195,3 +196,11 @@ def test_a_method_that_raises_on_the_sample_s_own_rows_is_named(subject):
         in found["smoke.methods"].message
     )
     assert [one.seen for one in found["smoke.methods"].evidence] == ["predict_many"]
+
+
+@pytest.mark.parametrize(("seconds", "rows"), [(0.01, 200), (9.0, 20), (900.0, 16)])
+def test_slow_models_are_asked_for_fewer_rows_from_threads(subject, seconds, rows):
+    ticks = iter((0.0, seconds))
+    found = consistency.threads(FakeRuntime(), subject.head(200), clock=lambda: next(ticks))
+    assert found.status == "pass"
+    assert f"{rows} rows each" in found.message

@@ -46,6 +46,17 @@ def test_a_long_stage_tells_rows_rate_and_time_left() -> None:
     assert stage.seconds == {"sample parity": 5.0}
 
 
+def test_a_stage_that_will_be_long_says_so_and_what_shortens_it() -> None:
+    told: list[tuple[str, ...]] = []
+    stage = Stages(progress=lambda *said: told.append(said))
+    with stage("boundary parity"):
+        stage.foresee(20_000, 59.0)
+        stage.foresee(20_000, 400.0)
+    assert [said[0] for said in told] == ["boundary parity", "boundary parity"]
+    assert "up to 20,000 rows, some 7 min" in told[1][1]
+    assert "boundary-rows" in told[1][1]
+
+
 def test_a_short_stage_tells_nothing_and_an_unknown_length_no_time_left() -> None:
     clock, told = Clock(), []
     stage = Stages(progress=lambda *said: told.append(said), clock=clock)
