@@ -428,11 +428,16 @@ def main() -> int:
     # Debian puts HAProxy where the PATH of a plain user does not lead.
     os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"))
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        say(f"not installed, so nothing will be rolled out or watched: {', '.join(missing)}")
+        say(f"(Debian has them: apt-get install {' '.join(missing)})")
+    else:
+        say("this uses HAProxy, Prometheus and Alertmanager, which are installed")
     with ExitStack() as stack:
         artifacts = before_it_ships(folder, table)
         told = ["three versions were judged, published and tried"]
         if missing:
-            say(f"not installed, so nothing is rolled out or watched: {', '.join(missing)}")
+            told.append(f"without {', '.join(missing)} nothing was rolled out or watched")
         else:
             site = Site(folder, stack)
             told += in_production(site, artifacts, table)

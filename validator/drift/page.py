@@ -12,6 +12,8 @@ from validator.report.escape import clean
 from validator.report.self_contained import self_contained
 
 _MOST_CARDS = 120
+#: So many at least are shown at once; further ones that are well when the reader asks for them.
+_FEW_CARDS = 12
 _MOST_BARS = 20
 _BADGES = {"fail": "drift", "insufficient": "not known", "warn": "look", "ok": "ok"}
 
@@ -21,7 +23,7 @@ def render_html(report: DriftReport) -> str:
     parts = [_header(report), _notes(report), _time(report), _contributions(report), _quality(report)]
     body = Markup("\n").join([*(part for part in parts if part), _columns(report)])
     title = f"{_BADGES[report.status]}: {clean(report.model)}"
-    return self_contained(title, body, package="validator.drift")
+    return self_contained(title, Markup("<main>\n{}\n</main>").format(body), package="validator.drift")
 
 
 def _header(report: DriftReport) -> Markup:
@@ -87,17 +89,25 @@ def _quality(report: DriftReport) -> Markup:
 
 
 def _columns(report: DriftReport) -> Markup:
-    shown = report.worst_first[:_MOST_CARDS]
-    hidden = len(report.columns) - len(shown)
-    more = Markup("<p>{} more columns are in drift.json.</p>").format(hidden) if hidden else Markup("")
+    cards = [_card(column) for column in report.worst_first[:_MOST_CARDS]]
+    few = max(_FEW_CARDS, sum(_status(column) != "ok" for column in report.columns))
+    hidden, more = len(report.columns) - len(cards), Markup("")
+    if rest := cards[few:]:
+        folded = Markup('<details><summary>{} more, all ok</summary><div class="grid">{}</div></details>')
+        more += folded.format(len(rest), Markup("").join(rest))
+    if hidden:
+        more += Markup("<p>{} more columns are in drift.json.</p>").format(hidden)
     return Markup(
         '<h2>Columns, worst first</h2><p class="key"><span class="swatch"></span>reference'
         '<span class="swatch is-now"></span>now</p><div class="grid">{}</div>{}'
-    ).format(Markup("").join(_card(column) for column in shown), more)
+    ).format(Markup("").join(cards[:few]), more)
+
+
+def _status(column: ColumnReport) -> str:
+    return "warn" if column.status == "insufficient" and wording.specials(column) else column.status
 
 
 def _card(column: ColumnReport) -> Markup:
-    status = "warn" if column.status == "insufficient" and wording.specials(column) else column.status
     picture = Markup("")
     if len(column.bins) > 1:
         before, now = ([getattr(one, key) for one in column.bins] for key in ("before", "now"))
@@ -107,7 +117,7 @@ def _card(column: ColumnReport) -> Markup:
     return Markup('<div class="card"><div class="head"><h3>{}{}</h3>{}</div><p>{}</p>{}{}</div>').format(
         clean(column.name, limit=80),
         role,
-        _badge(status),
+        _badge(_status(column)),
         clean(wording.told(column), limit=1_000),
         Markup("<p>{}</p>").format(part) if part else "",
         picture,

@@ -16,9 +16,10 @@ from validator.monitoring.settings import MonitorSettings, with_rollout
 from validator.prometheus import Prometheus, prometheus_at
 from validator.promql import select
 from validator.report.escape import log_line
+from validator.report.self_contained import Follow
 
-#: How often a page that is served asks for itself again.
-REFRESH_S = 60
+#: How often a page that its reader follows asks for itself again, and what it is asked for by.
+REFRESH_S, LIVE = 60, "live"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class Page:
     settings: MonitorSettings
     rollout: Path | None = None
 
-    def render(self, prometheus: Prometheus, *, refresh_s: int | None = None) -> str:
-        """Ask and draw.
+    def render(self, prometheus: Prometheus, *, live: bool | None = None) -> str:
+        """Ask and draw; where it is served, still or `live`, with a way to the other.
 
         Raises
         ------
@@ -41,11 +42,13 @@ class Page:
         UsageError
             If it is not clear which model is meant.
         """
-        return self.drawn(self.seen(prometheus), refresh_s=refresh_s)
+        other = "./" if live else f"./?{LIVE}"
+        follow = None if live is None else Follow(live=live, other=other, seconds=REFRESH_S)
+        return self.drawn(self.seen(prometheus), follow=follow)
 
-    def drawn(self, seen: Seen, *, refresh_s: int | None = None) -> str:
+    def drawn(self, seen: Seen, *, follow: Follow | None = None) -> str:
         """The page of what was seen."""
-        return render(seen, refresh_s=refresh_s, runbooks=self.settings.runbooks)
+        return render(seen, follow=follow, runbooks=self.settings.runbooks)
 
     def seen(self, prometheus: Prometheus) -> Seen:
         """What is known of the model."""
@@ -78,7 +81,7 @@ def serve(page: Page, host: str, port: int, *, quality: Path | None = None) -> I
         timeout = 30
 
         def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
+            path, _, query = self.path.partition("?")
             if path == "/metrics" and quality is not None:
                 self._metrics(quality)
                 return
@@ -87,9 +90,7 @@ def serve(page: Page, host: str, port: int, *, quality: Path | None = None) -> I
                 return
             try:
                 with prometheus_at(page.url) as prometheus:
-                    self._answer(
-                        200, "text/html; charset=utf-8", page.render(prometheus, refresh_s=REFRESH_S)
-                    )
+                    self._answer(200, "text/html; charset=utf-8", page.render(prometheus, live=query == LIVE))
             except PreflightError as error:
                 print(f"! {log_line(error.message)}", flush=True)
                 self._answer(503, "text/plain; charset=utf-8", "Prometheus cannot be asked now\n")

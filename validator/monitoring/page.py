@@ -10,7 +10,7 @@ from markupsafe import Markup
 from validator.monitoring.charts import Band, Chart, draw, pair_of_bars, spans
 from validator.monitoring.gather import Alerted, Column, Seen
 from validator.report.escape import clean
-from validator.report.self_contained import self_contained
+from validator.report.self_contained import Follow, self_contained
 
 _MOST_COLUMNS = 120
 _MOST_ALERTS = 60
@@ -21,7 +21,7 @@ _WORDS = {"fail": "drift", "none": "cannot tell", "warn": "look", "ok": "ok"}
 _CLASSES = {"fail": "fail", "warn": "warn", "ok": "ok", "none": ""}
 
 
-def render(seen: Seen, *, refresh_s: int | None = None, runbooks: str = "") -> str:
+def render(seen: Seen, *, follow: Follow | None = None, runbooks: str = "") -> str:
     """A self-contained page whose content-security policy allows its own style alone."""
     firing = sum(one.firing for one in seen.alerts)
     parts = [
@@ -39,13 +39,13 @@ def render(seen: Seen, *, refresh_s: int | None = None, runbooks: str = "") -> s
         Markup("</main>"),
     ]
     title = f"{f'({firing}) ' if firing else ''}{clean(seen.model)}"
-    return whole(title, Markup("\n").join(part for part in parts if part), refresh_s=refresh_s)
+    return whole(title, Markup("\n").join(part for part in parts if part), follow=follow)
 
 
-def whole(title: str, body: Markup, *, refresh_s: int | None = None) -> str:
+def whole(title: str, body: Markup, *, follow: Follow | None = None) -> str:
     """A page of this body, with our style and nothing else."""
     page = Markup('<a class="skip" href="#main">To the figures</a>\n') + body
-    return self_contained(title, page, package="validator.monitoring", refresh_s=refresh_s)
+    return self_contained(title, page, package="validator.monitoring", follow=follow)
 
 
 def _moment(at: float) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from validator.report.escape import clean
-from validator.report.self_contained import self_contained
+from validator.report.self_contained import Follow, self_contained
 from validator.rollout.judge import MetricVerdict, Verdict
 from validator.rollout.report import bound, counted, interval, moment, progress, unmeasured, why
 from validator.rollout.state import Rollout
 
-PAGE_FILE = "rollout.html"
-#: Seconds after which the page of a rollout that is under way loads itself again.
+PAGE_FILE, LIVE_FILE = "rollout.html", "rollout-live.html"
+#: Seconds after which the second of them, which readers choose to follow, loads itself again.
 _REFRESH_S = 5
 _BADGES = {"promoted": "ok", "rolled_back": "fail", "aborted": "fail", "rolling_back": "fail", "held": "warn"}
 _OUTCOMES = {"promote": ("ok", "ok"), "rollback": ("fail", "fail"), "undecided": ("", "open")}
@@ -29,19 +29,19 @@ _LEGENDS = {
 }
 
 
-def page(state: Rollout, verdict: Verdict | None, stages: Sequence[str]) -> str:
+def page(state: Rollout, verdict: Verdict | None, stages: Sequence[str], *, live: bool = False) -> str:
     """`rollout.html`: everything in one file, whose content-security policy allows its own style alone.
+
+    With `live`, `rollout-live.html`: the same, which loads itself again while the rollout is under way. A page that
+    changes under its reader is for those who ask for it.
 
     Parameters
     ----------
     stages : sequence of str
         Names of all stages in their order.
 
-    Returns
-    -------
-    str
-        It loads itself again while the rollout is under way.
     """
+    follow = Follow(live=live, other=PAGE_FILE if live else LIVE_FILE, seconds=_REFRESH_S)
     parts = [
         _header(state),
         _bar(state),
@@ -52,9 +52,9 @@ def page(state: Rollout, verdict: Verdict | None, stages: Sequence[str]) -> str:
     ]
     return self_contained(
         f"{_t(state.model)}: {_words(state.stage)}",
-        Markup("\n").join(parts),
+        Markup("<main>\n{}\n</main>").format(Markup("\n").join(parts)),
         package="validator.rollout",
-        refresh_s=None if state.is_ended else _REFRESH_S,
+        follow=None if state.is_ended else follow,
     )
 
 

@@ -61,7 +61,7 @@ def lines(state: Rollout, verdict: Verdict | None) -> list[str]:
     )
     told = [f"{state.stage.upper():<13} {head}", f"  {clean(state.reason, limit=500)}"]
     if verdict is not None:
-        told += [f"  {_mark(metric)} {figures(metric)}" for metric in verdict.metrics]
+        told += [f"  {mark(metric)} {figures(metric)}" for metric in verdict.metrics]
         told.append(f"  {progress(verdict)}")
     return told + [f"  warning: {clean(warning, limit=500)}" for warning in state.warnings]
 
@@ -79,7 +79,8 @@ def progress(verdict: Verdict) -> str:
     return f"{seen}, {verdict.void} void{looks}"
 
 
-def _mark(metric: MetricVerdict) -> str:
+def mark(metric: MetricVerdict) -> str:
+    """What a metric says, in four letters: a guard's `ok` is that of the counts so far."""
     return {"promote": "ok  ", "rollback": "FAIL", "undecided": "open"}[metric.outcome]
 
 
@@ -117,14 +118,14 @@ def log(state: Rollout, verdict: Verdict | None) -> str:
 
 def _row(metric: MetricVerdict) -> str:
     if metric.difference is None or metric.lower is None or metric.upper is None:
-        return f"| {markdown_text(metric.name)} | | | | | {metric.margin * 100:.3f} pp | {_mark(metric).strip()} |"
+        return f"| {markdown_text(metric.name)} | | | | | {metric.margin * 100:.3f} pp | {mark(metric).strip()} |"
     word, held_to = bound(metric)
     told = f"no {word}" if held_to is None else f"{held_to * 100:.3f} pp"
     return (
         f"| {markdown_text(metric.name)} | {metric.events:,} of {metric.requests:,} "
         f"| {metric.base_events:,} of {metric.base_requests:,} | {metric.difference * 100:+.3f} pp "
         f"| {metric.lower * 100:+.3f} … {metric.upper * 100:+.3f} | {told} "
-        f"| {_mark(metric).strip()} |"
+        f"| {mark(metric).strip()} |"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from validator.errors import PreflightError
 from validator.rollout.metrics import METRICS_FILE, exposition
-from validator.rollout.page import PAGE_FILE, page
+from validator.rollout.page import LIVE_FILE, PAGE_FILE, page
 from validator.rollout.report import LOG_FILE, log
 from validator.rollout.settings import LoopSettings
 from validator.rollout.stages import stages
@@ -38,7 +38,9 @@ def shown(settings: LoopSettings, done: Step) -> Step:
     names = [stage.name for stage in stages(settings)]
     try:
         write_whole(settings.directory / LOG_FILE, log(done.state, done.verdict).encode())
-        write_whole(settings.directory / PAGE_FILE, page(done.state, done.verdict, names).encode())
+        for name in (PAGE_FILE, LIVE_FILE):
+            text = page(done.state, done.verdict, names, live=name == LIVE_FILE)
+            write_whole(settings.directory / name, text.encode())
         write_whole(settings.directory / METRICS_FILE, exposition(done.state, done.verdict).encode())
     except StateError as error:
         return replace(done, trouble=(*done.trouble, error))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from validator.errors import UsageError
 from validator.rollout.judge import MetricVerdict, Verdict
 from validator.rollout.judge.evidence import read_evidence
-from validator.rollout.report import lines, moment, progress, why
+from validator.rollout.report import lines, mark, moment, progress, why
 from validator.rollout.settings import LoopSettings
 from validator.rollout.stages import stages
 from validator.rollout.state import Rollout, read_state
@@ -45,11 +45,11 @@ def watch_rollout(settings: LoopSettings, state: Rollout, *, pause: Callable[[fl
     console = Console()
     if not console.is_terminal:
         return _as_lines(settings, state, pause)
-    with Live(_screen(settings, state), console=console, auto_refresh=False) as live:
+    with Live(_screen(settings, state, console.width), console=console, auto_refresh=False) as live:
         while not state.is_ended:
             pause(min(settings.interval_s, 2.0))
             state = read_state(settings.directory) or state
-            live.update(_screen(settings, state), refresh=True)
+            live.update(_screen(settings, state, console.width), refresh=True)
     return state
 
 
@@ -65,7 +65,7 @@ def _as_lines(settings: LoopSettings, state: Rollout, pause: Callable[[float], N
         state = read_state(settings.directory) or state
 
 
-def _screen(settings: LoopSettings, state: Rollout) -> Panel:
+def _screen(settings: LoopSettings, state: Rollout, screen: int) -> Panel:
     from rich.console import Group
     from rich.panel import Panel
     from rich.table import Table
@@ -77,20 +77,22 @@ def _screen(settings: LoopSettings, state: Rollout) -> Panel:
         way.append(" ")
     if state.stage not in [stage.name for stage in stages(settings)]:
         way.append(f" {state.stage} ", "reverse bold red" if state.stage != "planned" else "reverse")
-    filled = round(_WIDTH * state.share / 100)
-    share = Text("█" * filled, "blue") + Text("█" * (_WIDTH - filled), "grey50")
+    part = min(1.0, screen / 80)
+    wide = round(_WIDTH * part)
+    filled = round(wide * state.share / 100)
+    share = Text("█" * filled, "blue") + Text("█" * (wide - filled), "grey50")
     share.append(
         f"  {state.share} % {state.candidate.version}, {100 - state.share} % {state.champion.version}"
     )
     table = Table(box=None, pad_edge=False)
-    for title in ("metric", "difference [-2 … 3 margins]", "", "candidate", "champion"):
-        table.add_column(title)
+    for title in ("metric", "-2 … 3 margins", "", "candidate", "champion"):
+        table.add_column(title, no_wrap=True)
     verdict = last_verdict(settings, state)
     for metric in verdict.metrics if verdict else ():
         table.add_row(
             Text(metric.name),
-            Text(picture(metric)),
-            Text(metric.outcome, {"promote": "green", "rollback": "red"}.get(metric.outcome, "yellow")),
+            Text(picture(metric, round(_WIDTH * part * 0.75))),
+            Text(mark(metric).strip(), {"promote": "green", "rollback": "red"}.get(metric.outcome, "yellow")),
             f"{metric.events:,}/{metric.requests:,}",
             f"{metric.base_events:,}/{metric.base_requests:,}",
         )

@@ -17,6 +17,7 @@ from validator.monitoring.gather import Column, gather
 from validator.monitoring.page import render
 from validator.monitoring.settings import Limits
 from validator.prometheus import Prometheus, SourceError, address, prometheus_at
+from validator.report.self_contained import Follow
 
 LIMITS = Limits(slo_percent=99.5, slow_percent=99.0, slo_ms=50, stalled_s=60, lease_s=120)
 NASTY = '<script>alert(1)</script>"><img src=x onerror=alert(1)> \u202e{{ x }}'
@@ -148,7 +149,10 @@ def test_without_a_watchdog_silence_is_not_health() -> None:
 
 def test_it_asks_again_only_when_it_is_served() -> None:
     assert 'http-equiv="refresh"' not in page()
-    assert '<meta http-equiv="refresh" content="60">' in page(refresh_s=60)
+    live, still = (page(follow=Follow(live=live, other="./?other", seconds=60)) for live in (True, False))
+    assert '<meta http-equiv="refresh" content="60">' in live
+    assert 'http-equiv="refresh"' not in still, "nothing changes under readers who have not asked for it"
+    assert all('href="./?other"' in text for text in (live, still))
 
 
 def column(psi: float | None, floor: float | None) -> str:

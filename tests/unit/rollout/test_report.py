@@ -60,7 +60,10 @@ def test_the_page_shows_where_it_is(done: Step) -> None:
         in shown
     )
     assert '<span class="candidate w5">25 % candidate <small>v2</small></span>' in shown
-    assert 'http-equiv="refresh"' in shown
+    assert 'http-equiv="refresh"' not in shown, "nothing changes under readers who have not asked for it"
+    live = page(done.state, done.verdict, world_stages, live=True)
+    assert 'http-equiv="refresh" content="5"' in live
+    assert ('href="rollout-live.html"' in shown, 'href="rollout.html"' in live) == (True, True)
     assert shown.count('<div class="card">') == len(done.verdict.metrics) == 3
     assert "style=" not in shown, "the policy forbids it"
     assert f"sha256-{hashed(shown)}" in shown, "the policy allows the style that is there, and no other"
@@ -79,7 +82,7 @@ def test_the_page_shows_how_it_ended(done: Step, state: str, badge: str, last: s
     if state == "promoted":
         events = [dataclasses.replace(done.state.history[-1], after=name) for name in names[1:]]
         ended = dataclasses.replace(ended, history=(*ended.history, *events))
-    shown = page(ended, done.verdict, names)
+    shown = page(ended, done.verdict, names, live=True)
     assert 'http-equiv="refresh"' not in shown, "what has ended does not load itself again"
     assert f'<h1><span class="badge {badge}">{state.replace("_", " ")}</span> m</h1>' in shown
     assert last in shown
