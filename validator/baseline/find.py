@@ -14,6 +14,7 @@ from validator.baseline.base import Base, NoBase
 from validator.baseline.git_objects import NewFileError, NotInGitError, Snapshot, pull_request_base, read_at
 from validator.errors import ArtifactError, ModelError, PreflightError, UsageError
 from validator.model.file import identify, read_verified
+from validator.paths import is_there
 from validator.registry.opening import CHAMPION, opened, opened_artifact
 from validator.registry.reference import is_reference, looks_remote, parse
 from validator.results import Contract, GateResult
@@ -37,7 +38,7 @@ def find_base(baseline: str | None, model: str, environ: Mapping[str, str]) -> B
     if _is_image(baseline):
         return _of_image(baseline, environ)
     place = Path(baseline)
-    if place.exists():
+    if is_there(place):
         return _at_path(place, baseline)
     try:
         return _of_snapshot(read_at(Path(model), baseline), baseline, model)

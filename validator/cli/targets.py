@@ -6,6 +6,7 @@ from pathlib import Path
 
 from validator.artifact.write import safe_name
 from validator.errors import UsageError
+from validator.paths import is_there
 from validator.settings.table import ModelEntry, Settings
 
 _GLOB_SIGNS = frozenset("*?[")
@@ -45,7 +46,7 @@ def _paths(patterns: tuple[str, ...], out: Path) -> list[str]:
     """Patterns do not look into the output folder: what an earlier run converted is no model of the repository."""
     found: list[str] = []
     for pattern in patterns:
-        if Path(pattern).exists() or not _GLOB_SIGNS & set(pattern):
+        if is_there(pattern) or not _GLOB_SIGNS & set(pattern):
             found.append(pattern)
             continue
         base = Path(pattern).anchor or "."

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 from validator.environments import lists_of_tools, mlflow, older
 from validator.errors import UsageError
+from validator.paths import is_there
 
 #: As a value of `requirements`: what the MLflow folder itself records.
 MLFLOW = "mlflow"
@@ -97,7 +98,7 @@ def _expand(item: str, model: Path | None) -> Read:
         lines, python, left_out = _read_file(file)
         return [line for line in lines if _name(line) not in _NOT_NEEDED], python, left_out
     path = Path(item)
-    if path.is_file():
+    if is_there(path) and path.is_file():
         return _read_file(path)
     if item.endswith((".txt", ".in", ".lock", ".toml", ".yaml", ".yml", ".py", ".cfg")) or item.startswith(
         (".", "/")

@@ -23,16 +23,19 @@ _FILE_KEYS = ("pickled_model", "data", "model_path")
 _PYTHON = "python_function"
 #: Keys whose value is code, or leads to code or to a further model.
 _CODE_KEYS = ("code", "python_model", "artifacts", "model_code_path", "code_paths", "loader")
-# What `predict_fn` and `pyfunc_predict_fn` may name: methods by which scikit-learn's estimators answer rows.
+# Can make ONNX Runtime read the file as another format, or read and write other files.
+_SESSION = "onnx_session_options.extra_session_config"
+# What `predict_fn` and the like may name: methods by which scikit-learn's estimators answer rows.
 _ANSWERS = frozenset({
     "predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function", "score",
     "score_samples", "transform",
 })  # fmt: skip
 # As YAML reads them, without quotes: `None` would be the name of a folder.
 _NOTHING = frozenset({"", "null", "Null", "NULL", "~", "{}", "[]"})
-_LINE = re.compile(r"( *)([A-Za-z_][\w.-]*):(?:\s+(.*?))?\s*$")
-_ODD = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f\\x85\\u2028\\u2029\\ufeff\\t]")
-_PLAIN = re.compile(r"[\w./ :+=<>,~()\-]*\Z")
+_LINE = re.compile(r"( *)([A-Za-z_][\w.-]*):(?: +(.*?))? *$", re.ASCII)
+# Any space but the usual one is a part of a value to YAML, and none to who strips it.
+_ODD = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f\\ufeff]|[^\\S \\n]")
+_PLAIN = re.compile(r"[\w./ :+=<>,~()\-]*\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,12 @@ def _unjudged(flavours: dict[str, dict[str, str]], judged: str, payload: str) ->
         if loader not in _NOTHING and loader != f"mlflow.{judged}":
             found.append(f"{flavour}: loader_module {loader}")
         found += [
-            f"{flavour}: {key} {keys[key]}"
-            for key in ("predict_fn", "pyfunc_predict_fn")
-            if keys.get(key, "") not in _NOTHING | _ANSWERS
+            f"{flavour}: {key} {value}"
+            for key, value in keys.items()
+            if key.endswith("_fn") and value not in _NOTHING | _ANSWERS
         ]
+        if _SESSION in keys:
+            found.append(f"{flavour}: {_SESSION}")
         model_class = keys.get("model_class", "")
         if model_class not in _NOTHING and not model_class.startswith(f"{judged}."):
             found.append(f"{flavour}: model_class {model_class}")
@@ -82,7 +87,7 @@ def _unjudged(flavours: dict[str, dict[str, str]], judged: str, payload: str) ->
 
 
 def _flavours(folder: Path, content: bytes) -> dict[str, dict[str, str]]:
-    """The keys of each flavour; of a key that holds more keys the value is `...`."""
+    """The keys of each flavour; that of a key with keys below it is `...`, and so is that of these, after a dot."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -130,6 +135,8 @@ def _flavours(folder: Path, content: bytes) -> dict[str, dict[str, str]]:
             inner = _LINE.match(item)
             _value(folder, (inner[3] or "") if inner else item.rstrip(), where)
             flavours[flavour][key] = "..."
+            if inner:
+                flavours[flavour][f"{key}.{inner[2]}"] = "..."
         else:
             raise _odd(folder, f"{where} is not written so by MLflow")
     return flavours

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from validator.paths import is_there
 from validator.settings.values import split, split_requirements
 
 
@@ -42,7 +43,7 @@ def _anchored_files(values: Mapping[str, Any], base: Path, moved: Callable[[str]
     for name in ("data", "reference", "onnx", "model"):
         if isinstance(values.get(name), str):
             found[name] = moved(values[name])
-    if isinstance(values.get("baseline"), str) and (base / values["baseline"]).exists():
+    if isinstance(values.get("baseline"), str) and is_there(base / values["baseline"]):
         found["baseline"] = moved(values["baseline"])
     if isinstance(values.get("wrapper"), str):
         found["wrapper"] = _anchored_wrapper(values["wrapper"], moved)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from validator.errors import SettingsError, UsageError
+from validator.paths import is_there
 from validator.settings.values import split, split_requirements
 
 #: Git's own folder lies in the checkout and is no part of it: its configuration may hold the job's token.
-_GIT = ".git"
+_GIT = frozenset({".git", "git~1"})
 
 
 def checkout_of(environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -30,10 +31,14 @@ def checkout_of(environ: Mapping[str, str], folder: Path) -> Path | None:
 def why_outside(path: str | Path, checkout: Path) -> str:
     """Why what lies at the path is no part of the checkout, or nothing. Links are followed."""
     root = Path(os.path.realpath(checkout))
-    real = Path(os.path.realpath(path))
+    try:
+        real = Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return "is no path"
     if not real.is_relative_to(root):
         return "leads out of the checkout"
-    if _GIT in real.relative_to(root).parts:
+    # A file system that ignores case, or keeps short names, finds it under these as well.
+    if not _GIT.isdisjoint(part.casefold() for part in real.relative_to(root).parts):
         return "lies in Git's own folder"
     return ""
 
@@ -82,14 +87,14 @@ def _paths(values: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]
             yield name, str(path)
     baseline = values.get("baseline")
     # A Git reference is no path; what looks like a path is one, there or not.
-    if isinstance(baseline, str) and ((folder / baseline).exists() or baseline.startswith((".", "/", "~"))):
+    if isinstance(baseline, str) and (is_there(folder / baseline) or baseline.startswith((".", "/", "~"))):
         yield "baseline", baseline
     elif isinstance(baseline, str) and not baseline.startswith("oci://"):
         # The folder of an OCI layout: what precedes a tag or digest may be a link.
         bare = baseline.removeprefix("oci:")
         untagged = bare.rpartition("@")[0] or bare
         for path in (bare, untagged, untagged.rpartition(":")[0]):
-            if path and (bare != baseline or (folder / path).exists()):
+            if path and (bare != baseline or is_there(folder / path)):
                 yield "baseline", path
     wrapper = values.get("wrapper")
     if isinstance(wrapper, str):
@@ -98,7 +103,7 @@ def _paths(values: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]
             yield "wrapper", rest if place == "mlflow" else place
     items = split_requirements(values.get("requirements") or ())
     for item in items if isinstance(items, (list, tuple)) else ():
-        if (folder / str(item)).exists() or str(item).startswith((".", "/")):
+        if is_there(folder / str(item)) or str(item).startswith((".", "/")):
             yield "requirements", str(item)
     entries = values.get("models")
     for entry in entries if isinstance(entries, list) else ():

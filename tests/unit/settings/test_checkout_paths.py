@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ LEADS_OUT = [
     '[[models]]\nmodel = "models/m.pkl"\ndata = "link.txt"',
     '[[models]]\nmodel = "models/m.pkl"\nreference = "folder/secret.txt"',
     '[[models]]\nmodel = "models/m.pkl"\nrequirements = ".git/config"',
+    'requirements = ".GIT/config"', 'data = "models/../.Git/config"', 'reference = "GIT~1/config"',
 ]  # fmt: skip
 
 
@@ -58,6 +60,25 @@ def test_a_path_that_leads_out_is_refused_by_name_and_nothing_is_quoted(checkout
     assert "hunter2" not in str(refused.value)
     if "out" in text.partition("=")[0]:
         assert salvage({}, job(checkout), checkout).out == Path("preflight")
+
+
+@pytest.mark.parametrize(
+    "name", ["data", "reference", "onnx", "out", "model", "wrapper", "requirements", "baseline"]
+)
+@pytest.mark.parametrize("path", ["a\\u0000b", "../secret.txt\\u0000.csv", "x" * 300, "../" + "x" * 5_000])
+def test_what_can_be_no_path_is_no_error_of_the_program(checkout: Path, name: str, path: str) -> None:
+    for text in (
+        f'{name} = "{path}"',
+        f'{name} = "oci:{path}"',
+        f'{name} = "mlflow:{path}"',
+        f'{name} = "{path}.py:M"',
+    ):
+        (checkout / "preflight.toml").write_text(text)
+        for environ in (job(checkout), {}):
+            with suppress(SettingsError):
+                resolve({}, environ, checkout)
+    with suppress(UsageError):
+        requirements.read([path.replace("\\u0000", "\0")])
 
 
 STAYS = [
