@@ -19,11 +19,10 @@ from validator.results import Layer
 from validator.sandbox import wire
 from validator.sandbox.lockdown.policy import LockdownPolicy
 from validator.sandbox.lockdown.worker_exit import explain
-from validator.sandbox.zygote import Zygote
+from validator.sandbox.zygote import START_TIMEOUT_S, Zygote
 
 #: The hint of an error that came without one.
 NO_HINT = "see the message"
-_START_TIMEOUT_S = 120.0
 #: An answer's header, and its arrays where the caller does not expect more.
 _HEADER_BYTES = 8 * 2**20
 REPLY_BYTES = 512 * 2**20
@@ -93,7 +92,7 @@ class Worker:
 
     def ready(self) -> None:
         """Wait until the worker has locked itself down. Raises WorkerError when it does not come up."""
-        meta, _ = self._receive(_START_TIMEOUT_S, REPLY_BYTES)
+        meta, _ = self._receive(START_TIMEOUT_S, REPLY_BYTES)
         if "error" in meta:
             raise raised(meta["error"], self.scratch)
         report = meta["lockdown"]

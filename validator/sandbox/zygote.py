@@ -17,7 +17,8 @@ from validator.environments.interpreter import Interpreter
 from validator.errors import UsageError, WorkerError
 
 _BOOTSTRAP = Path(validator.__file__).parent / "sandbox" / "inside" / "bootstrap.py"
-_START_TIMEOUT_S = 120.0
+#: To start, and to import: seconds; on a machine that is busy with other things, minutes.
+START_TIMEOUT_S = 600.0
 _END_TIMEOUT_S = 5.0
 
 
@@ -62,7 +63,7 @@ class Zygote:
                 ours.close()
                 reason = f"cannot run {python.path}: {error.strerror}"
                 raise UsageError(reason, hint="check --python") from error
-        ours.settimeout(_START_TIMEOUT_S)
+        ours.settimeout(START_TIMEOUT_S)
         return cls(process=process, control=ours)
 
     def split(self) -> Zygote:
@@ -70,7 +71,7 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._send({"op": "split"}, [theirs.fileno()])
-        ours.settimeout(_START_TIMEOUT_S)
+        ours.settimeout(START_TIMEOUT_S)
         found = Zygote(control=ours, origin=self)
         self._pending.append(found)
         return found
@@ -132,17 +133,25 @@ class Zygote:
         try:
             socket.send_fds(self.control, [json.dumps(order).encode()], list(fds))
         except OSError as error:
-            raise self._dead() from error
+            raise self._silent(error) from error
 
     def _reply(self) -> dict[str, Any]:
         try:
             data = self.control.recv(1 << 20)
         except OSError as error:
-            raise self._dead() from error
+            raise self._silent(error) from error
         if not data:
             raise self._dead()
         reply: dict[str, Any] = json.loads(data)
         return reply
+
+    def _silent(self, error: OSError) -> WorkerError:
+        if not isinstance(error, TimeoutError):
+            return self._dead()
+        return WorkerError(
+            f"the process that starts workers has not answered within {self.control.gettimeout():g} s",
+            hint="see what else this machine is doing, and run again: nothing was judged by it",
+        )
 
     def _dead(self) -> WorkerError:
         status = self._end()

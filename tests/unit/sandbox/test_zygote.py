@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -43,6 +44,16 @@ def test_what_is_imported_after_a_split_is_missed_by_the_origin_and_by_siblings_
     assert all(gone(pid) for pid in pids)
     assert trunk.process is not None
     assert trunk.process.returncode == 0
+
+
+def test_one_that_is_slow_is_not_called_dead() -> None:
+    trunk = Zygote.start(own(), ENVIRON)
+    os.kill(trunk.process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+    trunk.control.settimeout(0.05)
+    with pytest.raises(WorkerError, match=r"not answered within 0\.05 s"):
+        imports(trunk)
+    os.kill(trunk.process.pid, signal.SIGCONT)  # type: ignore[union-attr]
+    trunk.close()
 
 
 def test_all_end_with_the_origin() -> None:
