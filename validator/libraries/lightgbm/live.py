@@ -29,12 +29,15 @@ _TASKS = {
 
 #: A tree's features by node, and what each node decides by.
 _SPLITS = re.compile(r"^split_feature=([\d ]+)$(?:\n(?!Tree=).*)*?\ndecision_type=([\d ]+)$", re.MULTILINE)
-_IGNORES_MISSING = re.compile(r"^\[use_missing: 0\]$", re.MULTILINE)
+_IGNORES_MISSING = "\n[use_missing: 0]\n"
 _ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2
 
 
 class LiveLightGBM(Live):
     """`LGBMModel` and `Booster`."""
+
+    #: A booster and its text, until it is exported: writing a large one takes a while.
+    _written: Optional[Tuple[Any, bytes]] = None
 
     def load(self, data: bytes, format: str) -> Any:
         import lightgbm
@@ -90,16 +93,22 @@ class LiveLightGBM(Live):
         """A column's numeric splits say how missing values go: by a way of their own, or, where training had none, as
         zero does. Columns without such a split are left out, and all of a model that counts zeros as missing.
         """
+        import numpy as np
+
         booster = getattr(model, "booster_", model)
-        text = _text(booster, -1).decode("utf-8", "replace")
-        found: Dict[int, int] = {}
-        for features, decisions in (tree.groups() for tree in _SPLITS.finditer(text)):
-            for column, decision in zip(map(int, features.split()), map(int, decisions.split())):
-                if not decision & 1:  # no split on categories
-                    found[column] = max(found.get(column, 0), decision >> 2 & 3)
-        if _ZERO_IS_MISSING in found.values() or _IGNORES_MISSING.search(text):
+        self._written = booster, _text(booster, -1)
+        text = self._written[1].decode("utf-8", "replace")
+        trees = [tree.groups() for tree in _SPLITS.finditer(text)]
+        columns, decisions = (
+            np.fromstring(" ".join(lines), dtype=np.int64, sep=" ")
+            for lines in (zip(*trees) if trees else ("", ""))
+        )
+        numeric = decisions & 1 == 0
+        kinds = np.full(int(booster.num_feature()), -1, dtype=np.int64)
+        np.maximum.at(kinds, columns[numeric], decisions[numeric] >> 2 & 3)
+        if _ZERO_IS_MISSING in kinds or _IGNORES_MISSING in text:
             return {}
-        return {column: kind == _NAN_IS_MISSING for column, kind in found.items()}
+        return {column: kind == _NAN_IS_MISSING for column, kind in enumerate(kinds.tolist()) if kind >= 0}
 
     def numbers(self, model: Any) -> Dict[int, str]:
         """A column's least and greatest value in training, where they are no whole numbers."""
@@ -128,6 +137,9 @@ class LiveLightGBM(Live):
         booster = getattr(model, "booster_", model)
         wrapped = booster is not model
         best = int(getattr(booster, "best_iteration", -1) or -1)
+        written, self._written = self._written, None
+        if best > 0 or written is None or written[0] is not booster:
+            written = booster, _text(booster, best if best > 0 else -1)
         header: Header = {
             "kind": "lightgbm-text",
             "classes": class_labels(model) if wrapped else None,
@@ -137,7 +149,7 @@ class LiveLightGBM(Live):
             "feature_names": texts(booster.feature_name()),
             "called_otherwise": _shortcut(model) if wrapped else "",
         }
-        return header, {"model": as_array(_text(booster, best if best > 0 else -1))}
+        return header, {"model": as_array(written[1])}
 
 
 def _shortcut(model: Any) -> str:
