@@ -74,7 +74,7 @@ class Compose:
 def project(
     docker: str, folder: Path, file: Path, environ: dict[str, str], override: dict[str, Any]
 ) -> Iterator[Compose]:
-    """A project whose containers, networks and volumes are gone in the end.
+    """A project whose containers, networks, volumes and own images are gone in the end.
 
     Ports are free ones of this machine's instead of those that the file names. What cannot be pulled has a stand-in,
     or is left out; both are said.
@@ -98,7 +98,7 @@ def project(
         print(one.run("ps", "-a", wanted=None).stdout, one.logs()[-15_000:])
         raise
     finally:
-        one.run("down", "--volumes", "--timeout", "1", "--remove-orphans", wanted=None)
+        one.run("down", "--volumes", "--rmi", "local", "--timeout", "1", "--remove-orphans", wanted=None)
 
 
 class Overridden(list[str]):

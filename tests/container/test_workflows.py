@@ -115,6 +115,25 @@ def test_an_action_that_is_pinned_already_is_refused(pin_action: ModuleType) -> 
         pin_action.pinned("runs:\n  image: docker://x\n", f"ghcr.io/octo/m:1.2.3@{DIGEST}")
 
 
+def test_every_image_of_ours_that_is_named_is_one_that_a_release_pushes() -> None:
+    jobs = load(ROOT / ".github/workflows/release.yml")["jobs"]
+    builds = [one["with"] for one in jobs["image"]["steps"] if "build-push" in one.get("uses", "")]
+    tags = [one["tags"].replace("${{ steps.name.outputs.image }}", "IMAGE") for one in builds]
+    version, major = "${{ inputs.version }}", "${{ steps.name.outputs.major }}"
+    for text, ending in zip(tags, ("", "-serve"), strict=True):
+        assert text.splitlines() == [f"IMAGE{ending}:{tag}" for tag in (version, major, "latest")]
+    named = re.compile(r"ghcr\.io/model-preflight/model-preflight(-serve)?(?::([\w.-]+))?(?=[\s'\"`}]|$)")
+    files = [*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*"), ROOT / "README.md"]
+    seen = [
+        match
+        for path in files
+        if path.is_file()
+        for match in named.findall(path.read_text("utf-8", "replace"))
+    ]
+    assert {tag for _, tag in seen} <= {"", "v0", "latest"}
+    assert len(seen) >= 4
+
+
 def test_the_image_and_the_base_are_pinned() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     external = [

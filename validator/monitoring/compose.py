@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from validator import __version__
 from validator.monitoring.rule import Watched
 from validator.monitoring.settings import MonitorSettings
 from validator.rollout.settings import parse_settings
@@ -20,6 +21,7 @@ ADDRESSES = {
     "alertmanager": "alertmanager:9093",
 }
 _USER = "${RUN_AS:-1000:1000}"
+_OURS = "ghcr.io/model-preflight/model-preflight"
 _IMAGES = {
     "proxy": "docker.io/library/haproxy:2.6",
     "prometheus": "docker.io/prom/prometheus:v2.42.0",
@@ -75,7 +77,7 @@ def document(watched: Watched, artifact: Path) -> dict[str, Any]:
         **{slot: _server(slot, slow, artifact) for slot in ("blue", "green")},
         "rollout": {
             **_hardened(),
-            "image": "${PREFLIGHT_IMAGE:-ghcr.io/model-preflight/model-preflight:latest}",
+            "image": f"${{PREFLIGHT_IMAGE:-{_OURS}:{__version__}}}",
             "user": _USER,
             "command": ["rollout", "run", "--config", "/rollout/rollout.toml", "--metrics", "0.0.0.0:9100"],
             "volumes": ["./rollout:/rollout"],
@@ -150,7 +152,7 @@ def _server(slot: str, slow: str, artifact: Path) -> dict[str, Any]:
     folder = _escaped(str(artifact.resolve()))
     return {
         **_hardened(),
-        "image": "${SERVE_IMAGE:-model-preflight-serve}",
+        "image": f"${{SERVE_IMAGE:-{_OURS}-serve:{__version__}}}",
         "command": ["/model", "--slo-ms", slow, "--lease-token-file", "/run/secrets/lease"],
         "volumes": [_mounted(f"${{{slot.upper()}_ARTIFACT:-{folder}}}", "/model")],
         "secrets": ["lease"],
