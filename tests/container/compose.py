@@ -50,8 +50,8 @@ class Compose:
         assert wanted is None or done.returncode == wanted, done.stdout[-3_000:] + done.stderr[-3_000:]
         return done
 
-    def logs(self, *services: str) -> str:
-        done = self.run("logs", "--no-color", *services, wanted=None)
+    def logs(self, service: str) -> str:
+        done = self.run("logs", "--no-color", "--timestamps", service, wanted=None)
         return done.stdout + done.stderr
 
     def inside(self, *arguments: str, wanted: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -94,10 +94,10 @@ def project(
     one = Compose(docker=docker, folder=folder, files=(file, more), environ=environ)
     try:
         yield one
-    except BaseException:
-        print(one.run("ps", "-a", wanted=None).stdout, one.logs()[-15_000:])
-        raise
-    finally:
+    finally:  # shown where the test failed
+        print(one.run("ps", "-a", wanted=None).stdout)
+        for name in services:
+            print(one.logs(name)[-5_000:])
         one.run("down", "--volumes", "--rmi", "local", "--timeout", "1", "--remove-orphans", wanted=None)
 
 
@@ -129,6 +129,21 @@ def _image(docker: str, name: str, image: str) -> dict[str, Any]:
         "image": built(docker, f"model-preflight:stand-in-{target}", f"--target={target}", STAND_INS),
         "pull_policy": "never",
     }
+
+
+#: For `rollout.toml`: short stages, and limits that a busy machine keeps.
+QUICK = """
+guards = [25]
+guard_requests = 100
+window_s = 2
+warmup_s = 1
+bake_minutes = 0.2
+interval_s = 0.5
+lease_s = 30
+deadline_hours = 0.2
+"""
+#: At its end, where `[haproxy]` is.
+PATIENT = "check_s = 5\n"
 
 
 class Clients:

@@ -12,24 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.container.compose import Clients, Compose, asked, project, until
+from tests.container.compose import PATIENT, QUICK, Clients, Compose, asked, project, until
 from tests.container.conftest import running
 from tests.monitoring.hook import Hook
 from tests.unit.monitoring.conftest import NAMES, make_artifact
 from validator.cli.main import main
 from validator.integration.rehearsal import free_ports
+from validator.monitoring.compose import first_haproxy
 
-#: Short stages, and limits that a busy machine keeps; everything else is as it was written.
-QUICK = """
-guards = [25]
-guard_requests = 100
-window_s = 2
-warmup_s = 1
-bake_minutes = 0.2
-interval_s = 0.5
-lease_s = 10
-deadline_hours = 0.2
-"""
 #: For which the bad version answers NaN.
 ROW = dict.fromkeys(NAMES, -3.0)
 ALWAYS_NAN = [("Add", ["p", "nan"], ["probabilities"], {})]
@@ -79,7 +69,8 @@ def site(docker: str, image: str, serving_image: str, tmp_path: Path) -> Iterato
     given = ["--artifact", str(artifacts["first"]), "--config", str(tmp_path / "monitor.toml")]
     assert main(["monitor", "init", *given, "--compose", "--out", str(out)]) == 0
     toml = out / "rollout" / "rollout.toml"
-    toml.write_text(QUICK + toml.read_text())
+    toml.write_text(QUICK + toml.read_text() + PATIENT)
+    (out / "rollout" / "haproxy" / "haproxy.cfg").write_text(first_haproxy(toml.read_text()))
     (out / "lease.token").write_text("5ecret" * 4)
     user = os.geteuid() or 1000
     if os.geteuid() == 0:
@@ -101,9 +92,9 @@ def test_the_whole_comes_up_and_versions_come_and_go(site: Site) -> None:
     compose.run("up", "-d", "--quiet-pull")
     prometheus = compose.url("prometheus", 9090)
     until(lambda: len(asked(prometheus, "up == 1")) == 4, 90, "slots, proxy and rollout to be scraped")
+    champion = 'haproxy_server_status{server=~"blue|rescue-blue", state="UP"} == 1'
+    until(lambda: len(asked(prometheus, champion)) == 2, 90, "the champion, and it behind as the backup")
     with ExitStack() as holding, Clients(compose.url("proxy", 8080), ROW) as clients:
-        rescue = 'haproxy_server_status{server="rescue-blue", state="UP"} == 1'
-        until(lambda: asked(prometheus, rescue), 60, "the champion behind as the backup")
         first, second, bad = (site.artifacts[name].name for name in ("first", "second", "bad"))
         until(lambda: clients.answers[first, 200] > 50, 60, "the champion's answers")
         until(lambda: "PreflightWatchdog" in site.hook.names("/watchdog"), 120, "the watchdog")

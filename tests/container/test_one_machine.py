@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.container.compose import Clients, Compose, asked, project, until
+from tests.container.compose import PATIENT, QUICK, Clients, Compose, asked, project, until
 from tests.container.conftest import ROOT
 from tests.peers.github_api_server import GitHub
 from tests.rollout.test_workflow import play
@@ -26,17 +26,6 @@ NAMES = ("a", "b", "c", "d")
 PROMETHEUS = "http://172.30.83.14:9090"
 ROW = dict.fromkeys(NAMES, 0.1)
 ALWAYS_NAN = [("Add", ["p", "nan"], ["probabilities"], {})]
-#: Short stages, and limits that a busy machine keeps; everything else is the example's.
-QUICK = """
-guards = [25]
-guard_requests = 100
-window_s = 2
-warmup_s = 1
-bake_minutes = 0.2
-interval_s = 0.5
-lease_s = 10
-deadline_hours = 0.2
-"""
 
 
 @pytest.fixture
@@ -55,7 +44,7 @@ def site(docker: str, image: str, serving_image: str, place: Path) -> Iterator[C
     toml = (place / "rollout.toml").read_text()
     for old, new in (("slo_ms = 50", "slo_ms = 1000"), ("99.5", "98.0"), ("99.0", "96.0")):
         toml = toml.replace(old, new)
-    (place / "rollout.toml").write_text(QUICK + toml)
+    (place / "rollout.toml").write_text(QUICK + toml + PATIENT)
     (place / "lease-token").write_text("5ecret" * 4)
     for name, day, tail in (("first", 5, ()), ("second", 6, ()), ("bad", 7, ALWAYS_NAN)):
         made = make_artifact(place / "made", names=NAMES, name="trading", day=day, tail=tail)
