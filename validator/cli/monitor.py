@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from validator import __version__
 from validator.cli.actions import add_actions, add_json, listening, print_json
 from validator.cli.console import say
 from validator.durations import seconds_of
@@ -148,6 +149,7 @@ def _init(flags: Mapping[str, Any]) -> int:
             slo_percent=_percent(flags.get("slo")),
             override=flags.get("override"),
             compose=bool(flags.get("compose")),
+            release=__version__,
             kubernetes=bool(flags.get("kubernetes")),
         )
     )

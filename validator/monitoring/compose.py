@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from validator import __version__
 from validator.monitoring.rule import Watched
 from validator.monitoring.settings import MonitorSettings
 from validator.rollout.settings import parse_settings
@@ -61,7 +60,7 @@ def first_haproxy(rollout: str) -> str:
     return configuration(settings, weights("blue", 0))
 
 
-def document(watched: Watched, artifact: Path) -> dict[str, Any]:
+def document(watched: Watched, artifact: Path, release: str) -> dict[str, Any]:
     """`compose.yaml`. Only the proxy, Prometheus and Grafana can be reached, and only from this machine."""
     slow = f"{watched.limits.slo_ms:g}"
     services = {
@@ -74,10 +73,10 @@ def document(watched: Watched, artifact: Path) -> dict[str, Any]:
             ports=["127.0.0.1:8080:8080"],
             networks=["inside", "outside"],
         ),
-        **{slot: _server(slot, slow, artifact) for slot in ("blue", "green")},
+        **{slot: _server(slot, slow, artifact, release) for slot in ("blue", "green")},
         "rollout": {
             **_hardened(),
-            "image": f"${{PREFLIGHT_IMAGE:-{_OURS}:{__version__}}}",
+            "image": f"${{PREFLIGHT_IMAGE:-{_OURS}:{release}}}",
             "user": _USER,
             "command": ["rollout", "run", "--config", "/rollout/rollout.toml", "--metrics", "0.0.0.0:9100"],
             "volumes": ["./rollout:/rollout"],
@@ -147,12 +146,12 @@ def _escaped(path: str) -> str:
     return path.replace("$", "$$")
 
 
-def _server(slot: str, slow: str, artifact: Path) -> dict[str, Any]:
+def _server(slot: str, slow: str, artifact: Path, release: str) -> dict[str, Any]:
     """A slot. Both always serve: the free one stands by with weight 0, under a lease once it is a candidate."""
     folder = _escaped(str(artifact.resolve()))
     return {
         **_hardened(),
-        "image": f"${{SERVE_IMAGE:-{_OURS}-serve:{__version__}}}",
+        "image": f"${{SERVE_IMAGE:-{_OURS}-serve:{release}}}",
         "command": ["/model", "--slo-ms", slow, "--lease-token-file", "/run/secrets/lease"],
         "volumes": [_mounted(f"${{{slot.upper()}_ARTIFACT:-{folder}}}", "/model")],
         "secrets": ["lease"],

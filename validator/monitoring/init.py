@@ -61,6 +61,7 @@ class Options:
     override: str | None = None
     kubernetes: bool = False
     compose: bool = False
+    release: str = "latest"
 
 
 def make(options: Options) -> Made:
@@ -83,7 +84,7 @@ def make(options: Options) -> Made:
                 "--compose brings a rollout.toml of its own, and --rollout names another",
                 hint="give one of them",
             )
-        files |= compose_files(watched, Path(options.artifact))
+        files |= compose_files(watched, Path(options.artifact), options.release)
     return Made(
         watched=watched,
         files=files,
@@ -131,11 +132,11 @@ def dashboard_files(watched: Watched) -> dict[str, str]:
     return files
 
 
-def compose_files(watched: Watched, artifact: Path) -> dict[str, str]:
+def compose_files(watched: Watched, artifact: Path, release: str) -> dict[str, str]:
     """compose.yaml, the rollout's settings, and the proxy's first configuration."""
     settings = compose.rollout_toml(watched)
     return {
-        "compose.yaml": as_yaml(compose.document(watched, artifact), about=_ABOUT.format("")),
+        "compose.yaml": as_yaml(compose.document(watched, artifact, release), about=_ABOUT.format("")),
         "rollout/rollout.toml": settings,
         "rollout/haproxy/haproxy.cfg": compose.first_haproxy(settings),
     }

@@ -115,8 +115,9 @@ def test_compose_writes_the_whole(artifact: Path, tmp_path: Path) -> None:
 
 
 def test_a_path_with_a_dollar_is_no_variable(watched: Watched, tmp_path: Path) -> None:
-    services = compose.document(watched, tmp_path / "a$B")["services"]
+    services = compose.document(watched, tmp_path / "a$B", "1.2.3")["services"]
     assert services["blue"]["volumes"][0]["source"].endswith("a$$B}")
+    assert services["blue"]["image"].endswith("-serve:1.2.3}")
 
 
 def test_compose_and_a_rollout_of_ones_own_contradict(artifact: Path, tmp_path: Path) -> None:
