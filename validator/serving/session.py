@@ -146,7 +146,8 @@ class OnnxModel:
 class _Together:
     """Finds the columns that need no look of their own, all at once: it is the looking that costs, column by column.
 
-    Such a column is an array of its input's own float type in which every value is finite and within its limits.
+    Such a column is an array of its input's own float type, or the float of a single row, in which every value is
+    finite and within its limits.
     """
 
     def __init__(self, encoders: Sequence[tuple[Feature, Any, np.dtype[Any]]]) -> None:
@@ -166,14 +167,20 @@ class _Together:
         """Copies [N] of such columns, by name; none where there are few, or too long to be worth a copy."""
         if len(self._limits) < _FEW_COLUMNS:
             return {}
-        held = {
+        held: dict[str, Any] = {
             name: values
             for name in self._limits
             if type(values := columns[name]) is np.ndarray and values.dtype == self._dtype
         }
+        if not held and self._dtype == np.float64:
+            held = {
+                name: values
+                for name in self._limits
+                if type(values := columns[name]) is list and len(values) == 1 and type(values[0]) is float
+            }
         if len(held) < _FEW_COLUMNS or len(next(iter(held.values()))) > MANY_ROWS:
             return {}
-        block = np.array(list(held.values()))
+        block = np.array(list(held.values()), dtype=self._dtype)
         good = np.isfinite(block).all(axis=1)
         if self._has_limits:
             low, high = np.array([self._limits[name] for name in held]).T

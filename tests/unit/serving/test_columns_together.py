@@ -60,8 +60,8 @@ def mostly(usual: Any, others: list[Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def calls(draw: st.DrawFn) -> dict[Any, Any]:
-    rows = draw(mostly(2, [0, 1, 3]))
-    usual = draw(mostly("float64", list(FORMS)))
+    rows = draw(mostly(draw(st.sampled_from([1, 2])), [0, 3]))
+    usual = draw(mostly(draw(st.sampled_from(["float64", "list"])), list(FORMS)))
     found: dict[Any, Any] = {}
     for name in draw(mostly(NAMES, [NAMES[::-1], NAMES[1:], [*NAMES[:-1], "g"], [*NAMES, "g"], []])):
         values = draw(mostly(ORDINARY, [VALUES]))
@@ -131,6 +131,8 @@ def test_the_short_ways_are_taken_and_many_rows_are_not_copied(pairs, monkeypatc
     assert intake.uniform_matrix(data, NAMES).flags.c_contiguous
     data["f0"] = np.array([1.0, np.nan, 1.0])
     assert served._guard._model._together.sound(data).keys() == set(NAMES[1:])
+    assert served._guard._model._together.sound({name: [0.5] for name in NAMES}).keys() == set(NAMES)
+    assert served._guard._model._together.sound({name: [1] for name in NAMES}) == {}
     long = {name: np.zeros(session.MANY_ROWS + 1) for name in NAMES}
     assert served._guard._model._together.sound(long) == {}
     assert intake.uniform_matrix(long, NAMES) is None
