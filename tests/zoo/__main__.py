@@ -1,6 +1,7 @@
 """`python -m tests.zoo [WORD ...]`: the whole zoo, or the cases with one of those words, as a table in Markdown.
 
-The whole zoo's table goes into docs/models.md too. Exit code 1 when a case ended otherwise than its line says.
+Their rows go into the table of docs/models.md; after the whole zoo nothing else stays there. Exit code 1 when a case
+ended otherwise than its line says.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from tests.zoo.case import ALONE, Case
 from tests.zoo.cases import SECTIONS
 from tests.zoo.running import Ran, complain, run, world
 from tests.zoo.stock import Judge, stock_converters
-from tests.zoo.table import render, row, write
+from tests.zoo.table import render, row, with_rows, write
 from validator.gate.validate import RunContext
 
 
 def main(words: list[str]) -> int:
     wrong = 0
-    table: dict[str, list[str]] = {}
+    table: dict[str, dict[str, str]] = {}
     with world() as around, stock_converters() as judge:
         for section, cases in SECTIONS.items():
             for case in cases:
@@ -30,12 +31,12 @@ def main(words: list[str]) -> int:
                     ran, stock = _one(case, Path(folder), around, judge)
                 complain(ran)
                 wrong += bool(ran.problems)
-                table.setdefault(section, []).append(row(ran, stock))
-                print(table[section][-1], file=sys.stderr, flush=True)
-    text = render(table)
+                table.setdefault(section, {})[case.name] = row(ran, stock)
+                print(table[section][case.name], file=sys.stderr, flush=True)
+    text = render({section: list(rows.values()) for section, rows in table.items()})
     print(text)
-    if not words:
-        write(text)
+    names = {section: [case.name for case in cases] for section, cases in SECTIONS.items()}
+    write(text if not words else render(with_rows(table, names)))
     return 1 if wrong else 0
 
 

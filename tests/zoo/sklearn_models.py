@@ -429,6 +429,13 @@ COMBINED: tuple[Case, ...] = (
         transformer=E("preprocessing.QuantileTransformer", n_quantiles=50),
     ),
     _other(
+        "compose.TransformedTargetRegressor",
+        sets.diabetes,
+        note="powers",
+        regressor=E("linear_model.Ridge"),
+        transformer=E("preprocessing.PowerTransformer"),
+    ),
+    _other(
         "model_selection.GridSearchCV",
         sets.iris,
         estimator=LOGISTIC,
@@ -571,6 +578,11 @@ PIPELINES: tuple[Case, ...] = (
             ("QuantileTransformer", {"n_quantiles": 50}, MEASURED),
             ("SplineTransformer", {}, MEASURED),
         )
+    ),
+    line(
+        "Pipeline of RandomTreesEmbedding and logistic regression",
+        pipeline(sets.wine, E("ensemble.RandomTreesEmbedding", n_estimators=5, random_state=0), LOGISTIC),
+        refused("the leaves that a row meets"),
     ),
     *(
         line(

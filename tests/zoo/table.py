@@ -57,6 +57,24 @@ def render(sections: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def with_rows(
+    sections: Mapping[str, Mapping[str, str]], order: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """The page's own rows by section, those of some cases by name in their place; `order` has all cases' names."""
+    known: dict[str, dict[str, str]] = {}
+    section = ""
+    for one in PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].splitlines():
+        section = one.removeprefix("### ") if one.startswith("### ") else section
+        if one.startswith("| ") and section:
+            known.setdefault(section, {})[one.split(" | ")[0].removeprefix("| ")] = one
+    for name, rows in sections.items():
+        known.setdefault(name, {}).update({markdown_text(case): found for case, found in rows.items()})
+    return {
+        name: [known[name][case] for case in map(markdown_text, cases) if case in known.get(name, {})]
+        for name, cases in order.items()
+    }
+
+
 def write(text: str) -> None:
     """Put the table between its marks in docs/models.md."""
     page = PAGE.read_text(encoding="utf-8")
