@@ -99,7 +99,8 @@ function field(feature, value) {
 function range(feature) {
   if (feature.categories) return feature.categories.slice(0, 12).map(String).join(", ") + (feature.categories.length > 12 ? ", …" : "");
   if (feature.minimum === null || feature.minimum === undefined) return "";
-  return `${feature.minimum} to ${feature.maximum}`;
+  const short = (value) => (Number.isInteger(value) ? value : Number(Number(value).toPrecision(5)));
+  return `${short(feature.minimum)} to ${short(feature.maximum)}`;
 }
 
 function draw() {
