@@ -22,7 +22,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from drift_rates import autoregressive, days, independent, profile_of, verdicts, zeros
+from drift_rates import Generator, autoregressive, days, independent, profile_of, verdicts, zeros
 
 FEATURES = 30
 #: Both send what they are used for to their makers unless they are told not to.
@@ -68,6 +68,10 @@ def nannyml(before: pd.DataFrame, now: pd.DataFrame) -> bool:
     return bool(found.xs("alert", axis=1, level=-1).to_numpy().any())
 
 
+def scaled(m: int, n: int, factor: float) -> Generator:
+    return lambda random: (random.normal(size=m), random.normal(size=n) * factor)
+
+
 RULES: dict[str, Judge] = {"ours": ours, "KS 0.05": kolmogorov, "PSI 0.2": plain_psi}
 PEERS: dict[str, Judge] = {"evidently": evidently, "nannyml": nannyml}
 CASES: dict[str, tuple[bool, Any]] = {
@@ -80,6 +84,10 @@ CASES: dict[str, tuple[bool, Any]] = {
     "5 % become 0 10,000 / 1,000": (True, zeros(10_000, 1_000, 0.05)),
     "+0.5 sd 4,000 / 500": (True, independent(4_000, 500, 0.5)),
     "+1 sd 10,000 / 100,000": (True, independent(10_000, 100_000, 1.0)),
+    "5 % become missing 10,000 / 1,000": (True, zeros(10_000, 1_000, 0.05, np.nan)),
+    "3 % beyond the range 10,000 / 1,000": (True, zeros(10_000, 1_000, 0.03, 9.0)),
+    "spread halved 4,000 / 1,000": (True, scaled(4_000, 1_000, 0.5)),
+    "AR(1) 0.9, +2 sd 10,000 / 250": (True, autoregressive(0.9, 10_000, 250, 2.0)),
 }
 
 

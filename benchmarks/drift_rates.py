@@ -124,12 +124,12 @@ def mixture(m: int, n: int, length: int, concentration: float) -> Generator:
     return make
 
 
-def zeros(m: int, n: int, share: float) -> Generator:
-    """A share of the data became exactly zero."""
+def zeros(m: int, n: int, share: float, value: float = 0.0) -> Generator:
+    """A share of the data became exactly zero, or another value."""
 
     def make(random: np.random.Generator) -> tuple[Rows, Rows]:
         now = random.normal(size=n)
-        now[random.random(n) < share] = 0.0
+        now[random.random(n) < share] = value
         return random.normal(size=m), now
 
     return make
