@@ -2,8 +2,9 @@
 
 Both read the same files in the same process, in turns of five million rows; the least of all turns counts, since
 other work on the machine only adds. `drift` decodes in one thread and counts in another, so that its rate needs a
-second core. Memory is what the process grew by beyond its libraries and one decoded batch; Arrow's own reader with
-its defaults comes last, for it takes more. `python -m benchmarks.drift_reading [MILLION_ROWS [TURNS]]`.
+second core: shown is what each of them takes, too. Memory is what the process grew by beyond its libraries and one
+decoded batch; Arrow's own reader with its defaults comes last, for it takes more.
+`python -m benchmarks.drift_reading [MILLION_ROWS [TURNS]]`.
 """
 
 from __future__ import annotations
@@ -83,13 +84,20 @@ def main(millions: int = 100, turns: int = 12) -> None:
             "drift": lambda: scan(part, reference, Columns()).whole.rows,
         }
         least = dict.fromkeys(works, (math.inf, math.inf))
+        counting = math.inf
         print(f"{'':<28} {'rows':>12} {'rows/s':>12} {'CPU us/row':>11} {'peak MiB above':>15}")
         for _ in range(turns):
             for label, work in works.items():
+                own = time.thread_time()
                 wall, cpu = _timed(f"{label}, in turns", work, before)
                 least[label] = (min(wall, least[label][0]), min(cpu, least[label][1]))
+                counting = min(counting, time.thread_time() - own) if label == "drift" else counting
         wall, cpu = (a / b for a, b in zip(least["Arrow alone"], least["drift"], strict=True))
         print(f"drift reads {wall:.0%} of the rows per second of Arrow alone, {cpu:.0%} by processor time")
+        decoding = least["Arrow alone"][1]
+        print(
+            f"the thread that counts takes {counting / decoding:.0%} of the processor time of decoding alone"
+        )
         if millions > each:
             data = open_data(str(folder))
             _timed("drift, everything", lambda: scan(data, reference, Columns()).whole.rows, before)
