@@ -6,17 +6,18 @@ already, but for places where no rule looks, needs no second judgement. Those pl
 
 - numbers that stand directly as attributes in the dictionary of a BUILD: `rules.py` and `values.py` look at the names
   and types there, and every spelling accepted here is an integer (or a float, where one stood);
-- the bytes of an array or of a NumPy scalar: `rules_numpy.py` looks at their length, which is part of the shape.
+- the bytes of an array or of a NumPy scalar: `rules_numpy.py` looks at their length, which is part of the key.
 
 Whatever else varies, sizes among it, is the `key`: an object with a key that was not judged yet takes the long way.
 Nothing outside of such an object may be changed by it (its instructions fill only what they made themselves), and
-nothing outside may name its inner parts: a stream that does so later is read anew, without this. An object that was
-not in the model before, a name that is asked for, an array behind the stream or anything noted in the log makes no
-shape. So the long way would have found the same, and tests/hostile/test_runs.py holds both to it on mutated files.
+nothing outside may name its inner parts: a stream that does so later is read anew, without this. An object of a class
+that somebody vouches for, a name that is asked for, bytes elsewhere, an array behind the stream or anything noted in
+the log makes no shape; nor does a call whose rule gives anything but what the function itself gives (`_CALLED`).
+So the long way would have found the same, and tests/hostile/test_runs.py holds both to it on mutated files.
 
-The objects are built by an unpickler from bytes that are written here, of instructions in `_COPIED` and `_SPELLED`
-alone: none asks for a name, and what they refer to outside is handed in as objects. What varies between the objects
-of a file reaches it as numbers and as contents of bytes only, behind a length that was matched.
+The objects are built by an unpickler from bytes that are written here, of instructions in `_PLAIN`, `_ACTS` and
+`_SPELLED` alone: none asks for a name, and what they refer to outside is handed in as objects. What varies between
+the objects of a file reaches it as numbers and as contents of bytes only, behind a length that was matched.
 """
 
 from __future__ import annotations
@@ -39,29 +40,25 @@ if TYPE_CHECKING:
 
 _MOST_SHAPES = 16
 _MOST_TRIES = 64
+_MOST_INSTRUCTIONS = 1_000
 _LONGEST = 1 << 16
-"""bytes of instructions in a shape, and of an object that is worth one"""
+"""bytes of an object that is worth a shape"""
 _AT_ONCE = 1 << 20
 """bytes of the file that are built from in one go"""
-_INT, _FLOAT, _BYTES = rb"(K.|M..|J....)", rb"(G.{8})", rb"(C.|B....)"
-_SHORT = 34
-"""bytes of an instruction that has its length in the shape"""
 _FRAME = 9
 """bytes of the instruction that begins a frame"""
-_BYTEARRAY = rb"(\x96.{8})"
+_INT, _BYTES = rb"(K.|M..|J....)", rb"(C.|B....)"
 _SPELLED = {
-    "BININT1": _INT, "BININT2": _INT, "BININT": _INT, "BINFLOAT": _FLOAT,
-    "SHORT_BINBYTES": _BYTES, "BINBYTES": _BYTES, "BYTEARRAY8": _BYTEARRAY,
+    "BININT1": _INT, "BININT2": _INT, "BININT": _INT, "BINFLOAT": rb"(G.{8})",
+    "SHORT_BINBYTES": _BYTES, "BINBYTES": _BYTES, "BYTEARRAY8": rb"(\x96.{8})",
 }  # fmt: skip
 _WITH_BYTES = frozenset(("SHORT_BINBYTES", "BINBYTES", "BYTEARRAY8"))
+_PLAIN = frozenset(("NONE", "NEWTRUE", "NEWFALSE", "SHORT_BINUNICODE", "BINUNICODE", "EMPTY_TUPLE", "LONG1"))
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_PLAIN = frozenset((
-    "NONE", "NEWTRUE", "NEWFALSE", "SHORT_BINUNICODE", "BINUNICODE", "EMPTY_TUPLE", "EMPTY_LIST", "LONG1",
-))  # fmt: skip
-_COPIED = _PLAIN | frozenset((
-    "EMPTY_DICT", "MARK", "TUPLE", *_TUPLES, "SETITEM", "SETITEMS", "APPEND", "APPENDS", "REDUCE", "NEWOBJ", "BUILD",
-))  # fmt: skip
+_ACTS = frozenset(("EMPTY_DICT", "MARK", "TUPLE", *_TUPLES, "SETITEMS", "REDUCE", "NEWOBJ", "BUILD"))
 _GETS = frozenset(("BINGET", "LONG_BINGET"))
+# The rules of functions that the loader calls as the file does, and where each has bytes at which no rule looks.
+_CALLED = {"reconstruct": -1, "dtype": -1, "native": -1, "frombuffer": 0, "scalar": 1}
 Match = tuple[Any, bytes, int]
 
 
@@ -94,19 +91,16 @@ class Piece:
     """A stretch of instructions up to a run of bytes, or to the end.
 
     `pattern` finds it, `form % groups` writes it anew, `key` picks what is judged out of its groups; `has_bytes` says
-    that bytes follow, as many as the last group tells, and `judged` that these are part of the key.
+    that bytes follow, as many as the last group tells.
     """
 
-    __slots__ = ("form", "has_bytes", "judged", "key", "pattern")
+    __slots__ = ("form", "has_bytes", "key", "pattern")
 
-    def __init__(
-        self, spelled: bytes, form: bytes, keyed: list[int], *, has_bytes: bool, judged: bool
-    ) -> None:
+    def __init__(self, spelled: bytes, form: bytes, keyed: list[int], *, has_bytes: bool) -> None:
         self.pattern = re.compile(spelled, re.DOTALL)
         self.form = form
         self.key: Callable[[Any], Any] | None = itemgetter(*keyed) if keyed else None
         self.has_bytes = has_bytes
-        self.judged = judged
 
 
 class Shape:
@@ -114,16 +108,16 @@ class Shape:
 
     def __init__(self, machine: Machine, edge: Edge) -> None:
         self.depth = len(machine.marks)
-        self.model = machine.stack[-1]
-        if not _is_simple(self.model):
+        self.model = model = machine.stack[-1]
+        if type(model) is not Obj or model.detail is not None or model.build:
             raise _NoShapeError
         trace = _Trace(machine, edge)
         self.pieces = trace.pieces()
-        self.instructions = trace.count
+        self.instructions = len(trace.spelled)
         self.entries = machine.entries() - edge.memo
-        self.result = next(
-            (at for at in range(self.entries) if machine.memo[edge.memo + at] is self.model), -1
-        )
+        # Entries of parts that were known by their own shapes are not there.
+        places = (at for at in range(self.entries) if machine.memo.get(edge.memo + at) is model)
+        self.result = next(places, -1)
         self.outside: list[Any] = list(trace.outside.values())
         self.judged: set[Any] = set()
 
@@ -145,27 +139,13 @@ class Shape:
                 if position >= end:
                     return None
                 code.append(data[start:position])
-                if piece.judged:
-                    key.append(code[-1])
         return (tuple(key), b"".join(code), position) if position < end else None
 
-    def another(self) -> Any:
+    def another(self) -> Obj:
         """A symbol like that of the first object of this shape."""
-        if type(self.model) is list:
-            return list(self.model)  # whose items nothing can name
-        return _another(self.model)
-
-
-def _is_simple(symbol: Any) -> bool:
-    if type(symbol) is list:
-        return 0 < len(symbol) < 100 and all(type(item) is Obj and _is_simple(item) for item in symbol)
-    return type(symbol) is Obj and symbol.detail is None and not symbol.build
-
-
-def _another(model: Obj) -> Obj:
-    made = Obj(model.path, model.build, model.items)
-    made.full, made.again = model.full, model.again
-    return made
+        made = Obj(self.model.path, "", self.model.items)
+        made.full, made.again = True, self.model.again
+        return made
 
 
 class _Values(list[Any]):
@@ -173,7 +153,7 @@ class _Values(list[Any]):
 
     __slots__ = ("is_tuple",)
 
-    def __init__(self, items: list[Any], *, is_tuple: bool = False) -> None:
+    def __init__(self, items: list[Any], *, is_tuple: bool) -> None:
         super().__init__(items)
         self.is_tuple = is_tuple
 
@@ -181,46 +161,44 @@ class _Values(list[Any]):
 class _Trace:
     """Follows the instructions of an object once more, to tell which numbers and bytes no rule looks at.
 
-    On its stack an integer stands for the instruction that pushed a number or bytes, a Ref for itself, and anything
-    without interest is None. Raises _NoShapeError for what is outside of `_COPIED`, and for what reaches outside.
+    On its stack an integer stands for the instruction that pushed a number or bytes, a Ref for itself, a text for an
+    object that was made, and anything without interest is None. Raises _NoShapeError for any other instruction, and
+    for what reaches outside.
     """
 
     def __init__(self, machine: Machine, edge: Edge) -> None:
         self.machine = machine
         self.base = edge.memo
-        self.count = 0
         self.outside: dict[int, Any] = {}
         self.free: set[int] = set()
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.spelled: list[tuple[str, int, int]] = []
         position, end = edge.position, machine.position
-        while position < end:
+        while position < end and len(self.spelled) < _MOST_INSTRUCTIONS:
             code = machine.data[position]
             start, stop = opcodes.argument(machine.data, position + 1, code)
             self._follow(NAMES[code], start, stop)
             self.spelled.append((NAMES[code], position, stop))
             position = stop
-            self.count += 1
         if position != end or len(self.stack) != 1 or self.marks:
             raise _NoShapeError
 
     def _follow(self, name: str, start: int, stop: int) -> None:
-        stack = self.stack
         if name in _SPELLED:
-            stack.append(len(self.spelled))
-        elif name == "MEMOIZE":
-            stack.append(self._pop())
+            self.stack.append(len(self.spelled))
         elif name in _GETS:
-            stack.append(self._get(int.from_bytes(self.machine.data[start:stop], "little")))
-        elif name == "EMPTY_DICT":
-            stack.append(_Values([]))
+            self.stack.append(self._get(int.from_bytes(self.machine.data[start:stop], "little")))
         elif name in _PLAIN:
-            stack.append("own" if name == "EMPTY_LIST" else None)
+            self.stack.append(None)
+        elif name == "MEMOIZE":
+            self.stack.append(self._pop())
+        elif name == "EMPTY_DICT":
+            self.stack.append(_Values([], is_tuple=False))
         elif name == "MARK":
-            self.marks.append(stack)
+            self.marks.append(self.stack)
             self.stack = []
-        elif name in _COPIED:
+        elif name in _ACTS:
             self._act(name)
         else:
             raise _NoShapeError
@@ -232,37 +210,48 @@ class _Trace:
         elif name in _TUPLES:
             items = [self._pop() for _ in range(_TUPLES[name])]
             self.stack.append(_Values(items[::-1], is_tuple=True))
-        elif name in ("SETITEM", "SETITEMS"):
-            items = [self._pop(), self._pop()][::-1] if name == "SETITEM" else self._marked()
-            target = self._own()
-            if isinstance(target, _Values):
-                target.extend(items[1::2])
-        elif name in ("APPEND", "APPENDS"):
-            self._pop() if name == "APPEND" else self._marked()
-            self._own()
+        elif name == "SETITEMS":
+            items = self._marked()
+            target = self._pop()
+            if type(target) is not _Values or target.is_tuple:
+                raise _NoShapeError
+            self.stack.append(_Values(target + items[1::2], is_tuple=False))
+        elif name == "BUILD":
+            given, target = self._pop(), self._pop()
+            self._build(target, given)
+            self.stack.append(target)
         else:
-            self._make(name)
+            given, function = self._pop(), self._pop()
+            self.stack.append(self._made(function, given, is_call=name == "REDUCE"))
 
-    def _make(self, name: str) -> None:
-        given = self._pop()
-        if name == "BUILD":
-            target = self._own()
-            if isinstance(given, _Values) and not given.is_tuple:
-                self.free.update(item for item in given if type(item) is int)
-            elif isinstance(given, _Values) and target == "array":
-                self.free.update(item for item in given[-1:] if type(item) is int and self._holds_bytes(item))
-            return
-        function = self._pop()
-        rule = function.rule if name == "REDUCE" and type(function) is Ref else ""
-        at = {"frombuffer": 0, "scalar": 1}.get(rule)
-        if at is not None and isinstance(given, _Values) and len(given) > at:
-            self.free.update(
-                item for item in given[at : at + 1] if type(item) is int and self._holds_bytes(item)
-            )
-        self.stack.append("array" if rule == "reconstruct" else "own")
+    def _build(self, target: Any, given: Any) -> None:
+        """A state that is a dictionary or a tuple, and for every unpickler the same: none is empty, none a pair."""
+        if type(target) is not str or type(given) is not _Values or not given:
+            raise _NoShapeError
+        if not given.is_tuple:
+            self.free.update(item for item in given if type(item) is int and not self._holds_bytes(item))
+        elif len(given) == 2:
+            raise _NoShapeError
+        elif target == "reconstruct" and self._holds_bytes(given[-1]):
+            self.free.add(given[-1])
 
-    def _holds_bytes(self, item: int) -> bool:
-        return self.spelled[item][0] in _WITH_BYTES
+    def _made(self, function: Any, given: Any, *, is_call: bool) -> str:
+        """The rule by which something was made; with those in `_CALLED`, the loader calls as an unpickler does."""
+        if type(function) is not Ref:
+            raise _NoShapeError
+        if not is_call:
+            if "new" not in function.uses or function.rule == "record":
+                raise _NoShapeError
+            return "new"
+        at = _CALLED.get(function.rule)
+        if at is None:
+            raise _NoShapeError
+        if at >= 0 and type(given) is _Values and len(given) > at and self._holds_bytes(given[at]):
+            self.free.add(given[at])
+        return function.rule
+
+    def _holds_bytes(self, item: Any) -> bool:
+        return type(item) is int and self.spelled[item][0] in _WITH_BYTES
 
     def _pop(self) -> Any:
         if not self.stack:
@@ -274,13 +263,6 @@ class _Trace:
             raise _NoShapeError
         items, self.stack = self.stack, self.marks.pop()
         return items
-
-    def _own(self) -> Any:
-        """What is filled: something that the object made itself."""
-        target = self.stack[-1] if self.stack else None
-        if target not in ("own", "array") and not isinstance(target, _Values):
-            raise _NoShapeError
-        return target
 
     def _get(self, index: int) -> Any:
         if index >= self.base:
@@ -295,33 +277,24 @@ class _Trace:
         spelled, form, keyed, groups = b"", b"", [], 0
         for number, (name, start, stop) in enumerate(self.spelled):
             if name in _SPELLED:
-                is_free, has_bytes = number in self.free, name in _WITH_BYTES
-                is_short = name == "SHORT_BINBYTES" and stop - start <= _SHORT
-                if is_short:
-                    spelled += b"(" + re.escape(data[start : start + 2]) + b".{%d})" % (stop - start - 2)
-                    has_bytes = False
-                else:
-                    spelled += _SPELLED[name]
-                form += b"%b"
-                if has_bytes or not is_free:
+                has_bytes = name in _WITH_BYTES
+                if has_bytes and number not in self.free:
+                    raise _NoShapeError
+                spelled, form = spelled + _SPELLED[name], form + b"%b"
+                if has_bytes or number not in self.free:
                     keyed.append(groups)
                 groups += 1
                 if has_bytes:
-                    made.append(Piece(spelled, form, keyed, has_bytes=True, judged=not is_free))
+                    made.append(Piece(spelled, form, keyed, has_bytes=True))
                     spelled, form, keyed, groups = b"", b"", [], 0
                 continue
-            spelled += re.escape(data[start:stop])
+            code = data[start:stop]
+            spelled += re.escape(code)
             if name in _GETS:
-                index = int.from_bytes(data[start + 1 : stop], "little")
-                form += _escaped(b"j" + struct.pack("<I", at[index]))
-            elif name != "MEMOIZE":
-                form += _escaped(data[start:stop])
-        made.append(Piece(spelled, form, keyed, has_bytes=False, judged=False))
-        return made
-
-
-def _escaped(code: bytes) -> bytes:
-    return code.replace(b"%", b"%%")
+                code = b"j" + struct.pack("<I", at[int.from_bytes(code[1:], "little")])
+            if name != "MEMOIZE":
+                form += code.replace(b"%", b"%%")
+        return [*made, Piece(spelled, form, keyed, has_bytes=False)]
 
 
 class Runs:
@@ -341,7 +314,7 @@ class Runs:
         self.edges[depth] = Edge(machine)
 
     def end(self, machine: Machine) -> None:
-        """An object has got its state, or a list its items: if it began at an edge, it shows a shape."""
+        """An object has got its state: if it began at an edge, it shows a shape."""
         depth = len(machine.marks)
         edge = self.edges.get(depth)
         if edge is None or len(machine.stack) != edge.height + 1 or machine.log.findings:
@@ -370,30 +343,31 @@ class Runs:
 
     def _follow(self, machine: Machine, depth: int) -> None:
         """Take all the objects of known shapes that follow here."""
-        data = machine.data
-        shape: Shape | None = None
+        is_run = False
         while True:
             position = machine.position
-            end = min(machine.frame_end or len(data), position + _LONGEST)
-            found = None if shape is None else shape.match(data, position, end)
-            if shape is None or found is None:
-                shape, found = self._find(data, position, end, depth)
-            if shape is None or found is None:
-                if not self._across(machine, depth):
+            end = min(machine.frame_end or len(machine.data), position + _LONGEST)
+            found = self._find(machine.data, position, end, depth)
+            if found is None:
+                if not is_run or not self._across(machine, depth):
                     return
                 continue
-            key, code, stop = found
+            shape, (key, code, stop) = found
+            if machine.log.opcodes + shape.instructions > machine.limits.opcodes:
+                return  # the long way tells at which of them there are too many
             if key not in shape.judged:
                 self.waiting[depth] = (stop, shape, key)
                 return
             machine.take(shape, code, stop)
+            is_run = True
 
-    def _find(self, data: bytes, position: int, end: int, depth: int) -> tuple[Shape | None, Match | None]:
-        for shape in self.shapes:
+    def _find(self, data: bytes, position: int, end: int, depth: int) -> tuple[Shape, Match] | None:
+        for place, shape in enumerate(self.shapes):
             found = shape.match(data, position, end) if shape.depth == depth else None
             if found is not None:
+                self.shapes.insert(0, self.shapes.pop(place))  # most likely the next one has it, too
                 return shape, found
-        return None, None
+        return None
 
     def _across(self, machine: Machine, depth: int) -> bool:
         """Take an object that begins in one frame and ends in the next, for a pickler cuts them by size."""
@@ -402,10 +376,12 @@ class Runs:
             return False
         end = behind + int.from_bytes(data[behind - 8 : behind], "little")
         joined = data[machine.position : machine.frame_end] + data[behind : min(end, behind + _LONGEST)]
-        shape, found = self._find(joined, 0, len(joined), depth)
-        if shape is None or found is None or end > len(data):
+        found = self._find(joined, 0, len(joined), depth)
+        if found is None or end > len(data):
             return False
-        key, code, stop = found
+        shape, (key, code, stop) = found
+        if machine.log.opcodes + shape.instructions + 1 > machine.limits.opcodes:
+            return False
         if key not in shape.judged or stop <= first or not _one_begins(joined, first):
             return False
         machine.count_instructions(1)

@@ -226,17 +226,10 @@ def _extend(machine: Machine, items: list[Any]) -> None:
 def _append(machine: Machine, _start: int, _end: int) -> None:
     item = machine.pop()
     _extend(machine, [item])
-    _ended(machine)
 
 
 def _appends(machine: Machine, _start: int, _end: int) -> None:
     _extend(machine, machine.pop_mark())
-    _ended(machine)
-
-
-def _ended(machine: Machine) -> None:
-    if machine.runs is not None and type(machine.stack[-1]) is list:
-        machine.runs.end(machine)
 
 
 def _dict(machine: Machine, _start: int, _end: int) -> None:
