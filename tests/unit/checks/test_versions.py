@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from validator.checks.load.environment import Installed
-from validator.checks.load.versions import mismatch
+from validator.checks.load.versions import _remedy, mismatch
 from validator.environments import interpreter
 from validator.libraries.known import package_and_version
 
@@ -64,3 +66,11 @@ def test_versions_that_do_not(recorded, here, said):
 )
 def test_a_format_is_not_shown_as_a_package(recorded, shown):
     assert package_and_version(*recorded) == shown
+
+
+def test_a_release_that_nobody_knows_is_no_requirement() -> None:
+    context = SimpleNamespace(
+        file=SimpleNamespace(format="lightgbm-text"), settings=SimpleNamespace(requirements=(), python=None)
+    )
+    assert "requirements" not in _remedy(context, {"lightgbm model text": "v9"})
+    assert 'requirements = ["lightgbm==3.3.5"]' in _remedy(context, {"lightgbm model text": "v3"})

@@ -101,6 +101,7 @@ def test_tree_sizes_must_be_those_of_the_trees(text: str) -> None:
     line = next(line for line in text.splitlines() if line.startswith("tree_sizes="))
     assert "tree_sizes" in reason(scan(text.replace(line, line + "9", 1).encode(), "lightgbm-text"))
     assert "tree_sizes" in reason(scan(text.replace(line, line + " 9", 1).encode(), "lightgbm-text"))
+    assert "CR LF" in reason(scan(text.replace("\n", "\r\n").encode(), "lightgbm-text"))
 
 
 def without_sizes(text: str) -> str:

@@ -166,8 +166,10 @@ def _remedy(context: Context, recorded: Mapping[str, str]) -> str:
     """How to have the versions that the model was saved with."""
     if context.file.format == "mlflow" and not context.settings.requirements:
         return 'judge it in its own environment: requirements = "mlflow"'
-    pins = [_pinned(name, version) for name, version in recorded.items()]
+    pins = [pin for name, version in recorded.items() if (pin := _pinned(name, version))]
     wanted = ", ".join(f'"{pin}"' for pin in pins)
+    if not pins:
+        return "judge it under the interpreter that trained it (--python), or save it again with the versions here"
     if context.settings.requirements or context.settings.python:
         return f"the environment that was given holds other versions: it needs {wanted}"
     return (
@@ -184,4 +186,6 @@ def _pinned(name: str, version: str) -> str:
     if library is not None and version in library.pins:
         return f"{distribution}=={library.pins[version]}"
     first, end = era
+    if end == (0, 0):
+        return ""  # nobody knows which release wrote it
     return f"{distribution}>={first[0]}.{first[1]}" + (f",<{end[0]}.{end[1]}" if end[0] < 90 else "")

@@ -33,7 +33,7 @@ def check_text(data: bytes, *, nodes: int = MOST_NODES) -> Checked:
         count = len(_parted(head.get(key.encode(), b"")))
         _need(count == n_features, f"{key} lists {count:,} of {n_features:,} features")
     _need(len(trees) % per_iteration == 0, f"{len(trees):,} trees are no whole number of iterations")
-    _check_sizes(text)
+    _check_sizes(text, crlf=b"\r\n" in data)
     splits, most = 0, most_nodes(data, nodes)
     for number, tree in enumerate(trees):
         splits += _check_tree(tree, f"tree {number}", n_features)
@@ -53,7 +53,7 @@ def _parted(line: bytes) -> list[bytes]:
     return [word for word in line.split(b" ") if word.strip()]
 
 
-def _check_sizes(text: ModelText) -> None:
+def _check_sizes(text: ModelText, *, crlf: bool) -> None:
     """`tree_sizes` are the lengths in bytes by which the reader cuts the text; each must begin its tree."""
     sizes = [int(part) for part in text.header.get(b"tree_sizes", b"").split()]
     if not sizes:
@@ -64,7 +64,11 @@ def _check_sizes(text: ModelText) -> None:
     )
     for number, (size, seen) in enumerate(zip(sizes, text.sizes)):
         # The last tree is followed by the blank line before "end of trees".
-        _need(size <= seen <= size + 2, f"tree {number} has {seen:,} bytes, tree_sizes says {size:,}")
+        _need(
+            size <= seen <= size + 2,
+            f"tree {number} has {seen:,} bytes, tree_sizes says {size:,}"
+            + (": its lines end in CR LF, as git writes them where `autocrlf` is on" if crlf else ""),
+        )
 
 
 def _check_tree(tree: Lines, where: str, n_features: int) -> int:
