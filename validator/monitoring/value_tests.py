@@ -189,6 +189,8 @@ def _columns(watched: Watched, kind: str) -> Iterator[Column]:
     rows = {"0": 1.0, "other": 4.0, "missing": 0.1, "unseen": 0.2}
     figures = {"between": 0.01, "quantile": 4.0, "alike": {}}
     yield Column(kind=kind, name=second, version=VERSION, shares=categories, pace=rows, **figures)
+    common = {"0": 0.9996, "other": 0.0004} | _SPECIAL
+    yield Column(kind=kind, name=second, version=OTHER, shares=common, pace=rows, **figures)
 
 
 def _until(value: float, before: int) -> str:

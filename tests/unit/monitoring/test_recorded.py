@@ -105,7 +105,7 @@ def test_every_recorded_series_has_a_value_in_a_test(watched: Watched) -> None:
 TWINS = re.compile(r"preflight:(output\w*:|(error|slow):\w+?(5m|30m|6h|3d): )")
 #: Changes that leave the values alone: a sum of one series; a constant in a logarithm, which differences of shares
 #: that add up to one cancel; gauges of the other kind, which nothing joins.
-ALIKE = re.compile(r"special_share1d: `sum`|:psi: `0\.5`|`(feature|output)!=\"\"` becomes ``")
+ALIKE = re.compile(r"special_(share|noise)1d: `sum`|:psi: `0\.5`|`(feature|output)!=\"\"` becomes ``")
 
 
 class Kin:
