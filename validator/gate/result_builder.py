@@ -102,7 +102,8 @@ class Stages:
         """Tell before it begins how long the stage may take that asks so many rows, and what makes it shorter."""
         if seconds >= _LONG_S:
             said = f"up to {rows:,} rows, some {_duration(seconds)}: longer than most"
-            self.progress(self._name, f"{said}{_SHORTER.get(self._name, '')}")
+            # As a line of its own: details that follow a stage at once are not shown where lines are not overwritten.
+            self.progress(f"{self._name}: {said}{_SHORTER.get(self._name, '')}")
 
 
 def _duration(seconds: float) -> str:
