@@ -224,6 +224,10 @@ def test_what_is_read_at_length() -> None:
         assert check(content) == known, (name, check(content))
 
 
+def test_arrays_before_a_forest_leave_it_its_shape() -> None:
+    assert check(pickle.dumps([*(np.arange(size) for size in range(70)), SCALERS])) > 0
+
+
 def test_too_long_an_object_makes_no_shape() -> None:
     many = b"".join(s.text(f"attribute_{number}") + b"K\x05" for number in range(600))
     assert check(several(*[b"h\x00)\x81}(" + many + b"ub"] * 3)) == 2

@@ -109,8 +109,6 @@ class Shape:
     def __init__(self, machine: Machine, edge: Edge) -> None:
         self.depth = len(machine.marks)
         self.model = model = machine.stack[-1]
-        if type(model) is not Obj or model.detail is not None or model.build:
-            raise _NoShapeError
         trace = _Trace(machine, edge)
         self.pieces = trace.pieces()
         self.instructions = len(trace.spelled)
@@ -329,7 +327,9 @@ class Runs:
     def _learn(self, machine: Machine, edge: Edge) -> None:
         if edge.frame != machine.frame_end or edge.noted != _noted(machine.log):
             return
-        if machine.position - edge.position > _LONGEST:
+        model = machine.stack[-1]
+        is_plain = type(model) is Obj and model.detail is None and not model.build
+        if not is_plain or machine.position - edge.position > _LONGEST:
             return
         self._tries += 1
         try:
