@@ -1,4 +1,4 @@
-"""What reading a forest safely costs: scan and load here, beside `pickle.load` and `joblib.load` of the same file."""
+"""What reading a model safely costs: scan and load here, beside `pickle.load` and `joblib.load` of the same file."""
 
 from __future__ import annotations
 
@@ -6,23 +6,44 @@ import io
 import pickle
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 
 from validator.model.safety import load, scan_pickle
 
-_ROUNDS = 5
+_ROUNDS = 3
 
 
-def forest(megabytes: int) -> RandomForestClassifier:
-    """A forest whose pickle has about that size: unpruned trees on noise have a leaf for nearly every row."""
+def models() -> Iterator[tuple[str, Any]]:
+    """Few deep trees, and many small ones of each library's class. Unpruned trees on noise have a leaf for nearly
+    every row.
+    """
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(20_000, 8)), rng.integers(0, 2, 20_000)
-    return RandomForestClassifier(n_estimators=max(1, megabytes * 3 // 2), n_jobs=1, random_state=0).fit(X, y)
+    X, y = rng.normal(size=(20_000, 8)), rng.integers(0, 3, 20_000)
+    few, labels = X[:300], y[:300]
+    yield "forest, 90 deep trees", RandomForestClassifier(90, n_jobs=1, random_state=0).fit(X, y % 2)
+    yield (
+        "forest, 4,000 trees of depth 3",
+        RandomForestClassifier(4_000, max_depth=3, n_jobs=1, random_state=0).fit(few, labels % 2),
+    )
+    yield (
+        "gradient boosting, 1,500 stages of 3 trees",
+        GradientBoostingClassifier(n_estimators=1_500, max_depth=3).fit(few, labels),
+    )
+    yield (
+        "histogram boosting, 2,000 trees of 8 leaves",
+        HistGradientBoostingClassifier(max_iter=2_000, max_leaf_nodes=8, early_stopping=False).fit(
+            few, labels % 2
+        ),
+    )
 
 
 def processor_seconds(action: Callable[[], Any]) -> float:
@@ -35,35 +56,31 @@ def processor_seconds(action: Callable[[], Any]) -> float:
     return min(found)
 
 
-def compare(model: Any) -> dict[str, float]:
-    """Processor time of scan plus load over that of the plain load, by way of saving."""
-    plain = pickle.dumps(model)
+def rows(name: str, model: Any) -> Iterator[str]:
+    """For each way of saving the processor time of the plain load, and over it that of `load`, with its own scan."""
     target = io.BytesIO()
     joblib.dump(model, target)
-    files = {"pickle": plain, "joblib": target.getvalue()}
-    loaders: dict[str, Callable[[bytes], Any]] = {
-        "pickle": pickle.loads,
-        "joblib": lambda content: joblib.load(io.BytesIO(content)),
-    }
-    found: dict[str, float] = {}
-    for name, content in files.items():
-        theirs = processor_seconds(lambda name=name, content=content: loaders[name](content))
-        scanned = processor_seconds(lambda content=content: scan_pickle(content))
-        ours = processor_seconds(lambda content=content: load(content))
-        found[f"{name}: plain load, s"] = theirs
-        found[f"{name}: scan, s"] = scanned
-        found[f"{name}: load (with its own scan), s"] = ours
-        found[f"{name}: load / plain load"] = ours / theirs
-        found[f"{name}: (scan + load) / plain load"] = (scanned + ours) / theirs
-    return found
+    ways: tuple[tuple[str, bytes, Callable[[bytes], Any]], ...] = (
+        ("pickle", pickle.dumps(model), pickle.loads),
+        ("joblib", target.getvalue(), lambda content: joblib.load(io.BytesIO(content))),
+    )
+    for way, content, plainly in ways:
+        plain, scanned, ours = (
+            processor_seconds(lambda action=action, content=content: action(content))
+            for action in (plainly, scan_pickle, load)
+        )
+        yield (
+            f"| {name}, {way}, {len(content) / 1e6:.0f} MB | {plain * 1e3:,.0f} ms | {scanned / plain:.2f} x | "
+            f"{ours / plain:.2f} x |"
+        )
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    model = forest(60)
-    print(f"forest of {len(pickle.dumps(model)) / 1e6:.0f} MB")
-    for name, value in compare(model).items():
-        print(f"{name}: {value:.3f}")
+    print("| model | plain load | scan | load, with its own scan |\n|---|--:|--:|--:|")
+    for name, model in models():
+        for row in rows(name, model):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -245,6 +245,13 @@ def test_what_may_not() -> None:
         assert not read_pickle(content).report.ok, name
 
 
+def test_lists_of_objects_of_known_shapes_that_nothing_can_name() -> None:
+    """What is in the lists has entries in the memo that were never made, and the lists themselves have none."""
+    first = several(end=b"e")[len(s.PROTO) :]
+    again = b"](" + scaler(start=b"h\x00)\x81\x94}\x94(") * 4 + b"e"
+    assert check(s.PROTO + b"](" + first + again * 3 + b"e.") >= 2
+
+
 def framed(content: bytes, *cuts: int) -> bytes:
     """The instructions in frames that end at these places."""
     places = [2, *cuts, len(content)]

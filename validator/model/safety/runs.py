@@ -303,6 +303,7 @@ class Runs:
         self.edges: dict[int, Edge] = {}
         self.waiting: dict[int, tuple[int, Shape, Any]] = {}
         self._tries = 0
+        self._looks = 0
 
     def begin(self, machine: Machine) -> None:
         """A list of items begins, or an item has ended: here an object may begin."""
@@ -374,6 +375,12 @@ class Runs:
         data, first, behind = machine.data, machine.frame_end - machine.position, machine.frame_end + _FRAME
         if not 0 < first < _LONGEST or data[behind - _FRAME : behind - _FRAME + 1] != b"\x95":
             return False
+        # Each look copies up to 128 KiB: in honest files there is one to a frame of 64 KiB.
+        if self._looks * 8_192 > machine.position + _LONGEST or all(
+            one.depth != depth for one in self.shapes
+        ):
+            return False
+        self._looks += 1
         end = behind + int.from_bytes(data[behind - 8 : behind], "little")
         joined = data[machine.position : machine.frame_end] + data[behind : min(end, behind + _LONGEST)]
         found = self._find(joined, 0, len(joined), depth)
