@@ -24,6 +24,8 @@ _FEWEST_WINDOWS = WINDOWS // 2
 _BINS = ("bin", "=~", "[0-9]+|other")
 _SPECIAL = ("bin", "!~", "[0-9]+|other")
 _RANGE = ("bin", "=~", "below|above")
+#: Fewer rows with a special value tell nothing: Newcombe's interval takes a single odd one of a quiet day for many.
+_FEWEST_SPECIAL = 5
 #: Replicas that restart one by one must not interrupt what an alert has been waiting for.
 _REMEMBERED = "15m"
 
@@ -195,7 +197,8 @@ def _special_alert(kind: _Kind) -> Alert:
     which = "{{ $labels.feature }}" if kind.label == "feature" else "{{ $labels.output }}"
     return Alert(
         name="PreflightSpecialValues",
-        expr=f"{kind.bins('special_increase_low')} > {number(SPECIAL_MARGIN)}",
+        expr=f"{kind.bins('special_increase_low')} > {number(SPECIAL_MARGIN)}\n"
+        f"and {kind.bins('rows1d', _SPECIAL)} >= {_FEWEST_SPECIAL}",
         lasting="1h",
         severity="ticket",
         summary=f"{which} of {{{{ $labels.model }}}} is {{{{ $labels.bin }}}} more often than it was",

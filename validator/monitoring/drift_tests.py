@@ -135,6 +135,10 @@ def _specials(watched: Watched, kind: str) -> Iterator[Case]:
     early = _column(watched, kind, _HOUR, rates)
     yield early.case(f"{kind}: missing for less than an hour", about)
     yield with_share(0.05, 1, "missing").case(f"{kind}: two of forty rows", about)
+    yield with_share(1, 0.1, "above").case(f"{kind}: four rows, all of them beyond the range", about)
+    yield with_share(1, 0.3, "above").case(
+        f"{kind}: ten rows, all of them beyond the range", about, alert("above")
+    )
     alike = {"missing": 0.02}
     yield with_share(0.03, _ROWS, "missing", alike=alike).case(f"{kind}: missing by whole hours", about)
     yield with_share(0.03, _ROWS, "above", between=0.15).case(f"{kind}: beyond the range for a while", about)
