@@ -141,7 +141,9 @@ def _functions() -> Iterator[tuple[tuple[str, str], Callable[..., Any], list[str
         if "value" not in entry.uses:
             continue
         try:
-            function = getattr(importlib.import_module(key[0]), key[1])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the old names of modules
+                function = getattr(importlib.import_module(key[0]), key[1])
         except (ImportError, AttributeError):
             continue  # of another version of its library
         names: list[str] = []
