@@ -30,9 +30,10 @@ def rows_at_once(
         if before is None or after is None:
             return None
         grown = after - before
-        if last and grown >= (_SOME_BYTES if rows == _SIZES[-1] else _SURE_BYTES):
+        final = rows == _SIZES[-1] or clock() - started > _SLOW_S
+        if last and grown >= (_SOME_BYTES if final else _SURE_BYTES):
             return _power_of_four(BUDGET_BYTES * (rows - last) // grown)
-        if clock() - started > _SLOW_S:
+        if final:
             return None
         before, last = after, rows
     return None

@@ -73,3 +73,8 @@ def test_no_more_rows_are_asked_for_than_are_needed_or_than_is_quick() -> None:
 
 def test_a_system_that_tells_no_peak_bounds_nothing() -> None:
     assert rows_at_once(lambda rows: None, lambda: None, lambda: 0.0) is None
+
+
+def test_a_slow_model_whose_rows_take_much_is_bounded_by_the_calls_that_there_were() -> None:
+    assert Process(3.2 * MIB, seconds=0.2).room() == 64
+    assert Process(1_000, seconds=0.2).room() is None
