@@ -102,7 +102,7 @@ def _assembled(
         quality=builder.quality,
         change=builder.change,
         checks=verdict.checks,
-        loosened=builder.loosened[:_MOST_LOOSENED],
+        loosened=_first(builder.loosened),
         environment=Environment(
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",
@@ -275,3 +275,9 @@ def summary_json(found: list[GateResult], *, several: bool) -> str:
     """All results of a run as one JSON document: a list where `several` models were given, else the single one."""
     plain = [json.loads(one.model_dump_json()) for one in found]
     return json.dumps(plain if several else plain[0], indent=2)
+
+
+def _first(loosened: tuple[str, ...]) -> tuple[str, ...]:
+    """As many of them as a report can show, and how many more there are."""
+    more = len(loosened) - _MOST_LOOSENED
+    return loosened if more <= 0 else (*loosened[:_MOST_LOOSENED], f"{more} more settings in the same way")

@@ -20,7 +20,7 @@ from validator.profile.columns import (
 )
 
 PROFILE_SCHEMA = 1
-_MAX_COLUMNS = 10_000
+_MAX_COLUMNS = 200_000
 _MAX_BINS = 21
 _MAX_BLOCKS = 400
 _MAX_NAMED = 1_000

@@ -8,6 +8,7 @@ import pytest
 
 from validator.catalog import ALL, expected
 from validator.checks.check import passed, result
+from validator.gate import conclusion
 from validator.gate.conclusion import conclude, forget_earlier, write
 from validator.gate.result_builder import ResultBuilder, Stages
 from validator.model.file import identify
@@ -102,3 +103,9 @@ def test_what_an_earlier_run_said_is_forgotten_and_what_others_wrote_is_not(buil
     left = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert {path for path in left if "artifact/" not in path} == kept
     assert any(path.startswith("artifact/") for path in left)
+
+
+def test_what_was_loosened_beyond_what_a_report_shows_is_counted() -> None:
+    few, many = tuple(map(str, range(50))), tuple(map(str, range(53)))
+    assert conclusion._first(few) == few
+    assert conclusion._first(many) == (*few, "3 more settings in the same way")
