@@ -75,6 +75,9 @@ class FakeSlot:
         assert self.clock is not None
         self.until = self.clock.real + seconds
 
+    def rehearse_lease(self, seconds: float) -> None:
+        self.renew(seconds)
+
     def drop_lease(self) -> None:
         if self.refuses:
             raise SlotError("DELETE /lease is answered with status 401", hint="correct the token")
