@@ -265,9 +265,12 @@ def test_when_it_is_ended_its_server_ends_too_and_no_report_is_left(
     artifact: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     line = [sys.executable, "-m", "validator.cli", "test", str(artifact), "--no-rehearsal"]
+    killed = how == signal.SIGKILL
     with subprocess.Popen(
-        [*line, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+        [*line, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Whoever starts the tests in the background ignores them, and nohup is respected.
+        preexec_fn=None if killed else lambda: signal.signal(how, signal.SIG_DFL),
+    ) as process:  # fmt: skip
         assert process.stdout is not None
         for told in process.stdout:
             if "becomes ready" in told:
@@ -275,7 +278,6 @@ def test_when_it_is_ended_its_server_ends_too_and_no_report_is_left(
         (server,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert is_there(int(server))
         process.send_signal(how)
-        killed = how == signal.SIGKILL
         assert process.wait(60) == (-signal.SIGKILL if killed else 130)
         if killed:
             until(lambda: not is_there(int(server)), 60, "the server to follow")
