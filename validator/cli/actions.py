@@ -43,7 +43,7 @@ def add_actions(
         )
 
 
-def listening(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
     """Host and port of HOST:PORT; an empty host is every address. Raises UsageError."""
     host, _, port = address.rpartition(":")
     if not (port.isdecimal() and port.isascii()) or int(port) > 65535:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from validator import __version__
-from validator.cli.actions import add_actions, add_json, listening, print_json
+from validator.cli.actions import add_actions, add_json, host_and_port, print_json
 from validator.cli.console import say
 from validator.durations import seconds_of
 from validator.errors import Exit, UsageError
@@ -256,7 +256,7 @@ def _page(flags: Mapping[str, Any]) -> int:
     if flags.get("serve"):
         if flags.get("json_output"):
             raise UsageError("--serve answers with pages, not with JSON", hint="leave one of them out")
-        host, port = listening(flags["serve"])
+        host, port = host_and_port(flags["serve"])
         quality = Path(flags["quality"]) if flags.get("quality") else None
         with serve(page, host, port, quality=quality) as httpd:
             print(f"answering on http://{host or '*'}:{httpd.server_port}/", flush=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validator.cli.actions import add_actions, add_json, listening, print_json
+from validator.cli.actions import add_actions, add_json, host_and_port, print_json
 from validator.cli.rollout_emit import add_emit, emit
 from validator.cli.rollout_view import Teller, code_of, no_rollout, show, show_step
 from validator.cli.rollout_wait import seconds_to_wait, told, wait_for
@@ -135,7 +135,7 @@ def _listen(config: Path, address: str) -> int:
     from validator.rollout.settings import read_judge_settings
 
     settings = read_judge_settings(config)
-    host, port = listening(address)
+    host, port = host_and_port(address)
     with (
         asking(settings) as source,
         server(Bench(settings=settings, source=source), host, port) as httpd,
@@ -232,7 +232,7 @@ def _run(settings: LoopSettings, *, until_ended: bool, metrics: str | None) -> i
     teller = Teller()
     with ExitStack() as stack:
         if metrics is not None:
-            stack.enter_context(served(settings.directory / METRICS_FILE, *listening(metrics)))
+            stack.enter_context(served(settings.directory / METRICS_FILE, *host_and_port(metrics)))
         parts = stack.enter_context(opened(settings))
         state = run_loop(settings, parts, tell=teller, pause=time.sleep, until_ended=until_ended)
     return Exit.PASSED if state is None else code_of(state)
