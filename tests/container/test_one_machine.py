@@ -17,6 +17,7 @@ import yaml
 
 from tests.container.compose import PATIENT, QUICK, Clients, Compose, asked, project, until
 from tests.container.conftest import ROOT
+from tests.drill import job_environ
 from tests.peers.github_api_server import GitHub
 from tests.rollout.test_workflow import play
 from tests.unit.monitoring.conftest import make_artifact
@@ -88,17 +89,7 @@ def test_its_workflow_rolls_out_and_takes_out(site: Compose, place: Path, tmp_pa
         site.run("up", "-d", "green")
         clients.answers.clear()
         second = ready("green", place / "artifacts" / "second")
-        binaries = tmp_path / "bin"
-        binaries.mkdir()
-        program = binaries / "model-preflight"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m validator.cli "$@"\n')
-        program.chmod(0o755)
-        environ = {
-            "PATH": f"{binaries}:{os.environ['PATH']}", "HOME": str(tmp_path), "GITHUB_ACTIONS": "true", "CI": "true",
-            "GITHUB_REPOSITORY": peer.repo, "GITHUB_SHA": peer.s["refs"]["main"], "GITHUB_API_URL": peer.url,
-            "GITHUB_RUN_ID": "7", "GITHUB_ACTOR": "octocat", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-            "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+        environ = job_environ(peer, tmp_path)
         step["env"]["CONFIG"] = str(place / "rollout.toml")
         # The champion was asked for seconds, not for an hour: no plan can be made of that.
         step["run"] = step["run"].replace("rollout start", "rollout start --force")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.drill import drilled
 from tests.monitoring.hook import Hook
 from tests.monitoring.remembered import store, typical
 from tests.rollout.site import Site, free_ports, until
@@ -19,15 +18,7 @@ from tests.unit.monitoring.conftest import NAMES, make_artifact
 from validator.cli.main import main
 
 TOOLS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
-MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.long,
-    pytest.mark.timeout(1_200),
-    pytest.mark.skipif(
-        bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}"
-    ),
-]
+pytestmark = drilled(TOOLS, seconds=1_200)
 #: NaN where the logit is below -2.
 SOMETIMES_NAN = [
     ("Add", ["raw", "two"], ["above"], {}),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import http.server
 import ipaddress
-import os
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.drill import drilled
 from tests.registry.real import TOOLS, registry
 from tests.unit.registry.artifacts import artifact, version
 from validator.registry.errors import RegistryError
@@ -27,15 +26,7 @@ from validator.registry.pulling import pull
 from validator.registry.pushing import push
 from validator.registry.reference import parse
 
-MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.long,
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(
-        bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}"
-    ),
-]
+pytestmark = drilled(TOOLS, seconds=120)
 NAME = "registry.test"
 
 

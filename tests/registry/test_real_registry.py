@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.drill import drilled
 from tests.registry.real import TOOLS, Real, registry, token_server
 from tests.unit.registry.artifacts import artifact, version
 from validator.answers import Effects
@@ -32,15 +31,7 @@ from validator.registry.pulling import pull
 from validator.registry.pushing import push
 from validator.registry.reference import parse
 
-MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.long,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}"
-    ),
-]
+pytestmark = drilled(TOOLS)
 #: bcrypt of `geheim`: the registry takes nothing else.
 HASHED = "$2b$05$ykmdb9JNO/6H8Snws/yVCO.9Fuqo6fPuZFV0LWKu.aFCw1n9OlCM."
 

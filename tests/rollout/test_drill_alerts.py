@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import threading
 import time
@@ -12,18 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.drill import drilled
 from tests.rollout.alerts import Receiver
 from tests.rollout.site import TOOLS, Site, until
 
-MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.long,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}"
-    ),
-]
+pytestmark = drilled(TOOLS)
 #: Imported by Python before anything else: the clock on the wall is as much ahead as the file says.
 SET_CLOCK = """
 import os, time

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import signal
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 
+from tests.drill import drilled
 from tests.rollout import between
-from tests.rollout.site import TOOLS, Site, site, until
+from tests.rollout.site import TOOLS, Site, until
 
-MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.long,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("site")) as one:
-        yield one
+pytestmark = drilled(TOOLS)
 
 
 def begin(one: Site, **overrides: object) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.drill import drilled
+from tests.rollout.site import TOOLS
 
 LIFE = Path(__file__).parents[2] / "examples" / "life" / "life.py"
-TOOLS = ("haproxy", "prometheus", "prometheus-alertmanager")
 #: What it says in the end, and what it leaves.
 TOLD = (
     "the second version took over: promoted",
@@ -26,13 +25,9 @@ PAGES = (
     "monitor.html",
     "drift/drift.html",
 )
-MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
+pytestmark = drilled(TOOLS, seconds=1_200)
 
 
-@pytest.mark.drill
-@pytest.mark.long
-@pytest.mark.timeout(1_200)
-@pytest.mark.skipif(bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}")
 def test_a_good_version_takes_over_a_bad_one_is_taken_out_and_the_alert_rings(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(LIFE.parents[2])}
     done = subprocess.run(

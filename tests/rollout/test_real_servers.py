@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.drill import drilled
 from tests.rollout.site import SLO_S, TOOLS, Site, site
 from tests.unit.serving.conftest import contract_of, features, logistic_graph, result_of
 from validator.artifact.write import write_artifact
 from validator.rollout.slots import SlotServer
 
-MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.long,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}"
-    ),
-]
+pytestmark = drilled(TOOLS)
 NAMES = ("f0", "f1", "f2", "f3")
 #: NaN where the logit is below -2, which no golden request is.
 SOMETIMES_NAN = [

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.drill import drilled, job_environ
 from tests.peers.github_api_server import GitHub
 from tests.rollout.site import TOOLS, site
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / "examples/rollout/one-machine/roll-out.yml"
-MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.long,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {', '.join(MISSING)}"
-    ),
-]
+pytestmark = drilled(TOOLS)
 
 
 def filled(text: str, values: dict[str, str]) -> str:
@@ -61,17 +51,7 @@ def test_the_workflow_waits_for_the_end_and_github_shows_it(tmp_path: Path, good
         step["env"]["CONFIG"] = str(place.config)
         # The champion was asked for seconds, not for an hour: no plan can be made of that.
         step["run"] = step["run"].replace("rollout start", "rollout start --force")
-        binaries = tmp_path / "bin"
-        binaries.mkdir()
-        program = binaries / "model-preflight"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m validator.cli "$@"\n')
-        program.chmod(0o755)
-        environ = {
-            "PATH": f"{binaries}:{os.environ['PATH']}", "HOME": str(tmp_path), "GITHUB_ACTIONS": "true", "CI": "true",
-            "GITHUB_REPOSITORY": peer.repo, "GITHUB_SHA": peer.s["refs"]["main"], "GITHUB_API_URL": peer.url,
-            "GITHUB_RUN_ID": "7", "GITHUB_ACTOR": "octocat", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-            "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+        environ = job_environ(peer, tmp_path)
         values = {"inputs.candidate": f"sha256:{place.candidate * 8}", "github.token": "t0ken"}
         code = play(step, values, environ, tmp_path)
         log = (tmp_path / "job.log").read_text()
